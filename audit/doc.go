@@ -1,0 +1,2 @@
+// Package audit is the append-only, verifiable log of every exchange.
+package audit
