@@ -1,0 +1,46 @@
+package policy
+
+// OwnChannel is the channel name of the gateway's own API.
+const OwnChannel = "caregate"
+
+// Kinds of actor, by what was presented.
+const (
+	KindAnonymous = "anonymous" // nothing was presented
+	KindKey       = "key"       // one of our API keys
+	KindToken     = "token"     // a signed token of a configured issuer
+	KindVendor    = "vendor"    // the vendor's own credential
+	KindWebhook   = "webhook"   // a vendor's webhook whose signature was verified
+	KindLocal     = "local"     // somebody who may open the gateway's unix socket
+)
+
+// Strengths of an identity.
+const (
+	StrengthNone       = "none"       // nobody is known
+	StrengthCredential = "credential" // a credential is known, not the person
+	StrengthAsserted   = "asserted"   // a credential is known, and it claims a person
+	StrengthProven     = "proven"     // an issuer, certificate or signature proves who
+)
+
+// Actor is who calls. Asserted and Proven are personal and belong into sealed
+// details only; String and LogValue leave them out.
+type Actor struct {
+	// ID is stable and not personal: key:<id>, user:<digest>, vendor:<digest>,
+	// oauth:<digest>, webhook:<channel>, local or anonymous.
+	ID string
+	// Kind and Strength are constants of this package.
+	Kind, Strength string
+	// Roles and Grants are sorted.
+	Roles, Grants []string
+	// Asserted is the user the call claims; Proven the one an issuer vouches for.
+	Asserted, Proven string
+	// Mismatch tells that Asserted is not Proven.
+	Mismatch bool
+	// MFA tells that a second factor was proven.
+	MFA bool
+}
+
+// Input is the part of an actor that rules may see.
+func (a *Actor) Input() InputActor {
+	return InputActor{Kind: a.Kind, Strength: a.Strength, Roles: a.Roles, Grants: a.Grants,
+		Asserts: a.Asserted != "", Mismatch: a.Mismatch, MFA: a.MFA}
+}

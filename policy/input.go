@@ -1,0 +1,218 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// InputVersion is the version of the Input document, its member "v".
+const InputVersion = 1
+
+// Directions of the half of an exchange that is being decided.
+const (
+	Request  = "request"
+	Response = "response"
+)
+
+// Kinds of place at which something was found. A class is counted per place,
+// because the same number may be masked in a text and must stop a call in a URL.
+const (
+	PlaceText        = "text"         // a string, a form value, a text part: can be rewritten
+	PlaceNumber      = "number"       // a JSON number literal
+	PlaceKey         = "key"          // a member name or form name
+	PlaceQuery       = "query"        // a value in the URL's query
+	PlacePath        = "path"         // a path segment that the operation does not name as an id
+	PlaceHeader      = "header"       // a header field that is not a standard one
+	PlaceNever       = "never"        // a place that must not be rewritten, with nothing that confirms the finding
+	PlaceNeverStrong = "never_strong" // a place that must not be rewritten, with card words or grouping beside it
+)
+
+// places is the closed list of places, in the order in which they are documented.
+var places = [...]string{PlaceText, PlaceNumber, PlaceKey, PlaceQuery, PlacePath, PlaceHeader, PlaceNever, PlaceNeverStrong}
+
+// Bounds of an Input. What is larger is not a call we know how to make and is
+// refused, so that no caller can make the rules chew on megabytes.
+const (
+	maxName     = 128 // bytes of any one name: longer than any operation of a shipped channel
+	maxRoles    = 32  // roles or grants would otherwise be a way to slow down decisions
+	maxGrants   = 256
+	maxFindings = 256 // class and place pairs: about four times what the class table can produce
+)
+
+// Input is everything the rules can see of one half of an exchange. It is
+// versioned, holds no personal data and nothing that a caller could fill with
+// any: every string is one of a closed list or a name out of the configuration,
+// and Purpose is checked by ParsePurpose.
+//
+// Counts are rounded down to 1, 2, 5, 10, 20, 50 ... by Decide, so that equal
+// situations share one cached decision; see Round.
+type Input struct {
+	// V is InputVersion; zero is taken for it.
+	V int `json:"v"`
+	// Tenant is "default" in a deployment with one tenant.
+	Tenant string `json:"tenant"`
+	// Route is the name of the governed route, as enforcement rows name it.
+	Route string `json:"route"`
+	// Direction is Request or Response.
+	Direction string `json:"direction"`
+	// Channel is the channel's name; OwnChannel for the gateway's own API.
+	Channel string `json:"channel"`
+	// Operation is the operation's name, "unmapped.<method>" when the channel file
+	// does not know the call.
+	Operation string `json:"operation"`
+	// Mapped tells that the channel file knows the operation.
+	Mapped bool `json:"mapped"`
+	// Effect is read, write, delete or admin.
+	Effect string `json:"effect"`
+	// Scope is one, bulk or export.
+	Scope string `json:"scope"`
+	// Mark is empty, anonymous, preflight, handshake, signed or auth.
+	Mark string `json:"mark"`
+	// Method is the class of the HTTP method: safe, unsafe or options.
+	Method string `json:"method"`
+	// Actor is who calls.
+	Actor InputActor `json:"actor"`
+	// Purpose is what the caller declared, empty when nothing.
+	Purpose string `json:"purpose"`
+	// Network is the class of the caller's address: loopback, private, public or
+	// unknown.
+	Network string `json:"network"`
+	// Findings has one row per class and place. Their order does not matter.
+	Findings []Finding `json:"findings"`
+	// Records is how many of the vendor's records the call touches.
+	Records int `json:"records"`
+	// Observe tells that the route only watches: the rules are evaluated and the
+	// answer is carried in Decision.Would.
+	Observe bool `json:"observe"`
+}
+
+// InputActor is the part of an Actor that rules may see.
+type InputActor struct {
+	// Kind is one of the Kind constants.
+	Kind string `json:"kind"`
+	// Strength is one of the Strength constants.
+	Strength string `json:"strength"`
+	// Roles are the names of roles, sorted.
+	Roles []string `json:"roles"`
+	// Grants are what was granted beyond the roles, sorted; ParseGrant has the form.
+	Grants []string `json:"grants"`
+	// Asserts tells that the call claims a user, whoever that is.
+	Asserts bool `json:"asserts"`
+	// Mismatch tells that the claimed user is not the proven one.
+	Mismatch bool `json:"mismatch"`
+	// MFA tells that a second factor was proven.
+	MFA bool `json:"mfa"`
+}
+
+// Finding counts what was found of one class at one kind of place.
+type Finding struct {
+	// Class is a data class's name.
+	Class string `json:"class"`
+	// Place is one of the Place constants.
+	Place string `json:"place"`
+	// Count is how many; at least 1.
+	Count int `json:"count"`
+}
+
+// Round rounds a count down to the series 0, 1, 2, 5, 10, 20, 50, 100 ... A
+// negative count is 0. Rules see rounded counts only.
+func Round(n int) int {
+	if n <= 0 {
+		return 0
+	}
+	step := 1
+	for step <= n/10 {
+		step *= 10
+	}
+	switch d := n / step; {
+	case d >= 5:
+		return 5 * step
+	case d >= 2:
+		return 2 * step
+	default:
+		return step
+	}
+}
+
+// ErrInput is wrapped by the errors that Decide returns for an Input that is
+// outside its bounds. The caller denies and looks for the defect in itself.
+var ErrInput = errors.New("policy input is out of bounds")
+
+// validate checks bounds and closed lists. It names the member, never its value.
+func (in *Input) validate() error {
+	if in.V != 0 && in.V != InputVersion {
+		return fmt.Errorf("%w: version %d, this engine knows %d", ErrInput, in.V, InputVersion)
+	}
+	for _, f := range []struct{ member, value string }{
+		{"tenant", in.Tenant}, {"route", in.Route}, {"channel", in.Channel}, {"operation", in.Operation},
+		{"method", in.Method}, {"purpose", in.Purpose}, {"network", in.Network},
+		{"actor.kind", in.Actor.Kind}, {"actor.strength", in.Actor.Strength},
+	} {
+		if len(f.value) > maxName {
+			return fmt.Errorf("%w: %s is longer than %d bytes", ErrInput, f.member, maxName)
+		}
+	}
+	for _, f := range []struct {
+		member, value string
+		allowed       []string
+	}{
+		{"direction", in.Direction, []string{Request, Response}},
+		{"effect", in.Effect, []string{"read", "write", "delete", "admin"}},
+		{"scope", in.Scope, []string{"one", "bulk", "export"}},
+		{"mark", in.Mark, []string{"", "anonymous", "preflight", "handshake", "signed", "auth"}},
+	} {
+		if !slices.Contains(f.allowed, f.value) {
+			return fmt.Errorf("%w: %s is none of its values", ErrInput, f.member)
+		}
+	}
+	if len(in.Actor.Roles) > maxRoles || len(in.Actor.Grants) > maxGrants {
+		return fmt.Errorf("%w: more than %d roles or %d grants", ErrInput, maxRoles, maxGrants)
+	}
+	for _, list := range [][]string{in.Actor.Roles, in.Actor.Grants} {
+		for _, s := range list {
+			if len(s) > maxName {
+				return fmt.Errorf("%w: a role or grant is longer than %d bytes", ErrInput, maxName)
+			}
+		}
+	}
+	if len(in.Findings) > maxFindings {
+		return fmt.Errorf("%w: more than %d findings rows", ErrInput, maxFindings)
+	}
+	for _, f := range in.Findings {
+		if f.Class == "" || len(f.Class) > maxName {
+			return fmt.Errorf("%w: a finding's class is empty or longer than %d bytes", ErrInput, maxName)
+		}
+		if !slices.Contains(places[:], f.Place) {
+			return fmt.Errorf("%w: a finding's place is none of its values", ErrInput)
+		}
+	}
+	return nil
+}
+
+// ParsePurpose checks the purpose a caller declared: 1 to 64 of a-z, 0-9, dot,
+// underscore and hyphen, starting with a letter. Free text is refused, because a
+// purpose stands in the log and in the decision cache.
+func ParsePurpose(s string) (string, bool) {
+	if len(s) == 0 || len(s) > 64 || s[0] < 'a' || s[0] > 'z' {
+		return "", false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {
+			return "", false
+		}
+	}
+	return s, true
+}
+
+// MethodClass is the value of Input.Method for an HTTP method.
+func MethodClass(method string) string {
+	switch method {
+	case "GET", "HEAD":
+		return "safe"
+	case "OPTIONS":
+		return "options"
+	}
+	return "unsafe"
+}
