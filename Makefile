@@ -1,0 +1,76 @@
+# Caregate. `make help` lists everything there is to call.
+#
+# One set of build flags everywhere, so that build, vet, test and the linters
+# share one build cache: no cgo, no -trimpath, no version control stamp. Only
+# the race detector and the fuzzer differ, and only `check` runs them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export CGO_ENABLED := 0
+export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
+
+# What `caregate version` prints. Set by the linker, and only in `build`: a new
+# commit relinks the binary and recompiles nothing.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# Packages that start goroutines or are called by many at once.
+RACE ?= ./audit/... ./channel/... ./console/... ./internal/sample/... ./internal/store/... ./policy/... ./proxy/... ./redact/... ./vault/...
+
+# How long one fuzz target runs in `check`.
+FUZZTIME ?= 5s
+
+GO_TOOL := go tool -modfile=tools/go.mod
+# All Go files of ours; node_modules and data directories are not.
+GO_FILES = $(shell find . \( -name node_modules -o -name .git -o -name data \) -prune -o -name '*.go' -print)
+
+.PHONY: help build run test check bench fmt
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+build: ## compile the gateway to ./caregate
+	@.ci/need go
+	@echo "== build ./caregate $(VERSION) (the first time compiles Caddy, OPA and SQLite: about six minutes on two cores)"
+	go build -ldflags "-s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(VERSION)" -o caregate ./cmd/caregate
+
+run: build ## build, then play the demo and stay up until Ctrl-C
+	@exec ./caregate demo
+
+test: ## run all tests (installs Node and npm as root on Debian if missing)
+	@.ci/need go
+	@.ci/need node
+	@.ci/need npm
+	@echo "== go test ./... (the first time compiles Caddy, OPA and SQLite: about six minutes on two cores)"
+	go test -timeout 20m ./...
+
+check: ## formatting, generated files, linters, short fuzz, race detector
+	@.ci/need go
+	@.ci/need gcc
+	@echo "== 1/8 gofmt"
+	@unformatted=$$(gofmt -l $(GO_FILES)); if [ -n "$$unformatted" ]; then echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; fi
+	@echo "== 2/8 go.mod and tools/go.mod are tidy"
+	go mod tidy -diff
+	cd tools && go mod tidy -diff
+	@echo "== 3/8 generated files are current"
+	@.ci/generated
+	@echo "== 4/8 import rule, package docs, names, forbidden text"
+	go test -count=1 ./internal/archtest
+	@echo "== 5/8 go vet"
+	go vet ./...
+	@echo "== 6/8 staticcheck and golangci-lint (the first time compiles both: about four minutes on two cores)"
+	$(GO_TOOL) staticcheck ./...
+	$(GO_TOOL) golangci-lint run ./...
+	@echo "== 7/8 fuzz, $(FUZZTIME) for each target"
+	@.ci/fuzz $(FUZZTIME)
+	@echo "== 8/8 race detector (cgo, so the first time compiles once more: about eight minutes on two cores)"
+	CGO_ENABLED=1 go test -race -timeout 20m $(RACE)
+
+bench: ## print the table of ratios (see bench/README.md)
+	@.ci/need go
+	go run ./bench
+
+fmt: ## format all Go files
+	@.ci/need go
+	gofmt -w $(GO_FILES)
