@@ -148,12 +148,13 @@ func versionNumber(v string) int {
 	return n
 }
 
-// Migrate brings the schema up to the newest numbered SQL file in fsys (names
-// like 00001_intake.sql, goose annotations inside), each in its own transaction.
-// A database that is newer than the files is refused: an older binary must not
-// write into it.
-func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
-	p, err := goose.NewProvider(goose.DialectSQLite3, db.DB, fsys)
+// Migrate brings the tables of one owner up to the newest numbered SQL file in
+// fsys (names like 00001_intake.sql, goose annotations inside), each in its own
+// transaction. Owner is the package the tables belong to: state.db has several,
+// and each counts its own versions in the table schema_<owner>. A database that
+// is newer than the files is refused: an older binary must not write into it.
+func (db *DB) Migrate(ctx context.Context, owner string, fsys fs.FS) error {
+	p, err := goose.NewProvider(goose.DialectSQLite3, db.DB, fsys, goose.WithTableName("schema_"+owner), goose.WithVerbose(false))
 	if err != nil {
 		return fmt.Errorf("reading migrations of %s: %w", db.Path, err)
 	}
@@ -162,7 +163,7 @@ func (db *DB) Migrate(ctx context.Context, fsys fs.FS) error {
 		return fmt.Errorf("reading schema version of %s: %w", db.Path, err)
 	}
 	if have > want {
-		return fmt.Errorf("%s has schema %d and this binary knows %d: use the newer binary", db.Path, have, want)
+		return fmt.Errorf("%s has %s schema %d and this binary knows %d: use the newer binary", db.Path, owner, have, want)
 	}
 	if have == want {
 		return nil

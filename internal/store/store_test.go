@@ -36,7 +36,7 @@ func TestOpenMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if err := db.Migrate(t.Context(), migrations(map[string]string{"00001_t.sql": first})); err != nil {
+	if err := db.Migrate(t.Context(), "test", migrations(map[string]string{"00001_t.sql": first})); err != nil {
 		t.Fatal(err)
 	}
 	fi, err := os.Stat(path)
@@ -69,12 +69,12 @@ func TestMigrateRefusesNewerSchema(t *testing.T) {
 		"00002_u.sql": "-- +goose Up\nCREATE TABLE u (a INTEGER);\n-- +goose Down\nDROP TABLE u;\n",
 	}
 	for range 2 { // the second run finds nothing to do
-		if err := db.Migrate(t.Context(), migrations(both)); err != nil {
+		if err := db.Migrate(t.Context(), "test", migrations(both)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	delete(both, "00002_u.sql")
-	if err := db.Migrate(t.Context(), migrations(both)); err == nil || !strings.Contains(err.Error(), "newer binary") {
+	if err := db.Migrate(t.Context(), "test", migrations(both)); err == nil || !strings.Contains(err.Error(), "newer binary") {
 		t.Fatalf("older binary: got %v, want a refusal", err)
 	}
 }
