@@ -1,0 +1,23 @@
+// Package redact holds the words of Caregate's redaction engine: the closed
+// table of data classes, what may happen to a finding, where a finding may
+// stand, and the finding itself.
+//
+// The work is done by the packages below it, which do no I/O and keep no
+// state between calls:
+//
+//   - detect: text in, findings out, one pass, no regular expressions;
+//   - transform: the one mask format of the product;
+//   - walk: knows where text stands in a body (JSON, form, plain text, streams),
+//     reads it strictly and edits it in place.
+//
+// A finding never carries the value it found, only where it stands. Nothing in
+// these packages formats a value into an error, a log line or a test name.
+//
+// # Which classes are detected today
+//
+// The table names every class the product will ever report, so that policies,
+// audit leaves and dashboards can be written against one closed list. Found
+// today: credit_card, card_verification_code, card_track_data, card_pin, us_ssn
+// and us_itin in any text, and payment_reference in fields that a channel file
+// marks as such. [ClassInfo.Detected] says so for each class.
+package redact

@@ -1,0 +1,14 @@
+// Package transform writes the masks of Caregate. There is one format per class
+// and no option, because two different truncations of one card number, seen
+// side by side, give the number back (PCI SSC FAQ 1091).
+//
+//   - credit_card: every digit becomes X except the last four, separators stay;
+//     length-preserving;
+//   - us_ssn, us_itin: XXX-XX-XXXX;
+//   - verification codes, PINs, track data: every digit becomes X;
+//   - a dropped secret: [removed];
+//   - any other class that policy masks: every letter and digit becomes X.
+//
+// The output is inert in Markdown, HTML, CSV and templates, and the detector
+// never finds it again.
+package transform

@@ -1,0 +1,160 @@
+package transform
+
+import (
+	"bytes"
+
+	"github.com/caregate/caregate/redact"
+)
+
+const (
+	ssnMask = "XXX-XX-XXXX"
+	removed = "[removed]"
+)
+
+// Append appends to dst what value, the decoded text of one finding of class c,
+// becomes under action a, and returns the extended slice. Actions that do not
+// rewrite append value itself. Tokenize and Block are carried out as Mask: a
+// token needs the vault, which this package does not know, and a block that was
+// not obeyed must not leave a value in the clear.
+//
+// dst and value may not overlap.
+func Append(dst, value []byte, c redact.Class, a redact.Action) []byte {
+	if !a.Rewrites() {
+		return append(dst, value...)
+	}
+	switch c {
+	case redact.USSSN, redact.USITIN:
+		return append(dst, ssnMask...)
+	case redact.CreditCard:
+		if a == redact.Drop {
+			return maskDigits(dst, value, 0)
+		}
+		return maskDigits(dst, value, 4)
+	case redact.CardVerificationCode, redact.CardTrackData, redact.CardPIN:
+		return maskDigits(dst, value, 0)
+	}
+	if a == redact.Drop {
+		return append(dst, removed...)
+	}
+	return maskAll(dst, value)
+}
+
+// maskDigits replaces every ASCII digit except the last keep by X.
+func maskDigits(dst, value []byte, keep int) []byte {
+	n := 0
+	for _, b := range value {
+		if isDigit(b) {
+			n++
+		}
+	}
+	for _, b := range value {
+		if isDigit(b) {
+			if n > keep {
+				b = 'X'
+			}
+			n--
+		}
+		dst = append(dst, b)
+	}
+	return dst
+}
+
+// maskAll replaces every letter and digit by one X, whatever its script, and
+// keeps ASCII punctuation and space.
+func maskAll(dst, value []byte) []byte {
+	for _, b := range value {
+		switch {
+		case isDigit(b), b|0x20 >= 'a' && b|0x20 <= 'z', b >= 0xC0:
+			dst = append(dst, 'X')
+		case b >= 0x80: // rest of a character that already became an X
+		default:
+			dst = append(dst, b)
+		}
+	}
+	return dst
+}
+
+func isDigit(b byte) bool { return b-'0' <= 9 }
+
+// Masked reports whether text holds a mask of ours: a card with every digit but
+// the last four replaced, a masked social security number, or the mark of a
+// removed secret. It is asked about text that comes back in a write, where a
+// mask must never replace the original. It does not allocate.
+func Masked(text []byte) bool {
+	for i := 0; i < len(text); {
+		j := bytes.IndexByte(text[i:], 'X')
+		if j < 0 {
+			break
+		}
+		i += j
+		if bytes.HasPrefix(text[i:], []byte(ssnMask)) {
+			return true
+		}
+		ok, next := maskedCard(text, i)
+		if ok {
+			return true
+		}
+		i = next
+	}
+	return bytes.Contains(text, []byte(removed))
+}
+
+const (
+	minMasked = 8  // a card has at least twelve digits, four of them stay
+	maxMasked = 15 // and at most nineteen
+	maxGap    = 12 // bytes of separator between two digits: three characters of four bytes
+)
+
+// maskedCard reads from the X at i: X and separators, then four digits. It
+// returns where to go on when this is no mask.
+func maskedCard(text []byte, i int) (bool, int) {
+	xs, gap := 0, 0
+	for ; i < len(text) && gap <= maxGap; i++ {
+		switch b := text[i]; {
+		case b == 'X':
+			xs++
+			gap = 0
+		case isDigit(b):
+			if xs < minMasked || xs > maxMasked {
+				return false, i
+			}
+			return lastFour(text, i), i
+		case separator(b):
+			gap++
+		default:
+			return false, i
+		}
+	}
+	return false, i
+}
+
+// lastFour reports whether exactly four digits, possibly with separators
+// between them, begin at i.
+func lastFour(text []byte, i int) bool {
+	n, gap := 0, 0
+	for ; i < len(text) && n < 5 && gap <= maxGap; i++ {
+		switch b := text[i]; {
+		case isDigit(b):
+			if n == 4 && gap > 0 {
+				return true // another number follows
+			}
+			n++
+			gap = 0
+		case separator(b):
+			gap++
+		default:
+			return n == 4
+		}
+	}
+	return n == 4
+}
+
+// separator reports whether b may stand between the digits of a card; bytes of
+// characters outside ASCII count, because the separators among them are many.
+func separator(b byte) bool {
+	switch b {
+	case ' ', '\t', '\n', '\r', '-', '.', ',', '/', '_', '*', '|', ':':
+		return true
+	}
+	return b >= 0x80
+}

@@ -1,0 +1,2 @@
+// Package walk knows where text stands in a body.
+package walk
