@@ -16,7 +16,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # Packages that start goroutines or are called by many at once.
-RACE ?= ./audit/... ./channel/... ./console/... ./internal/sample/... ./internal/store/... ./policy/... ./proxy/... ./redact/... ./vault/...
+RACE ?= $(patsubst %,./%/...,$(wildcard audit channel console internal/sample internal/store policy proxy redact vault))
 
 # How long one fuzz target runs in `check`.
 FUZZTIME ?= 5s
