@@ -1,0 +1,204 @@
+package channel
+
+import (
+	"time"
+
+	"github.com/caregate/caregate/redact/walk"
+)
+
+// Effect is what a call does to the vendor's data.
+type Effect string
+
+// The effects, weakest first. Admin means the call changes how the account
+// works (triggers, fields, roles, tokens), whatever its HTTP method.
+const (
+	EffectRead   Effect = "read"
+	EffectWrite  Effect = "write"
+	EffectDelete Effect = "delete"
+	EffectAdmin  Effect = "admin"
+)
+
+// Scope is how much one call reaches.
+type Scope string
+
+// One record (or one page of a list that people look at), many records named in
+// one call, or a call made to take everything out.
+const (
+	ScopeOne    Scope = "one"
+	ScopeBulk   Scope = "bulk"
+	ScopeExport Scope = "export"
+)
+
+// Mark says that a call is allowed to come without a credential, or carries
+// credentials in its body.
+type Mark string
+
+// The marks of design section 1. MarkNone is the normal case.
+const (
+	MarkNone      Mark = ""
+	MarkAnonymous Mark = "anonymous" // the vendor lets anybody call it
+	MarkPreflight Mark = "preflight" // a browser's CORS question
+	MarkHandshake Mark = "handshake" // an endpoint's proof that it exists
+	MarkSigned    Mark = "signed"    // proves itself by a signature over the body
+	MarkAuth      Mark = "auth"      // carries credentials; they pass and are never stored
+)
+
+// Labels that the walker's captures carry. A record's label is LabelRecord
+// followed by the record's type, for instance "record:ticket".
+const (
+	LabelSubjectEmail      = "subject:email"
+	LabelSubjectPhone      = "subject:phone"
+	LabelSubjectID         = "subject:id"
+	LabelSubjectExternalID = "subject:external_id"
+	LabelRecord            = "record:"
+	LabelTimeCreated       = "time:created"
+	LabelTimeClosed        = "time:closed"
+	LabelURL               = "url"    // an address that may be the upstream's: see Channel.RewriteURL
+	LabelClass             = "class:" // followed by the data class of a payment reference field
+)
+
+// Channel is one upstream system. It is immutable; all methods are safe for
+// concurrent use.
+type Channel struct {
+	// Name is the word of the Caddyfile (`govern zendesk ...`), Title is for people.
+	Name, Title string
+	// Version is the format of the file; 1 is the only one.
+	Version int
+	// Reach says what of the vendor passes the gateway and what does not.
+	Reach Reach
+	// Hosts are the vendor's usual hosts, "*." in front meaning any one label.
+	// They serve messages and checks; no call is refused because of them.
+	Hosts []string
+	// PathPrefix is the folder of the API ("/api/v2"), without a slash at the end.
+	PathPrefix string
+	// Operations in the order of the file.
+	Operations []*Operation
+	// Whoami asks the vendor whom a bearer belongs to; nil when it cannot be asked.
+	Whoami *Whoami
+	// Asserted are the places where a caller claims a user, strongest claim first.
+	Asserted []Asserted
+	// Credentials are the shapes of the vendor's credentials, first match wins.
+	Credentials []CredentialScheme
+	// URLHeaders are response headers that hold addresses of the upstream.
+	URLHeaders []string
+	// Webhooks describes what the vendor sends to us; nil when it sends nothing.
+	Webhooks *Webhooks
+
+	root     *node
+	trim     []string // suffixes such as ".json" that a path may carry
+	unmapped map[string]*Operation
+}
+
+// Reach is the honest sentence about coverage: design, "Reach, said honestly".
+type Reach struct {
+	Governed    []string
+	NotGoverned []string
+}
+
+// Operation is one kind of call.
+type Operation struct {
+	// Name is unique in the channel: "ticket.create".
+	Name string
+	// Methods in upper case; a GET operation also answers HEAD.
+	Methods []string
+	// Pattern is the path with its parameters, base path included:
+	// "/api/v2/tickets/{ticket_id}".
+	Pattern string
+	Effect  Effect
+	Scope   Scope
+	Mark    Mark
+	// Request and Response are the places of the bodies, ready for the walker.
+	Request, Response *walk.Fields
+	// RequestRules and ResponseRules are what they were compiled from, for
+	// listings and checks. Read only.
+	RequestRules, ResponseRules []walk.Rule
+
+	query  map[string]Query
+	params []param
+}
+
+// Query says how to treat one query parameter.
+type Query struct {
+	// ID: identifiers, cursors and times, never a finding. Lists are separated by commas.
+	ID bool
+	// Label is a capture label ("record:ticket", "subject:external_id") or empty.
+	Label string
+}
+
+// Query returns the treatment of the query parameter name. A parameter the file
+// does not name is text and is inspected.
+func (o *Operation) Query(name string) Query { return o.query[name] }
+
+// Match is the answer to "what is this call?".
+type Match struct {
+	// Op is never nil.
+	Op *Operation
+	// Mapped is false for a call the file does not know.
+	Mapped bool
+	// Params are the values of the pattern's parameters in order, decoded once.
+	Params []Param
+}
+
+// Param is one path parameter.
+type Param struct {
+	Name, Value string
+	// ID: the pattern names this segment as an identifier; it is never a finding.
+	ID bool
+	// Label is a capture label ("record:ticket", "subject:id") or empty.
+	Label string
+}
+
+// Whoami is the call that tells whom a credential belongs to. User, Client and
+// Role are JSON Pointers into the answer; an empty one is not offered.
+type Whoami struct {
+	Method, Path       string
+	User, Client, Role string
+}
+
+// Asserted is one place where a caller names the user it speaks for. Exactly
+// one of Header and Basic is set.
+type Asserted struct {
+	// Header is the header that holds the user.
+	Header string
+	// Basic: the user half of HTTP Basic authentication names the user.
+	Basic bool
+	// UserSuffix must end the user half and is not part of the name ("/token").
+	// Empty: any user half counts.
+	UserSuffix string
+}
+
+// CredentialScheme is one shape of a vendor credential.
+type CredentialScheme struct {
+	// Kind names the shape in logs and keys: "api_token", "oauth_bearer".
+	Kind string
+	// Scheme is "basic", "bearer" or "header".
+	Scheme string
+	// Header is the header of scheme "header".
+	Header string
+	// UserSuffix must end the user half of scheme "basic"; empty matches any.
+	UserSuffix string
+	// Secret says which half of scheme "basic" is the secret: "user",
+	// "password", or "both" where the password alone does not tell callers apart.
+	Secret string
+}
+
+// Webhooks is how the vendor signs what it sends.
+type Webhooks struct {
+	// Algorithm is "hmac-sha256" or "hmac-sha1"; Encoding is "base64" or "hex".
+	Algorithm, Encoding string
+	// Signature is the header that holds the signature.
+	Signature string
+	// SignaturePrefix stands before the encoded signature ("sha256="); often empty.
+	SignaturePrefix string
+	// Timestamp is the header with the time of sending, TimeFormat "rfc3339" or
+	// "unix"; empty when the vendor sends none.
+	Timestamp, TimeFormat string
+	// Signed lists what is signed, in order, without separators: "timestamp", "body".
+	Signed []string
+	// Tolerance is how far the timestamp may be from now.
+	Tolerance time.Duration
+	// Dedupe is the JSON Pointer of the delivery's id in the body.
+	Dedupe string
+	// Operation is what a delivery is called; its Request holds the body's places.
+	Operation *Operation
+}

@@ -1,0 +1,329 @@
+package channel
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/walk"
+	"go.yaml.in/yaml/v4"
+)
+
+// LabelText marks a place that the file names as free text. Every string is
+// inspected anyway; the label serves listings and redaction at the source.
+const LabelText = "text"
+
+// maxUse bounds how deep sets may use each other.
+const maxUse = 8
+
+// maxRules bounds the places of one body; `use` could multiply them otherwise.
+const maxRules = 2000
+
+// set is a named group of places, relative to wherever it is put.
+type set struct {
+	node  *yaml.Node
+	rules []walk.Rule
+	uses  []use
+	used  bool
+}
+
+// use puts another set below a prefix.
+type use struct {
+	node   *yaml.Node
+	prefix string
+	set    string
+}
+
+// flagKeys are the keys of a set that hold a list of pointers and nothing else.
+var flagKeys = []struct {
+	key, label string
+	flags      walk.Flags
+}{
+	{"text", LabelText, 0},
+	{"html", LabelText, walk.HTML},
+	{"never", "", walk.Never},
+	{"url", LabelURL, walk.URL | walk.Wanted},
+	{"overwrite", "", walk.Overwrite},
+	{"created", LabelTimeCreated, walk.Wanted},
+	{"closed", LabelTimeClosed, walk.Wanted},
+}
+
+// subjectKinds are the words under `subject`. An identifier other than an
+// e-mail address is digits or opaque, and may look like a card: it is indexed
+// and never rewritten.
+var subjectKinds = map[string]struct {
+	label string
+	flags walk.Flags
+}{
+	"email":       {LabelSubjectEmail, walk.Wanted},
+	"phone":       {LabelSubjectPhone, walk.Wanted | walk.Never},
+	"id":          {LabelSubjectID, walk.Wanted | walk.Never},
+	"external_id": {LabelSubjectExternalID, walk.Wanted | walk.Never},
+}
+
+// sets reads `fields`.
+func (r *reader) sets(n *yaml.Node) map[string]*set {
+	out := make(map[string]*set)
+	if n == nil {
+		return out
+	}
+	for _, p := range r.pairs(n, "`fields`") {
+		key := r.name(p.key, "the name of a set")
+		if key == "" {
+			continue
+		}
+		out[key] = r.set(p.value, "the set `"+key+"`")
+		out[key].node = p.key
+	}
+	for _, key := range sortedKeys(out) {
+		for _, u := range out[key].uses {
+			if out[u.set] == nil {
+				r.unknownSet(u.node, u.set, out)
+			}
+		}
+		if path := cycle(out, key, nil); path != nil {
+			r.fail(out[key].node, "the set uses itself: "+strings.Join(path, " > "), "take one `use` out")
+			out[key].uses = nil
+		}
+	}
+	return out
+}
+
+// set reads one group of places.
+func (r *reader) set(n *yaml.Node, what string) *set {
+	s := &set{}
+	optional := []string{"subject", "record", "payment_reference", "use"}
+	for _, k := range flagKeys {
+		optional = append(optional, k.key)
+	}
+	m := r.object(n, what, nil, optional)
+	for _, k := range flagKeys {
+		for _, ptr := range r.pointers(m[k.key], "`"+k.key+"`") {
+			s.rules = append(s.rules, walk.Rule{Pointer: ptr, Label: k.label, Flags: k.flags})
+		}
+	}
+	if sub := m["subject"]; sub != nil {
+		kinds := sortedKeys(subjectKinds)
+		sm := r.object(sub, "`subject`", nil, kinds)
+		for _, kind := range kinds {
+			for _, ptr := range r.pointers(sm[kind], "`subject."+kind+"`") {
+				s.rules = append(s.rules, walk.Rule{Pointer: ptr, Label: subjectKinds[kind].label, Flags: subjectKinds[kind].flags})
+			}
+		}
+	}
+	if rec := m["record"]; rec != nil {
+		for _, p := range r.pairs(rec, "`record`") {
+			kind := r.name(p.key, "the type of a record")
+			for _, ptr := range r.pointers(p.value, "`record."+kind+"`") {
+				s.rules = append(s.rules, walk.Rule{Pointer: ptr, Label: LabelRecord + kind, Flags: walk.Wanted | walk.Never})
+			}
+		}
+	}
+	s.rules = append(s.rules, r.paymentReferences(m["payment_reference"])...)
+	if m["use"] != nil {
+		s.uses = r.uses(m["use"], "`use`")
+	}
+	r.contradictions(n, s.rules)
+	return s
+}
+
+// paymentReferences reads `payment_reference`: a list of pointers, or pointers
+// under the data class of their values.
+func (r *reader) paymentReferences(n *yaml.Node) []walk.Rule {
+	if n == nil {
+		return nil
+	}
+	var rules []walk.Rule
+	add := func(class string, list *yaml.Node) {
+		for _, ptr := range r.pointers(list, "`payment_reference`") {
+			rules = append(rules, walk.Rule{Pointer: ptr, Label: LabelClass + class, Flags: walk.PaymentReference})
+		}
+	}
+	if n.Kind != yaml.MappingNode {
+		add("payment_reference", n)
+		return rules
+	}
+	for _, p := range r.pairs(n, "`payment_reference`") {
+		if _, ok := redact.Lookup(p.key.Value); !ok {
+			classes := redact.Classes()
+			names := make([]string, len(classes))
+			for i, info := range classes {
+				names[i] = string(info.Class)
+			}
+			sort.Strings(names)
+			r.fail(p.key, fmt.Sprintf("%q is no data class", p.key.Value), didYouMean(p.key.Value, names), names...)
+			continue
+		}
+		add(p.key.Value, p.value)
+	}
+	return rules
+}
+
+// contradictions refuses places that are both text to rewrite and never to be
+// rewritten.
+func (r *reader) contradictions(n *yaml.Node, rules []walk.Rule) {
+	never := make(map[string]bool)
+	for _, rule := range rules {
+		if rule.Flags&walk.Never != 0 {
+			never[rule.Pointer] = true
+		}
+	}
+	for _, rule := range rules {
+		if never[rule.Pointer] && (rule.Label == LabelText || rule.Flags&(walk.HTML|walk.PaymentReference|walk.Overwrite) != 0) {
+			r.fail(n, fmt.Sprintf("%s is text to rewrite and at the same time never rewritten", rule.Pointer),
+				"keep one; subjects (except e-mail) and records are never rewritten")
+			return
+		}
+	}
+}
+
+// uses reads a mapping of prefixes to set names.
+func (r *reader) uses(n *yaml.Node, what string) []use {
+	var out []use
+	for _, p := range r.pairs(n, what) {
+		prefix := p.key.Value
+		if problem := badPointer(prefix); problem != "" {
+			r.fail(p.key, fmt.Sprintf("%q is no JSON Pointer: %s", prefix, problem), pointerHint)
+			continue
+		}
+		for _, item := range r.list(p.value, what) {
+			if v := r.text(item, "a set's name in "+what); v != "" {
+				out = append(out, use{node: item, prefix: prefix, set: v})
+			}
+		}
+	}
+	return out
+}
+
+// unknownSet reports a set that `fields` does not define.
+func (r *reader) unknownSet(n *yaml.Node, got string, sets map[string]*set) {
+	known := sortedKeys(sets)
+	r.fail(n, fmt.Sprintf("no set is called %q", got), didYouMean(got, known), known...)
+}
+
+// cycle returns the path from name back to itself, or nil.
+func cycle(sets map[string]*set, name string, path []string) []string {
+	path = append(path, name)
+	if len(path) > 1 && path[0] == name {
+		return path
+	}
+	if len(path) > maxUse || sets[name] == nil {
+		return nil
+	}
+	for _, u := range sets[name].uses {
+		if found := cycle(sets, u.set, slices.Clone(path)); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// flatten appends the rules of a set put at prefix.
+func flatten(dst []walk.Rule, sets map[string]*set, name, prefix string, depth int) []walk.Rule {
+	s := sets[name]
+	if s == nil || depth > maxUse || len(dst) > maxRules {
+		return dst
+	}
+	s.used = true
+	for _, rule := range s.rules {
+		rule.Pointer = prefix + rule.Pointer
+		dst = append(dst, rule)
+	}
+	for _, u := range s.uses {
+		dst = flatten(dst, sets, u.set, prefix+u.prefix, depth+1)
+	}
+	return dst
+}
+
+// merge joins rules of the same place: their flags add up; a place with several
+// labels keeps one rule per label. Order is by pointer and label, so that equal
+// files give equal rules.
+func merge(rules []walk.Rule) []walk.Rule {
+	sort.SliceStable(rules, func(i, j int) bool {
+		if rules[i].Pointer != rules[j].Pointer {
+			return rules[i].Pointer < rules[j].Pointer
+		}
+		return rules[i].Label < rules[j].Label
+	})
+	out := rules[:0]
+	for _, rule := range rules {
+		if n := len(out); n > 0 && out[n-1].Pointer == rule.Pointer && (out[n-1].Label == rule.Label || out[n-1].Label == "") {
+			out[n-1].Flags |= rule.Flags
+			out[n-1].Label = rule.Label
+			continue
+		}
+		out = append(out, rule)
+	}
+	return out
+}
+
+// pointers reads a list of JSON Pointers.
+func (r *reader) pointers(n *yaml.Node, what string) []string {
+	var out []string
+	for _, item := range r.list(n, what) {
+		if ptr := r.pointer(item, "an entry of "+what); ptr != "" {
+			out = append(out, ptr)
+		}
+	}
+	return out
+}
+
+// pointerHint is added to every message about a pointer.
+const pointerHint = "write /a/b, /a/*/b for every element or member of a, /a/**/b at any depth below a"
+
+// pointer reads one JSON Pointer. The whole document ("") is no place.
+func (r *reader) pointer(n *yaml.Node, what string) string {
+	v := r.text(n, what)
+	if v == "" {
+		return ""
+	}
+	if problem := badPointer(v); problem != "" {
+		r.fail(n, fmt.Sprintf("%s is %q, no JSON Pointer: %s", what, v, problem), pointerHint)
+		return ""
+	}
+	return v
+}
+
+// badPointer says what is wrong with a JSON Pointer (RFC 6901, with `*` and
+// `**` as whole segments), or "".
+func badPointer(p string) string {
+	if p == "" {
+		return ""
+	}
+	if p[0] != '/' {
+		return "it does not start with a slash"
+	}
+	if len(p) > 512 {
+		return "it is longer than 512 bytes"
+	}
+	previous := ""
+	for segment := range strings.SplitSeq(p[1:], "/") {
+		switch {
+		case segment == "":
+			return "it has an empty segment"
+		case segment == "**" && previous == "**":
+			return "two `**` follow each other"
+		case segment != "*" && segment != "**" && strings.Contains(segment, "*"):
+			return "a star stands for a whole segment"
+		}
+		for i := 0; i < len(segment); i++ {
+			if segment[i] == '~' && (i+1 == len(segment) || segment[i+1] != '0' && segment[i+1] != '1') {
+				return "a tilde is written ~0 and a slash inside a name ~1"
+			}
+		}
+		previous = segment
+	}
+	return ""
+}
+
+// sortedKeys returns the keys of m in order.
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}

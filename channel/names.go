@@ -1,0 +1,35 @@
+package channel
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+//go:embed *.yaml
+var files embed.FS
+
+// Names returns the names of the built-in channels, sorted.
+func Names() []string {
+	entries, err := fs.Glob(files, "*.yaml")
+	if err != nil {
+		panic("channel: the embedded pattern is wrong: " + err.Error()) // only a wrong pattern fails
+	}
+	names := make([]string, len(entries))
+	for i, name := range entries {
+		names[i] = strings.TrimSuffix(name, ".yaml")
+	}
+	return names
+}
+
+// Load parses a built-in channel. An unknown name is an error that lists the
+// known ones and says how to name a file of one's own.
+func Load(name string) (*Channel, error) {
+	src, err := files.ReadFile(name + ".yaml")
+	if err != nil {
+		return nil, fmt.Errorf("no built-in channel %q (there is: %s); an operator's own file is named by its path, for instance ./%s.yaml",
+			name, strings.Join(Names(), ", "), name)
+	}
+	return Parse(name+".yaml", src)
+}

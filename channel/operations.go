@@ -1,0 +1,346 @@
+package channel
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caregate/caregate/redact/walk"
+	"go.yaml.in/yaml/v4"
+)
+
+// builder reads the parts of a file that refer to sets and parameters.
+type builder struct {
+	*reader
+	channel *Channel
+	sets    map[string]*set
+	params  map[string]*declared
+	common  struct{ request, response []walk.Rule }
+	names   map[string]int // operation name -> line
+}
+
+// declared is one entry of `parameters`.
+type declared struct {
+	node *yaml.Node
+	param
+	used bool
+}
+
+// useHint explains the words that treat a parameter.
+const useHint = "text is inspected; id, record:TYPE, subject:id, subject:external_id and subject:phone are identifiers and never findings; subject:email is indexed and inspected"
+
+// treatment reads what to do with a path or query parameter.
+func (r *reader) treatment(n *yaml.Node, what string) (id bool, label string) {
+	v := r.text(n, what)
+	if v == "" {
+		return false, ""
+	}
+	kind, word, labelled := strings.Cut(v, ":")
+	switch {
+	case v == "text":
+		return false, ""
+	case v == "id":
+		return true, ""
+	case labelled && kind == "record" && name.MatchString(word):
+		return true, v
+	case labelled && kind == "subject":
+		if _, ok := subjectKinds[word]; ok {
+			return word != "email", v
+		}
+	}
+	r.fail(n, fmt.Sprintf("%s is %q", what, v), useHint,
+		"text", "id", "record:TYPE", "subject:email", "subject:phone", "subject:id", "subject:external_id")
+	return false, ""
+}
+
+// parameters reads the names that patterns may use between braces.
+func (r *reader) parameters(n *yaml.Node) map[string]*declared {
+	out := make(map[string]*declared)
+	if n == nil {
+		return out
+	}
+	for _, p := range r.pairs(n, "`parameters`") {
+		key := r.name(p.key, "the name of a parameter")
+		id, label := r.treatment(p.value, "the parameter `"+key+"`")
+		out[key] = &declared{node: p.key, param: param{name: key, id: id, label: label}}
+	}
+	return out
+}
+
+// everywhere reads the places that every body of the channel has.
+func (b *builder) everywhere(n *yaml.Node) {
+	if n != nil {
+		m := b.object(n, "`everywhere`", nil, []string{"request", "response"})
+		b.common.request = b.places(m["request"], "`everywhere.request`")
+		b.common.response = b.places(m["response"], "`everywhere.response`")
+	}
+	request, response := b.compile(n, b.common.request), b.compile(n, b.common.response)
+	b.channel.unmapped = make(map[string]*Operation, len(unmappedMethods))
+	for _, u := range unmappedMethods {
+		op := &Operation{
+			Name: "unmapped." + strings.ToLower(u.method), Pattern: "/**",
+			Effect: u.effect, Scope: ScopeOne,
+			Request: request, Response: response,
+			RequestRules: b.common.request, ResponseRules: b.common.response,
+		}
+		if u.method != "other" {
+			op.Methods = []string{u.method}
+		}
+		b.channel.unmapped[u.method] = op
+	}
+}
+
+// places reads a mapping of prefixes to set names and returns their rules. A
+// prefix that ends in a star holds a list: each element is a unit of its own.
+func (b *builder) places(n *yaml.Node, what string) []walk.Rule {
+	if n == nil {
+		return nil
+	}
+	var rules []walk.Rule
+	for _, u := range b.uses(n, what) {
+		if b.sets[u.set] == nil {
+			b.unknownSet(u.node, u.set, b.sets)
+			continue
+		}
+		if strings.HasSuffix(u.prefix, "*") {
+			rules = append(rules, walk.Rule{Pointer: u.prefix, Flags: walk.Unit})
+		}
+		rules = flatten(rules, b.sets, u.set, u.prefix, 0)
+	}
+	if len(rules) > maxRules {
+		b.fail(n, fmt.Sprintf("%s has more than %d places", what, maxRules), "use fewer sets inside sets")
+		return nil
+	}
+	return merge(rules)
+}
+
+// compile turns rules into the walker's matcher. Places that are only named as
+// text need none.
+func (b *builder) compile(n *yaml.Node, rules []walk.Rule) *walk.Fields {
+	active := make([]walk.Rule, 0, len(rules))
+	for _, rule := range rules {
+		if rule.Flags != 0 {
+			active = append(active, rule)
+		}
+	}
+	if len(active) == 0 {
+		return nil
+	}
+	fields, err := walk.Compile(active)
+	if err != nil {
+		b.fail(n, "these places do not go together: "+err.Error(), "")
+	}
+	return fields
+}
+
+// operations reads the groups of calls and builds the trie.
+func (b *builder) operations(n *yaml.Node) {
+	b.names = make(map[string]int)
+	b.channel.root = &node{}
+	if n == nil {
+		return
+	}
+	for _, p := range b.pairs(n, "`operations`") {
+		b.group(p.value, "the group `"+p.key.Value+"`")
+	}
+}
+
+// group reads calls that share their places.
+func (b *builder) group(n *yaml.Node, what string) {
+	m := b.object(n, what, []string{"calls"}, []string{"request", "response", "query"})
+	// Merging sorts in place: the common rules are copied.
+	request := merge(append(slices.Clone(b.common.request), b.places(m["request"], "`request`")...))
+	response := merge(append(slices.Clone(b.common.response), b.places(m["response"], "`response`")...))
+	shared := Operation{
+		RequestRules: request, ResponseRules: response,
+		Request: b.compile(n, request), Response: b.compile(n, response),
+	}
+	if q := m["query"]; q != nil {
+		shared.query = make(map[string]Query)
+		for _, p := range b.pairs(q, "`query`") {
+			id, label := b.treatment(p.value, "the query parameter `"+p.key.Value+"`")
+			shared.query[p.key.Value] = Query{ID: id, Label: label}
+		}
+	}
+	if m["calls"] == nil {
+		return
+	}
+	for _, p := range b.pairs(m["calls"], "`calls`") {
+		if op := b.call(p, shared); op != nil {
+			b.channel.Operations = append(b.channel.Operations, op)
+		}
+	}
+}
+
+// callHint shows the shape of a call.
+const callHint = "write `ticket.create: POST /tickets write one`, with a mark at the end where one is due"
+
+// call reads one line `name: METHOD PATH EFFECT SCOPE [MARK]`.
+func (b *builder) call(p pair, shared Operation) *Operation {
+	op := shared
+	op.Name = b.name(p.key, "the name of an operation")
+	line := b.text(p.value, "a call")
+	if op.Name == "" || line == "" {
+		return nil
+	}
+	if strings.HasPrefix(op.Name, "unmapped.") {
+		b.fail(p.key, fmt.Sprintf("%q is reserved for calls that the file does not know", op.Name), "choose another name")
+		return nil
+	}
+	if first, twice := b.names[op.Name]; twice {
+		b.fail(p.key, fmt.Sprintf("the operation %q stands twice (first on line %d)", op.Name, first), "give each its own name; methods of one path can be joined: PUT|PATCH")
+		return nil
+	}
+	b.names[op.Name] = p.key.Line
+	words := strings.Fields(line)
+	if len(words) < 4 || len(words) > 5 {
+		b.fail(p.value, fmt.Sprintf("the call has %d words and should have four or five: METHOD PATH EFFECT SCOPE [MARK]", len(words)), callHint)
+		return nil
+	}
+	before := len(b.errs)
+	op.Methods = b.methods(p.value, words[0])
+	op.Effect = Effect(b.word(p.value, "the effect", words[2], "read", "write", "delete", "admin"))
+	op.Scope = Scope(b.word(p.value, "the scope", words[3], "one", "bulk", "export"))
+	if len(words) == 5 {
+		op.Mark = Mark(b.word(p.value, "the mark", words[4], "anonymous", "preflight", "handshake", "signed", "auth"))
+	}
+	segments := b.pattern(p.value, words[1], &op)
+	if len(b.errs) > before {
+		return nil
+	}
+	b.insert(p.value, segments, &op)
+	return &op
+}
+
+// methods reads "GET" or "PUT|PATCH".
+func (b *builder) methods(n *yaml.Node, word string) []string {
+	var out []string
+	for method := range strings.SplitSeq(word, "|") {
+		switch method {
+		case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+			out = append(out, method)
+		default:
+			b.word(n, "the method", method, "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+		}
+	}
+	return out
+}
+
+// word checks one word of a call against a closed list.
+func (b *builder) word(n *yaml.Node, what, got string, allowed ...string) string {
+	if slices.Contains(allowed, got) {
+		return got
+	}
+	hint := didYouMean(got, allowed)
+	if hint == "" {
+		hint = callHint
+	}
+	b.fail(n, fmt.Sprintf("%s is %q", what, got), hint, allowed...)
+	return ""
+}
+
+// pattern reads a path pattern and returns its segments, a parameter as "{}".
+// "host:/path" starts at the host's root instead of the API's folder.
+func (b *builder) pattern(n *yaml.Node, path string, op *Operation) []string {
+	fail := func(what, hint string, allowed ...string) []string {
+		b.fail(n, fmt.Sprintf("the path %q %s", path, what), hint, allowed...)
+		return nil
+	}
+	full := b.channel.PathPrefix + path
+	if rest, ok := strings.CutPrefix(path, "host:"); ok {
+		full, path = rest, rest
+	}
+	if !strings.HasPrefix(path, "/") {
+		return fail("does not start with a slash", "write it below `base`, or as host:/path from the host's root")
+	}
+	for _, suffix := range b.channel.trim {
+		if strings.HasSuffix(path, suffix) {
+			return fail("ends in "+suffix, "leave it out: the pattern matches with and without the `suffixes`")
+		}
+	}
+	op.Pattern = full
+	segments := strings.Split(full[1:], "/")
+	for i, segment := range segments {
+		switch {
+		case segment == "**" && i == len(segments)-1 && i > 0:
+		case strings.HasPrefix(segment, "{") && strings.HasSuffix(segment, "}"):
+			key := segment[1 : len(segment)-1]
+			d := b.params[key]
+			if d == nil {
+				known := sortedKeys(b.params)
+				return fail(fmt.Sprintf("uses the parameter %q, which `parameters` does not name", key), didYouMean(key, known), known...)
+			}
+			d.used = true
+			op.params = append(op.params, d.param)
+			segments[i] = "{}"
+		case segment == "" || segment == "." || segment == "..":
+			return fail("has an empty or dot segment", "")
+		case strings.ContainsAny(segment, "{}*%?#\\"):
+			return fail(fmt.Sprintf("has the segment %q", segment), "a segment is a plain word or one {parameter}; `**` may stand at the end")
+		}
+	}
+	if len(op.params) > maxParams {
+		return fail(fmt.Sprintf("has more than %d parameters", maxParams), "")
+	}
+	return segments
+}
+
+// insert puts an operation into the trie, refusing a second one for the same
+// method and shape.
+func (b *builder) insert(n *yaml.Node, segments []string, op *Operation) {
+	at := b.channel.root
+	tail := false
+	for _, segment := range segments {
+		switch segment {
+		case "**":
+			tail = true
+		case "{}":
+			if at.param == nil {
+				at.param = &node{}
+			}
+			at = at.param
+		default:
+			if at.literal == nil {
+				at.literal = make(map[string]*node)
+			}
+			if at.literal[segment] == nil {
+				at.literal[segment] = &node{}
+			}
+			at = at.literal[segment]
+		}
+	}
+	ops := &at.ops
+	if tail {
+		ops = &at.tail
+	}
+	if *ops == nil {
+		*ops = make(map[string]*Operation)
+	}
+	for _, method := range op.Methods {
+		if other := (*ops)[method]; other != nil {
+			b.fail(n, fmt.Sprintf("%s %s is the same call as `%s` (line %d): parameters of any name are alike", method, op.Pattern, other.Name, b.names[other.Name]),
+				"join the two, or change the path")
+			continue
+		}
+		(*ops)[method] = op
+	}
+}
+
+// unusedSets reports sets that nothing names: most often a misspelt place.
+func (b *builder) unusedSets() {
+	for _, key := range sortedKeys(b.sets) {
+		if s := b.sets[key]; !s.used {
+			b.fail(s.node, fmt.Sprintf("the set %q is used nowhere", key), "name it under `request`, `response` or `everywhere`, or remove it")
+		}
+	}
+}
+
+// unusedParameters reports parameters that no pattern has.
+func (b *builder) unusedParameters() {
+	for _, key := range sortedKeys(b.params) {
+		if d := b.params[key]; !d.used {
+			b.fail(d.node, fmt.Sprintf("no path uses the parameter %q", key), "remove it")
+		}
+	}
+}
