@@ -14,35 +14,104 @@ import (
 // crash path holds the old bytes or the new ones, never a mixture. A failed sync
 // is final: the caller must not retry, because the page cache may show bytes
 // that never reached the disk.
-func WriteFile(path string, data []byte, perm fs.FileMode) (err error) {
-	dir := filepath.Dir(path)
+func WriteFile(path string, data []byte, perm fs.FileMode) error {
+	return WriteFiles([]File{{Path: path, Data: data}}, perm)
+}
+
+// File is one file for WriteFiles.
+type File struct {
+	Path string
+	Data []byte
+}
+
+// WriteFiles is WriteFile for many files: each is written to a temporary name and
+// synced, then all are renamed in order, then each directory is synced once.
+// Missing directories are made and made durable. After a crash each file has its
+// old or its new bytes, and any prefix of the renames may have happened.
+func WriteFiles(files []File, perm fs.FileMode) (err error) {
+	temps := make([]string, 0, len(files))
+	defer func() {
+		if err != nil {
+			for _, name := range temps {
+				_ = os.Remove(name) // best effort, see WriteFile; renamed ones are gone
+			}
+		}
+	}()
+	var dirs []string
+	seen := map[string]bool{}
+	mark := func(dir string) {
+		if !seen[dir] {
+			seen[dir] = true
+			dirs = append(dirs, dir)
+		}
+	}
+	for _, f := range files {
+		dir := filepath.Dir(f.Path)
+		if !seen[dir] {
+			if err := ensureDir(dir, mark); err != nil {
+				return err
+			}
+		}
+		mark(dir)
+		name, err := writeTemp(dir, f.Data, perm)
+		if err != nil {
+			return fmt.Errorf("writing %s: %w", f.Path, err)
+		}
+		temps = append(temps, name)
+	}
+	for i, f := range files {
+		if err := os.Rename(temps[i], f.Path); err != nil {
+			return fmt.Errorf("renaming to %s: %w", f.Path, err)
+		}
+	}
+	for _, dir := range dirs {
+		if err := SyncDir(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ensureDir makes dir and its missing parents, and marks each directory which got
+// a new entry.
+func ensureDir(dir string, mark func(string)) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if err := ensureDir(parent, mark); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("making directory: %w", err)
+	}
+	mark(parent)
+	return nil
+}
+
+// writeTemp writes and syncs a temporary file in dir and returns its name.
+func writeTemp(dir string, data []byte, perm fs.FileMode) (name string, err error) {
 	f, err := os.CreateTemp(dir, ".tmp-*")
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+		return "", err
 	}
 	defer func() {
 		if err != nil {
-			// Best effort: the name never became visible as path.
+			// Best effort: the name never became visible as a file of ours.
 			_ = f.Close()
 			_ = os.Remove(f.Name())
 		}
 	}()
-	if err = f.Chmod(perm); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+	if err := f.Chmod(perm); err != nil {
+		return "", err
 	}
-	if _, err = f.Write(data); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+	if _, err := f.Write(data); err != nil {
+		return "", err
 	}
-	if err = f.Sync(); err != nil {
-		return fmt.Errorf("syncing %s: %w", path, err)
+	if err := f.Sync(); err != nil {
+		return "", err
 	}
-	if err = f.Close(); err != nil {
-		return fmt.Errorf("closing %s: %w", path, err)
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("renaming to %s: %w", path, err)
-	}
-	return SyncDir(dir)
+	return f.Name(), f.Close()
 }
 
 // SyncDir makes the directory's entries durable, that is, the names of files

@@ -115,18 +115,24 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 }
 
 // ensureFile makes path with mode 0600 when create is set, so that SQLite never
-// creates it with the process's umask.
+// creates it with the process's umask. It does not open a file that exists:
+// closing any descriptor of a file drops all POSIX locks this process has on it,
+// those of SQLite connections that are already open included, and another
+// process's SQLite could then take our live WAL away.
 func ensureFile(path string, create bool) error {
-	flags := os.O_RDONLY
-	if create {
-		flags = os.O_RDWR | os.O_CREATE
+	_, err := os.Stat(path)
+	if err == nil {
+		return nil
 	}
-	f, err := os.OpenFile(path, flags, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("opening database: %w", err)
+	}
+	if !create {
 		return fmt.Errorf("%s: %w", path, ErrMissing)
 	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return fmt.Errorf("opening database: %w", err)
+		return fmt.Errorf("creating database: %w", err)
 	}
 	return f.Close()
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
@@ -100,6 +102,75 @@ func TestWriteFileReplaces(t *testing.T) {
 	}
 	if err := store.WriteFile(filepath.Join(path, "below-a-file"), nil, 0o600); err == nil {
 		t.Error("writing below a file: got nil, want an error")
+	}
+}
+
+func TestWriteFilesMakesDirectories(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	files := []store.File{
+		{Path: filepath.Join(dir, "a/b/1"), Data: []byte("one")},
+		{Path: filepath.Join(dir, "a/2"), Data: []byte("two")},
+	}
+	if err := store.WriteFiles(files, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if got, err := os.ReadFile(f.Path); err != nil || string(got) != string(f.Data) {
+			t.Errorf("%s: got %q, %v", f.Path, got, err)
+		}
+	}
+	// A directory in the way of the second file: nothing temporary stays behind.
+	err := store.WriteFiles([]store.File{
+		{Path: filepath.Join(dir, "a/3"), Data: nil},
+		{Path: filepath.Join(dir, "a/b"), Data: nil},
+	}, 0o600)
+	if err == nil {
+		t.Error("renaming over a directory: got nil, want an error")
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "a/.tmp-*"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("temporary files left: got %v, %v, want none", left, err)
+	}
+}
+
+// TestSecondOpenKeepsLocks: POSIX locks belong to the process and fall with the
+// first descriptor closed, so opening a file a second time must not close one.
+func TestSecondOpenKeepsLocks(t *testing.T) {
+	if _, err := os.Stat("/proc/locks"); err != nil {
+		t.Skip("the kernel shows no locks here")
+	}
+	path := filepath.Join(t.TempDir(), "x.db")
+	locks := func() int {
+		fi, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile("/proc/locks")
+		if err != nil {
+			t.Fatal(err)
+		}
+		inode := ":" + strconv.FormatUint(fi.Sys().(*syscall.Stat_t).Ino, 10) + " "
+		return strings.Count(string(b), inode)
+	}
+	db, err := store.Open(t.Context(), path, store.Options{Create: true, MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("CREATE TABLE t (a)"); err != nil {
+		t.Fatal(err)
+	}
+	if locks() == 0 {
+		t.Fatal("an open WAL database shows no lock: the test cannot see")
+	}
+	again, err := store.Open(t.Context(), path, store.Options{ReadOnly: true, MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if locks() == 0 {
+		t.Error("the second Open dropped the first one's locks")
 	}
 }
 
