@@ -242,7 +242,9 @@ func keyMaterial(t *testing.T, dir string) (values []string) {
 	for _, f := range []string{"master.json", "index.json", "check.json"} {
 		raw, err := os.ReadFile(filepath.Join(dir, f))
 		must(t, err)
-		var ks struct{ Key []struct{ KeyData struct{ Value string } } }
+		var ks struct {
+			Key []struct{ KeyData struct{ Value string } }
+		}
 		must(t, json.Unmarshal(raw, &ks))
 		if len(ks.Key) != 1 || len(ks.Key[0].KeyData.Value) < 32 {
 			t.Fatalf("%s: not the expected form", f)
