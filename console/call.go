@@ -1,0 +1,231 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// maxBody bounds the body of a call: the longest wish, a key with 256 grants of
+// 128 bytes, is half of it.
+const maxBody = 64 << 10
+
+// undoTime bounds the undoing of a change whose event could not be recorded. The
+// caller may be gone, so it has its own clock.
+const undoTime = 10 * time.Second
+
+// callState is one call while it is carried out.
+type callState struct {
+	ctx   context.Context
+	param string // the id or receipt in the path
+	body  any    // what the route's decode returned
+}
+
+// answer is what a deed came to.
+type answer struct {
+	status   int
+	body     any    // nil for none
+	location string // of what was made
+	attrs    map[string]string
+	// undo takes a change back whose event could not be recorded; nil when it
+	// cannot be taken back, or does no harm.
+	undo func(ctx context.Context) error
+}
+
+// call carries out one call of the API, top to bottom.
+func (a *api) call(w http.ResponseWriter, r *http.Request) {
+	if ref := a.checkOrigin(r); ref != nil {
+		a.writeProblem(w, r, ref, "")
+		return
+	}
+	route, param, allowed := find(r.Method, r.URL.EscapedPath())
+	if route == nil {
+		if len(allowed) > 0 {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			a.writeProblem(w, r, refuse(reasonMethod, "", nil), "")
+			return
+		}
+		a.writeProblem(w, r, refuse(reasonNotFound, "", nil), "")
+		return
+	}
+	op := route.operation
+	op.Method = r.Method
+
+	actor, err := a.Identify(r)
+	if err != nil {
+		var ref *Refusal
+		if !errors.As(err, &ref) {
+			ref = refuse(reasonCredential, "", err)
+		}
+		a.deny(w, r, Record{Actor: actor, Operation: op, Decision: Decision{Reason: ref.Code}}, ref)
+		return
+	}
+	decision, err := a.Authorize(r.Context(), actor, op)
+	if err != nil {
+		decision = Decision{Reason: reasonPolicyError}
+	}
+	if !decision.Allow {
+		if decision.Reason == "" {
+			decision.Reason = reasonPolicy
+		}
+		a.deny(w, r, Record{Actor: actor, Operation: op, Decision: decision}, refuse(decision.Reason, "", err))
+		return
+	}
+
+	state := &callState{ctx: r.Context(), param: param}
+	if ref := readBody(w, r, route, state); ref != nil {
+		a.writeProblem(w, r, ref, "")
+		return
+	}
+	if route.changes {
+		a.change(w, r, route, state, Record{Actor: actor, Operation: op, Decision: decision})
+		return
+	}
+	ans, ref := route.act(a, state)
+	if ref != nil {
+		a.logFailure(op, actor, ref)
+		a.writeProblem(w, r, ref, "")
+		return
+	}
+	a.write(w, r, ans, "")
+}
+
+// change carries out a call that changes something, between two events: one
+// before, so that nothing is done that the log cannot hold, and one after, with
+// what was done.
+func (a *api) change(w http.ResponseWriter, r *http.Request, route *route, state *callState, rec Record) {
+	// A caller who hangs up does not stop a change half way.
+	ctx := context.WithoutCancel(r.Context())
+	entry, err := a.Journal.Begin(ctx)
+	if err != nil {
+		a.auditFailed(w, r, rec, err)
+		return
+	}
+	defer entry.End()
+	if state.param != "" {
+		rec.Attrs = map[string]string{"key": state.param}
+	}
+	if _, err := entry.Record(ctx, rec); err != nil {
+		a.auditFailed(w, r, rec, err)
+		return
+	}
+	state.ctx = ctx
+	ans, ref := route.act(a, state)
+	rec.Done = true
+	if ref != nil {
+		a.logFailure(rec.Operation, rec.Actor, ref)
+		rec.Reason, rec.Status = ref.Code, a.reason(ref.Code).Status
+	} else {
+		rec.Attrs, rec.Status = ans.attrs, ans.status
+	}
+	receipt, err := entry.Record(ctx, rec)
+	if err != nil {
+		if ans.undo != nil {
+			undoing, cancel := context.WithTimeout(ctx, undoTime)
+			defer cancel()
+			if undoErr := ans.undo(undoing); undoErr != nil {
+				a.logger.Error("a change that could not be recorded could not be undone either",
+					"operation", rec.Operation.Name, "attrs", rec.Attrs, "error", undoErr)
+			}
+		}
+		a.auditFailed(w, r, rec, err)
+		return
+	}
+	if ref != nil {
+		a.writeProblem(w, r, ref, receipt)
+		return
+	}
+	a.logger.Info("changed through the API", "operation", rec.Operation.Name, "actor", rec.Actor.ID,
+		"attrs", rec.Attrs, "receipt", receipt)
+	a.write(w, r, ans, receipt)
+}
+
+// deny records a denial and answers with it.
+func (a *api) deny(w http.ResponseWriter, r *http.Request, rec Record, ref *Refusal) {
+	if ref.err != nil {
+		a.logFailure(rec.Operation, rec.Actor, ref)
+	}
+	rec.Done, rec.Reason, rec.Status = true, ref.Code, a.reason(ref.Code).Status
+	// A caller who hangs up does not erase the record of what was tried.
+	ctx := context.WithoutCancel(r.Context())
+	entry, err := a.Journal.Begin(ctx)
+	if err != nil {
+		a.auditFailed(w, r, rec, err)
+		return
+	}
+	defer entry.End()
+	receipt, err := entry.Record(ctx, rec)
+	if err != nil {
+		a.auditFailed(w, r, rec, err)
+		return
+	}
+	a.writeProblem(w, r, ref, receipt)
+}
+
+// auditFailed answers when the log took no event.
+func (a *api) auditFailed(w http.ResponseWriter, r *http.Request, rec Record, err error) {
+	ref := refuse(reasonAudit, "", err)
+	a.logFailure(rec.Operation, rec.Actor, ref)
+	a.writeProblem(w, r, ref, "")
+}
+
+func (a *api) logFailure(op Operation, actor Actor, ref *Refusal) {
+	level := slog.LevelInfo
+	if s := a.reason(ref.Code).Status; s >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	a.logger.Log(context.Background(), level, "call of the API refused",
+		"operation", op.Name, "actor", actor.ID, "reason", ref.Code, "error", ref.err)
+}
+
+// write sends the answer of a deed.
+func (a *api) write(w http.ResponseWriter, r *http.Request, ans answer, receipt string) {
+	if receipt != "" {
+		w.Header().Set(headerReceipt, receipt)
+	}
+	if ans.location != "" {
+		w.Header().Set("Location", ans.location)
+	}
+	if ans.body == nil {
+		w.WriteHeader(ans.status)
+		return
+	}
+	writeJSON(w, r, ans.status, "application/json", ans.body)
+}
+
+// readBody reads and decodes the body of a route that has one, and refuses one
+// where none belongs.
+func readBody(w http.ResponseWriter, r *http.Request, route *route, state *callState) *Refusal {
+	limit := int64(maxBody)
+	if route.decode == nil {
+		limit = 0
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return refuse(reasonTooLarge, "", nil)
+	case err != nil:
+		return refuse(reasonSyntax, "the body ended early", err)
+	case route.decode == nil:
+		return nil
+	}
+	if len(body) > 0 {
+		media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		if err != nil || media != "application/json" || len(params) > 1 ||
+			(len(params) == 1 && !strings.EqualFold(params["charset"], "utf-8")) {
+			return refuse(reasonType, "", nil)
+		}
+		if r.Header.Get("Content-Encoding") != "" {
+			return refuse(reasonType, "content-coding is not taken here", nil)
+		}
+	}
+	var ref *Refusal
+	state.body, ref = route.decode(body)
+	return ref
+}

@@ -1,0 +1,119 @@
+package console
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Explain returns e with its Sentence, Fix and FixedBy: what happened, why, and
+// who can change it. reason is the gateway's catalogue.
+func Explain(e Event, reason func(code string) (Reason, bool)) Event {
+	if e.Roles == nil {
+		e.Roles = []string{}
+	}
+	if e.Findings == nil {
+		e.Findings = []Findings{}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "On %s ", e.Time.UTC().Format("2 January 2006 at 15:04:05 MST"))
+	what := called(e)
+	var why Reason
+	known := false
+	if e.Reason != "" && reason != nil {
+		why, known = reason(e.Reason)
+	}
+	switch {
+	case e.Decision == "deny" && e.Type == "response.decided":
+		fmt.Fprintf(&b, "the answer to %s was withheld", what)
+	case e.Decision == "deny":
+		fmt.Fprintf(&b, "%s was refused", what)
+	case e.Type == "request.decided":
+		fmt.Fprintf(&b, "%s was allowed", what)
+	case e.Type == "response.decided":
+		fmt.Fprintf(&b, "the answer to %s was given", what)
+	default:
+		fmt.Fprintf(&b, "the gateway recorded %s", e.Type)
+	}
+	if e.Status != 0 {
+		fmt.Fprintf(&b, " with status %d", e.Status)
+	}
+	if f := findings(e.Findings); f != "" {
+		fmt.Fprintf(&b, ", with %s", f)
+	}
+	switch {
+	case known:
+		fmt.Fprintf(&b, " (%s): %s", e.Reason, lowerFirst(strings.TrimSuffix(why.What, ".")))
+	case e.Reason != "":
+		fmt.Fprintf(&b, " (%s)", e.Reason)
+	}
+	if e.Decision == "deny" {
+		if e.Forwarded {
+			b.WriteString("; the upstream did see the call")
+		} else {
+			b.WriteString("; the upstream never saw the call")
+		}
+	}
+	if known {
+		e.Fix, e.FixedBy = why.Fix, why.Who
+		if e.Decision == "deny" {
+			fmt.Fprintf(&b, "; %s can change that: %s", fixers(why.Who), lowerFirst(strings.TrimSuffix(why.Fix, ".")))
+		}
+	}
+	b.WriteByte('.')
+	e.Sentence = b.String()
+	return e
+}
+
+// called names the call: "ticket.create of zendesk".
+func called(e Event) string {
+	switch {
+	case e.Operation == "":
+		return "a call"
+	case e.Channel == "":
+		return e.Operation
+	}
+	return e.Operation + " of " + e.Channel
+}
+
+// findings lists what was done to which data: "2 credit_card masked".
+func findings(list []Findings) string {
+	var parts []string
+	for _, f := range list {
+		for _, n := range []struct {
+			count int
+			done  string
+		}{{f.Masked, "masked"}, {f.Tokenized, "tokenized"}, {f.Dropped, "dropped"}, {f.Clear, "unchanged"}} {
+			if n.count > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s %s", n.count, f.Class, n.done))
+			}
+		}
+		if f.NotInspected > 0 {
+			parts = append(parts, "a body that nobody inspected")
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// fixers names who the catalogue's word stands for.
+func fixers(who string) string {
+	switch who {
+	case "caller":
+		return "whoever wrote the calling program"
+	case "security":
+		return "whoever owns the policy"
+	case "operator":
+		return "whoever runs the gateway"
+	case "upstream":
+		return "the vendor, or whoever runs the network towards it,"
+	}
+	return who
+}
+
+func lowerFirst(s string) string {
+	// An acronym or a name stays as it is: only a capital before a small letter, or
+	// the article A, begins a sentence.
+	if len(s) > 1 && s[0] >= 'A' && s[0] <= 'Z' && (s[1] == ' ' || (s[1] >= 'a' && s[1] <= 'z')) {
+		return strings.ToLower(s[:1]) + s[1:]
+	}
+	return s
+}
