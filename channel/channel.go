@@ -47,6 +47,7 @@ const (
 // followed by the record's type, for instance "record:ticket".
 const (
 	LabelSubjectEmail      = "subject:email"
+	LabelSubjectContact    = "subject:contact" // an e-mail address when it holds "@", otherwise a phone number or handle
 	LabelSubjectPhone      = "subject:phone"
 	LabelSubjectID         = "subject:id"
 	LabelSubjectExternalID = "subject:external_id"
@@ -87,7 +88,11 @@ type Channel struct {
 	root     *node
 	trim     []string // suffixes such as ".json" that a path may carry
 	unmapped map[string]*Operation
+	names    map[string]*Operation
 }
+
+// Operation returns the operation called name, or nil.
+func (c *Channel) Operation(name string) *Operation { return c.names[name] }
 
 // Reach is the honest sentence about coverage: design, "Reach, said honestly".
 type Reach struct {

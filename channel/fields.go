@@ -57,6 +57,7 @@ var subjectKinds = map[string]struct {
 	label string
 	flags walk.Flags
 }{
+	"contact":     {LabelSubjectContact, walk.Wanted | walk.Never},
 	"email":       {LabelSubjectEmail, walk.Wanted},
 	"phone":       {LabelSubjectPhone, walk.Wanted | walk.Never},
 	"id":          {LabelSubjectID, walk.Wanted | walk.Never},

@@ -2,6 +2,7 @@ package channel
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,8 +17,11 @@ type builder struct {
 	channel *Channel
 	sets    map[string]*set
 	params  map[string]*declared
-	common  struct{ request, response []walk.Rule }
-	names   map[string]int // operation name -> line
+	common  struct {
+		request, response []walk.Rule
+		query             map[string]Query
+	}
+	names map[string]int // operation name -> line
 }
 
 // declared is one entry of `parameters`.
@@ -28,7 +32,7 @@ type declared struct {
 }
 
 // useHint explains the words that treat a parameter.
-const useHint = "text is inspected; id, record:TYPE, subject:id, subject:external_id and subject:phone are identifiers and never findings; subject:email is indexed and inspected"
+const useHint = "text is inspected; id, record:TYPE, and subject:KIND are identifiers and never findings, except that subject:email is indexed and inspected"
 
 // treatment reads what to do with a path or query parameter.
 func (r *reader) treatment(n *yaml.Node, what string) (id bool, label string) {
@@ -50,7 +54,7 @@ func (r *reader) treatment(n *yaml.Node, what string) (id bool, label string) {
 		}
 	}
 	r.fail(n, fmt.Sprintf("%s is %q", what, v), useHint,
-		"text", "id", "record:TYPE", "subject:email", "subject:phone", "subject:id", "subject:external_id")
+		"text", "id", "record:TYPE", "subject:contact", "subject:email", "subject:external_id", "subject:id", "subject:phone")
 	return false, ""
 }
 
@@ -71,7 +75,8 @@ func (r *reader) parameters(n *yaml.Node) map[string]*declared {
 // everywhere reads the places that every body of the channel has.
 func (b *builder) everywhere(n *yaml.Node) {
 	if n != nil {
-		m := b.object(n, "`everywhere`", nil, []string{"request", "response"})
+		m := b.object(n, "`everywhere`", nil, []string{"request", "response", "query"})
+		b.common.query = b.queries(m["query"], nil)
 		b.common.request = b.places(m["request"], "`everywhere.request`")
 		b.common.response = b.places(m["response"], "`everywhere.response`")
 	}
@@ -83,6 +88,7 @@ func (b *builder) everywhere(n *yaml.Node) {
 			Effect: u.effect, Scope: ScopeOne,
 			Request: request, Response: response,
 			RequestRules: b.common.request, ResponseRules: b.common.response,
+			query: b.common.query,
 		}
 		if u.method != "other" {
 			op.Methods = []string{u.method}
@@ -138,6 +144,7 @@ func (b *builder) compile(n *yaml.Node, rules []walk.Rule) *walk.Fields {
 func (b *builder) operations(n *yaml.Node) {
 	b.names = make(map[string]int)
 	b.channel.root = &node{}
+	b.channel.names = make(map[string]*Operation)
 	if n == nil {
 		return
 	}
@@ -156,21 +163,32 @@ func (b *builder) group(n *yaml.Node, what string) {
 		RequestRules: request, ResponseRules: response,
 		Request: b.compile(n, request), Response: b.compile(n, response),
 	}
-	if q := m["query"]; q != nil {
-		shared.query = make(map[string]Query)
-		for _, p := range b.pairs(q, "`query`") {
-			id, label := b.treatment(p.value, "the query parameter `"+p.key.Value+"`")
-			shared.query[p.key.Value] = Query{ID: id, Label: label}
-		}
-	}
+	shared.query = b.queries(m["query"], b.common.query)
 	if m["calls"] == nil {
 		return
 	}
 	for _, p := range b.pairs(m["calls"], "`calls`") {
 		if op := b.call(p, shared); op != nil {
 			b.channel.Operations = append(b.channel.Operations, op)
+			b.channel.names[op.Name] = op
 		}
 	}
+}
+
+// queries reads the treatment of query parameters; what it says wins over base.
+func (b *builder) queries(n *yaml.Node, base map[string]Query) map[string]Query {
+	if n == nil {
+		return base
+	}
+	out := maps.Clone(base)
+	if out == nil {
+		out = make(map[string]Query)
+	}
+	for _, p := range b.pairs(n, "`query`") {
+		id, label := b.treatment(p.value, "the query parameter `"+p.key.Value+"`")
+		out[p.key.Value] = Query{ID: id, Label: label}
+	}
+	return out
 }
 
 // callHint shows the shape of a call.
