@@ -1,0 +1,76 @@
+package console
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 1, 12, 0, 5, 0, time.UTC)
+	reason := func(code string) (Reason, bool) {
+		if code == "unmapped" {
+			return Reason{}, false
+		}
+		return Reason{Code: code, What: "The body is not JSON.", Fix: "Send well-formed JSON.", Who: "caller"}, true
+	}
+	tests := []struct {
+		name string
+		e    Event
+		want string
+	}{
+		{"a refused request", Event{Time: at, Type: "request.decided", Channel: "zendesk", Operation: "ticket.create", Decision: "deny", Reason: "json_syntax", Status: 400},
+			"On 1 March 2026 at 12:00:05 UTC ticket.create of zendesk was refused with status 400 (json_syntax): the body is not JSON; the upstream never saw the call; whoever wrote the calling program can change that: send well-formed JSON."},
+		{"a withheld answer", Event{Time: at, Type: "response.decided", Channel: "zendesk", Operation: "ticket.create", Decision: "deny", Reason: "unmapped", Status: 502, Forwarded: true},
+			"On 1 March 2026 at 12:00:05 UTC the answer to ticket.create of zendesk was withheld with status 502 (unmapped); the upstream did see the call."},
+		{"a masked answer", Event{Time: at, Type: "response.decided", Channel: "zendesk", Operation: "ticket.show", Decision: "allow", Status: 200, Forwarded: true, Findings: []Findings{{Class: "credit_card", Masked: 2}, {Class: "us_ssn", Masked: 1, Clear: 1}}},
+			"On 1 March 2026 at 12:00:05 UTC the answer to ticket.show of zendesk was given with status 200, with 2 credit_card masked, 1 us_ssn masked, 1 us_ssn unchanged."},
+		{"a request on its way", Event{Time: at, Type: "request.decided", Operation: "ticket.show", Decision: "allow"},
+			"On 1 March 2026 at 12:00:05 UTC ticket.show was allowed."},
+		{"an unread body", Event{Time: at, Type: "request.decided", Decision: "allow", Findings: []Findings{{Class: "*", NotInspected: 1}}},
+			"On 1 March 2026 at 12:00:05 UTC a call was allowed, with a body that nobody inspected."},
+		{"an event of the gateway itself", Event{Time: at, Type: "config.loaded"},
+			"On 1 March 2026 at 12:00:05 UTC the gateway recorded config.loaded."},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if got := Explain(tt.e, reason).Sentence; got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestSecretIsNotPrinted(t *testing.T) {
+	t.Parallel()
+	for _, verb := range []string{"%v", "%s", "%+v", "%#v", "%q"} {
+		if got := fmt.Sprintf(verb, struct{ S Secret }{testSecret}); strings.Contains(got, testSecret) {
+			t.Errorf("%s prints the secret", verb)
+		}
+	}
+	if b, err := Secret(testSecret).MarshalJSON(); err != nil || strings.Contains(string(b), testSecret) {
+		t.Errorf("JSON prints the secret (%v)", err)
+	}
+}
+
+func FuzzDecodeObject(f *testing.F) {
+	f.Add([]byte(`{"name":"x","roles":["a"]}`))
+	f.Add([]byte(`{"name":"x","name":"y"}`))
+	f.Add([]byte(`{"NAME":"x"} {}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		v, ref := decodeNewKey(body)
+		if (v == nil) == (ref == nil) {
+			t.Fatal("neither a value nor a refusal, or both")
+		}
+		if ref != nil {
+			return
+		}
+		n := v.(NewKey)
+		if !isText(n.Name, maxKeyName) || len(n.Roles) == 0 || len(n.Roles) > maxRoles {
+			t.Error("a wish outside its limits was taken")
+		}
+	})
+}
