@@ -1,0 +1,138 @@
+# Who may make which call. Nothing is allowed unless a rule here permits it, and
+# whatever speaks against a call is in reasons.
+package caregate.access
+
+# The roles that count. A vendor credential makes an agent whatever else is said
+# about it.
+roles := data.access.kinds[input.actor.kind]
+
+roles := input.actor.roles if input.actor.kind in data.access.given
+
+own if input.channel == data.access.own_channel
+
+# Operations that everybody may call, as their mark says. A preflight is one only
+# with its method.
+open if {
+	input.mark in data.access.open_marks
+	input.mark != "preflight"
+}
+
+open if {
+	input.mark == "preflight"
+	input.method == "options"
+}
+
+permitted if open
+
+# A webhook whose signature was verified, on an operation that takes them.
+permitted if {
+	input.mark == "signed"
+	input.actor.kind == "webhook"
+}
+
+permitted if {
+	not own
+	some role in roles
+	input.effect in data.access.roles[role].channel[input.scope]
+}
+
+permitted if {
+	own
+	some role in roles
+	input.effect in data.access.own[family][role]
+}
+
+permitted if {
+	not own
+	some grant in input.actor.grants
+	grant in wanted
+}
+
+# The part of an operation's name before the first dot.
+family := split(input.operation, ".")[0]
+
+# The grant that names exactly this operation.
+needs := concat(":", [input.channel, input.operation])
+
+# Every grant that covers this call. An exact name covers the operation whatever
+# it is; a pattern covers single reads, writes and deletes, and bulk, export and
+# administrative calls only with the word behind it.
+wanted contains needs
+
+wanted contains concat(":", ["*", input.operation])
+
+wanted contains concat("", [channel, ":", pattern, ending]) if {
+	some channel in [input.channel, "*"]
+	some pattern in [concat("", [family, ".*"]), "*"]
+	some ending in endings
+}
+
+endings := ["/admin"] if {
+	input.effect == "admin"
+	input.scope == "one"
+} else := ["", concat("", ["/", input.effect])] if {
+	input.scope == "one"
+} else := [concat("", ["/", input.scope])] if {
+	input.effect != "admin"
+} else := []
+
+known if {
+	some _ in roles
+	input.actor.kind != "anonymous"
+}
+
+# Claims and proofs that contradict each other are a denial on every operation.
+reasons contains "identity_mismatch" if input.actor.mismatch
+
+reasons contains "no_credential" if {
+	not permitted
+	not known
+}
+
+reasons contains "no_credential" if {
+	input.mark == "signed"
+	input.actor.kind != "webhook"
+}
+
+reasons contains "unknown_role" if {
+	input.actor.kind in data.access.given
+	some role in input.actor.roles
+	not data.access.roles[role].assignable
+}
+
+# People whom an identity provider vouches for; machines have roles without it.
+reasons contains "mfa_required" if {
+	not open
+	input.actor.kind == "token"
+	not input.actor.mfa
+	some role in roles
+	data.access.roles[role].mfa
+}
+
+reasons contains "export_needs_grant" if {
+	refused
+	input.scope == "export"
+}
+
+reasons contains "bulk_needs_grant" if {
+	refused
+	input.scope == "bulk"
+}
+
+reasons contains "admin_needs_role" if {
+	refused
+	input.scope == "one"
+	input.effect == "admin"
+}
+
+reasons contains "role_not_allowed" if {
+	refused
+	input.scope == "one"
+	input.effect != "admin"
+}
+
+# Somebody who is known asks for something that nothing permits.
+refused if {
+	known
+	not permitted
+}

@@ -1,0 +1,105 @@
+package caregate.access_test
+
+import data.caregate.access
+
+# An agent with the vendor's own credential, reading one ticket.
+base := {
+	"v": 1, "tenant": "default", "route": "desk", "direction": "request",
+	"channel": "zendesk", "operation": "ticket.show", "mapped": true,
+	"effect": "read", "scope": "one", "mark": "", "method": "safe",
+	"actor": {"kind": "vendor", "strength": "credential", "roles": ["agent"], "grants": [], "asserts": false, "mismatch": false, "mfa": false},
+	"purpose": "", "network": "loopback", "findings": [], "records": 1, "observe": false,
+}
+
+call(changes) := object.union(base, changes)
+
+key(roles, grants) := {"actor": {"kind": "key", "roles": roles, "grants": grants}}
+
+person(roles, mfa) := {"actor": {"kind": "token", "strength": "proven", "roles": roles, "mfa": mfa}}
+
+# Each row: what is changed in the base, and the reasons that must follow.
+table := {
+	"an agent reads": [{}, set()],
+	"an agent writes": [{"effect": "write"}, set()],
+	"an agent deletes": [{"effect": "delete"}, set()],
+	"an agent on an operation the file does not know": [{"mapped": false, "operation": "unmapped.post", "effect": "write"}, set()],
+	"an agent administers": [{"effect": "admin"}, {"admin_needs_role"}],
+	"an agent in bulk": [{"scope": "bulk", "effect": "write"}, {"bulk_needs_grant"}],
+	"an agent exports": [{"scope": "export"}, {"export_needs_grant"}],
+	"an agent administers in bulk": [{"scope": "bulk", "effect": "admin"}, {"bulk_needs_grant"}],
+	"a vendor credential that says it is more": [{"scope": "export", "actor": {"roles": ["dpo"]}}, {"export_needs_grant"}],
+	"a vendor credential with a grant": [{"scope": "export", "operation": "ticket.export", "actor": {"grants": ["zendesk:ticket.export"]}}, set()],
+	"nobody": [{"actor": {"kind": "anonymous", "roles": []}}, {"no_credential"}],
+	"a kind nobody knows": [{"actor": {"kind": "friend"}}, {"no_credential"}],
+	"nobody on an anonymous operation": [{"mark": "anonymous", "effect": "write", "actor": {"kind": "anonymous", "roles": []}}, set()],
+	"nobody on a handshake": [{"mark": "handshake", "actor": {"kind": "anonymous", "roles": []}}, set()],
+	"nobody signs in": [{"mark": "auth", "effect": "write", "actor": {"kind": "anonymous", "roles": []}}, set()],
+	"a preflight": [{"mark": "preflight", "method": "options", "actor": {"kind": "anonymous", "roles": []}}, set()],
+	"a preflight by another method": [{"mark": "preflight", "method": "unsafe", "actor": {"kind": "anonymous", "roles": []}}, {"no_credential"}],
+	"a webhook with a verified signature": [{"mark": "signed", "effect": "write", "actor": {"kind": "webhook", "roles": ["vendor"]}}, set()],
+	"a webhook somewhere else": [{"effect": "write", "actor": {"kind": "webhook", "roles": []}}, {"role_not_allowed"}],
+	"a webhook without signature": [{"mark": "signed", "effect": "write", "actor": {"kind": "anonymous", "roles": []}}, {"no_credential"}],
+	"an agent posts to a webhook": [{"mark": "signed", "effect": "write"}, {"no_credential"}],
+	"a mismatch": [{"actor": {"asserts": true, "mismatch": true}}, {"identity_mismatch"}],
+	"a mismatch on an open operation": [{"mark": "anonymous", "actor": {"asserts": true, "mismatch": true}}, {"identity_mismatch"}],
+	"a lead in bulk": [object.union(key(["lead"], []), {"scope": "bulk", "effect": "write"}), {"bulk_needs_grant"}],
+	"a lead in bulk with a grant": [object.union(key(["lead"], ["zendesk:ticket.*/bulk"]), {"scope": "bulk", "effect": "write"}), set()],
+	"a service without grants": [key(["service"], []), {"role_not_allowed"}],
+	"a service with another channel's grant": [key(["service"], ["intercom:*"]), {"role_not_allowed"}],
+	"a service with the exact grant": [key(["service"], ["zendesk:ticket.show"]), set()],
+	"a service with the family": [key(["service"], ["zendesk:ticket.*"]), set()],
+	"a service with the channel": [key(["service"], ["zendesk:*"]), set()],
+	"a service with every channel's operation": [key(["service"], ["*:ticket.show"]), set()],
+	"a service with everything": [key(["service"], ["*:*"]), set()],
+	"a service that may read": [key(["service"], ["zendesk:*/read"]), set()],
+	"a service that may read writes": [object.union(key(["service"], ["zendesk:*/read"]), {"effect": "write"}), {"role_not_allowed"}],
+	"a pattern does not export": [object.union(key(["service"], ["zendesk:*"]), {"scope": "export"}), {"export_needs_grant"}],
+	"a pattern does not administer": [object.union(key(["service"], ["zendesk:*"]), {"effect": "admin"}), {"admin_needs_role"}],
+	"a pattern for exports": [object.union(key(["service"], ["zendesk:*/export"]), {"scope": "export"}), set()],
+	"a pattern for administration": [object.union(key(["service"], ["zendesk:*/admin"]), {"effect": "admin"}), set()],
+	"no pattern administers in bulk": [object.union(key(["service"], ["zendesk:*/admin", "zendesk:*/bulk"]), {"effect": "admin", "scope": "bulk"}), {"bulk_needs_grant"}],
+	"the exact name administers in bulk": [object.union(key(["service"], ["zendesk:ticket.show"]), {"effect": "admin", "scope": "bulk"}), set()],
+	"security sees no tickets": [key(["security"], []), {"role_not_allowed"}],
+	"an admin sees no tickets": [key(["admin"], []), {"role_not_allowed"}],
+	"a dpo reads": [key(["dpo"], []), set()],
+	"a dpo exports": [object.union(key(["dpo"], []), {"scope": "export"}), set()],
+	"a dpo writes": [object.union(key(["dpo"], []), {"effect": "write"}), {"role_not_allowed"}],
+	"one role of two is enough": [key(["security", "agent"], []), set()],
+	"an unknown role": [key(["agent", "emperor"], []), {"unknown_role"}],
+	"a role that cannot be given": [key(["agent", "public"], []), {"unknown_role"}],
+	"a person without second factor": [person(["agent"], false), {"mfa_required"}],
+	"a person with second factor": [person(["agent"], true), set()],
+	"an admin without second factor": [object.union(person(["admin"], false), {"channel": "caregate", "operation": "apikey.create", "effect": "admin"}), {"mfa_required"}],
+	"a machine with a token": [object.union(person(["service"], false), {"actor": {"grants": ["zendesk:*"]}}), set()],
+	"a person without second factor on an open operation": [object.union(person(["agent"], false), {"mark": "anonymous"}), set()],
+	"an admin's key": [object.union(key(["admin"], []), {"channel": "caregate", "operation": "apikey.create", "effect": "admin"}), set()],
+	"the socket": [{"channel": "caregate", "operation": "apikey.create", "effect": "admin", "actor": {"kind": "local", "roles": []}}, set()],
+	"the socket sees no tickets": [{"actor": {"kind": "local", "roles": []}}, {"role_not_allowed"}],
+	"security reads the log": [object.union(key(["security"], []), {"channel": "caregate", "operation": "audit.find"}), set()],
+	"security makes keys": [object.union(key(["security"], []), {"channel": "caregate", "operation": "apikey.create", "effect": "admin"}), {"admin_needs_role"}],
+	"an agent reads the log": [{"channel": "caregate", "operation": "audit.find"}, {"role_not_allowed"}],
+	"no grant opens the gateway's own API": [object.union(key(["service"], ["*:*", "caregate:audit.find"]), {"channel": "caregate", "operation": "audit.find"}), {"role_not_allowed"}],
+	"a family nobody knows": [object.union(key(["admin"], []), {"channel": "caregate", "operation": "universe.end", "effect": "admin"}), {"admin_needs_role"}],
+}
+
+# One test for the whole table: it names the rows that fail.
+test_table if {
+	failing := {name | some name, row in table; not passes(call(row[0]), row[1])}
+	failing == set()
+}
+
+# A call is allowed exactly when nothing speaks against it.
+passes(changed, want) if {
+	access.reasons == want with input as changed
+	unopposed := count(want) == 0
+	allowed(changed) == unopposed
+}
+
+allowed(changed) if {
+	access.permitted with input as changed
+	count(access.reasons) == 0 with input as changed
+} else := false
+
+test_needs_names_the_operation if {
+	access.needs == "zendesk:ticket.show" with input as base
+}

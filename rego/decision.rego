@@ -1,0 +1,65 @@
+# The one question that the gateway asks: data.caregate.decision.
+package caregate
+
+import data.caregate.access
+import data.caregate.treatment
+
+reasons contains code if some code in access.reasons
+
+reasons contains "finding_blocked" if treatment.blocked
+
+# A deployment's own rules can only add denials.
+reasons contains "policy_denied" if some _ in data.caregate.operator.deny
+
+reasons contains concat("", ["operator.", code]) if some code in data.caregate.operator.deny
+
+default allow := false
+
+allow if {
+	access.permitted
+	count(reasons) == 0
+}
+
+# The weightiest code. A denial without one would be a defect of these rules: the
+# reason is then undefined, so is the decision, and the gateway denies.
+reason := "" if allow
+
+reason := [entry.code | some entry in data.reasons.list; entry.code in reasons][0] if not allow
+
+# What would have to be granted, for denials that a grant can lift.
+default needs := ""
+
+needs := access.needs if {
+	not access.own
+	some code in ["bulk_needs_grant", "export_needs_grant", "admin_needs_role", "role_not_allowed"]
+	code in access.reasons
+}
+
+outcome := {
+	"allow": allow,
+	"reason": reason,
+	"reasons": reasons,
+	"needs": needs,
+	"actions": treatment.actions,
+	"places": treatment.places,
+}
+
+decision := object.union({"v": 1}, outcome) if not input.observe
+
+# Observing is total: nothing is denied and nothing changed.
+decision := {
+	"v": 1,
+	"allow": true,
+	"reason": "",
+	"reasons": set(),
+	"needs": "",
+	"actions": {class: watched(action) | some class, action in treatment.actions},
+	"places": {},
+	"would": outcome,
+} if {
+	input.observe
+}
+
+watched(action) := "allow" if action == "allow"
+
+watched(action) := "report" if action != "allow"
