@@ -15,6 +15,9 @@ type Decision struct {
 	Reason string `json:"reason"`
 	// Reasons are all codes that speak against the call, sorted, Reason included.
 	Reasons []string `json:"reasons"`
+	// Needs is the grant that would lift the denial, as ParseGrant takes it; empty
+	// when no grant would.
+	Needs string `json:"needs"`
 	// Actions has, for each class in the input's findings, the action for text:
 	// allow, report, mask, tokenize, drop or block.
 	Actions map[string]string `json:"actions"`
@@ -31,6 +34,7 @@ type Would struct {
 	Allow   bool                         `json:"allow"`
 	Reason  string                       `json:"reason"`
 	Reasons []string                     `json:"reasons"`
+	Needs   string                       `json:"needs"`
 	Actions map[string]string            `json:"actions"`
 	Places  map[string]map[string]string `json:"places"`
 }
@@ -50,11 +54,11 @@ func (d *Decision) Action(class, place string) string {
 // Reason is one entry of the catalogue of codes.
 type Reason struct {
 	// Code is stable; programs may branch on it.
-	Code string `json:"code"`
+	Code string `json:"code" yaml:"code"`
 	// Status is the HTTP status that fits: 401, 403 or 422.
-	Status int `json:"status"`
+	Status int `json:"status" yaml:"status"`
+	// Who can mend it: caller or security.
+	Who string `json:"who" yaml:"who"`
 	// Text is one sentence for people: what was missing and what to do.
-	Text string `json:"text"`
-	// Who can mend it: caller, operator or admin.
-	Who string `json:"who"`
+	Text string `json:"text" yaml:"text"`
 }

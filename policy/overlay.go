@@ -1,7 +1,217 @@
 package policy
 
-// Overlay is one document of the operator, checked.
-type Overlay struct{}
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
-// ParseOverlay reads a YAML (or JSON) document; errors say file and line.
-func ParseOverlay(file string, src []byte) (*Overlay, error) { return &Overlay{}, nil }
+	"go.yaml.in/yaml/v4"
+)
+
+// OverlayVersion is the version of the overlay document, its member "version".
+const OverlayVersion = 1
+
+// Overlay is one document of the operator, checked. It changes what is done with
+// classes on routes and for roles, and grants calls to actors:
+//
+//	version: 1
+//	enforcement:
+//	  - class: iban          # a data class, or "*"
+//	    route: desk          # optional: every route
+//	    role: lead           # optional: everybody
+//	    action: mask
+//	grants:
+//	  - actor: oauth:0f3a...  # as explain and the log print it
+//	    grants: ["zendesk:ticket.export"]
+type Overlay struct {
+	name   string
+	source []byte
+	rows   []enforcementRow
+	grants map[string][]string
+}
+
+type enforcementRow struct{ class, route, role, action string }
+
+// Grants are the grants of the document by actor ID, for ResolverConfig.
+func (o *Overlay) Grants() map[string][]string { return maps.Clone(o.grants) }
+
+// ParseOverlay reads a YAML (or JSON) document. All mistakes are reported, each
+// as "file:line: what, and the allowed values".
+func ParseOverlay(file string, src []byte) (*Overlay, error) {
+	if len(src) > maxOverlay {
+		return nil, fmt.Errorf("%s: larger than %d bytes, the limit of a policy document", file, maxOverlay)
+	}
+	t, err := builtinTables()
+	if err != nil {
+		return nil, err
+	}
+	var root yaml.Node
+	if err := yaml.Unmarshal(src, &root); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	p := overlayParser{file: file, tables: t, out: &Overlay{name: file, source: src, grants: make(map[string][]string)}}
+	if len(root.Content) == 0 {
+		return nil, fmt.Errorf("%s:1: the document is empty; it wants version, enforcement and grants", file)
+	}
+	p.document(root.Content[0])
+	return p.out, errors.Join(p.errs...)
+}
+
+// overlayParser collects mistakes while it walks the document.
+type overlayParser struct {
+	file   string
+	tables *tables
+	out    *Overlay
+	errs   []error
+}
+
+func (p *overlayParser) fail(n *yaml.Node, format string, args ...any) {
+	p.errs = append(p.errs, fmt.Errorf("%s:%d: %s", p.file, n.Line, fmt.Sprintf(format, args...)))
+}
+
+// members calls f for each member of a mapping.
+func (p *overlayParser) members(n *yaml.Node, what string, f func(key string, value *yaml.Node) bool, allowed ...string) {
+	if n.Kind != yaml.MappingNode {
+		p.fail(n, "%s wants members: %s", what, strings.Join(allowed, ", "))
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if key := n.Content[i]; !f(key.Value, n.Content[i+1]) {
+			p.fail(key, "%s has no member %q; it has %s", what, key.Value, strings.Join(allowed, ", "))
+		}
+	}
+}
+
+func (p *overlayParser) document(n *yaml.Node) {
+	version := false
+	p.members(n, "the document", func(key string, v *yaml.Node) bool {
+		switch key {
+		case "version":
+			version = true
+			if v.Value != fmt.Sprint(OverlayVersion) {
+				p.fail(v, "version %q is not known; this one is %d", v.Value, OverlayVersion)
+			}
+		case "enforcement":
+			p.rows(v, "enforcement", p.enforcement)
+		case "grants":
+			p.rows(v, "grants", p.grant)
+		default:
+			return false
+		}
+		return true
+	}, "version", "enforcement", "grants")
+	if !version {
+		p.fail(n, "version is missing; write version: %d", OverlayVersion)
+	}
+}
+
+func (p *overlayParser) rows(n *yaml.Node, what string, row func(*yaml.Node)) {
+	if n.Kind != yaml.SequenceNode {
+		p.fail(n, "%s wants a list", what)
+		return
+	}
+	for _, item := range n.Content {
+		row(item)
+	}
+}
+
+func (p *overlayParser) enforcement(n *yaml.Node) {
+	r := enforcementRow{route: "*", role: "*"}
+	p.members(n, "an enforcement row", func(key string, v *yaml.Node) bool {
+		switch key {
+		case "class":
+			if _, ok := p.tables.Classes[v.Value]; !ok && v.Value != "*" {
+				p.fail(v, "class %q is not known; the classes are %s, and * for all", v.Value, names(p.tables.Classes))
+			}
+			r.class = v.Value
+		case "route":
+			if v.Value == "" || len(v.Value) > maxName {
+				p.fail(v, "route wants the name of a route, at most %d bytes", maxName)
+			}
+			r.route = v.Value
+		case "role":
+			if _, ok := p.tables.Roles[v.Value]; !ok {
+				p.fail(v, "role %q is not known; the roles are %s", v.Value, names(p.tables.Roles))
+			}
+			r.role = v.Value
+		case "action":
+			if _, ok := p.tables.Rank[v.Value]; !ok {
+				p.fail(v, "action %q is not known; the actions are %s", v.Value, names(p.tables.Rank))
+			}
+			r.action = v.Value
+		default:
+			return false
+		}
+		return true
+	}, "class", "route", "role", "action")
+	if r.class == "" || r.action == "" {
+		p.fail(n, "an enforcement row wants class and action")
+		return
+	}
+	if r.action == "tokenize" && slices.Contains(p.tables.NeverKept, r.class) {
+		p.fail(n, "%s may not be kept in any form after authorisation, so it cannot be tokenized; use drop or block", r.class)
+	}
+	p.out.rows = append(p.out.rows, r)
+}
+
+func (p *overlayParser) grant(n *yaml.Node) {
+	var actor string
+	var grants []string
+	p.members(n, "a grants row", func(key string, v *yaml.Node) bool {
+		switch key {
+		case "actor":
+			if kind, id, ok := strings.Cut(v.Value, ":"); !ok || id == "" || !slices.Contains(actorKinds[:], kind) {
+				p.fail(v, "actor wants an id as the log prints it: %s, a colon and the rest", strings.Join(actorKinds[:], ", "))
+			}
+			actor = v.Value
+		case "grants":
+			p.rows(v, "grants", func(item *yaml.Node) {
+				if err := ParseGrant(item.Value); err != nil {
+					p.fail(item, "%v", err)
+				}
+				grants = append(grants, item.Value)
+			})
+		default:
+			return false
+		}
+		return true
+	}, "actor", "grants")
+	if actor == "" || len(grants) == 0 {
+		p.fail(n, "a grants row wants actor and grants")
+		return
+	}
+	all := append(p.out.grants[actor], grants...)
+	slices.Sort(all)
+	if all = slices.Compact(all); len(all) > maxGrants {
+		p.fail(n, "more than %d grants for one actor", maxGrants)
+	}
+	p.out.grants[actor] = all
+}
+
+// actorKinds start the IDs that can be granted something.
+var actorKinds = [...]string{"key", "user", "vendor", "oauth"}
+
+func names[V any](m map[string]V) string {
+	return strings.Join(slices.Sorted(maps.Keys(m)), ", ")
+}
+
+// enforcementIndex is the rows by class, route and role: the form in which rules
+// find the fitting one without looking at the others, so that a thousand rows
+// cost no more than one.
+func enforcementIndex(overlays []*Overlay) map[string]any {
+	index := make(map[string]any)
+	at := func(m map[string]any, key string) map[string]any {
+		if m[key] == nil {
+			m[key] = make(map[string]any)
+		}
+		return m[key].(map[string]any)
+	}
+	for _, o := range overlays {
+		for _, r := range o.rows {
+			at(at(index, r.class), r.route)[r.role] = r.action
+		}
+	}
+	return index
+}

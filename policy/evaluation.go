@@ -1,0 +1,232 @@
+package policy
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// normalise brings equal situations to one form: the version is filled in, counts
+// are rounded, rows sorted and joined. dst is where the rows go; the caller's
+// slice is not touched.
+func (in *Input) normalise(dst []Finding) {
+	in.V = InputVersion
+	in.Records = Round(in.Records)
+	dst = append(dst, in.Findings...)
+	slices.SortFunc(dst, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Place, b.Place))
+	})
+	out := dst[:0]
+	for _, f := range dst {
+		f.Count = max(f.Count, 1)
+		if n := len(out); n > 0 && out[n-1].Class == f.Class && out[n-1].Place == f.Place {
+			out[n-1].Count += f.Count
+			continue
+		}
+		out = append(out, f)
+	}
+	for i := range out {
+		out[i].Count = Round(out[i].Count)
+	}
+	in.Findings = out
+}
+
+// appendKey appends the cache key of a normalised input. Parts are
+// length-prefixed, so different inputs have different keys.
+func (in *Input) appendKey(b []byte) []byte {
+	for _, s := range [...]string{
+		in.Tenant, in.Route, in.Direction, in.Channel, in.Operation, in.Effect, in.Scope, in.Mark, in.Method,
+		in.Purpose, in.Network, in.Actor.Kind, in.Actor.Strength,
+	} {
+		b = appendString(b, s)
+	}
+	var flags byte
+	for i, set := range [...]bool{in.Mapped, in.Observe, in.Actor.Asserts, in.Actor.Mismatch, in.Actor.MFA} {
+		if set {
+			flags |= 1 << i
+		}
+	}
+	b = append(b, flags)
+	b = binary.AppendUvarint(b, uint64(in.Records))
+	for _, list := range [...][]string{in.Actor.Roles, in.Actor.Grants} {
+		b = binary.AppendUvarint(b, uint64(len(list)))
+		for _, s := range list {
+			b = appendString(b, s)
+		}
+	}
+	for _, f := range in.Findings {
+		b = appendString(b, f.Class)
+		b = appendString(b, f.Place)
+		b = binary.AppendUvarint(b, uint64(f.Count))
+	}
+	return b
+}
+
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// value is the input as OPA sees it, member for member as its JSON.
+// TestInputValueIsItsJSON holds the two together.
+func (in *Input) value() ast.Value {
+	findings := make([]*ast.Term, len(in.Findings))
+	for i, f := range in.Findings {
+		findings[i] = ast.ObjectTerm(
+			ast.Item(keyClass, ast.StringTerm(f.Class)),
+			ast.Item(keyPlace, ast.StringTerm(f.Place)),
+			ast.Item(keyCount, ast.IntNumberTerm(f.Count)),
+		)
+	}
+	return ast.NewObject(
+		ast.Item(keyV, ast.IntNumberTerm(in.V)),
+		ast.Item(keyTenant, ast.StringTerm(in.Tenant)),
+		ast.Item(keyRoute, ast.StringTerm(in.Route)),
+		ast.Item(keyDirection, ast.StringTerm(in.Direction)),
+		ast.Item(keyChannel, ast.StringTerm(in.Channel)),
+		ast.Item(keyOperation, ast.StringTerm(in.Operation)),
+		ast.Item(keyMapped, ast.BooleanTerm(in.Mapped)),
+		ast.Item(keyEffect, ast.StringTerm(in.Effect)),
+		ast.Item(keyScope, ast.StringTerm(in.Scope)),
+		ast.Item(keyMark, ast.StringTerm(in.Mark)),
+		ast.Item(keyMethod, ast.StringTerm(in.Method)),
+		ast.Item(keyActor, ast.ObjectTerm(
+			ast.Item(keyKind, ast.StringTerm(in.Actor.Kind)),
+			ast.Item(keyStrength, ast.StringTerm(in.Actor.Strength)),
+			ast.Item(keyRoles, stringsTerm(in.Actor.Roles)),
+			ast.Item(keyGrants, stringsTerm(in.Actor.Grants)),
+			ast.Item(keyAsserts, ast.BooleanTerm(in.Actor.Asserts)),
+			ast.Item(keyMismatch, ast.BooleanTerm(in.Actor.Mismatch)),
+			ast.Item(keyMFA, ast.BooleanTerm(in.Actor.MFA)),
+		)),
+		ast.Item(keyPurpose, ast.StringTerm(in.Purpose)),
+		ast.Item(keyNetwork, ast.StringTerm(in.Network)),
+		ast.Item(keyFindings, ast.ArrayTerm(findings...)),
+		ast.Item(keyRecords, ast.IntNumberTerm(in.Records)),
+		ast.Item(keyObserve, ast.BooleanTerm(in.Observe)),
+	)
+}
+
+// The member names, made once. They are never changed.
+var (
+	keyV, keyTenant, keyRoute, keyDirection         = ast.StringTerm("v"), ast.StringTerm("tenant"), ast.StringTerm("route"), ast.StringTerm("direction")
+	keyChannel, keyOperation, keyMapped, keyEffect  = ast.StringTerm("channel"), ast.StringTerm("operation"), ast.StringTerm("mapped"), ast.StringTerm("effect")
+	keyScope, keyMark, keyMethod, keyActor          = ast.StringTerm("scope"), ast.StringTerm("mark"), ast.StringTerm("method"), ast.StringTerm("actor")
+	keyKind, keyStrength, keyRoles, keyGrants       = ast.StringTerm("kind"), ast.StringTerm("strength"), ast.StringTerm("roles"), ast.StringTerm("grants")
+	keyAsserts, keyMismatch, keyMFA, keyPurpose     = ast.StringTerm("asserts"), ast.StringTerm("mismatch"), ast.StringTerm("mfa"), ast.StringTerm("purpose")
+	keyNetwork, keyFindings, keyRecords, keyObserve = ast.StringTerm("network"), ast.StringTerm("findings"), ast.StringTerm("records"), ast.StringTerm("observe")
+	keyClass, keyPlace, keyCount                    = ast.StringTerm("class"), ast.StringTerm("place"), ast.StringTerm("count")
+)
+
+func stringsTerm(list []string) *ast.Term {
+	terms := make([]*ast.Term, len(list))
+	for i, s := range list {
+		terms[i] = ast.StringTerm(s)
+	}
+	return ast.ArrayTerm(terms...)
+}
+
+// actionNames are the actions that a decision may name.
+var actionNames = [...]string{"allow", "report", "mask", "tokenize", "drop", "block"}
+
+// readDecision turns what the rules answered into a Decision. Rules are data to
+// us: anything that does not have the documented form is no decision.
+func readDecision(v any, in *Input) (*Decision, error) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("%w: it is no object", ErrUndecided)
+	}
+	o, err := readOutcome(m, in)
+	if err != nil {
+		return nil, err
+	}
+	d := &Decision{V: DecisionVersion, Allow: o.Allow, Reason: o.Reason, Reasons: o.Reasons, Needs: o.Needs, Actions: o.Actions, Places: o.Places}
+	if !in.Observe {
+		return d, nil
+	}
+	w, ok := m["would"].(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("%w: an observing route lacks what would have been", ErrUndecided)
+	}
+	d.Would, err = readOutcome(w, in)
+	return d, err
+}
+
+func readOutcome(m map[string]any, in *Input) (*Would, error) {
+	var o Would
+	var ok bool
+	if o.Allow, ok = m["allow"].(bool); !ok {
+		return nil, fmt.Errorf("%w: allow is no boolean", ErrUndecided)
+	}
+	if o.Reason, ok = m["reason"].(string); !ok || (o.Reason == "") != o.Allow {
+		return nil, fmt.Errorf("%w: reason does not fit allow", ErrUndecided)
+	}
+	if o.Needs, ok = m["needs"].(string); !ok {
+		return nil, fmt.Errorf("%w: needs is no string", ErrUndecided)
+	}
+	list, ok := m["reasons"].([]any)
+	if !ok {
+		return nil, fmt.Errorf("%w: reasons is no set", ErrUndecided)
+	}
+	o.Reasons = make([]string, 0, len(list))
+	for _, x := range list {
+		code, ok := x.(string)
+		if !ok || !isCode(code) {
+			return nil, fmt.Errorf("%w: a reason is not of lower-case letters, digits, dots and underscores", ErrUndecided)
+		}
+		o.Reasons = append(o.Reasons, code)
+	}
+	slices.Sort(o.Reasons)
+	var err error
+	if o.Actions, err = readActions(m["actions"]); err != nil {
+		return nil, err
+	}
+	for _, f := range in.Findings {
+		if o.Actions[f.Class] == "" {
+			return nil, fmt.Errorf("%w: a class that was found has no action", ErrUndecided)
+		}
+	}
+	byPlace, ok := m["places"].(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("%w: places is no object", ErrUndecided)
+	}
+	o.Places = make(map[string]map[string]string, len(byPlace))
+	for place, x := range byPlace {
+		if o.Places[place], err = readActions(x); err != nil {
+			return nil, err
+		}
+	}
+	return &o, nil
+}
+
+func readActions(v any) (map[string]string, error) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("%w: actions is no object", ErrUndecided)
+	}
+	out := make(map[string]string, len(m))
+	for class, x := range m {
+		name, _ := x.(string)
+		if !slices.Contains(actionNames[:], name) {
+			return nil, fmt.Errorf("%w: an action is none of its values", ErrUndecided)
+		}
+		out[class] = name
+	}
+	return out, nil
+}
+
+// isCode tells whether s can be a reason code: it goes into headers and metrics.
+func isCode(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
