@@ -2,34 +2,209 @@ package detect
 
 import "github.com/caregate/caregate/redact"
 
+// How far the detector looks around the digit group with which a value begins,
+// in bytes. Nothing outside this window changes the answer.
+const (
+	// LookBehind covers the words in front, the token a number is glued to and
+	// an IBAN around it.
+	LookBehind = 160
+	// LookAhead covers nineteen digits with three separators of four bytes
+	// between any two, a second candidate that overlaps the first, a track, and the
+	// words behind.
+	LookAhead = 1024
+)
+
 // Config sets up a Detector. The zero value means the built-in tables.
 type Config struct {
 	// ExtraBrands are searched beside the built-in brands.
 	ExtraBrands []Brand
+	// CardWords are words that name a card, beside the built-in ones: whole
+	// words, any case.
+	CardWords []string
+	// OtherWords are words that name another number (an order, a loyalty
+	// account): a bare number right behind one is no card.
+	OtherWords []string
 }
 
-// Brand is one row of the card brand table.
-type Brand struct {
-	Name     string
-	Prefixes []string
-	Lengths  []int
-	NoLuhn   bool
-	Context  bool
+// Detector finds cards, their codes, and US social security and taxpayer
+// numbers. It is immutable and safe for concurrent use.
+type Detector struct {
+	issuers issuers
+	vocab   vocabulary
 }
 
-// Detector finds. It is immutable and safe for concurrent use.
-type Detector struct{}
+// New checks c and builds a Detector. An error names the brand row that is wrong.
+func New(c Config) (*Detector, error) {
+	d := &Detector{vocab: newVocabulary(c)}
+	for _, rows := range [][]Brand{builtinBrands, c.ExtraBrands} {
+		for _, b := range rows {
+			if err := d.issuers.add(b); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return d, nil
+}
 
-// New checks c and builds a Detector.
-func New(c Config) (*Detector, error) { return &Detector{}, nil }
-
-// Hint is what is known about the place of a text.
+// Hint is what is known about the place of a text beyond the text.
 type Hint struct {
-	// Key is the name beside the value.
+	// Key is the name beside the value: a JSON key, a form name, a column. It
+	// decides about identifiers (order_id, createdAt, tracking) and about digits
+	// that mean nothing without it (ssn, cvv).
 	Key string
-	// ID says that the place holds an identifier whatever its key is called.
+	// ID says that the place holds an identifier, whatever its key is called.
 	ID bool
 }
 
-// Text appends the findings of text to dst.
-func (d *Detector) Text(dst []redact.Finding, text []byte, h Hint) []redact.Finding { return dst }
+// Text appends the findings of text to dst and returns the extended slice. They
+// are sorted, do not overlap, and their offsets are bytes of text. Place, Path
+// and Unit are left for the caller; Never is set where the key says that the
+// value is an identifier. Text does not allocate unless it finds something.
+func (d *Detector) Text(dst []redact.Finding, text []byte, h Hint) []redact.Finding {
+	i := nextDigit(text, 0)
+	if i == len(text) {
+		return dst
+	}
+	s := scanner{d: d, text: text, hint: h, final: true, card: -1}
+	s.run(&dst, i)
+	return dst
+}
+
+// Carry is what one call of Window tells the next. The zero value begins a
+// stream.
+type Carry struct {
+	// behind is how far before the next window's begin the last card ended,
+	// plus one; 0 means there is none.
+	behind int
+}
+
+// Window is Text for a stream. text is a piece of it, of which text[:from] was
+// settled by earlier calls and is only there as context: at least [LookBehind]
+// bytes, or all there were. Window appends the findings that begin at or after
+// from and cannot change any more, and returns the offset up to which text is
+// settled: findings never reach beyond it, and the next call passes it as from,
+// less what was cut off in front. When final is true, all of text is settled.
+//
+// Settled stays at most [LookAhead] bytes, and four for a torn character, behind
+// the end of text.
+func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final bool, c *Carry) (_ []redact.Finding, settled int) {
+	s := scanner{d: d, text: text, from: from, final: final, card: -1}
+	if c.behind > 0 && c.behind-1 <= from {
+		s.card = from - (c.behind - 1)
+	}
+	settled = s.run(&dst, nextDigit(text, from))
+	c.behind = 0
+	if s.card >= 0 && settled-s.card <= codeReach {
+		c.behind = settled - s.card + 1
+	}
+	return dst, settled
+}
+
+// scanner is the state of one scan over one text.
+type scanner struct {
+	d     *Detector
+	text  []byte
+	hint  Hint
+	from  int
+	final bool
+	card  int // where the last card ended, -1 for none
+
+	key      keySense
+	keyKnown bool
+}
+
+// shortest is the number of digits below which only codes are looked for.
+const shortest = 9
+
+// run finds from the digit at i on and returns how far the text is settled.
+func (s *scanner) run(dst *[]redact.Finding, i int) int {
+	text := s.text
+	if i > s.from || i == len(text) {
+		// not inside a run that began earlier
+	} else if i > 0 && isDigit(text[i-1]) {
+		// Only a run longer than any value is ever cut in two.
+		i = nextDigit(text, runEnd(text, i))
+	}
+	for i < len(text) {
+		if !s.final && i+LookAhead > len(text) {
+			return s.hold(i)
+		}
+		end := i + 1
+		for end < len(text) && isDigit(text[end]) {
+			end++
+		}
+		if !s.final && end == len(text) {
+			return end // LookAhead digits in a row, and no value is that long
+		}
+		total, last := end-i, end
+		grouped := false
+		if last < len(text) && (asciiGap[text[last]] != none || text[last] >= 0xC2) {
+			for next, g := gapAfter(text, last); g != none; next, g = gapAfter(text, last) {
+				grouped = true
+				last = runEnd(text, next)
+				total += last - next
+				if total >= shortest {
+					break
+				}
+			}
+		}
+		switch {
+		case total >= shortest:
+			next, settled := s.chain(dst, i)
+			if !settled {
+				return s.hold(next)
+			}
+			last = next
+		case grouped:
+			s.shortGroups(dst, i, last)
+		case total >= minCode:
+			s.short(dst, i, end)
+		}
+		i = nextDigit(text, last)
+	}
+	if s.final {
+		return len(text)
+	}
+	return max(s.from, len(text)-2) // see hold
+}
+
+// hold returns where to stop so that the sentinel of a track in front of the
+// digits at i stays with them.
+func (s *scanner) hold(i int) int {
+	switch {
+	case i-1 >= s.from && s.text[i-1] == ';':
+		return i - 1
+	case i-2 >= s.from && s.text[i-1]|0x20 == 'b' && s.text[i-2] == '%':
+		return i - 2
+	}
+	return i
+}
+
+// keySense classifies the key beside the text, once.
+func (s *scanner) keySense() keySense {
+	if !s.keyKnown {
+		s.keyKnown = true
+		s.key = senseOfKey(s.hint.Key)
+		if s.key == keyID && prose(s.text) {
+			s.key = 0
+		}
+	}
+	return s.key
+}
+
+// prose reports whether text has words in it, which no identifier has: a
+// letter, and a blank behind a letter or a comma.
+func prose(text []byte) bool {
+	for i := 1; i < len(text); i++ {
+		if text[i] == ' ' && (isLetter(text[i-1]) || text[i-1] >= 0x80 || text[i-1] == ',') {
+			return true
+		}
+	}
+	return false
+}
+
+// idPlace reports whether the text is an identifier by its place.
+func (s *scanner) idPlace() bool { return s.hint.ID || s.keySense() == keyID }
+
+// lo is the lowest offset at which context for a number at i is read.
+func lo(i, window int) int { return max(0, i-window) }

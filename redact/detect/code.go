@@ -1,0 +1,309 @@
+package detect
+
+import (
+	"encoding/binary"
+
+	"github.com/caregate/caregate/redact"
+)
+
+// The shortest and longest run of digits that can be a verification code or PIN.
+const (
+	minCode = 3
+	maxCode = 6
+)
+
+// codeReach is how far behind a card its verification code is looked for: an
+// expiry date and separators fit between.
+const codeReach = 32
+
+// maxLost is how many digits a tax number has left after a spreadsheet or a
+// number type took its leading zeros.
+const maxLost = 8
+
+// short looks at a lone run of fewer than nine digits.
+func (s *scanner) short(dst *[]redact.Finding, i, end int) {
+	if i == 0 && end == len(s.text) && s.hint.Key != "" {
+		if n := end - i; n <= maxLost && s.byKey(dst, n) {
+			return
+		}
+	}
+	if end-i <= maxCode {
+		s.code(dst, group{start: i, end: end})
+	}
+}
+
+// shortGroups looks at the groups of a chain of fewer than nine digits.
+func (s *scanner) shortGroups(dst *[]redact.Finding, i, last int) {
+	g := group{start: i, end: runEnd(s.text, i)}
+	for {
+		if n := g.len(); n >= minCode && n <= maxCode {
+			s.code(dst, g)
+		}
+		if g.end >= last {
+			return
+		}
+		next, kind := gapAfter(s.text, g.end)
+		g = group{start: next, end: runEnd(s.text, next), gap: kind, gapLen: next - g.end}
+	}
+}
+
+// byKey reads a value that is nothing but n digits by its key.
+func (s *scanner) byKey(dst *[]redact.Finding, n int) bool {
+	f := redact.Finding{End: n, Confidence: 0.9, Strong: true}
+	switch key := s.keySense(); {
+	case key == keyCVV && (n == 3 || n == 4):
+		f.Class, f.Rule = redact.CardVerificationCode, "code key"
+	case key == keyPIN && n >= 4 && n <= maxCode:
+		f.Class, f.Rule = redact.CardPIN, "pin key"
+	case key == keySSN && n >= 7:
+		v := 0
+		for _, b := range s.text {
+			v = v*10 + int(b-'0')
+		}
+		class, ok := taxNumber(v)
+		if !ok || class != redact.USSSN {
+			return false
+		}
+		f.Class, f.Confidence, f.Rule = class, 0.7, "tax number key, leading zeros lost"
+	default:
+		return false
+	}
+	f.Never = s.hint.ID
+	*dst = append(*dst, f)
+	return true
+}
+
+// code decides whether a group of three to six digits is a verification code or
+// a PIN.
+func (s *scanner) code(dst *[]redact.Finding, g group) {
+	behind := s.card >= 0 && g.start-s.card <= codeReach
+	if !behind && !cue(s.text, g.start) && !cueAfter(s.text, g.end) {
+		return
+	}
+	if !s.standsAlone(g) {
+		return
+	}
+	f := redact.Finding{Start: g.start, End: g.end, Confidence: 0.9, Strong: true, Never: s.hint.ID}
+	n := g.len()
+	switch {
+	case n <= 4 && s.codeWordBefore(g.start, n):
+		f.Class, f.Rule = redact.CardVerificationCode, "code word"
+	case n <= 4 && behind && s.expiryBetween(s.card, g.start):
+		f.Class, f.Rule, f.Confidence = redact.CardVerificationCode, "behind card and expiry", 0.8
+	case n <= 4 && s.codeWordAfter(g.end):
+		f.Class, f.Rule = redact.CardVerificationCode, "code word behind"
+	case n >= 4 && s.pinWordBefore(g.start, n):
+		f.Class, f.Rule = redact.CardPIN, "pin word"
+	default:
+		return
+	}
+	*dst = append(*dst, f)
+}
+
+// zeros has the high bit set in each byte of w that equals b, and perhaps in one
+// above such a byte.
+func zeros(w uint64, b byte) uint64 {
+	w ^= uint64(b) * ones
+	return (w - ones) &^ w & highs
+}
+
+// cue reports whether the bytes before i may hold a word that names a code: it
+// looks for the letter pairs cv, cs, ci, od, gi and pi, in any case, and may be
+// wrong on the side of yes.
+func cue(text []byte, i int) bool {
+	const step = 7 // windows of eight overlap by one, so that each pair is whole in one
+	for n := 0; n < 5; n++ {
+		i -= step
+		if i < 1 {
+			return i > -step // too near the begin of the text for a whole word
+		}
+		w := binary.LittleEndian.Uint64(text[i-1:]) | 0x20*ones
+		v, sx, id, d := zeros(w, 'v'), zeros(w, 's'), zeros(w, 'i'), zeros(w, 'd')
+		m := zeros(w, 'c')&((v|sx|id)>>8) | zeros(w, 'o')&(d>>8) | (zeros(w, 'g')|zeros(w, 'p'))&(id>>8)
+		if m != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// cueAfter is cue for the words behind: the pairs cv and od.
+func cueAfter(text []byte, i int) bool {
+	if i == len(text) {
+		return false
+	}
+	for n := 0; n < 4; n++ {
+		if i+8 > len(text) {
+			return true
+		}
+		w := binary.LittleEndian.Uint64(text[i:]) | 0x20*ones
+		if zeros(w, 'c')&(zeros(w, 'v')>>8)|zeros(w, 'o')&(zeros(w, 'd')>>8) != 0 {
+			return true
+		}
+		i += 7
+	}
+	return false
+}
+
+// standsAlone reports whether no longer number, amount, date or id holds the
+// group.
+func (s *scanner) standsAlone(g group) bool {
+	t := s.text
+	if g.start > 0 {
+		switch b := t[g.start-1]; {
+		case isLetter(b):
+			// cvv123
+			a := g.start
+			for a > 0 && g.start-a < 4 && isLetter(t[a-1]) {
+				a--
+			}
+			if a > 0 && isWordByte(t[a-1]) || s.d.vocab.sense(t[a:g.start])&(senseCVV|sensePIN) == 0 {
+				return false
+			}
+		case b == '$' || b == '+' || b == '@':
+			return false
+		case g.gapLen == 1 && g.gap&^(gapSpace|gapLine) != 0 && b != '|' && b != ',':
+			return false
+		}
+	}
+	if maskBefore(t, g.start) {
+		return false
+	}
+	if g.end == len(t) {
+		return true
+	}
+	b := t[g.end]
+	if isLetter(b) || b == '%' || b == '@' || maskAt(t, g.end) {
+		return false
+	}
+	next, kind := gapAfter(t, g.end)
+	return kind == none || next-g.end > 1 || kind&(gapSpace|gapLine) != 0 || b == '|'
+}
+
+// codeWordBefore reports whether a word for a verification code names the
+// digits at i, with only link words between.
+func (s *scanner) codeWordBefore(i, digits int) bool {
+	from, at := lo(i, wordWindow), i
+	back := false
+	code := false
+	for n := 0; n < 7; n++ {
+		start, end, ok := wordBefore(s.text, at, from)
+		if !ok {
+			return false
+		}
+		w := s.text[start:end]
+		sn := s.d.vocab.sense(w)
+		switch {
+		case code && foldEqual(w, "security"):
+			return true
+		case code && foldEqual(w, "verification"):
+			a, b, ok := wordBefore(s.text, start, lo(start, wordWindow/2))
+			return ok && s.d.vocab.sense(s.text[a:b])&senseCard != 0
+		case sn&senseCVV != 0:
+			if foldEqual(w, "cid") { // also a customer's id: only for the four digits of an Amex, beside a card word
+				return digits == 4 && s.before(start, false).cardAt >= 0
+			}
+			return true
+		case sn&senseTail != 0:
+			return back
+		case sn&senseLink == 0:
+			return false
+		}
+		code = foldEqual(w, "code") || foldEqual(w, "number") || foldEqual(w, "value")
+		back = back || foldEqual(w, "back")
+		at = start
+	}
+	return false
+}
+
+// codeWordAfter reports whether the words behind the digits name them a
+// verification code: "123 is the cvv". In "1226 cvv 123" the word belongs to the
+// digits behind it.
+func (s *scanner) codeWordAfter(i int) bool {
+	to := min(len(s.text), i+wordWindow/2)
+	security := false
+	for n := 0; n < 5; n++ {
+		start, end, ok := wordAfter(s.text, i, to)
+		if !ok {
+			return false
+		}
+		w := s.text[start:end]
+		sn := s.d.vocab.sense(w)
+		if sn&senseCVV != 0 && !foldEqual(w, "cid") || security && foldEqual(w, "code") {
+			next := nextDigit(s.text[:min(len(s.text), end+wordWindow/4)], end)
+			return next == min(len(s.text), end+wordWindow/4)
+		}
+		if sn&senseLink == 0 {
+			return false
+		}
+		security = foldEqual(w, "security")
+		i = end
+	}
+	return false
+}
+
+// pinWordBefore reports whether the word PIN names the digits at i. Six digits
+// behind "pin" are an Indian postal code more often than not: five and six need
+// a card word too.
+func (s *scanner) pinWordBefore(i, digits int) bool {
+	from, at := lo(i, directReach), i
+	for n := 0; n < 5; n++ {
+		start, end, ok := wordBefore(s.text, at, from)
+		if !ok {
+			return false
+		}
+		sn := s.d.vocab.sense(s.text[start:end])
+		if sn&sensePIN != 0 {
+			return digits == 4 || s.before(start, false).cardAt >= 0
+		}
+		if sn&senseLink == 0 {
+			return false
+		}
+		at = start
+	}
+	return false
+}
+
+// expiryBetween reports whether an expiry date, and nothing else but separators
+// and a word or two, stands in text[from:to]: MM/YY, MM/YYYY, MMYY.
+func (s *scanner) expiryBetween(from, to int) bool {
+	var sizes [3]int
+	n, month := 0, 0
+	for i := from; i < to; {
+		b := s.text[i]
+		if !isDigit(b) {
+			if isLetter(b) && s.letters(i, to) {
+				return false
+			}
+			i++
+			continue
+		}
+		end := runEnd(s.text, i)
+		if n == 2 || end > to {
+			return false
+		}
+		sizes[n] = end - i
+		if n == 0 && end-i >= 2 {
+			month = int(s.text[i]-'0')*10 + int(s.text[i+1]-'0')
+		}
+		n++
+		i = end
+	}
+	if month < 1 || month > 12 {
+		return false
+	}
+	return n == 1 && sizes[0] == 4 || n == 2 && sizes[0] == 2 && (sizes[1] == 2 || sizes[1] == 4)
+}
+
+// letters reports whether the word that begins at i is none that stands between
+// a card and its code.
+func (s *scanner) letters(i, to int) bool {
+	if i > 0 && isLetter(s.text[i-1]) {
+		return false // looked at already
+	}
+	end := i
+	for end < to && isLetter(s.text[end]) {
+		end++
+	}
+	return s.d.vocab.sense(s.text[i:end])&(senseCard|senseCVV|senseLink) == 0 && !foldEqual(s.text[i:end], "valid") && !foldEqual(s.text[i:end], "date")
+}

@@ -1,0 +1,182 @@
+package detect
+
+// words is what the words in front of a number say. Offsets are where the word
+// ends; -1 means there is none within wordWindow.
+type words struct {
+	near   sense // of the nearest word that names a card, another number, or an SSN
+	nearAt int
+	cardAt int   // nearest card word
+	ssnAt  int   // nearest SSN word
+	direct sense // senseSoft or senseHard when such a word is right in front, with only link words between
+}
+
+// maxWords is how many words are looked at on one side; the window holds more
+// only when they are very short.
+const maxWords = 16
+
+// directReach is how far a word may stand and still name the number.
+const directReach = 40
+
+// before reads the words in front of the group that begins at i. joined says
+// that other digits stand between: then no word is right in front of it.
+func (s *scanner) before(i int, joined bool) words {
+	w := words{nearAt: -1, cardAt: -1, ssnAt: -1}
+	from := lo(i, wordWindow)
+	direct := !joined
+	if direct {
+		switch s.keyBefore(i) {
+		case keyID:
+			w.direct = senseSoft
+			w.near, w.nearAt = senseSoft, i
+			direct = false
+		case keyCard:
+			w.near, w.nearAt, w.cardAt = senseCard, i, i
+			direct = false
+		case keySSN:
+			w.near, w.nearAt, w.ssnAt = senseSSN, i, i
+			direct = false
+		}
+	}
+	at := i
+	for range maxWords {
+		start, end, ok := wordBefore(s.text, at, from)
+		if !ok {
+			break
+		}
+		at = start
+		sn := s.wordSense(start, end, from)
+		named := sn & (senseCard | senseSoft | senseHard | senseSSN)
+		if direct {
+			switch {
+			case i-end > directReach:
+				direct = false
+			case named&(senseSoft|senseHard) != 0:
+				if w.direct == 0 {
+					w.direct = named & (senseSoft | senseHard)
+				}
+			case named&senseCard != 0:
+				// "card account number": the account is the card's.
+				if w.direct == senseSoft {
+					w.direct = 0
+					w.near, w.nearAt = senseCard, end
+				}
+				direct = false
+			case sn&senseLink == 0:
+				direct = false
+			}
+		}
+		if named == 0 {
+			continue
+		}
+		if w.near == 0 {
+			w.near, w.nearAt = named, end
+		}
+		if named&senseCard != 0 && w.cardAt < 0 {
+			w.cardAt = end
+		}
+		if named&senseSSN != 0 && w.ssnAt < 0 {
+			w.ssnAt = end
+		}
+	}
+	return w
+}
+
+// wordSense is the sense of one word, with the words in front that change it:
+// a gift card is no card, social media no social security.
+func (s *scanner) wordSense(start, end, from int) sense {
+	sn := s.d.vocab.sense(s.text[start:end])
+	if sn&senseCard == 0 && sn&senseSSN == 0 {
+		return sn
+	}
+	w := s.text[start:end]
+	switch {
+	case sn&senseCard != 0 && (len(w) == 4 || len(w) == 5) && w[0]|0x20 == 'c' && w[1]|0x20 == 'a':
+		if a, b, ok := wordBefore(s.text, start, lo(start, wordWindow/2)); ok && s.d.vocab.sense(s.text[a:b])&senseKind != 0 {
+			return senseHard
+		}
+	case sn&senseSSN != 0 && len(w) == 6 && w[0]|0x20 == 's' && w[1]|0x20 == 'o': // social
+		if a, b, ok := wordAfter(s.text, end, min(len(s.text), end+16)); ok && foldEqual(s.text[a:b], "media") {
+			return 0
+		}
+	}
+	return sn
+}
+
+// after says what the words right behind end name, with only link words between:
+// "... is my visa", "... exp 12/26", "... is my order number". A word that digits
+// follow names those, unless it is one that only stands behind a card.
+func (s *scanner) after(end int) sense {
+	to := min(len(s.text), end+wordWindow/2)
+	for at, n := end, 0; n < 5; n++ {
+		a, b, ok := wordAfter(s.text, at, to)
+		if !ok {
+			return 0
+		}
+		w := s.text[a:b]
+		sn := s.d.vocab.sense(w)
+		named := sn & (senseCard | senseCVV | senseSSN | senseSoft | senseHard)
+		switch {
+		case sn&senseCVV != 0 || len(w) >= 3 && foldEqual(w[:3], "exp"):
+			return senseCard
+		case named != 0:
+			limit := min(len(s.text), b+wordWindow/4)
+			if nextDigit(s.text[:limit], b) < limit || n == 0 && named&(senseSoft|senseHard) != 0 {
+				return 0
+			}
+			return named
+		case sn&senseLink == 0:
+			return 0
+		}
+		at = b
+	}
+	return 0
+}
+
+// keyBefore reads the name in "name: 123", "name=123" or `"name":"123"` that
+// stands in front of the digits at i.
+func (s *scanner) keyBefore(i int) keySense {
+	t, from := s.text, lo(i, wordWindow)
+	skip := func(set string) {
+		for i > from && indexByte(set, t[i-1]) {
+			i--
+		}
+	}
+	skip(" \"'\\[")
+	if i == from || t[i-1] != ':' && t[i-1] != '=' {
+		return 0
+	}
+	i--
+	skip(" \"'\\")
+	end := i
+	for i > from && (isLetter(t[i-1]) || isDigit(t[i-1]) || t[i-1] == '_' || t[i-1] == '-' || t[i-1] == '[' || t[i-1] == ']') {
+		i--
+	}
+	if i == from && from > 0 || i == end {
+		return 0
+	}
+	var buf [wordWindow]byte
+	n := copy(buf[:], t[i:end])
+	return senseOfKey(string(buf[:n]))
+}
+
+func indexByte(set string, b byte) bool {
+	for i := 0; i < len(set); i++ {
+		if set[i] == b {
+			return true
+		}
+	}
+	return false
+}
+
+// foldEqual compares ASCII text with a lower-case word.
+func foldEqual(text []byte, word string) bool {
+	if len(text) != len(word) {
+		return false
+	}
+	for i := range text {
+		if text[i]|0x20 != word[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,209 @@
+package detect
+
+// edges looks at the characters that touch a candidate. It refuses fractions,
+// hexadecimal runs and parts of longer tokens, and returns senseSoft where a
+// character says that the digits name something else: #, $, a path.
+func (c *chain) edges(k *candidate, near bool) (sense, bool) {
+	t := c.text
+	bare := k.shape == withoutGroup
+	var sym sense
+	if k.start > 0 {
+		b := t[k.start-1]
+		switch {
+		case isLetter(b):
+			if !c.gluedBefore(k.start, near) {
+				return 0, false
+			}
+		case b == '.' && bare:
+			// 0.4111..., .4111...: a fraction. "number.4111..." is not.
+			if k.start < 2 || !isLetter(t[k.start-2]) {
+				return 0, false
+			}
+		case b == ',' && bare && k.start >= 2 && t[k.start-2] == '0' && (k.start < 3 || !isDigit(t[k.start-3])):
+			return 0, false // decimal comma
+		case b == '-' || b == '_':
+			if k.start >= 2 && (isLetter(t[k.start-2]) || bare && isDigit(t[k.start-2])) && !c.cardToken(k.start-1) {
+				sym = senseSoft
+			}
+		case b == '/' && k.start >= 2 && isWordByte(t[k.start-2]) && !isDigit(t[k.start-2]):
+			sym = senseSoft // a path
+			if bare {
+				sym = senseHard
+			}
+		case b == '#' || b == '$':
+			sym = senseSoft
+		case b == '+' && k.digits <= 15 && bare && !near:
+			return 0, false // a telephone number
+		}
+	}
+	if k.end < len(t) {
+		b := t[k.end]
+		switch {
+		case isLetter(b):
+			if !c.gluedAfter(k.end, near) {
+				return 0, false
+			}
+		case (b == '-' || b == '_') && bare && k.end+1 < len(t) && isLetter(t[k.end+1]):
+			sym = max(sym, senseSoft)
+		case b == '-' && bare && k.end+1 < len(t) && isDigit(t[k.end+1]):
+			sym = max(sym, senseSoft)
+		case b == '@':
+			sym = max(sym, senseSoft)
+		}
+	}
+	return sym, true
+}
+
+// gluedBefore reports whether the letters right before i may stand there: the
+// name of a card, or any word when a card is spoken of. Letters with digits
+// before them are hexadecimal or an id, an X is a mask.
+func (c *chain) gluedBefore(i int, near bool) bool {
+	t, from := c.text, lo(i, maxWord)
+	at := i
+	for at > from && isLetter(t[at-1]) {
+		at--
+	}
+	if at > from && isDigit(t[at-1]) || at == from && from > 0 || t[i-1]|0x20 == 'x' {
+		return false
+	}
+	return near || cardEnding(t[at:i])
+}
+
+// cardEndings are what people write right against a card number.
+var cardEndings = [...]string{
+	"card", "cc", "ccn", "pan", "visa", "amex", "mastercard", "mc", "discover", "diners", "jcb", "maestro", "number", "num", "no", "nr",
+	"carte", "karte", "tarjeta", "carta", "nummer",
+}
+
+func cardEnding(word []byte) bool {
+	for _, e := range cardEndings {
+		if len(word) >= len(e) && foldEqual(word[len(word)-len(e):], e) {
+			return true
+		}
+	}
+	return false
+}
+
+// cardToken reports whether the letters that end at i name a card.
+func (c *chain) cardToken(i int) bool {
+	at := i
+	for at > 0 && i-at < maxWord && isLetter(c.text[at-1]) {
+		at--
+	}
+	return at < i && (c.d.vocab.sense(c.text[at:i])&senseCard != 0 || cardEnding(c.text[at:i]))
+}
+
+// gluedAfter reports whether the letters right at i may follow a card number:
+// "exp", a code word, or any word when a card is spoken of.
+func (c *chain) gluedAfter(i int, near bool) bool {
+	t := c.text
+	end := i
+	for end < len(t) && end-i < maxWord && isLetter(t[end]) {
+		end++
+	}
+	w := t[i:end]
+	if len(w) >= 2 && foldEqual(w[:2], "ex") || len(w) >= 3 && foldEqual(w[:2], "cv") || len(w) >= 5 && foldEqual(w[:5], "valid") {
+		return true
+	}
+	if end < len(t) && (isDigit(t[end]) || t[end] == '_') || w[0] == 'X' {
+		return false
+	}
+	return near
+}
+
+// plain is the last question about a card, and the dearest: whether it is part
+// of a UUID or of an IBAN.
+func (c *chain) plain(k *candidate) bool {
+	return !inUUID(c.text, k.start, k.end) && !inIBAN(c.text, k.start, k.end)
+}
+
+// inUUID reports whether text[start:end] lies in a UUID: 8-4-4-4-12 hexadecimal
+// digits.
+func inUUID(t []byte, start, end int) bool {
+	const length = 36
+	for start > 0 && end-start <= length && (isHex(t[start-1]) || t[start-1] == '-') {
+		start--
+	}
+	for end < len(t) && end-start <= length && (isHex(t[end]) || t[end] == '-') {
+		end++
+	}
+	if end-start != length {
+		return false
+	}
+	for i, b := range t[start:end] {
+		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (b == '-') {
+			return false
+		}
+	}
+	return true
+}
+
+func isHex(b byte) bool { return isDigit(b) || (b|0x20)-'a' < 6 }
+
+// ibanLength gives the length of an IBAN by its country (registry of ISO 13616).
+var ibanLength = map[[2]byte]int{
+	{'A', 'D'}: 24, {'A', 'E'}: 23, {'A', 'L'}: 28, {'A', 'T'}: 20, {'A', 'Z'}: 28, {'B', 'A'}: 20, {'B', 'E'}: 16, {'B', 'G'}: 22, {'B', 'H'}: 22,
+	{'B', 'I'}: 27, {'B', 'R'}: 29, {'B', 'Y'}: 28, {'C', 'H'}: 21, {'C', 'R'}: 22, {'C', 'Y'}: 28, {'C', 'Z'}: 24, {'D', 'E'}: 22, {'D', 'J'}: 27,
+	{'D', 'K'}: 18, {'D', 'O'}: 28, {'E', 'E'}: 20, {'E', 'G'}: 29, {'E', 'S'}: 24, {'F', 'I'}: 18, {'F', 'K'}: 18, {'F', 'O'}: 18, {'F', 'R'}: 27,
+	{'G', 'B'}: 22, {'G', 'E'}: 22, {'G', 'I'}: 23, {'G', 'L'}: 18, {'G', 'R'}: 27, {'G', 'T'}: 28, {'H', 'N'}: 28, {'H', 'R'}: 21, {'H', 'U'}: 28,
+	{'I', 'E'}: 22, {'I', 'L'}: 23, {'I', 'Q'}: 23, {'I', 'S'}: 26, {'I', 'T'}: 27, {'J', 'O'}: 30, {'K', 'W'}: 30, {'K', 'Z'}: 20, {'L', 'B'}: 28,
+	{'L', 'C'}: 32, {'L', 'I'}: 21, {'L', 'T'}: 20, {'L', 'U'}: 20, {'L', 'V'}: 21, {'L', 'Y'}: 25, {'M', 'C'}: 27, {'M', 'D'}: 24, {'M', 'E'}: 22,
+	{'M', 'K'}: 19, {'M', 'N'}: 20, {'M', 'R'}: 27, {'M', 'T'}: 31, {'M', 'U'}: 30, {'N', 'I'}: 28, {'N', 'L'}: 18, {'N', 'O'}: 15, {'O', 'M'}: 23,
+	{'P', 'K'}: 24, {'P', 'L'}: 28, {'P', 'S'}: 29, {'P', 'T'}: 25, {'Q', 'A'}: 29, {'R', 'O'}: 24, {'R', 'S'}: 22, {'R', 'U'}: 33, {'S', 'A'}: 24,
+	{'S', 'C'}: 31, {'S', 'D'}: 18, {'S', 'E'}: 24, {'S', 'I'}: 19, {'S', 'K'}: 24, {'S', 'M'}: 27, {'S', 'O'}: 23, {'S', 'T'}: 25, {'S', 'V'}: 28,
+	{'T', 'L'}: 23, {'T', 'N'}: 24, {'T', 'R'}: 26, {'U', 'A'}: 29, {'V', 'A'}: 22, {'V', 'G'}: 24, {'X', 'K'}: 20, {'Y', 'E'}: 30,
+}
+
+// maxIBAN is the longest IBAN in groups of four with blanks.
+const maxIBAN = 34 + 8
+
+// inIBAN reports whether text[start:end] lies in a valid IBAN, so that a bank
+// account is not reported as the card that its digits happen to look like.
+func inIBAN(t []byte, start, end int) bool {
+	for p := start - 2; p >= 0 && start-p <= maxIBAN; p-- {
+		if p+4 > len(t) || !isLetter(t[p]) || !isLetter(t[p+1]) || !isDigit(t[p+2]) || !isDigit(t[p+3]) || p > 0 && isWordByte(t[p-1]) {
+			continue
+		}
+		if n, ok := ibanLength[[2]byte{t[p] &^ 0x20, t[p+1] &^ 0x20}]; ok && ibanEnd(t, p, n) >= end {
+			return true
+		}
+	}
+	return false
+}
+
+// ibanEnd returns where the IBAN of n characters that begins at p ends, or 0
+// when its check digits are wrong (ISO 7064 mod 97-10).
+func ibanEnd(t []byte, p, n int) int {
+	rem := 0
+	digits := func(b byte) bool {
+		switch {
+		case isDigit(b):
+			rem = (rem*10 + int(b-'0')) % 97
+		case isLetter(b):
+			rem = (rem*100 + int(b|0x20-'a') + 10) % 97
+		default:
+			return false
+		}
+		return true
+	}
+	i, read := p+4, 4
+	for ; read < n && i < len(t); i++ {
+		if (t[i] == ' ' || t[i] == '-') && t[i-1] != t[i] {
+			continue
+		}
+		if !digits(t[i]) {
+			return 0
+		}
+		read++
+	}
+	if read < n {
+		return 0
+	}
+	for _, b := range t[p : p+4] {
+		digits(b)
+	}
+	if rem != 1 {
+		return 0
+	}
+	return i
+}

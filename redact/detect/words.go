@@ -1,0 +1,246 @@
+package detect
+
+import (
+	"bytes"
+	"maps"
+	"unicode"
+	"unicode/utf8"
+)
+
+// sense is what a word says about the number beside it.
+type sense uint16
+
+const (
+	senseCard sense = 1 << iota // names a card, or something only a card has
+	senseSoft                   // names another number people write: order, ticket, account
+	senseHard                   // names a number that looks like a card but never is one: imei, tracking
+	senseSSN                    // social security or taxpayer number
+	senseCVV                    // verification code
+	sensePIN
+	senseLink // may stand between a name and its number: "order number is"
+	senseKind // in front of "card" makes it another thing: gift card, sim card
+	senseTail // digits that stand behind such a word are a code: "digits on the back"
+)
+
+// wordWindow is how far words are looked for on both sides, in bytes.
+const wordWindow = 64
+
+// maxWord is the longest word looked up; longer ones say nothing.
+const maxWord = 32
+
+var wordTable = map[sense][]string{
+	senseCard: {
+		"card", "cards", "cardnumber", "cardno", "creditcard", "debitcard", "credit", "debit", "visa", "mastercard", "mc", "amex",
+		"discover", "diners", "jcb", "unionpay", "maestro", "rupay", "troy", "elo", "verve", "hipercard", "uatp", "airplus", "cc", "ccn", "ccnum", "pan",
+		"exp", "expiry", "expires", "expiration", "thru", "billing",
+		"tarjeta", "tarjetas", "carte", "cb", "karte", "kreditkarte", "kreditkartennummer", "kartennummer", "ec-karte", "carta", "cartão", "cartao",
+		"kaart", "kaartnummer", "creditcardnummer", "kort", "kortnummer", "kreditkort", "betalkort", "karta", "karty", "kartę", "kartı", "kart", "kártya", "cartela",
+		"карта", "карты", "карту", "картой", "карте", "номеркарты", "بطاقة", "البطاقة",
+	},
+	senseSoft: {
+		"order", "orders", "ref", "reference", "references", "ticket", "tickets", "case", "cases", "id", "ids", "account", "acct", "policy", "claim",
+		"invoice", "inv", "confirmation", "conf", "transaction", "txn", "trans", "trace", "booking", "reservation", "customer", "member",
+		"membership", "client", "contract", "request", "rma", "po", "quote", "ean-code",
+		"bestellung", "bestellnummer", "auftrag", "auftragsnummer", "rechnung", "rechnungsnummer", "kundennummer", "vorgang", "vorgangsnummer",
+		"commande", "facture", "dossier", "référence", "pedido", "factura", "referencia", "ordine", "fattura", "pratica", "bestelling",
+		"bestelnummer", "klantnummer", "encomenda", "zamówienie", "zamówienia", "ordernummer", "заказ", "заказа", "счет",
+	},
+	senseHard: {
+		"imei", "imeisv", "iccid", "sim", "serial", "sn", "sku", "isbn", "ean", "gtin", "upc", "barcode", "tracking", "shipment", "parcel", "package",
+		"waybill", "awb", "ups", "fedex", "usps", "dhl", "giftcard", "voucher", "coupon", "loyalty", "timestamp", "epoch", "build", "version", "phone", "tel",
+		"telephone", "mobile", "cell", "fax", "whatsapp", "routing", "aba", "iban", "swift", "bic", "vin", "meter", "uuid", "guid", "hash", "ein", "duns", "npi",
+		"sendungsnummer", "sendungsverfolgung", "seriennummer", "suivi", "colis", "seguimiento", "tracciamento", "telefon", "téléphone", "teléfono", "telefono",
+	},
+	senseSSN: {
+		"ssn", "ssns", "social", "soc", "itin", "tin", "taxpayer", "taxid", "w9", "w-9", "w2", "w-2", "1099", "seguro",
+	},
+	senseCVV: {"cvv", "cvv2", "cvc", "cvc2", "cvn", "cvn2", "cve", "cvp2", "csc", "cid"},
+	sensePIN: {"pin"},
+	senseLink: {
+		"number", "numbers", "no", "nr", "num", "nos", "is", "was", "are", "the", "my", "our", "your", "to", "a", "an", "of", "code", "codes", "here", "as", "it", "s",
+		"this", "that", "following", "full", "and", "und", "ist", "lautet", "die", "der", "das", "meine", "mein", "numéro", "numero", "número", "nummer", "nº", "n", "es",
+		"mi", "el", "la", "le", "est", "ma", "mon", "è", "il", "lo", "номер", "security", "value", "ending", "on", "back",
+	},
+	senseKind: {
+		"gift", "loyalty", "sim", "membership", "library", "id", "identity", "insurance", "punch", "graphics", "video", "memory", "sd", "student",
+		"phone", "calling",
+	},
+	senseTail: {"digits", "digit"},
+}
+
+// scriptWords are looked for inside a run of letters, because the scripts they
+// belong to write no spaces.
+var scriptWords = map[sense][]string{
+	senseCard: {"カード", "信用卡", "银行卡", "卡号", "卡號", "카드", "クレカ"},
+	senseSoft: {"订单", "訂單", "注文", "주문", "单号"},
+	senseHard: {"运单", "追跡番号", "快递", "电话", "電話", "전화"},
+}
+
+// vocabulary is the compiled word table. It is never changed after New.
+type vocabulary struct {
+	words  map[string]sense
+	script []scriptWord
+}
+
+type scriptWord struct {
+	text  []byte
+	sense sense
+}
+
+func newVocabulary(c Config) vocabulary {
+	v := vocabulary{words: make(map[string]sense, 512)}
+	add := func(words []string, s sense) {
+		for _, w := range words {
+			v.words[w] |= s
+		}
+	}
+	for s, words := range maps.All(wordTable) {
+		add(words, s)
+	}
+	for s, words := range maps.All(scriptWords) {
+		for _, w := range words {
+			v.script = append(v.script, scriptWord{[]byte(w), s})
+		}
+	}
+	add(c.CardWords, senseCard)
+	add(c.OtherWords, senseSoft)
+	return v
+}
+
+// sense looks a word up, case folded.
+func (v *vocabulary) sense(word []byte) sense {
+	if len(word) > maxWord {
+		return 0
+	}
+	var buf [2 * maxWord]byte
+	n, plain := 0, true
+	for _, b := range word {
+		if b >= 0x80 {
+			plain = false
+			break
+		}
+		if b-'A' < 26 {
+			b |= 0x20
+		}
+		buf[n] = b
+		n++
+	}
+	if plain {
+		return v.words[string(buf[:n])]
+	}
+	folded := buf[:0]
+	for i := 0; i < len(word); {
+		r, size := utf8.DecodeRune(word[i:])
+		folded = utf8.AppendRune(folded, unicode.ToLower(r))
+		i += size
+		if len(folded) > len(buf)-utf8.UTFMax {
+			break
+		}
+	}
+	if s, ok := v.words[string(folded)]; ok {
+		return s
+	}
+	for i := range v.script {
+		if bytes.Contains(word, v.script[i].text) {
+			return v.script[i].sense
+		}
+	}
+	return 0
+}
+
+// isWordByte reports whether b belongs to a word. Bytes of characters outside
+// ASCII do, until wordBefore and wordAfter look at the character.
+func isWordByte(b byte) bool { return isLetter(b) || isDigit(b) || b >= 0x80 }
+
+func isLetter(b byte) bool { return (b|0x20)-'a' < 26 }
+
+// wordRune reports whether a character outside ASCII belongs to a word.
+func wordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsMark(r) }
+
+// wordBefore returns the last word that ends at or before i and begins at or
+// after lo. ok is false when there is none. A word that may begin before lo is
+// no word, so that the answer does not depend on what stands there.
+func wordBefore(text []byte, i, lo int) (start, end int, ok bool) {
+	for i > lo {
+		size := runeBefore(text, i, lo)
+		if size > 0 {
+			break
+		}
+		i += size // negative: the size of what was skipped
+	}
+	if i <= lo {
+		return 0, 0, false
+	}
+	end = i
+	for i > lo {
+		size := runeBefore(text, i, lo)
+		if size <= 0 {
+			// w-9 and w-2 are words with a hyphen in them.
+			if text[i-1] == '-' && end-i == 1 && isDigit(text[i]) && i-2 >= lo && text[i-2]|0x20 == 'w' {
+				i--
+				continue
+			}
+			break
+		}
+		i -= size
+	}
+	if i == lo && lo > 0 && isWordByte(text[lo-1]) {
+		return 0, 0, false
+	}
+	return i, end, true
+}
+
+// runeBefore returns the size of the character before i when it belongs to a
+// word, and minus its size when it does not.
+func runeBefore(text []byte, i, lo int) int {
+	b := text[i-1]
+	if b < 0x80 {
+		if isWordByte(b) {
+			return 1
+		}
+		return -1
+	}
+	r, size := utf8.DecodeLastRune(text[lo:i])
+	if wordRune(r) {
+		return size
+	}
+	return -size
+}
+
+// wordAfter returns the first word at or after i that ends at or before hi.
+func wordAfter(text []byte, i, hi int) (start, end int, ok bool) {
+	for i < hi {
+		size := runeAfter(text, i, hi)
+		if size > 0 {
+			break
+		}
+		i -= size
+	}
+	start = i
+	for i < hi {
+		size := runeAfter(text, i, hi)
+		if size <= 0 {
+			break
+		}
+		i += size
+	}
+	if i >= hi && hi < len(text) && isWordByte(text[hi]) || i == start {
+		return 0, 0, false
+	}
+	return start, i, true
+}
+
+func runeAfter(text []byte, i, hi int) int {
+	b := text[i]
+	if b < 0x80 {
+		if isWordByte(b) {
+			return 1
+		}
+		return -1
+	}
+	r, size := utf8.DecodeRune(text[i:hi])
+	if wordRune(r) {
+		return size
+	}
+	return -size
+}
