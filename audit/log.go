@@ -4,7 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"path/filepath"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/caregate/caregate/internal/store"
 )
 
 // Config says how a log is created and opened. The zero value of every field but
@@ -35,6 +41,42 @@ type Config struct {
 	// DenyRate is how many denials of one caller are recorded one by one in a
 	// second; further ones are counted together. Default 10.
 	DenyRate int
+
+	hooks hooks // tests only
+}
+
+func (c *Config) setDefaults(dir string) error {
+	if err := validDeployment(c.Deployment); err != nil {
+		return err
+	}
+	if c.Node == "" {
+		c.Node = "node-1"
+	}
+	if err := checkText("node", c.Node, maxIdent); err != nil {
+		return err
+	}
+	if c.KeyDir == "" {
+		c.KeyDir = filepath.Join(dir, "keys")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.QueueEvents <= 0 {
+		c.QueueEvents = defaultQueueEvents
+	}
+	if c.QueueBytes <= 0 {
+		c.QueueBytes = defaultQueueBytes
+	}
+	if c.Checkpoint <= 0 {
+		c.Checkpoint = time.Second
+	}
+	if c.SealIndex <= 0 {
+		c.SealIndex = time.Hour
+	}
+	if c.DenyRate <= 0 {
+		c.DenyRate = defaultDenyRate
+	}
+	return nil
 }
 
 // Errors a caller branches on.
@@ -43,6 +85,8 @@ var (
 	ErrMissing = errors.New("no audit log here")
 	// ErrExists is returned by Create when the directory already holds one.
 	ErrExists = errors.New("an audit log exists here")
+	// ErrInUse is returned by Open when another process has the log open.
+	ErrInUse = store.ErrLocked
 	// ErrOverloaded is returned by Reserve when the queue is full: answer 503.
 	ErrOverloaded = errors.New("audit queue is full")
 	// ErrUnknown is wrapped by every failed Wait whose event may or may not have
@@ -56,7 +100,7 @@ var (
 	// ErrNotFound is returned by Find for an event the log does not hold.
 	ErrNotFound = errors.New("no such event in the audit log")
 	// ErrCorrupt is wrapped when stored state contradicts itself: the log refuses to
-	// serve until an operator looked at it.
+	// serve until an operator has looked at it.
 	ErrCorrupt = errors.New("audit log is damaged")
 )
 
@@ -82,62 +126,111 @@ type Receipt struct {
 
 // Log is a handle on the log of one directory. Handles of one directory in one
 // process share a single writer. A Log is safe for concurrent use.
-type Log struct{}
+type Log struct {
+	core   *core
+	shared *shared
+	closed atomic.Bool
+}
 
-// Slot is room in the queue for the two events of one exchange.
-type Slot struct{}
+// core is the one log behind all handles of a directory. Its parts belong to: the
+// queue and pacer their mutexes; w the writer goroutine; integrator and watch the
+// integrator goroutine; the rest does not change after Open or is atomic.
+type core struct {
+	cfg    Config
+	data   string // data directory
+	dir    string // its audit folder
+	tree   string // the shard's folder of tiles
+	origin string
+	public string
+	node   string
+	epoch  int64
+	signer note.Signer
+	clock  *clock
+	hooks  hooks
+	logger atomic.Pointer[slog.Logger]
 
-// Wait is the future of one appended event.
-type Wait struct{}
+	q    queue
+	pace pacer
 
-var errNotBuilt = errors.New("not built")
+	intake  *intake
+	lock    *lockStore
+	details *store.DB
+	unlock  func() error
 
-func Create(ctx context.Context, dir string, c Config) error       { return errNotBuilt }
-func Open(ctx context.Context, dir string, c Config) (*Log, error) { return nil, errNotBuilt }
-func (l *Log) Close() error                                        { return errNotBuilt }
+	w          writer
+	integrator integrator
+	watch      *watch
+
+	// committed is the sequence number of the last durable leaf of this epoch.
+	committed atomic.Int64
+	// size is the size of the locked checkpoint.
+	size atomic.Int64
+	// prunable is up to where the integrator lets the writer delete rows.
+	prunable atomic.Pointer[position]
+	// tidy asks the writer to finish a WAL checkpoint.
+	tidy atomic.Bool
+	// refused holds the first failure; failed is closed with it.
+	refused atomic.Pointer[error]
+	failed  chan struct{}
+
+	stopWriter     chan struct{}
+	stopIntegrator context.CancelFunc
+	writerDone     chan struct{}
+	integratorDone chan struct{}
+}
+
+func (c *core) log() *slog.Logger { return c.logger.Load() }
+
+// Reserve takes room for the two events of an exchange, before its body is read.
+// It never waits: ErrOverloaded means to answer 503 with Retry-After. The slot
+// must be released.
 func (l *Log) Reserve(ctx context.Context, lane Lane) (*Slot, error) {
-	return nil, errNotBuilt
-}
-func (s *Slot) Append(e Event) Wait                           { return Wait{} }
-func (s *Slot) Release()                                      {}
-func (w Wait) Wait(ctx context.Context) (Receipt, error)      { return Receipt{}, errNotBuilt }
-func (l *Log) Ready() error                                   { return errNotBuilt }
-func (l *Log) Failed() <-chan struct{}                        { return nil }
-func (l *Log) Origin() string                                 { return "" }
-func (l *Log) PublicKey() string                              { return "" }
-func (l *Log) Find(ctx context.Context, eid ID) (Leaf, error) { return Leaf{}, errNotBuilt }
-
-// Leaf is a decoded leaf of version 1.
-type Leaf struct {
-	Event
-}
-type VerifyOptions struct {
-	// Dir is the data directory.
-	Dir string
-	// Trust are the log's verifier keys (note format) from outside; empty means
-	// the key beside the log, and the report says "self-consistency only".
-	Trust []string
-	// Deadline ends the check; zero means none.
-	Deadline time.Time
-}
-type Outcome uint8
-
-const (
-	Valid Outcome = iota
-	Invalid
-	Incomplete
-)
-
-type Problem struct{ Kind, Place, Text string }
-type Report struct {
-	Outcome         Outcome
-	Origin          string
-	Size            int64
-	Root            [32]byte
-	Entries         int64
-	SelfConsistency bool
-	Problems        []Problem
-	Unchecked       []string
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if l.closed.Load() {
+		return nil, ErrClosed
+	}
+	n, err := l.core.q.reserve(lane)
+	if err != nil {
+		return nil, err
+	}
+	return &Slot{log: l.core, left: n}, nil
 }
 
-func Verify(ctx context.Context, o VerifyOptions) (Report, error) { return Report{}, errNotBuilt }
+// Ready is nil while the log takes events. Its error is the first failure, for
+// operators; nothing in it comes from an event.
+func (l *Log) Ready() error {
+	if err := l.core.refused.Load(); err != nil {
+		return *err
+	}
+	if l.closed.Load() {
+		return ErrClosed
+	}
+	return nil
+}
+
+// Failed is closed when the log has failed for good. The process should then
+// drain and exit: only a new process may read the disk again.
+func (l *Log) Failed() <-chan struct{} { return l.core.failed }
+
+// Origin is the log's name, `<deployment>/audit/<year>h<1|2>`; pseudonyms are
+// made for it.
+func (l *Log) Origin() string { return l.core.origin }
+
+// Size is how many entries the newest signed checkpoint covers.
+func (l *Log) Size() int64 { return l.core.size.Load() }
+
+// PublicKey is the verifier key (c2sp.org/signed-note) that checkpoints are signed
+// under, for whoever wants to verify without trusting the data directory.
+func (l *Log) PublicKey() string { return l.core.public }
+
+// Close gives up this handle. The last one of a directory commits what is queued,
+// puts it under a checkpoint and releases the directory (invariant A22). It may be
+// called more than once. Waits taken before resolve.
+func (l *Log) Close() error {
+	if !l.closed.CompareAndSwap(false, true) {
+		return nil
+	}
+	return writers.release(l.shared)
+}

@@ -1,0 +1,162 @@
+package audit
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/caregate/caregate/internal/store"
+)
+
+// detailVersion opens the encoded details of an intake row.
+const detailVersion = 1
+
+// digestOf is what the leaf says of a sealed part. Com covers the key's name with
+// the commitment, so that a row of the detail store cannot be pointed at another
+// key unnoticed.
+func digestOf(s Sealed) DetailDigest {
+	b := appendPart(nil, s.Key)
+	b = append(b, s.Commitment...)
+	return DetailDigest{Part: s.Part, Sum: sha256.Sum256(s.Ciphertext), Com: sha256.Sum256(b)}
+}
+
+func appendPart[T string | []byte](b []byte, s T) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+// appendDetails encodes the sealed parts of one event for the intake row. They
+// are sorted by part.
+func appendDetails(b []byte, parts []Sealed) []byte {
+	b = append(b, detailVersion, byte(len(parts)))
+	for _, p := range parts {
+		b = appendPart(b, p.Part)
+		b = appendPart(b, p.Key)
+		b = appendPart(b, p.Ciphertext)
+		b = appendPart(b, p.Commitment)
+	}
+	return b
+}
+
+var errDetails = errors.New("not the sealed details of an event")
+
+// parseDetails accepts exactly what appendDetails writes.
+func parseDetails(data []byte) ([]Sealed, error) {
+	if len(data) < 2 || data[0] != detailVersion || int(data[1]) > maxList {
+		return nil, errDetails
+	}
+	parts, rest := make([]Sealed, data[1]), data[2:]
+	for i := range parts {
+		var f [4][]byte
+		for j := range f {
+			n, used := binary.Uvarint(rest)
+			if used <= 0 || n > uint64(len(rest)-used) {
+				return nil, errDetails
+			}
+			f[j], rest = rest[used:used+int(n)], rest[used+int(n):]
+		}
+		parts[i] = Sealed{Part: string(f[0]), Key: string(f[1]), Ciphertext: f[2], Commitment: f[3]}
+	}
+	if !bytes.Equal(appendDetails(nil, parts), data) {
+		return nil, errDetails
+	}
+	return parts, nil
+}
+
+// normalDetails sorts the parts and refuses what the leaf cannot stand for.
+func normalDetails(parts []Sealed) ([]Sealed, error) {
+	if len(parts) == 0 {
+		return nil, nil
+	}
+	if len(parts) > maxList {
+		return nil, eventError("det", "has too many parts")
+	}
+	size := 0
+	for _, p := range parts {
+		size += len(p.Ciphertext) + len(p.Commitment)
+		if p.Part == "" || len(p.Key) > maxIdent {
+			return nil, eventError("det", "lacks a part name or has a long key name")
+		}
+	}
+	if size > MaxDetail {
+		return nil, eventError("det", "is too large")
+	}
+	out := slices.Clone(parts)
+	slices.SortFunc(out, func(a, b Sealed) int { return cmp.Compare(a.Part, b.Part) })
+	return out, nil
+}
+
+// detailRow is one sealed part on its way into the detail store.
+type detailRow struct {
+	eid ID
+	Sealed
+}
+
+// storeDetails inserts the parts in one transaction. A row that is there already
+// with the same bytes is fine, because integration may run twice; with other
+// bytes it is corruption (invariant A11).
+func storeDetails(ctx context.Context, db *store.DB, rows []detailRow) (err error) {
+	if len(rows) == 0 {
+		return nil
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("storing details: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = tx.Rollback()
+		}
+	}()
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO audit_detail (eid, part, key, ciphertext, commitment) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`)
+	if err != nil {
+		return fmt.Errorf("storing details: %w", err)
+	}
+	for _, r := range rows {
+		res, err := insert.ExecContext(ctx, r.eid[:], r.Part, r.Key, nonNil(r.Ciphertext), nonNil(r.Commitment))
+		if err != nil {
+			return fmt.Errorf("storing details: %w", err)
+		}
+		if n, err := res.RowsAffected(); err == nil && n == 1 {
+			continue
+		}
+		have, err := loadDetail(ctx, tx, r.eid, r.Part)
+		if err != nil {
+			return fmt.Errorf("storing details: %w", err)
+		}
+		if digestOf(have) != digestOf(r.Sealed) {
+			return fmt.Errorf("%w: two different details of event %s", ErrCorrupt, r.eid)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("storing details: %w", err)
+	}
+	return nil
+}
+
+// nonNil keeps an empty byte string from becoming NULL.
+func nonNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// queryer is what *sql.DB, *sql.Conn and *sql.Tx have in common for reading.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func loadDetail(ctx context.Context, q queryer, eid ID, part string) (Sealed, error) {
+	s := Sealed{Part: part}
+	err := q.QueryRowContext(ctx, `SELECT key, ciphertext, commitment FROM audit_detail WHERE eid = $1 AND part = $2`, eid[:], part).
+		Scan(&s.Key, &s.Ciphertext, &s.Commitment)
+	return s, err
+}

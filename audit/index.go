@@ -1,0 +1,261 @@
+package audit
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/caregate/caregate/internal/store"
+)
+
+// Kinds of exposure rows.
+const (
+	kindSubject = 1
+	kindRecord  = 2
+)
+
+// indexRow is what the index holds of one leaf: a projection and the exposures.
+type indexRow struct {
+	idx                                                                            int64
+	hash                                                                           []byte
+	eid, xid, act                                                                  []byte
+	typ, tenant, route, decision, reason, idk, channel, op, effect, scope, outcome string
+	wall, status                                                                   int64
+	exposures                                                                      []exposure
+}
+
+type exposure struct {
+	pseudonym []byte
+	class     string
+	kind      int64
+}
+
+// project is the pure function behind the index: leaf and position in, row out.
+func project(idx int64, hash tlog.Hash, l *Leaf) indexRow {
+	r := indexRow{
+		idx: idx, hash: bytes.Clone(hash[:]), eid: bytes.Clone(l.ID[:]), xid: bytes.Clone(l.Exchange[:]), act: bytes.Clone(l.Actor[:]),
+		typ: l.Type, tenant: l.Tenant, route: l.Route, decision: l.Decision, reason: l.Reason, idk: l.Identity,
+		channel: l.Channel, op: l.Operation, effect: l.Effect, scope: l.Scope, outcome: l.Outcome,
+		wall: l.Wall, status: int64(l.Status),
+	}
+	for kind, refs := range [...][]Ref{kindSubject: l.Subjects, kindRecord: l.Records} {
+		for i := range refs {
+			id := refs[i].ID[:]
+			if len(refs[i].Classes) == 0 {
+				r.exposures = append(r.exposures, exposure{pseudonym: id, kind: int64(kind)})
+			}
+			for _, class := range refs[i].Classes {
+				r.exposures = append(r.exposures, exposure{pseudonym: id, class: class, kind: int64(kind)})
+			}
+		}
+	}
+	slices.SortFunc(r.exposures, func(a, b exposure) int {
+		return cmp.Or(cmp.Compare(a.kind, b.kind), bytes.Compare(a.pseudonym, b.pseudonym), cmp.Compare(a.class, b.class))
+	})
+	return r
+}
+
+// appendRow writes a row unambiguously, for block digests.
+func appendRow(b []byte, r *indexRow) []byte {
+	b = binary.AppendVarint(b, r.idx)
+	b = binary.AppendVarint(b, r.wall)
+	b = binary.AppendVarint(b, r.status)
+	for _, f := range [...][]byte{r.hash, r.eid, r.xid, r.act} {
+		b = appendPart(b, f)
+	}
+	for _, f := range [...]string{r.typ, r.tenant, r.route, r.decision, r.reason, r.idk, r.channel, r.op, r.effect, r.scope, r.outcome} {
+		b = appendPart(b, f)
+	}
+	b = binary.AppendUvarint(b, uint64(len(r.exposures)))
+	for _, e := range r.exposures {
+		b = binary.AppendVarint(b, e.kind)
+		b = appendPart(b, e.pseudonym)
+		b = appendPart(b, e.class)
+	}
+	return b
+}
+
+// blockDigest is the digest of the rows of one entry bundle.
+func blockDigest(rows []indexRow) tlog.Hash {
+	var b []byte
+	for i := range rows {
+		b = appendRow(b, &rows[i])
+	}
+	return sha256.Sum256(b)
+}
+
+// index is index.db: a view that can be deleted and derived again (invariants
+// A14, D5). It belongs to the integrator goroutine for writing.
+type index struct {
+	db    *store.DB
+	shard string
+	// size is how many leaves the view covers; tail are the rows of the unfinished
+	// block at its end; blocks are the digests of all finished ones.
+	size   int64
+	tail   []indexRow
+	blocks []tlog.Hash
+}
+
+// openIndex opens index.db, making an empty one when it is missing: being a view,
+// it may be.
+func openIndex(ctx context.Context, path, shard string) (_ *index, err error) {
+	db, err := store.Open(ctx, path, store.Options{Create: true, Sync: store.SyncNormal})
+	if err != nil {
+		return nil, err
+	}
+	x := &index{db: db, shard: shard}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}()
+	if err := db.Migrate(ctx, "audit_index", migrations("index")); err != nil {
+		return nil, err
+	}
+	x.size, x.blocks, err = readCover(ctx, db, shard)
+	return x, err
+}
+
+// readCover returns how far the view reaches and its block digests.
+func readCover(ctx context.Context, q queryer, shard string) (size int64, blocks []tlog.Hash, err error) {
+	err = q.QueryRowContext(ctx, `SELECT size FROM audit_cover WHERE shard = $1`, shard).Scan(&size)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, nil, fmt.Errorf("reading index: %w", err)
+	}
+	rows, err := q.QueryContext(ctx, `SELECT n, digest FROM audit_block WHERE shard = $1 ORDER BY n`, shard)
+	if err != nil {
+		return 0, nil, fmt.Errorf("reading index: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var n int64
+		var digest []byte
+		if err := rows.Scan(&n, &digest); err != nil {
+			return 0, nil, fmt.Errorf("reading index: %w", err)
+		}
+		if n != int64(len(blocks)) || len(digest) != tlog.HashSize {
+			return 0, nil, fmt.Errorf("reading index: %w: block digests have a gap", ErrCorrupt)
+		}
+		blocks = append(blocks, tlog.Hash(digest))
+	}
+	if err := rows.Err(); err != nil {
+		return 0, nil, fmt.Errorf("reading index: %w", err)
+	}
+	return size, blocks, nil
+}
+
+// clear empties the view of this shard, for deriving it again.
+func (x *index) clear(ctx context.Context) error {
+	for _, table := range [...]string{"audit_index", "audit_exposure", "audit_block", "audit_cover"} {
+		if _, err := x.db.ExecContext(ctx, "DELETE FROM "+table+" WHERE shard = $1", x.shard); err != nil {
+			return fmt.Errorf("clearing index: %w", err)
+		}
+	}
+	x.size, x.tail, x.blocks = 0, nil, nil
+	return nil
+}
+
+// add stores the next rows in one transaction.
+func (x *index) add(ctx context.Context, rows []indexRow) (err error) {
+	tx, err := x.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("writing index: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = tx.Rollback()
+		}
+	}()
+	main := inserter{tx: tx, head: "INSERT INTO audit_index (shard, idx, leaf_hash, eid, xid, type, wall, tenant, route, decision, reason, act, idk, chan, op, effect, scope, status, outcome) VALUES ", cols: 19}
+	seen := inserter{tx: tx, head: "INSERT INTO audit_exposure (pseudonym, class, kind, shard, idx) VALUES ", cols: 5}
+	tail, size := slices.Clip(x.tail), x.size
+	var blocks []tlog.Hash
+	for i := range rows {
+		r := &rows[i]
+		if r.idx != size {
+			return fmt.Errorf("writing index: row %d does not follow %d", r.idx, size)
+		}
+		size++
+		if err := main.add(ctx, x.shard, r.idx, r.hash, r.eid, r.xid, r.typ, r.wall, r.tenant, r.route, r.decision, r.reason,
+			r.act, r.idk, r.channel, r.op, r.effect, r.scope, r.status, r.outcome); err != nil {
+			return err
+		}
+		for _, e := range r.exposures {
+			if err := seen.add(ctx, e.pseudonym, e.class, e.kind, x.shard, r.idx); err != nil {
+				return err
+			}
+		}
+		if tail = append(tail, *r); len(tail) == tileWidth {
+			digest := blockDigest(tail)
+			if _, err := tx.ExecContext(ctx, `INSERT INTO audit_block (shard, n, digest) VALUES ($1, $2, $3)`, x.shard, r.idx/tileWidth, digest[:]); err != nil {
+				return fmt.Errorf("writing index: %w", err)
+			}
+			blocks, tail = append(blocks, digest), nil
+		}
+	}
+	if err := errors.Join(main.flush(ctx), seen.flush(ctx)); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO audit_cover (shard, size) VALUES ($1, $2) ON CONFLICT (shard) DO UPDATE SET size = excluded.size`, x.shard, size); err != nil {
+		return fmt.Errorf("writing index: %w", err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("writing index: %w", err)
+	}
+	x.size, x.tail, x.blocks = size, tail, append(x.blocks, blocks...)
+	return nil
+}
+
+// inserter collects rows into multi-row inserts inside one transaction.
+type inserter struct {
+	tx   *sql.Tx
+	head string
+	cols int
+	args []any
+	full *sql.Stmt
+}
+
+const inserterRows = 64
+
+func (n *inserter) add(ctx context.Context, values ...any) error {
+	n.args = append(n.args, values...)
+	if len(n.args) < inserterRows*n.cols {
+		return nil
+	}
+	if n.full == nil {
+		var err error
+		if n.full, err = n.tx.PrepareContext(ctx, n.statement(inserterRows)); err != nil {
+			return fmt.Errorf("writing index: %w", err)
+		}
+	}
+	if _, err := n.full.ExecContext(ctx, n.args...); err != nil {
+		return fmt.Errorf("writing index: %w", err)
+	}
+	n.args = n.args[:0]
+	return nil
+}
+
+func (n *inserter) flush(ctx context.Context) error {
+	if len(n.args) == 0 {
+		return nil
+	}
+	if _, err := n.tx.ExecContext(ctx, n.statement(len(n.args)/n.cols), n.args...); err != nil {
+		return fmt.Errorf("writing index: %w", err)
+	}
+	n.args = n.args[:0]
+	return nil
+}
+
+func (n *inserter) statement(rows int) string {
+	one := "(" + strings.TrimSuffix(strings.Repeat("?, ", n.cols), ", ") + "), "
+	return n.head + strings.TrimSuffix(strings.Repeat(one, rows), ", ")
+}

@@ -1,0 +1,499 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/caregate/caregate/internal/store"
+)
+
+// Open opens the log under dir, or shares the one this process has open. It never
+// creates anything that the log stands on: a directory without a log is
+// ErrMissing (invariant A20). Before it returns, everything left by a crash has
+// been checked, synced again and put under a checkpoint; state that contradicts
+// itself is ErrCorrupt and is not changed.
+//
+// Limits of an open log stay as they are when a second configuration opens it;
+// messages go to the newest logger.
+func Open(ctx context.Context, dir string, c Config) (*Log, error) {
+	if err := c.setDefaults(dir); err != nil {
+		return nil, fmt.Errorf("opening audit log: %w", err)
+	}
+	for _, name := range [...]string{intakeFile, lockFile, detailFile, treeDir} {
+		if _, err := os.Stat(filepath.Join(dir, auditDir, name)); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("opening audit log: %w: %s is missing", ErrMissing, filepath.Join(dir, auditDir, name))
+		} else if err != nil {
+			return nil, fmt.Errorf("opening audit log: %w", err)
+		}
+	}
+	s, err := writers.acquire(ctx, filepath.Join(dir, auditDir), func(ctx context.Context) (*core, error) {
+		return openCore(ctx, dir, c)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening audit log: %w", err)
+	}
+	l := &Log{core: s.core, shared: s}
+	if deployment, _, _ := splitOrigin(l.core.origin); deployment != c.Deployment || l.core.node != c.Node {
+		return nil, errors.Join(fmt.Errorf("opening audit log: it is open as %s, node %s", l.core.origin, l.core.node), l.Close())
+	}
+	l.core.logger.Store(c.Logger)
+	return l, nil
+}
+
+// openCore recovers the log and starts its two goroutines.
+func openCore(ctx context.Context, dir string, cfg Config) (_ *core, err error) {
+	c := &core{
+		cfg: cfg, data: dir, dir: filepath.Join(dir, auditDir), node: cfg.Node, clock: newClock(cfg),
+		failed: make(chan struct{}), stopWriter: make(chan struct{}),
+		writerDone: make(chan struct{}), integratorDone: make(chan struct{}),
+	}
+	c.hooks = cfg.hooks
+	c.logger.Store(cfg.Logger)
+	c.q = queue{maxEvents: cfg.QueueEvents, maxBytes: cfg.QueueBytes, wake: make(chan struct{}, 1)}
+	c.pace = pacer{rate: cfg.DenyRate, mono: c.clock.mono, callers: map[string]*caller{}}
+	if c.unlock, err = store.LockDir(c.dir); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.closeFiles())
+		}
+	}()
+	if err := c.recoverState(ctx); err != nil {
+		return nil, err
+	}
+	if c.watch, err = newWatch(c.dir, c.intake.db.Path, c.intake.db.Path+"-wal"); err != nil {
+		return nil, err
+	}
+	c.integrator.sealed = c.clock.mono()
+	// The goroutines outlive the context of Open: they end with Close.
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	c.stopIntegrator = stop
+	go c.writeLoop()
+	go c.integrateLoop(run)
+	return c, nil
+}
+
+// recoverState decides what the files left by the last process mean, in the order that
+// makes each step rest on one already checked (audit invariants A2, A4, A5, A7).
+func (c *core) recoverState(ctx context.Context) error {
+	// 1. The lock store says which history is ours.
+	lock, err := openLockStore(ctx, filepath.Join(c.dir, lockFile), false, false)
+	if err != nil {
+		return err
+	}
+	c.lock = lock
+	locked, err := c.readLock(ctx)
+	if err != nil {
+		return err
+	}
+	// 2. The tree must have that root, recomputed from the last entries and the
+	// right edge, and the published checkpoint must not be ahead of it.
+	g := &c.integrator
+	if g.edge, err = loadEdge(c.readTree, locked.size); err != nil {
+		return err
+	}
+	if g.edge.root() != locked.root {
+		return fmt.Errorf("%w: the tree does not have the root of the locked checkpoint", ErrCorrupt)
+	}
+	g.size = locked.size
+	c.size.Store(g.size)
+	if err := c.comparePublished(locked); err != nil {
+		return err
+	}
+	last, err := c.lastLeaf(locked.size)
+	if err != nil {
+		return err
+	}
+	g.at = last
+	// 3. What was written beside the locked checkpoint counts only after this
+	// process has written and synced it (A5).
+	if err := c.rewriteEdge(); err != nil {
+		return err
+	}
+	// 4. The intake: whole, no older than the tree, and chained to it.
+	if err := c.openIntake(ctx, last); err != nil {
+		return err
+	}
+	// 5. The details and the index of what the tree already has.
+	if c.details, err = openDetails(ctx, filepath.Join(c.dir, detailFile), false); err != nil {
+		return err
+	}
+	if err := c.catchUpDetails(ctx, last); err != nil {
+		return err
+	}
+	_, shard, _ := splitOrigin(c.origin)
+	if g.index, err = openIndex(ctx, filepath.Join(c.dir, indexFile), shard); err != nil {
+		return err
+	}
+	if err := c.catchUpIndex(ctx); err != nil {
+		return err
+	}
+	// 6. The committed rows that the tree does not have yet, and deletion of all
+	// that it has, so that later deletions concern one epoch.
+	for {
+		n, err := c.runOnce(ctx)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+	}
+	c.w.at = g.at
+	if err := c.intake.write(nil, &g.at); err != nil {
+		return err
+	}
+	c.w.pruned = g.at
+	c.epoch = g.at.epoch + 1
+	return nil
+}
+
+// readLock finds the deployment's shard in the lock store and verifies its
+// checkpoint under the key.
+func (c *core) readLock(ctx context.Context) (checkpoint, error) {
+	rows, err := c.lock.load(ctx)
+	if err != nil {
+		return checkpoint{}, err
+	}
+	if len(rows) != 1 {
+		return checkpoint{}, fmt.Errorf("%w: the lock store has %d origins, want 1", ErrCorrupt, len(rows))
+	}
+	for origin, body := range rows {
+		deployment, shard, err := splitOrigin(origin)
+		if err != nil {
+			return checkpoint{}, fmt.Errorf("%w: lock store: %w", ErrCorrupt, err)
+		}
+		if deployment != c.cfg.Deployment {
+			return checkpoint{}, fmt.Errorf("the log here is of deployment %s, not %s", deployment, c.cfg.Deployment)
+		}
+		c.origin, c.tree = origin, filepath.Join(c.dir, treeDir, shard)
+		if c.signer, c.public, err = loadKey(keyFile(c.cfg.KeyDir, shard), origin); err != nil {
+			return checkpoint{}, err
+		}
+		c.integrator.locked = body
+	}
+	return c.openSigned([]byte(c.integrator.locked), "locked checkpoint")
+}
+
+// openSigned verifies a checkpoint of ours.
+func (c *core) openSigned(msg []byte, what string) (checkpoint, error) {
+	known, err := verifiers([]string{c.public})
+	if err != nil {
+		return checkpoint{}, err
+	}
+	cp, err := openCheckpoint(msg, known)
+	if err != nil {
+		return checkpoint{}, fmt.Errorf("%w: %s: %w", ErrCorrupt, what, err)
+	}
+	if cp.origin != c.origin {
+		return checkpoint{}, fmt.Errorf("%w: %s has another origin", ErrCorrupt, what)
+	}
+	return cp, nil
+}
+
+// comparePublished accepts a published checkpoint equal to the locked one or
+// behind it on the same history, and publishes the locked one again.
+func (c *core) comparePublished(locked checkpoint) error {
+	msg, err := c.readTree(checkpointFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: the published checkpoint is missing", ErrCorrupt)
+	}
+	if err != nil {
+		return err
+	}
+	pub, err := c.openSigned(msg, "published checkpoint")
+	if err != nil {
+		return err
+	}
+	switch {
+	case pub.size > locked.size:
+		return fmt.Errorf("%w: the published checkpoint (size %d) is ahead of the lock store (size %d): the lock store is an older copy", ErrCorrupt, pub.size, locked.size)
+	case pub.size == locked.size && pub.root != locked.root:
+		return fmt.Errorf("%w: published and locked checkpoint differ at size %d", ErrCorrupt, pub.size)
+	case pub.size < locked.size:
+		root, err := tlog.TreeHash(pub.size, tileHashes(c.readTree, locked))
+		if err != nil {
+			return fmt.Errorf("%w: published checkpoint: %w", ErrCorrupt, err)
+		}
+		if root != pub.root {
+			return fmt.Errorf("%w: the published checkpoint is not on the locked history", ErrCorrupt)
+		}
+	}
+	return c.publish()
+}
+
+// lastLeaf reads the position of the last entry of the tree.
+func (c *core) lastLeaf(size int64) (position, error) {
+	n, w := (size-1)/tileWidth, int((size-1)%tileWidth)+1
+	data, err := readWidth(c.readTree, levelEntries, n, w)
+	if err != nil {
+		return position{}, fmt.Errorf("reading the last entry: %w", err)
+	}
+	entries, err := parseBundle(data, w)
+	if err != nil {
+		return position{}, fmt.Errorf("%w: last entry bundle: %w", ErrCorrupt, err)
+	}
+	data, err = readWidth(c.readTree, 0, n, w)
+	if err != nil {
+		return position{}, fmt.Errorf("reading the last tile: %w", err)
+	}
+	hashes, err := parseTile(data, w)
+	if err != nil {
+		return position{}, fmt.Errorf("%w: last tile: %w", ErrCorrupt, err)
+	}
+	l, err := ParseLeaf(entries[w-1])
+	if err != nil {
+		return position{}, fmt.Errorf("%w: last entry: %w", ErrCorrupt, err)
+	}
+	if l.Node != c.node {
+		return position{}, fmt.Errorf("the log here was written by node %s, not %s", l.Node, c.node)
+	}
+	p := position{epoch: l.Epoch, seq: l.Seq, hash: tlog.RecordHash(entries[w-1])}
+	if p.hash != hashes[w-1] {
+		return position{}, fmt.Errorf("%w: the last entry does not have the hash in its tile", ErrCorrupt)
+	}
+	return p, nil
+}
+
+// rewriteEdge writes the unfinished tiles and bundle of the locked checkpoint
+// again and notes which partial files of these tiles lie about.
+func (c *core) rewriteEdge() error {
+	g := &c.integrator
+	var files []store.File
+	g.edge.partials(func(name string, data []byte) {
+		g.partials = append(g.partials, name)
+		files = append(files, c.treeFile(name, data))
+		dir := filepath.Dir(filepath.Join(c.tree, filepath.FromSlash(name)))
+		if list, err := os.ReadDir(dir); err == nil { // a missing directory has no stale files
+			for _, e := range list {
+				if rel, err := filepath.Rel(c.tree, filepath.Join(dir, e.Name())); err == nil {
+					g.stale = append(g.stale, filepath.ToSlash(rel))
+				}
+			}
+		}
+	})
+	return c.writeTree(files)
+}
+
+// openIntake opens audit.db, makes SQLite's own recovery durable and compares the
+// rows with the tree.
+func (c *core) openIntake(ctx context.Context, last position) error {
+	path := filepath.Join(c.dir, intakeFile)
+	wal, err := os.Stat(path + "-wal")
+	unclean := err == nil && wal.Size() > 0
+	if c.intake, err = openIntake(ctx, path, c.node); err != nil {
+		return err
+	}
+	// What SQLite read from the WAL may stand in the page cache only. This syncs the
+	// WAL, copies it into the database file and syncs that (A5).
+	if err := checkpointWAL(ctx, c.intake.writer, "TRUNCATE"); err != nil {
+		return err
+	}
+	if unclean {
+		c.log().Warn("audit log was not closed cleanly; checking it")
+		var result string
+		if err := c.intake.db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&result); err != nil {
+			return fmt.Errorf("%w: checking intake: %w", ErrCorrupt, err)
+		}
+		if result != "ok" {
+			return fmt.Errorf("%w: the intake database fails its integrity check", ErrCorrupt)
+		}
+	}
+	pruned, newest, err := c.intake.bounds(ctx)
+	if err != nil {
+		return err
+	}
+	if newest.before(last) {
+		return fmt.Errorf("%w: the intake ends at (%d, %d) and the tree at (%d, %d): the intake is an older copy", ErrCorrupt, newest.epoch, newest.seq, last.epoch, last.seq)
+	}
+	if last.before(pruned) {
+		return fmt.Errorf("%w: the intake was emptied up to (%d, %d) and the tree ends at (%d, %d): tree and lock store are older copies", ErrCorrupt, pruned.epoch, pruned.seq, last.epoch, last.seq)
+	}
+	// The whole rest is read once before anything is derived from it: a broken chain
+	// must stop the start, not the middle of the work.
+	for at := last; ; {
+		rows, err := c.intake.rows(ctx, at, readRows, readBytes)
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return nil
+		}
+		at = rows[len(rows)-1].position
+	}
+}
+
+// catchUpDetails stores the details of rows that the tree has but that were not
+// deleted yet: the crash may have come before their details were stored.
+func (c *core) catchUpDetails(ctx context.Context, last position) error {
+	res, err := c.intake.db.QueryContext(ctx, `SELECT epoch, nseq, leaf, detail FROM audit_intake
+		WHERE node = $1 AND (epoch, nseq) <= ($2, $3) AND detail IS NOT NULL`, c.node, last.epoch, last.seq)
+	if err != nil {
+		return fmt.Errorf("reading intake: %w", err)
+	}
+	defer res.Close()
+	var details []detailRow
+	for res.Next() {
+		var r row
+		if err := res.Scan(&r.epoch, &r.seq, &r.leaf, &r.detail); err != nil {
+			return fmt.Errorf("reading intake: %w", err)
+		}
+		if r.parsed, err = ParseLeaf(r.leaf); err != nil {
+			return fmt.Errorf("%w: intake row (%d, %d): %w", ErrCorrupt, r.epoch, r.seq, err)
+		}
+		parts, err := rowDetails(&r)
+		if err != nil {
+			return err
+		}
+		details = append(details, parts...)
+	}
+	if err := res.Err(); err != nil {
+		return fmt.Errorf("reading intake: %w", err)
+	}
+	return storeDetails(ctx, c.details, details)
+}
+
+// catchUpIndex derives the index rows that are missing up to the locked size. An
+// index that is ahead, or whose unfinished block does not match its size, is
+// derived anew.
+func (c *core) catchUpIndex(ctx context.Context) error {
+	g := &c.integrator
+	x := g.index
+	if x.size > g.size || int64(len(x.blocks)) != x.size/tileWidth {
+		c.log().Warn("audit index does not fit the log; deriving it again")
+		if err := x.clear(ctx); err != nil {
+			return err
+		}
+	}
+	// The rows of the unfinished block are needed in memory for its digest.
+	from := x.size / tileWidth
+	var pending []indexRow
+	err := c.eachEntry(from, g.size, func(idx int64, entry []byte) error {
+		l, err := ParseLeaf(entry)
+		if err != nil {
+			return fmt.Errorf("%w: entry %d: %w", ErrCorrupt, idx, err)
+		}
+		r := project(idx, tlog.RecordHash(entry), &l)
+		if idx < x.size {
+			x.tail = append(x.tail, r)
+			return nil
+		}
+		pending = append(pending, r)
+		if len(pending) < readRows {
+			return nil
+		}
+		err = x.add(ctx, pending)
+		pending = pending[:0]
+		return err
+	})
+	if err != nil || len(pending) == 0 {
+		return err
+	}
+	return x.add(ctx, pending)
+}
+
+// eachEntry reads the entries of bundle from on, up to size.
+func (c *core) eachEntry(from, size int64, do func(idx int64, entry []byte) error) error {
+	for n := from; n*tileWidth < size; n++ {
+		w := int(min(tileWidth, size-n*tileWidth))
+		data, err := readWidth(c.readTree, levelEntries, n, w)
+		if err != nil {
+			return fmt.Errorf("reading entries: %w", err)
+		}
+		entries, err := parseBundle(data, w)
+		if err != nil {
+			return fmt.Errorf("%w: entry bundle %d: %w", ErrCorrupt, n, err)
+		}
+		for i, e := range entries {
+			if err := do(n*tileWidth+int64(i), e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// readTree reads a file of the tree.
+func (c *core) readTree(name string) ([]byte, error) { return readTreeFile(c.tree, name) }
+
+// maxTreeFile is the largest file of a tree: 256 entries of 65,535 bytes.
+const maxTreeFile = tileWidth * (2 + 1<<16)
+
+func readTreeFile(tree, name string) ([]byte, error) {
+	path := filepath.Join(tree, filepath.FromSlash(name))
+	fi, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() || fi.Size() > maxTreeFile {
+		return nil, fmt.Errorf("%s is not a file of a tree", path)
+	}
+	return os.ReadFile(path)
+}
+
+// closeTimeout bounds the last checkpoint of a closing log; its events are durable
+// without it.
+const closeTimeout = 30 * time.Second
+
+// close ends the two goroutines, commits and covers what is left, and releases
+// the directory.
+func (c *core) close() error {
+	c.pace.close(c)
+	c.q.close()
+	c.stopIntegrator()
+	<-c.integratorDone
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	err := c.drain(ctx)
+	if failure := c.refused.Load(); failure != nil {
+		err = nil // told by every wait and by Ready; closing is not what failed
+	} else if err != nil {
+		c.fail(fmt.Errorf("%w: %w", ErrPoisoned, err))
+	}
+	close(c.stopWriter)
+	<-c.writerDone
+	return errors.Join(err, c.closeFiles())
+}
+
+// drain commits the queue, integrates it and deletes what is covered.
+func (c *core) drain(ctx context.Context) error {
+	if _, err := c.q.barrier().Wait(ctx); err != nil {
+		return err
+	}
+	for {
+		n, err := c.runOnce(ctx)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+	}
+	_, err := c.q.barrier().Wait(ctx)
+	return err
+}
+
+func (c *core) closeFiles() error {
+	var err error
+	if c.intake != nil {
+		err = errors.Join(err, c.intake.close())
+	}
+	if c.details != nil {
+		err = errors.Join(err, c.details.Close())
+	}
+	if c.integrator.index != nil {
+		err = errors.Join(err, c.integrator.index.db.Close())
+	}
+	if c.lock != nil {
+		err = errors.Join(err, c.lock.db.Close())
+	}
+	return errors.Join(err, c.unlock())
+}

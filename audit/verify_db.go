@@ -1,0 +1,376 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// checkDetails holds the detail store against the digests in a bundle's leaves.
+func (v *verifier) checkDetails(ctx context.Context, leaves []Leaf) {
+	if v.details == nil {
+		return
+	}
+	for i := range leaves {
+		l := &leaves[i]
+		if len(l.Digests) == 0 {
+			continue
+		}
+		have, err := v.loadParts(ctx, l.ID)
+		if err != nil {
+			v.failed(ctx, "detail", detailFile, err)
+			return
+		}
+		place := "event " + l.ID.String()
+		if len(have) != len(l.Digests) {
+			v.problem("detail", place, fmt.Sprintf("has %d sealed parts, its leaf says %d", len(have), len(l.Digests)))
+			continue
+		}
+		for j, p := range have {
+			if digestOf(p) != l.Digests[j] {
+				v.problem("detail", place, "has other sealed parts than its leaf says")
+			}
+		}
+	}
+}
+
+func (v *verifier) loadParts(ctx context.Context, eid ID) ([]Sealed, error) {
+	rows, err := v.details.QueryContext(ctx, `SELECT part, key, ciphertext, commitment FROM audit_detail WHERE eid = $1 ORDER BY part`, eid[:])
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var parts []Sealed
+	for rows.Next() {
+		var p Sealed
+		if err := rows.Scan(&p.Part, &p.Key, &p.Ciphertext, &p.Commitment); err != nil {
+			return nil, err
+		}
+		parts = append(parts, p)
+	}
+	return parts, rows.Err()
+}
+
+// checkIndexBlock holds the index rows of one bundle against its entries; v.rows
+// has what they must be. w is how much of the bundle the checkpoint covers.
+func (v *verifier) checkIndexBlock(ctx context.Context, n int64, w int) {
+	defer func() {
+		if w == tileWidth {
+			v.blocks = append(v.blocks, blockDigest(v.rows))
+			v.rows = v.rows[:0]
+		}
+	}()
+	if v.index == nil {
+		return
+	}
+	from := n * tileWidth
+	if !v.waitForIndex(ctx, from+int64(w)) {
+		return
+	}
+	place := "rows " + strconv.FormatInt(from, 10) + " to " + strconv.FormatInt(from+int64(w)-1, 10)
+	have, err := v.readIndex(ctx, from, from+int64(w))
+	if err != nil {
+		v.failed(ctx, "index", place, err)
+		return
+	}
+	if blockDigest(have) != blockDigest(v.rows) {
+		v.problem("index", place, "do not follow from the entries")
+	}
+	if w < tileWidth {
+		return
+	}
+	var digest []byte
+	err = v.index.QueryRowContext(ctx, `SELECT digest FROM audit_block WHERE shard = $1 AND n = $2`, v.shard, n).Scan(&digest)
+	if want := blockDigest(v.rows); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		v.failed(ctx, "index", place, err)
+	} else if !bytes.Equal(digest, want[:]) {
+		v.problem("index", place, "have another block digest")
+	}
+}
+
+// waitForIndex waits until the index covers size. It gives up for good when the
+// patience is over.
+func (v *verifier) waitForIndex(ctx context.Context, size int64) bool {
+	patience, cancel := context.WithTimeout(ctx, indexPatience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var cover int64
+		err := v.index.QueryRowContext(ctx, `SELECT size FROM audit_cover WHERE shard = $1`, v.shard).Scan(&cover)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			v.failed(ctx, "index", indexFile, err)
+			break
+		}
+		if cover >= size {
+			return true
+		}
+		select {
+		case <-tick.C:
+			continue
+		case <-patience.Done():
+		}
+		v.unchecked(fmt.Sprintf("the index covers %d entries, the checkpoint more; start the gateway to bring it up", cover))
+		break
+	}
+	_ = v.index.Close()
+	v.index = nil
+	return false
+}
+
+// readIndex reads rows with their exposures, in order.
+func (v *verifier) readIndex(ctx context.Context, from, to int64) (out []indexRow, err error) {
+	rows, err := v.index.QueryContext(ctx, `SELECT idx, leaf_hash, eid, xid, type, wall, tenant, route, decision, reason, act, idk, chan, op, effect, scope, status, outcome
+		FROM audit_index WHERE shard = $1 AND idx >= $2 AND idx < $3 ORDER BY idx`, v.shard, from, to)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r indexRow
+		if err := rows.Scan(&r.idx, &r.hash, &r.eid, &r.xid, &r.typ, &r.wall, &r.tenant, &r.route, &r.decision, &r.reason,
+			&r.act, &r.idk, &r.channel, &r.op, &r.effect, &r.scope, &r.status, &r.outcome); err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	seen, err := v.index.QueryContext(ctx, `SELECT idx, kind, pseudonym, class FROM audit_exposure
+		WHERE shard = $1 AND idx >= $2 AND idx < $3 ORDER BY idx, kind, pseudonym, class`, v.shard, from, to)
+	if err != nil {
+		return nil, err
+	}
+	defer seen.Close()
+	for at := 0; seen.Next(); {
+		var idx int64
+		var e exposure
+		if err := seen.Scan(&idx, &e.kind, &e.pseudonym, &e.class); err != nil {
+			return nil, err
+		}
+		for at < len(out) && out[at].idx < idx {
+			at++
+		}
+		if at == len(out) || out[at].idx != idx {
+			return nil, fmt.Errorf("exposure of row %d without the row", idx)
+		}
+		out[at].exposures = append(out[at].exposures, e)
+	}
+	return out, seen.Err()
+}
+
+// checkIndexExtent looks for rows where none may be: outside the covered range or
+// of another shard. The cover cannot be past the checkpoint, because the index is
+// written after it.
+func (v *verifier) checkIndexExtent(ctx context.Context) {
+	if v.index == nil || !v.waitForIndex(ctx, v.edge.size) {
+		return
+	}
+	tx, err := v.index.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		v.failed(ctx, "index", indexFile, err)
+		return
+	}
+	defer func() { _ = tx.Rollback() }()
+	var cover, extra int64
+	err = tx.QueryRowContext(ctx, `SELECT size FROM audit_cover WHERE shard = $1`, v.shard).Scan(&cover)
+	if err == nil {
+		err = tx.QueryRowContext(ctx, `SELECT
+			(SELECT count(*) FROM audit_index WHERE shard <> $1 OR idx < 0 OR idx >= $2) +
+			(SELECT count(*) FROM audit_exposure WHERE shard <> $1 OR idx < 0 OR idx >= $2) +
+			(SELECT count(*) FROM audit_block WHERE shard <> $1 OR n < 0 OR n >= $2 / 256) +
+			(SELECT count(*) FROM audit_cover WHERE shard <> $1)`, v.shard, cover).Scan(&extra)
+	}
+	if err != nil {
+		v.failed(ctx, "index", indexFile, err)
+		return
+	}
+	if extra != 0 {
+		v.problem("index", indexFile, fmt.Sprintf("has %d rows that belong to no entry", extra))
+	}
+	// A running gateway may have locked more since: what the index covers must be
+	// locked by now.
+	if now, ok := v.lockedSize(ctx); ok && cover > now {
+		v.problem("index", indexFile, "covers more than the locked checkpoint")
+	}
+}
+
+func (v *verifier) lockedSize(ctx context.Context) (int64, bool) {
+	rows, err := v.lock.load(ctx)
+	if err != nil {
+		v.failed(ctx, "database", lockFile, err)
+		return 0, false
+	}
+	cp, err := openCheckpoint([]byte(rows[v.report.Origin]), v.known)
+	if err != nil {
+		v.problem("checkpoint", lockFile, err.Error())
+		return 0, false
+	}
+	return cp.size, true
+}
+
+// pendingEvents is what the intake held when it was read.
+type pendingEvents struct {
+	read   bool
+	pruned position
+	node   string
+	rows   []row // without leaf and detail bytes
+}
+
+// readIntake reads the intake at one instant and checks each row by itself.
+func (v *verifier) readIntake(ctx context.Context) (p pendingEvents) {
+	if v.intake == nil {
+		return p
+	}
+	tx, err := v.intake.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		v.failed(ctx, "intake", intakeFile, err)
+		return p
+	}
+	defer func() { _ = tx.Rollback() }()
+	var nodes int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM audit_pruned`).Scan(&nodes); err != nil || nodes != 1 {
+		v.failed(ctx, "intake", intakeFile, errors.Join(errors.New("must have one deletion mark"), err))
+		return p
+	}
+	if err := tx.QueryRowContext(ctx, `SELECT node, epoch, nseq FROM audit_pruned`).Scan(&p.node, &p.pruned.epoch, &p.pruned.seq); err != nil {
+		v.failed(ctx, "intake", intakeFile, err)
+		return p
+	}
+	res, err := tx.QueryContext(ctx, `SELECT node, epoch, nseq, leaf, detail FROM audit_intake ORDER BY node, epoch, nseq`)
+	if err != nil {
+		v.failed(ctx, "intake", intakeFile, err)
+		return p
+	}
+	defer res.Close()
+	for res.Next() {
+		var r row
+		var node string
+		if err := res.Scan(&node, &r.epoch, &r.seq, &r.leaf, &r.detail); err != nil {
+			v.failed(ctx, "intake", intakeFile, err)
+			return p
+		}
+		place := fmt.Sprintf("intake row (%d, %d)", r.epoch, r.seq)
+		if r.parsed, err = ParseLeaf(r.leaf); err != nil {
+			v.problem("intake", place, err.Error())
+			continue
+		}
+		if node != p.node || r.parsed.Node != node || r.parsed.Epoch != r.epoch || r.parsed.Seq != r.seq {
+			v.problem("intake", place, "holds another leaf than its key says")
+		}
+		if _, err := rowDetails(&r); err != nil {
+			v.problem("intake", place, "does not have the details of its leaf")
+		}
+		r.hash = tlog.RecordHash(r.leaf)
+		r.leaf, r.detail = nil, nil
+		r.parsed = Leaf{Event: Event{ID: r.parsed.ID}, Prev: r.parsed.Prev}
+		p.rows = append(p.rows, r)
+	}
+	if err := res.Err(); err != nil {
+		v.failed(ctx, "intake", intakeFile, err)
+		return p
+	}
+	p.read = true
+	return p
+}
+
+// checkIntake chains the intake's rows to one another and to the tree. Rows that
+// the tree has already are vouched for by the one at the tree's end. base is where
+// the streams of the tree ended before the intake was read.
+func (v *verifier) checkIntake(p pendingEvents, base map[string]position) {
+	if !p.read {
+		return
+	}
+	last := v.streams[p.node]
+	newest := p.pruned
+	if n := len(p.rows); n > 0 {
+		newest = p.rows[n-1].position
+	}
+	if last.before(p.pruned) {
+		v.problem("intake", intakeFile, "was emptied further than the tree reaches")
+	}
+	if newest.before(base[p.node]) || newest.before(p.pruned) {
+		v.problem("intake", intakeFile, "ends before the tree: it is an older copy")
+	}
+	for i, r := range p.rows {
+		place := fmt.Sprintf("intake row (%d, %d)", r.epoch, r.seq)
+		if r.position.epoch == last.epoch && r.position.seq == last.seq && r.hash != last.hash {
+			v.problem("intake", place, "differs from its entry in the tree")
+		}
+		prev := p.pruned
+		prev.hash = r.parsed.Prev // known only when the row before is at hand
+		if i > 0 {
+			prev = p.rows[i-1].position
+		} else if prev.epoch == last.epoch && prev.seq == last.seq {
+			prev = last
+		}
+		follows := r.epoch == prev.epoch && r.seq == prev.seq+1 || r.epoch > prev.epoch && r.seq == 1
+		if !follows || r.parsed.Prev != prev.hash {
+			v.problem("intake", place, "does not follow the row before")
+		}
+	}
+}
+
+// listDetails returns the events that have sealed parts.
+func (v *verifier) listDetails(ctx context.Context) (ids []ID) {
+	if v.details == nil {
+		return nil
+	}
+	rows, err := v.details.QueryContext(ctx, `SELECT DISTINCT eid FROM audit_detail`)
+	if err != nil {
+		v.failed(ctx, "detail", detailFile, err)
+		return nil
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var b []byte
+		if err := rows.Scan(&b); err != nil {
+			v.failed(ctx, "detail", detailFile, err)
+			return nil
+		}
+		if len(b) != len(ID{}) {
+			v.problem("detail", detailFile, "has a row without an event")
+			continue
+		}
+		ids = append(ids, ID(b))
+	}
+	if err := rows.Err(); err != nil {
+		v.failed(ctx, "detail", detailFile, err)
+	}
+	return ids
+}
+
+// checkDetailOwners looks for sealed parts of no event. The index tells which
+// events there are; it was held against the entries before.
+func (v *verifier) checkDetailOwners(ctx context.Context, ids []ID, p pendingEvents) {
+	if v.index == nil || !p.read {
+		if len(ids) > 0 {
+			v.unchecked("sealed details of no event were not looked for, because index or intake cannot be read")
+		}
+		return
+	}
+	pending := make(map[ID]bool, len(p.rows))
+	for _, r := range p.rows {
+		pending[r.parsed.ID] = true
+	}
+	for _, id := range ids {
+		if pending[id] {
+			continue
+		}
+		var n int
+		if err := v.index.QueryRowContext(ctx, `SELECT count(*) FROM audit_index WHERE eid = $1 AND idx < $2`, id[:], v.edge.size).Scan(&n); err != nil {
+			v.failed(ctx, "index", indexFile, err)
+			return
+		}
+		if n == 0 {
+			v.problem("detail", "event "+id.String(), "has sealed parts but no leaf")
+		}
+	}
+}

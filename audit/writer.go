@@ -1,0 +1,177 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// pruneStep bounds the rows deleted in one commit, so that deleting never makes a
+// caller wait for more than about a millisecond.
+const pruneStep = 512
+
+// writer is the state of the writer goroutine: nobody else touches it while the
+// goroutine runs.
+type writer struct {
+	at     position // the last leaf written
+	pruned position // rows up to here are deleted
+	rows   []row
+	arena  []byte // backs rows' leaves during one commit
+}
+
+// writeLoop commits what is queued until stop is closed. There is no timer: while
+// one commit syncs, the next batch collects.
+func (c *core) writeLoop() {
+	defer close(c.writerDone)
+	for {
+		select {
+		case <-c.q.wake:
+		case <-c.stopWriter:
+			return
+		}
+		for c.writeOnce() {
+		}
+	}
+}
+
+// writeOnce commits the oldest batch with a bounded part of the due deletions. It
+// reports whether there may be more to do.
+func (c *core) writeOnce() bool {
+	c.tidyWAL()
+	b := c.q.take()
+	due := c.nextPrune()
+	if b == nil && due == nil {
+		return false
+	}
+	if err := c.commit(b, due); err != nil {
+		// The transaction may have reached the disk, wholly or not: unknown for this
+		// batch and the end for this process. A second sync after a failed one can
+		// report success for pages that were dropped, so nothing is tried again.
+		err = fmt.Errorf("%w: %w: %w", ErrUnknown, ErrPoisoned, err)
+		c.fail(err)
+		if b != nil {
+			b.err = err
+			c.q.finish(b)
+		}
+		return false
+	}
+	if b != nil {
+		if len(b.entries) == 0 && c.nextPrune() != nil {
+			// A barrier also waits for the deletions.
+			for due := c.nextPrune(); due != nil; due = c.nextPrune() {
+				if err := c.commit(nil, due); err != nil {
+					c.fail(fmt.Errorf("%w: %w", ErrPoisoned, err))
+					b.err = err
+					break
+				}
+			}
+		}
+		c.q.finish(b)
+	}
+	return true
+}
+
+// commit makes one transaction: a clock.stepped leaf when the clock jumped, the
+// batch's leaves in order, the deletions. b and due may be nil.
+func (c *core) commit(b *batch, due *position) error {
+	if err := c.refused.Load(); err != nil {
+		return *err
+	}
+	w := &c.w
+	w.rows, w.arena = w.rows[:0], w.arena[:0]
+	at := w.at
+	if b != nil && len(b.entries) > 0 {
+		if jump := c.clock.step(); jump != 0 {
+			e, err := c.encode(&Event{ID: NewID(), Type: TypeClockStepped, Attrs: map[string]string{
+				"jump_ms": strconv.FormatInt(jump.Milliseconds(), 10),
+			}})
+			if err != nil {
+				return err
+			}
+			at = w.add(e.leaf, nil, c.epoch, at)
+			e.free()
+		}
+		b.receipts = make([]Receipt, len(b.entries))
+		for i := range b.entries {
+			e := &b.entries[i]
+			at = w.add(e.leaf, e.detail, c.epoch, at)
+			b.receipts[i] = Receipt{ID: e.id, LeafHash: at.hash}
+			for _, m := range e.more {
+				at = w.add(m, nil, c.epoch, at)
+			}
+			e.free()
+		}
+	}
+	if len(w.rows) == 0 && due == nil {
+		return nil // a barrier
+	}
+	if err := c.hooks.run(hookCommit); err != nil {
+		return err
+	}
+	if err := c.intake.write(w.rows, due); err != nil {
+		return err
+	}
+	if err := c.hooks.run(hookCommitted); err != nil {
+		return err
+	}
+	w.at = at
+	if due != nil {
+		w.pruned = *due
+	}
+	if len(w.rows) > 0 {
+		c.committed.Store(at.seq)
+	}
+	return nil
+}
+
+// add completes a leaf after at and puts it into the commit.
+func (w *writer) add(e encoded, detail []byte, epoch int64, at position) position {
+	seq := int64(1)
+	if at.epoch == epoch {
+		seq = at.seq + 1
+	}
+	start := len(w.arena)
+	// Growing the arena leaves earlier leaves in the old array, which stays valid.
+	w.arena = patchLeaf(w.arena, *e.buf, e.nseqAt, e.prevAt, seq, at.hash)
+	leaf := w.arena[start:len(w.arena):len(w.arena)]
+	at = position{epoch: epoch, seq: seq, hash: tlog.RecordHash(leaf)}
+	w.rows = append(w.rows, row{position: at, leaf: leaf, detail: detail})
+	return at
+}
+
+// nextPrune is the next step of deletion towards what the integrator allowed, nil
+// when none is due.
+func (c *core) nextPrune() *position {
+	target := c.prunable.Load()
+	if target == nil || !c.w.pruned.before(*target) {
+		return nil
+	}
+	next := *target
+	if c.w.pruned.epoch == next.epoch {
+		next.seq = min(next.seq, c.w.pruned.seq+pruneStep)
+	}
+	return &next
+}
+
+// tidyWAL finishes a WAL checkpoint which the integrator has prepared: only
+// between two commits is the WAL quiet enough to be used from its start again.
+func (c *core) tidyWAL() {
+	if !c.tidy.CompareAndSwap(true, false) || c.refused.Load() != nil {
+		return
+	}
+	if err := checkpointWAL(context.Background(), c.intake.writer, "PASSIVE"); err != nil {
+		c.fail(fmt.Errorf("%w: %w", ErrPoisoned, err))
+	}
+}
+
+// fail poisons the log: the first error is the answer to everything from now on.
+func (c *core) fail(err error) {
+	if !c.refused.CompareAndSwap(nil, &err) {
+		return
+	}
+	close(c.failed)
+	c.q.poison(err)
+	c.log().Error("audit log failed; no further event is acknowledged by this process", "error", err)
+}
