@@ -6,40 +6,30 @@ package caregate.access
 # about it.
 roles := data.access.kinds[input.actor.kind]
 
-roles := input.actor.roles if input.actor.kind in data.access.given
+roles := input.actor.roles if data.access.given[input.actor.kind]
 
-own if input.channel == data.access.own_channel
+# The gateway's own API.
+own if input.channel == "caregate"
 
 # Operations that everybody may call, as their mark says. A preflight is one only
 # with its method.
-open if {
-	input.mark in data.access.open_marks
-	input.mark != "preflight"
-}
+open if data.access.open_marks[input.mark]
 
 open if {
 	input.mark == "preflight"
 	input.method == "options"
 }
 
-permitted if open
-
-# A webhook whose signature was verified, on an operation that takes them.
-permitted if {
-	input.mark == "signed"
-	input.actor.kind == "webhook"
-}
-
 permitted if {
 	not own
 	some role in roles
-	input.effect in data.access.roles[role].channel[input.scope]
+	data.access.roles[role].channel[input.scope][input.effect]
 }
 
 permitted if {
-	own
+	input.channel == "caregate"
 	some role in roles
-	input.effect in data.access.own[family][role]
+	data.access.own[family][role][input.effect]
 }
 
 permitted if {
@@ -47,6 +37,14 @@ permitted if {
 	some grant in input.actor.grants
 	grant in wanted
 }
+
+# A webhook whose signature was verified, on an operation that takes them.
+permitted if {
+	input.mark == "signed"
+	input.actor.kind == "webhook"
+}
+
+permitted if open
 
 # The part of an operation's name before the first dot.
 family := split(input.operation, ".")[0]
@@ -82,7 +80,7 @@ known if {
 }
 
 # Claims and proofs that contradict each other are a denial on every operation.
-reasons contains "identity_mismatch" if input.actor.mismatch
+reasons contains "identity_mismatch" if input.actor.mismatch == true
 
 reasons contains "no_credential" if {
 	not permitted
@@ -95,40 +93,40 @@ reasons contains "no_credential" if {
 }
 
 reasons contains "unknown_role" if {
-	input.actor.kind in data.access.given
+	data.access.given[input.actor.kind]
 	some role in input.actor.roles
 	not data.access.roles[role].assignable
 }
 
 # People whom an identity provider vouches for; machines have roles without it.
 reasons contains "mfa_required" if {
-	not open
 	input.actor.kind == "token"
-	not input.actor.mfa
+	input.actor.mfa == false
+	not open
 	some role in roles
 	data.access.roles[role].mfa
 }
 
 reasons contains "export_needs_grant" if {
-	refused
 	input.scope == "export"
+	refused
 }
 
 reasons contains "bulk_needs_grant" if {
-	refused
 	input.scope == "bulk"
+	refused
 }
 
 reasons contains "admin_needs_role" if {
-	refused
 	input.scope == "one"
 	input.effect == "admin"
+	refused
 }
 
 reasons contains "role_not_allowed" if {
-	refused
 	input.scope == "one"
 	input.effect != "admin"
+	refused
 }
 
 # Somebody who is known asks for something that nothing permits.

@@ -9,9 +9,11 @@ reasons contains code if some code in access.reasons
 reasons contains "finding_blocked" if treatment.blocked
 
 # A deployment's own rules can only add denials.
-reasons contains "policy_denied" if some _ in data.caregate.operator.deny
+reasons contains "policy_denied" if count(own_denials) > 0
 
-reasons contains concat("", ["operator.", code]) if some code in data.caregate.operator.deny
+reasons contains code if some code in own_denials
+
+own_denials contains concat("", ["operator.", code]) if some code in data.caregate.operator.deny
 
 default allow := false
 
@@ -30,12 +32,13 @@ reason := [entry.code | some entry in data.reasons.list; entry.code in reasons][
 default needs := ""
 
 needs := access.needs if {
+	some code in access.reasons
+	code in {"bulk_needs_grant", "export_needs_grant", "admin_needs_role", "role_not_allowed"}
 	not access.own
-	some code in ["bulk_needs_grant", "export_needs_grant", "admin_needs_role", "role_not_allowed"]
-	code in access.reasons
 }
 
 outcome := {
+	"v": 1,
 	"allow": allow,
 	"reason": reason,
 	"reasons": reasons,
@@ -44,7 +47,7 @@ outcome := {
 	"places": treatment.places,
 }
 
-decision := object.union({"v": 1}, outcome) if not input.observe
+decision := outcome if input.observe == false
 
 # Observing is total: nothing is denied and nothing changed.
 decision := {
@@ -57,7 +60,7 @@ decision := {
 	"places": {},
 	"would": outcome,
 } if {
-	input.observe
+	input.observe == true
 }
 
 watched(action) := "allow" if action == "allow"

@@ -2,41 +2,30 @@
 # that differ at other places.
 package caregate.treatment
 
-classes contains finding.class if some finding in input.findings
+import data.caregate.access
 
-actions[class] := action if {
-	some class in classes
-	action := action_of(class)
-}
+actions[finding.class] := action_of(finding.class) if some finding in input.findings
 
-# Where several say something: the mark of the operation, the operator's rows, the
-# table. A class that no table knows is a defect of ours: nothing with it passes.
-action_of(class) := "allow" if untouched(class)
-
-action_of(class) := action if {
-	not untouched(class)
-	action := array.concat(overrides(class), [object.get(data.treatment.classes, class, "block")])[0]
-}
-
-untouched(class) if {
+# Where several say something: the mark of the operation, the operator's row for
+# the class, the one for all classes, the table. A class that no table knows is a
+# defect of ours: nothing with it passes.
+action_of(class) := "allow" if {
 	input.mark == "auth"
-	class in data.treatment.auth_untouched
-}
+	data.treatment.auth_untouched[class]
+} else := action if {
+	action := for_route(data.enforcement[class])
+} else := action if {
+	action := for_route(data.enforcement["*"])
+} else := object.get(data.treatment.classes, class, "block")
 
-# The operator's rows that fit, the best first: the class by name before all
-# classes, the route by name before all routes, the caller's roles before all
-# roles, and of several roles the strictest.
-overrides(class) := [action |
-	some name in [class, "*"]
-	some route in [input.route, "*"]
-	action := for_roles(data.enforcement[name][route])
-]
+# The route by name goes before all routes, the caller's roles before all roles,
+# and of several roles the strictest counts.
+for_route(rows) := action if {
+	action := for_roles(rows[input.route])
+} else := for_roles(rows["*"])
 
-for_roles(row) := strictest if {
-	found := {action | some role in data.caregate.access.roles; action := row[role]}
-	top := max({data.treatment.rank[action] | some action in found})
-	some strictest in found
-	data.treatment.rank[strictest] == top
+for_roles(row) := by_rank[max(object.keys(by_rank))] if {
+	by_rank := {data.treatment.rank[row[role]]: row[role] | some role in access.roles}
 } else := row["*"]
 
 enforced(action) if data.treatment.rank[action] >= data.treatment.enforced_from
@@ -58,13 +47,11 @@ places[finding.place][finding.class] := action if {
 # Something stands where it may not be and cannot be masked.
 blocked if {
 	some finding in input.findings
-	finding.place == "text"
 	actions[finding.class] == "block"
+	finding.place != "never"
 }
 
 blocked if {
-	some finding in input.findings
-	finding.place != "text"
-	enforced(actions[finding.class])
-	at(finding.place, actions[finding.class]) == "block"
+	some by_class in places
+	"block" in by_class
 }
