@@ -54,17 +54,17 @@ func (c *Channel) Credential(h http.Header) (kind, secret string, ok bool) {
 			if _, had := cutSuffixFold(user, s.UserSuffix); !had {
 				continue
 			}
-			switch s.Secret {
-			case "user":
-				secret = user
-			case "both":
-				secret = user + ":" + password
-			default:
-				secret = password
+			switch {
+			case s.Secret == "user" && user != "":
+				return s.Kind, user, true
+			case s.Secret == "both" && password != "":
+				return s.Kind, user + ":" + password, true
+			case s.Secret == "password" && password != "":
+				return s.Kind, password, true
 			}
-			if secret != "" && secret != ":" {
-				return s.Kind, secret, true
-			}
+			// The shape fits and the secret is missing: a later, looser shape must
+			// not take the rest for one.
+			return "", "", false
 		}
 	}
 	return "", "", false

@@ -61,7 +61,9 @@ func (r *reader) channel(top *yaml.Node) *Channel {
 		Title:   r.text(m["title"], "`title`"),
 	}
 	if v := m["version"]; v != nil {
-		r.oneOf(v, "`version`", "1")
+		if got := r.text(v, "`version`"); got != "" && got != "1" {
+			r.fail(v, fmt.Sprintf("`version` is %q", got), "this gateway reads version 1; a file for a newer one needs a newer gateway", "1")
+		}
 	}
 	if reach := m["reach"]; reach != nil {
 		rm := r.object(reach, "`reach`", []string{"governed", "not_governed"}, nil)
@@ -89,8 +91,11 @@ func (r *reader) channel(top *yaml.Node) *Channel {
 	if n := m["webhooks"]; n != nil {
 		c.Webhooks = b.webhooks(n)
 	}
-	b.unusedSets()
-	b.unusedParameters()
+	if len(r.errs) == 0 {
+		// A misspelt place would otherwise be reported twice.
+		b.unusedSets()
+		b.unusedParameters()
+	}
 	return c
 }
 

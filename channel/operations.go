@@ -32,7 +32,7 @@ type declared struct {
 }
 
 // useHint explains the words that treat a parameter.
-const useHint = "text is inspected; id, record:TYPE, and subject:KIND are identifiers and never findings, except that subject:email is indexed and inspected"
+const useHint = "text is inspected; id, record:TYPE and subject:KIND are identifiers and never findings, except that subject:email is indexed and inspected"
 
 // treatment reads what to do with a path or query parameter.
 func (r *reader) treatment(n *yaml.Node, what string) (id bool, label string) {
