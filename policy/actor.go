@@ -1,5 +1,7 @@
 package policy
 
+import "log/slog"
+
 // OwnChannel is the channel name of the gateway's own API.
 const OwnChannel = "caregate"
 
@@ -43,4 +45,16 @@ type Actor struct {
 func (a *Actor) Input() InputActor {
 	return InputActor{Kind: a.Kind, Strength: a.Strength, Roles: a.Roles, Grants: a.Grants,
 		Asserts: a.Asserted != "", Mismatch: a.Mismatch, MFA: a.MFA}
+}
+
+// String shows the ID only.
+func (a Actor) String() string { return a.ID }
+
+// GoString shows the ID only.
+func (a Actor) GoString() string { return a.ID }
+
+// LogValue leaves out who the person is.
+func (a Actor) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("id", a.ID), slog.String("kind", a.Kind), slog.String("strength", a.Strength),
+		slog.Any("roles", a.Roles), slog.Bool("mismatch", a.Mismatch), slog.Bool("mfa", a.MFA))
 }

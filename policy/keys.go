@@ -2,10 +2,48 @@ package policy
 
 import (
 	"context"
+	"database/sql"
+	"embed"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/caregate/caregate/internal/store"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+const (
+	// keyCacheTime bounds how long another process's Revoke goes unnoticed here.
+	keyCacheTime = 5 * time.Second
+	keyCacheSize = 1024
+	// lastUsedStep is how exact LastUsed is; a write per call would be a write lock
+	// per call.
+	lastUsedStep = time.Minute
+	// lastUsedTimeout bounds that write; it is detached from the call that caused it.
+	lastUsedTimeout = 5 * time.Second
+	maxKeys         = 10_000 // a list that is read whole
+	maxKeyName      = 128    // bytes
+)
+
+var (
+	// ErrNoKey is returned by Rotate and Revoke for an ID that does not exist.
+	ErrNoKey = errors.New("there is no such API key")
+	// ErrKeyEnded is returned by Rotate for a key that is revoked or expired.
+	ErrKeyEnded = errors.New("the API key is revoked or expired")
+	// ErrNewKey is wrapped by the errors of Create about its argument.
+	ErrNewKey = errors.New("the API key cannot be made")
 )
 
 // Key is an API key as it is listed: everything but the key.
@@ -17,60 +55,355 @@ type Key struct {
 	// Roles and Grants are what it may do.
 	Roles  []string `json:"roles"`
 	Grants []string `json:"grants"`
-	// Created, Expires, LastUsed, Revoked: zero when not.
+	// Created, Expires, LastUsed (exact to a minute), Revoked: zero when not.
 	Created  time.Time `json:"created"`
 	Expires  time.Time `json:"expires,omitzero"`
 	LastUsed time.Time `json:"last_used,omitzero"`
 	Revoked  time.Time `json:"revoked,omitzero"`
+	// Successor is the ID of the key that Rotate made from this one.
+	Successor string `json:"successor,omitempty"`
+}
+
+// ended tells whether the key does not count at now.
+func (k *Key) ended(now time.Time) bool {
+	return !k.Revoked.IsZero() || !k.Expires.IsZero() && !now.Before(k.Expires)
 }
 
 // NewKey asks for an API key.
 type NewKey struct {
-	Name          string
+	// Name is 1 to 128 bytes of printable text.
+	Name string
+	// Roles are roles of the policy that can be given; Grants have the form of
+	// ParseGrant. One of both is needed: a key that may do nothing is a mistake.
 	Roles, Grants []string
 	// Expires is when the key stops counting; zero: never.
 	Expires time.Time
 }
 
 // Keys are the API keys in state.db. Safe for concurrent use.
-type Keys struct{}
+type Keys struct {
+	db     *store.DB
+	digest digestFunc
+	now    func() time.Time
+	log    *slog.Logger
+	tables *tables
+
+	mu     sync.Mutex
+	closed bool
+	gen    uint64               // counts changes: what was read before one is not cached after it
+	used   map[string]time.Time // by ID, when LastUsed was written last
+	cache  *lru.Cache[[32]byte, cachedKey]
+	writes sync.WaitGroup // of LastUsed
+}
+
+type cachedKey struct {
+	key  Key
+	read time.Time
+}
 
 // KeysConfig are the arguments of OpenKeys.
 type KeysConfig struct {
-	// Digest is a keyed digest, as vault.(*Vault).Digest.
+	// Digest is a keyed digest of 32 bytes, as vault.(*Vault).Digest. It is needed.
 	Digest func(purpose string, b []byte) []byte
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Logger gets failures to write LastUsed; nil discards.
+	Logger *slog.Logger
 }
 
-// OpenKeys prepares the table of keys in state.db.
-func OpenKeys(ctx context.Context, db *store.DB, c KeysConfig) (*Keys, error) { return &Keys{}, nil }
+// OpenKeys prepares the table of keys in state.db. The database stays the
+// caller's, who closes it after Close.
+func OpenKeys(ctx context.Context, db *store.DB, c KeysConfig) (*Keys, error) {
+	if c.Digest == nil {
+		return nil, errors.New("opening the API keys: no keyed digest was given")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("opening the API keys: %w", err)
+	}
+	if err := db.Migrate(ctx, "policy", sub); err != nil {
+		return nil, err
+	}
+	t, err := builtinTables()
+	if err != nil {
+		return nil, err
+	}
+	cache, err := lru.New[[32]byte, cachedKey](keyCacheSize)
+	if err != nil {
+		return nil, fmt.Errorf("opening the API keys: %w", err)
+	}
+	return &Keys{db: db, digest: c.Digest, now: c.Now, log: c.Logger, tables: t, used: make(map[string]time.Time), cache: cache}, nil
+}
 
 // Create makes a key. The Secret is shown once and stored nowhere.
 func (k *Keys) Create(ctx context.Context, n NewKey) (Key, Secret, error) {
-	return Key{}, "", errors.New("keys are being built")
+	key := Key{ID: newKeyID(), Name: n.Name, Roles: sorted(n.Roles), Grants: sorted(n.Grants), Created: k.now(), Expires: n.Expires}
+	if err := k.check(&key); err != nil {
+		return Key{}, "", err
+	}
+	var count int
+	if err := k.db.QueryRowContext(ctx, `SELECT count(*) FROM api_key`).Scan(&count); err != nil {
+		return Key{}, "", fmt.Errorf("making an API key: %w", err)
+	}
+	if count >= maxKeys {
+		return Key{}, "", fmt.Errorf("%w: there are %d already, the limit", ErrNewKey, count)
+	}
+	secret := newKeyText(k.digest)
+	if err := k.insert(ctx, k.db, &key, secret); err != nil {
+		return Key{}, "", err
+	}
+	return key, secret, nil
+}
+
+// check refuses a key that nobody can have wanted.
+func (k *Keys) check(key *Key) error {
+	if key.Name == "" || len(key.Name) > maxKeyName || !utf8.ValidString(key.Name) || strings.ContainsFunc(key.Name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return fmt.Errorf("%w: its name wants 1 to %d bytes of printable text", ErrNewKey, maxKeyName)
+	}
+	if len(key.Roles)+len(key.Grants) == 0 {
+		return fmt.Errorf("%w: it needs a role or a grant; the roles are %s", ErrNewKey, strings.Join(k.tables.assignable(), ", "))
+	}
+	if len(key.Roles) > maxRoles || len(key.Grants) > maxGrants {
+		return fmt.Errorf("%w: more than %d roles or %d grants", ErrNewKey, maxRoles, maxGrants)
+	}
+	for _, role := range key.Roles {
+		if !k.tables.Roles[role].Assignable {
+			return fmt.Errorf("%w: role %q cannot be given; the roles are %s", ErrNewKey, role, strings.Join(k.tables.assignable(), ", "))
+		}
+	}
+	for _, g := range key.Grants {
+		if err := ParseGrant(g); err != nil {
+			return fmt.Errorf("%w: %w", ErrNewKey, err)
+		}
+	}
+	if key.ended(k.now()) {
+		return fmt.Errorf("%w: it would have expired already", ErrNewKey)
+	}
+	return nil
+}
+
+// execer is a database or a transaction.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+func (k *Keys) insert(ctx context.Context, db execer, key *Key, secret Secret) error {
+	sum, ok := parseKeyText(k.digest, secret)
+	if !ok {
+		return errors.New("making an API key: it does not parse")
+	}
+	roles, err := json.Marshal(key.Roles)
+	if err != nil {
+		return fmt.Errorf("making an API key: %w", err)
+	}
+	grants, err := json.Marshal(key.Grants)
+	if err != nil {
+		return fmt.Errorf("making an API key: %w", err)
+	}
+	_, err = db.ExecContext(ctx, `INSERT INTO api_key (id, digest, name, roles, grants, created, expires, last_used, revoked, successor)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, '')`, key.ID, sum, key.Name, string(roles), string(grants), millis(key.Created), millis(key.Expires))
+	if err != nil {
+		return fmt.Errorf("making an API key: %w", err)
+	}
+	return nil
+}
+
+const keyColumns = `id, name, roles, grants, created, expires, last_used, revoked, successor`
+
+// scanner is a row or rows.
+type scanner interface{ Scan(dest ...any) error }
+
+func scanKey(row scanner) (Key, error) {
+	var key Key
+	var roles, grants string
+	var created, expires, used, revoked int64
+	if err := row.Scan(&key.ID, &key.Name, &roles, &grants, &created, &expires, &used, &revoked, &key.Successor); err != nil {
+		return Key{}, err
+	}
+	if err := errors.Join(json.Unmarshal([]byte(roles), &key.Roles), json.Unmarshal([]byte(grants), &key.Grants)); err != nil {
+		return Key{}, fmt.Errorf("reading an API key's row: %w", err)
+	}
+	key.Created, key.Expires, key.LastUsed, key.Revoked = instant(created), instant(expires), instant(used), instant(revoked)
+	return key, nil
 }
 
 // List returns all keys, revoked ones too, oldest first.
 func (k *Keys) List(ctx context.Context) ([]Key, error) {
-	return nil, errors.New("keys are being built")
+	rows, err := k.db.QueryContext(ctx, `SELECT `+keyColumns+` FROM api_key ORDER BY created, id`)
+	if err != nil {
+		return nil, fmt.Errorf("listing API keys: %w", err)
+	}
+	defer rows.Close()
+	list := []Key{}
+	for rows.Next() {
+		key, err := scanKey(rows)
+		if err != nil {
+			return nil, fmt.Errorf("listing API keys: %w", err)
+		}
+		list = append(list, key)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("listing API keys: %w", err)
+	}
+	return list, nil
 }
 
 // Rotate makes a successor with the same name, roles, grants and expiry. The old
-// key stays valid for overlap, then it expires.
+// key stays valid for overlap, or until it would have expired anyway.
 func (k *Keys) Rotate(ctx context.Context, id string, overlap time.Duration) (Key, Secret, error) {
-	return Key{}, "", errors.New("keys are being built")
+	tx, err := k.db.BeginTx(ctx, nil)
+	if err != nil {
+		return Key{}, "", fmt.Errorf("rotating an API key: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it has nothing to do
+	old, err := scanKey(tx.QueryRowContext(ctx, `SELECT `+keyColumns+` FROM api_key WHERE id = $1`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Key{}, "", ErrNoKey
+	}
+	if err != nil {
+		return Key{}, "", fmt.Errorf("rotating an API key: %w", err)
+	}
+	now := k.now()
+	if old.ended(now) {
+		return Key{}, "", ErrKeyEnded
+	}
+	next := Key{ID: newKeyID(), Name: old.Name, Roles: old.Roles, Grants: old.Grants, Created: now, Expires: old.Expires}
+	secret := newKeyText(k.digest)
+	if err := k.insert(ctx, tx, &next, secret); err != nil {
+		return Key{}, "", err
+	}
+	ends := now.Add(max(overlap, 0))
+	if !old.Expires.IsZero() && old.Expires.Before(ends) {
+		ends = old.Expires
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE api_key SET expires = $1, successor = $2 WHERE id = $3`, millis(ends), next.ID, id); err != nil {
+		return Key{}, "", fmt.Errorf("rotating an API key: %w", err)
+	}
+	if err := tx.Commit(); err != nil {
+		return Key{}, "", fmt.Errorf("rotating an API key: %w", err)
+	}
+	k.forget()
+	return next, secret, nil
 }
 
-// Revoke ends a key at once.
+// Revoke ends a key at once; in other processes within five seconds. Revoking
+// twice keeps the first instant.
 func (k *Keys) Revoke(ctx context.Context, id string) error {
-	return errors.New("keys are being built")
+	res, err := k.db.ExecContext(ctx, `UPDATE api_key SET revoked = CASE revoked WHEN 0 THEN $1 ELSE revoked END WHERE id = $2`, millis(k.now()), id)
+	if err != nil {
+		return fmt.Errorf("revoking an API key: %w", err)
+	}
+	n, err := res.RowsAffected()
+	if err != nil {
+		return fmt.Errorf("revoking an API key: %w", err)
+	}
+	if n == 0 {
+		return ErrNoKey
+	}
+	k.forget()
+	return nil
 }
 
-// Verify finds the key that was presented.
+// forget empties the cache and keeps reads that are under way out of it.
+func (k *Keys) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.gen++
+	k.cache.Purge()
+}
+
+// Verify finds the key that was presented. A key that is malformed, unknown,
+// revoked or expired is ErrRefused, one error for all; other errors mean that the
+// database could not be asked.
 func (k *Keys) Verify(ctx context.Context, presented Secret) (Key, error) {
-	return Key{}, errors.New("keys are being built")
+	sum, ok := parseKeyText(k.digest, presented)
+	if !ok {
+		return Key{}, ErrRefused
+	}
+	now := k.now()
+	key, err := k.bySum(ctx, [32]byte(sum), now)
+	if err != nil {
+		return Key{}, err
+	}
+	if key.ended(now) {
+		return Key{}, ErrRefused
+	}
+	k.touch(key.ID, now)
+	return key, nil
 }
 
-// Close waits for writes that are under way.
-func (k *Keys) Close() error { return nil }
+func (k *Keys) bySum(ctx context.Context, sum [32]byte, now time.Time) (Key, error) {
+	if c, ok := k.cache.Get(sum); ok && now.Sub(c.read) < keyCacheTime {
+		return c.key, nil
+	}
+	k.mu.Lock()
+	gen := k.gen
+	k.mu.Unlock()
+	key, err := scanKey(k.db.QueryRowContext(ctx, `SELECT `+keyColumns+` FROM api_key WHERE digest = $1`, sum[:]))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Key{}, ErrRefused
+	}
+	if err != nil {
+		return Key{}, fmt.Errorf("looking for an API key: %w", err)
+	}
+	k.mu.Lock()
+	if gen == k.gen {
+		k.cache.Add(sum, cachedKey{key, now})
+	}
+	k.mu.Unlock()
+	return key, nil
+}
+
+// touch writes LastUsed, at most once a minute for each key, beside the call:
+// knowing when a key was used is not worth a call's time, nor its failure.
+func (k *Keys) touch(id string, now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if last, ok := k.used[id]; k.closed || ok && now.Sub(last) < lastUsedStep {
+		return
+	}
+	k.used[id] = now
+	k.writes.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), lastUsedTimeout)
+		defer cancel()
+		if _, err := k.db.ExecContext(ctx, `UPDATE api_key SET last_used = $1 WHERE id = $2 AND last_used < $1`, millis(now), id); err != nil {
+			k.log.Warn("an API key's last use was not written", slog.String("key", id), slog.Any("error", err))
+		}
+	})
+}
+
+// Close waits for writes that are under way. It may be called twice.
+func (k *Keys) Close() error {
+	k.mu.Lock()
+	k.closed = true
+	k.mu.Unlock()
+	k.writes.Wait()
+	return nil
+}
+
+// sorted is a sorted copy without duplicates, never nil.
+func sorted(list []string) []string {
+	out := append([]string{}, list...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func instant(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

@@ -2,50 +2,202 @@ package policy
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
 )
 
-// Presented is what a call brought along to say who it is.
+// Presented is what a call brought along to say who it is. It prints nothing of
+// it: Key, Token and VendorSecret are Secrets, and Asserted is left out.
 type Presented struct {
 	// Key is the Caregate-Key header; Token the Caregate-Token header.
 	Key, Token Secret
 	// Channel is the channel's name; VendorKind and VendorSecret are what
-	// channel.Credential found: "bearer" is resolved through Whoami.
+	// channel.Credential found. A kind that ends in "bearer" is resolved through
+	// Whoami.
 	Channel, VendorKind string
 	VendorSecret        Secret
 	// Asserted is the user the call claims, as channel.AssertedUser found it.
 	Asserted string
 	// Signed tells that the webhook signature over the raw bytes was verified.
 	Signed bool
+	// Local tells that the call came through the gateway's own unix socket.
+	Local bool
 	// Whoami asks the vendor whose bearer this is; nil when the channel cannot.
 	Whoami Whoami
 }
 
-// Whoami asks the vendor who holds a bearer. It is called at most once per
-// bearer and cache time, and has its own deadline.
-type Whoami func(ctx context.Context, bearer Secret) (Account, error)
-
-// Account is the vendor's answer.
-type Account struct {
-	// User and Client are the vendor's ids of the user and the OAuth client.
-	User, Client string
+// LogValue shows which kinds of proof there are.
+func (p Presented) LogValue() slog.Value {
+	return slog.GroupValue(slog.Bool("key", p.Key != ""), slog.Bool("token", p.Token != ""),
+		slog.String("vendor", p.VendorKind), slog.Bool("asserted", p.Asserted != ""), slog.Bool("signed", p.Signed))
 }
 
 // ErrRefused is wrapped by every error that means: what was presented does not
-// count. RefusalReason has the code. Other errors mean that nobody could look.
-var ErrRefused = errors.New("credential refused")
+// count. It does not say why, so that the answer is the same for a key that never
+// existed and one of somebody else. Other errors mean that nobody could look.
+var ErrRefused = errors.New("the credential is refused")
 
-// Resolver turns what was presented into an Actor. It is safe for concurrent use.
-type Resolver struct{}
+// Codes that RefusalReason gives.
+const (
+	reasonRefused   = "invalid_credential"
+	reasonNotLooked = "policy_error"
+)
 
-// Resolve finds the actor. A call that presents nothing is an anonymous actor
-// and no error; a call that presents something invalid is an error, whatever
-// else it presents.
-func (r *Resolver) Resolve(ctx context.Context, p Presented) (Actor, error) {
-	return Actor{}, errors.New("resolver is being built")
+// RefusalReason is the reason code of an error of Resolve: invalid_credential, or
+// policy_error when nobody could look. Both deny.
+func RefusalReason(err error) string {
+	if errors.Is(err, ErrRefused) {
+		return reasonRefused
+	}
+	return reasonNotLooked
 }
 
-// RefusalReason is the reason code of an error of Resolve: credential_refused,
-// token_expired, credential_conflict; identity_unavailable when it is not a
-// refusal.
-func RefusalReason(err error) string { return "identity_unavailable" }
+// ResolverConfig builds a Resolver.
+type ResolverConfig struct {
+	// Digest is a keyed digest of 32 bytes, as vault.(*Vault).Digest. It is needed.
+	Digest func(purpose string, b []byte) []byte
+	// Keys are the API keys; nil: every key is refused.
+	Keys *Keys
+	// Issuers are the providers whose tokens count; none: every token is refused.
+	Issuers []Issuer
+	// Grants are what was granted to actors by ID, beyond what keys carry; see
+	// Overlay.Grants.
+	Grants map[string][]string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Logger gets vendors that could not be asked; nil discards.
+	Logger *slog.Logger
+}
+
+// Resolver turns what was presented into an Actor. It is safe for concurrent use.
+type Resolver struct {
+	digest   digestFunc
+	keys     *Keys
+	issuers  []*issuer
+	grants   map[string][]string
+	accounts *accounts
+}
+
+// NewResolver checks the issuers and grants. It fetches nothing.
+func NewResolver(c ResolverConfig) (*Resolver, error) {
+	if c.Digest == nil {
+		return nil, errors.New("preparing identities: no keyed digest was given")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	t, err := builtinTables()
+	if err != nil {
+		return nil, err
+	}
+	r := &Resolver{digest: c.Digest, keys: c.Keys, grants: maps.Clone(c.Grants)}
+	for _, i := range c.Issuers {
+		ready, err := i.prepare(t, c.Now)
+		if err != nil {
+			return nil, fmt.Errorf("preparing identities: %w", err)
+		}
+		r.issuers = append(r.issuers, ready)
+	}
+	for _, list := range r.grants {
+		for _, g := range list {
+			if err := ParseGrant(g); err != nil {
+				return nil, fmt.Errorf("preparing identities: %w", err)
+			}
+		}
+	}
+	r.accounts, err = newAccounts(c.Digest, c.Now, c.Logger)
+	return r, err
+}
+
+// Resolve finds the actor. The strongest proof wins: an API key or a token, then
+// a verified webhook signature, then the vendor's own credential. A call that
+// presents nothing is an anonymous actor and no error; the rules decide whether
+// its operation is open. A call that presents something invalid is an error,
+// whatever else it presents, and so is one with both a key and a token: it would
+// be two actors.
+func (r *Resolver) Resolve(ctx context.Context, p Presented) (Actor, error) {
+	a, err := r.identify(ctx, &p)
+	if err != nil {
+		return Actor{}, err
+	}
+	a.Asserted = p.Asserted
+	if more := r.grants[a.ID]; len(more) > 0 {
+		a.Grants = sorted(slices.Concat(a.Grants, more))
+	}
+	if a.Strength == StrengthCredential && a.Asserted != "" {
+		a.Strength = StrengthAsserted
+	}
+	return a, nil
+}
+
+func (r *Resolver) identify(ctx context.Context, p *Presented) (Actor, error) {
+	switch {
+	case p.Key != "" && p.Token != "":
+		return Actor{}, fmt.Errorf("%w: a key and a token together", ErrRefused)
+	case p.Key != "":
+		return r.byKey(ctx, p.Key)
+	case p.Token != "":
+		return r.byToken(ctx, p)
+	case p.Local:
+		return Actor{ID: KindLocal, Kind: KindLocal, Strength: StrengthCredential, Roles: []string{"admin", "security"}}, nil
+	case p.Signed:
+		return Actor{ID: "webhook:" + p.Channel, Kind: KindWebhook, Strength: StrengthCredential, Roles: []string{"vendor"}}, nil
+	case p.VendorSecret != "":
+		return r.byVendor(ctx, p), nil
+	}
+	return Actor{ID: KindAnonymous, Kind: KindAnonymous, Strength: StrengthNone, Roles: []string{"public"}}, nil
+}
+
+func (r *Resolver) byKey(ctx context.Context, presented Secret) (Actor, error) {
+	if r.keys == nil {
+		return Actor{}, ErrRefused
+	}
+	k, err := r.keys.Verify(ctx, presented)
+	if err != nil {
+		return Actor{}, err
+	}
+	return Actor{ID: "key:" + k.ID, Kind: KindKey, Strength: StrengthCredential, Roles: k.Roles, Grants: k.Grants}, nil
+}
+
+// byToken asks each issuer in turn; a token can satisfy one only, because each
+// compares iss.
+func (r *Resolver) byToken(ctx context.Context, p *Presented) (Actor, error) {
+	for _, i := range r.issuers {
+		who, err := i.verify(ctx, p.Token)
+		if err != nil {
+			continue
+		}
+		a := Actor{
+			ID:   "user:" + hex.EncodeToString(r.digest("token subject", joined(who.issuer, who.subject))[:16]),
+			Kind: KindToken, Strength: StrengthProven, Roles: who.roles, Proven: who.display, MFA: who.mfa,
+		}
+		// A machine acts for whomever its grants let it; a person only as oneself.
+		machine := len(who.roles) == 1 && who.roles[0] == "service"
+		a.Mismatch = p.Asserted != "" && !machine && !slices.Contains(who.names, canonicalName(p.Asserted))
+		return a, nil
+	}
+	return Actor{}, ErrRefused
+}
+
+// byVendor names the vendor's credential: an agent, and never more. A bearer is
+// named by the account behind it, so that grants survive its rotation; while the
+// vendor cannot tell, it is a credential that nobody granted anything.
+func (r *Resolver) byVendor(ctx context.Context, p *Presented) Actor {
+	sum := r.digest("vendor credential", joined(p.Channel, p.VendorKind, string(p.VendorSecret)))
+	a := Actor{ID: "vendor:" + hex.EncodeToString(sum[:16]), Kind: KindVendor, Strength: StrengthCredential, Roles: []string{"agent"}}
+	if p.Whoami != nil && strings.HasSuffix(p.VendorKind, "bearer") {
+		if id := r.accounts.id(ctx, p.Channel, [32]byte(sum), p.VendorSecret, p.Whoami); id != "" {
+			a.ID = id
+		}
+	}
+	return a
+}
