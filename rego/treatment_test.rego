@@ -33,7 +33,7 @@ table := {
 	"a card as number sent": ["request", "credit_card", "number", "block"],
 	"a card as number answered": ["response", "credit_card", "number", "mask"],
 	"a card as key sent": ["request", "credit_card", "key", "block"],
-	"a card as key answered": ["response", "credit_card", "key", "mask"],
+	"a card as key answered": ["response", "credit_card", "key", "block"],
 	"a card in a path": ["request", "credit_card", "path", "block"],
 	"a card in a query": ["request", "credit_card", "query", "mask"],
 	"a code in a query": ["request", "card_verification_code", "query", "mask"],
