@@ -84,11 +84,8 @@ func (r *reader) sets(n *yaml.Node) map[string]*set {
 				r.unknownSet(u.node, u.set, out)
 			}
 		}
-		if path := cycle(out, key, nil); path != nil {
-			r.fail(out[key].node, "the set uses itself: "+strings.Join(path, " > "), "take one `use` out")
-			out[key].uses = nil
-		}
 	}
+	r.cycles(out)
 	return out
 }
 
@@ -204,36 +201,55 @@ func (r *reader) unknownSet(n *yaml.Node, got string, sets map[string]*set) {
 	r.fail(n, fmt.Sprintf("no set is called %q", got), didYouMean(got, known), known...)
 }
 
-// cycle returns the path from name back to itself, or nil.
-func cycle(sets map[string]*set, name string, path []string) []string {
-	path = append(path, name)
-	if len(path) > 1 && path[0] == name {
-		return path
+// cycles reports sets that use themselves and takes the closing `use` out. Each
+// set is visited once, whatever the file says.
+func (r *reader) cycles(sets map[string]*set) {
+	const open, closed = 1, 2
+	state := make(map[string]int, len(sets))
+	var visit func(name string, path []string)
+	visit = func(name string, path []string) {
+		state[name] = open
+		path = append(path, name)
+		s := sets[name]
+		s.uses = slices.DeleteFunc(s.uses, func(u use) bool {
+			switch {
+			case sets[u.set] == nil:
+			case state[u.set] == open:
+				around := append(slices.Clone(path[slices.Index(path, u.set):]), u.set)
+				r.fail(u.node, "the set uses itself: "+strings.Join(around, " > "), "take one `use` out")
+				return true
+			case state[u.set] != closed:
+				visit(u.set, path)
+			}
+			return false
+		})
+		state[name] = closed
 	}
-	if len(path) > maxUse || sets[name] == nil {
-		return nil
-	}
-	for _, u := range sets[name].uses {
-		if found := cycle(sets, u.set, slices.Clone(path)); found != nil {
-			return found
+	for _, name := range sortedKeys(sets) {
+		if state[name] != closed {
+			visit(name, nil)
 		}
 	}
-	return nil
 }
 
-// flatten appends the rules of a set put at prefix.
-func flatten(dst []walk.Rule, sets map[string]*set, name, prefix string, depth int) []walk.Rule {
+// flatten appends the rules of a set put at prefix. It stops above maxRules and
+// maxUse; the caller reports that.
+func flatten(dst []walk.Rule, sets map[string]*set, name, prefix string, depth int, left *int) []walk.Rule {
 	s := sets[name]
-	if s == nil || depth > maxUse || len(dst) > maxRules {
+	if depth > maxUse {
+		*left = -1
+	}
+	if *left--; s == nil || *left < 0 {
 		return dst
 	}
 	s.used = true
 	for _, rule := range s.rules {
+		*left--
 		rule.Pointer = prefix + rule.Pointer
 		dst = append(dst, rule)
 	}
 	for _, u := range s.uses {
-		dst = flatten(dst, sets, u.set, prefix+u.prefix, depth+1)
+		dst = flatten(dst, sets, u.set, prefix+u.prefix, depth+1, left)
 	}
 	return dst
 }

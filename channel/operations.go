@@ -104,6 +104,7 @@ func (b *builder) places(n *yaml.Node, what string) []walk.Rule {
 		return nil
 	}
 	var rules []walk.Rule
+	left := maxRules
 	for _, u := range b.uses(n, what) {
 		if b.sets[u.set] == nil {
 			b.unknownSet(u.node, u.set, b.sets)
@@ -112,10 +113,10 @@ func (b *builder) places(n *yaml.Node, what string) []walk.Rule {
 		if strings.HasSuffix(u.prefix, "*") {
 			rules = append(rules, walk.Rule{Pointer: u.prefix, Flags: walk.Unit})
 		}
-		rules = flatten(rules, b.sets, u.set, u.prefix, 0)
+		rules = flatten(rules, b.sets, u.set, u.prefix, 0, &left)
 	}
-	if len(rules) > maxRules {
-		b.fail(n, fmt.Sprintf("%s has more than %d places", what, maxRules), "use fewer sets inside sets")
+	if left < 0 {
+		b.fail(n, fmt.Sprintf("%s has more than %d places, or sets inside sets deeper than %d", what, maxRules, maxUse), "use fewer sets inside sets")
 		return nil
 	}
 	return merge(rules)

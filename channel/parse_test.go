@@ -169,7 +169,7 @@ func zendesk(t testing.TB) *Channel {
 
 // Whatever stands in a file, Parse answers with a channel or with places.
 func FuzzParse(f *testing.F) {
-	for _, pattern := range []string{"testdata/*.yaml", "testdata/bad/*.yaml", "*.yaml"} {
+	for _, pattern := range []string{"testdata/*.yaml", "testdata/bad/*.yaml"} { // the big file only slows mutation
 		paths, err := filepath.Glob(pattern)
 		if err != nil {
 			f.Fatal(err)
