@@ -92,16 +92,16 @@ func normalDetails(parts []Sealed) ([]Sealed, error) {
 	return out, nil
 }
 
-// detailRow is one sealed part on its way into the detail store.
+// detailRow is one sealed part in the detail store, with the place of its leaf.
 type detailRow struct {
-	eid ID
+	idx int64
 	Sealed
 }
 
 // storeDetails inserts the parts in one transaction. A row that is there already
 // with the same bytes is fine, because integration may run twice; with other
 // bytes it is corruption (invariant A11).
-func storeDetails(ctx context.Context, db *store.DB, rows []detailRow) (err error) {
+func storeDetails(ctx context.Context, db *store.DB, shard string, rows []detailRow) (err error) {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -112,30 +112,42 @@ func storeDetails(ctx context.Context, db *store.DB, rows []detailRow) (err erro
 	defer func() {
 		if err != nil {
 			_ = tx.Rollback()
+			err = fmt.Errorf("storing details: %w", err)
 		}
 	}()
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO audit_detail (eid, part, key, ciphertext, commitment) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`)
-	if err != nil {
-		return fmt.Errorf("storing details: %w", err)
+	in := inserter{
+		tx: tx, cols: 6, tail: " ON CONFLICT DO NOTHING",
+		head: "INSERT INTO audit_detail (shard, idx, part, key, ciphertext, commitment) VALUES ",
 	}
 	for _, r := range rows {
-		res, err := insert.ExecContext(ctx, r.eid[:], r.Part, r.Key, nonNil(r.Ciphertext), nonNil(r.Commitment))
-		if err != nil {
-			return fmt.Errorf("storing details: %w", err)
-		}
-		if n, err := res.RowsAffected(); err == nil && n == 1 {
-			continue
-		}
-		have, err := loadDetail(ctx, tx, r.eid, r.Part)
-		if err != nil {
-			return fmt.Errorf("storing details: %w", err)
-		}
-		if digestOf(have) != digestOf(r.Sealed) {
-			return fmt.Errorf("%w: two different details of event %s", ErrCorrupt, r.eid)
+		if err := in.add(ctx, shard, r.idx, r.Part, r.Key, nonNil(r.Ciphertext), nonNil(r.Commitment)); err != nil {
+			return err
 		}
 	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("storing details: %w", err)
+	if err := in.flush(ctx); err != nil {
+		return err
+	}
+	if in.inserted != int64(len(rows)) {
+		if err := compareDetails(ctx, tx, shard, rows); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// compareDetails demands that all rows stand in the store as they are.
+func compareDetails(ctx context.Context, q queryer, shard string, rows []detailRow) error {
+	stored, err := loadDetails(ctx, q, shard, rows[0].idx, rows[len(rows)-1].idx+1)
+	if err != nil {
+		return err
+	}
+	if len(stored) != len(rows) {
+		return fmt.Errorf("%w: details of other events from entry %d on", ErrCorrupt, rows[0].idx)
+	}
+	for i, r := range rows {
+		if stored[i].idx != r.idx || digestOf(stored[i].Sealed) != digestOf(r.Sealed) {
+			return fmt.Errorf("%w: two different details of entry %d", ErrCorrupt, r.idx)
+		}
 	}
 	return nil
 }
@@ -154,9 +166,22 @@ type queryer interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-func loadDetail(ctx context.Context, q queryer, eid ID, part string) (Sealed, error) {
-	s := Sealed{Part: part}
-	err := q.QueryRowContext(ctx, `SELECT key, ciphertext, commitment FROM audit_detail WHERE eid = $1 AND part = $2`, eid[:], part).
-		Scan(&s.Key, &s.Ciphertext, &s.Commitment)
-	return s, err
+// loadDetails reads the sealed parts of entries from (included) to (excluded), in
+// the order of entries and parts.
+func loadDetails(ctx context.Context, q queryer, shard string, from, to int64) ([]detailRow, error) {
+	rows, err := q.QueryContext(ctx, `SELECT idx, part, key, ciphertext, commitment FROM audit_detail
+		WHERE shard = $1 AND idx >= $2 AND idx < $3 ORDER BY idx, part`, shard, from, to)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []detailRow
+	for rows.Next() {
+		var r detailRow
+		if err := rows.Scan(&r.idx, &r.Part, &r.Key, &r.Ciphertext, &r.Commitment); err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, rows.Err()
 }

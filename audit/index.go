@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -187,11 +186,11 @@ func (x *index) add(ctx context.Context, rows []indexRow) (err error) {
 		size++
 		if err := main.add(ctx, x.shard, r.idx, r.hash, r.eid, r.xid, r.typ, r.wall, r.tenant, r.route, r.decision, r.reason,
 			r.act, r.idk, r.channel, r.op, r.effect, r.scope, r.status, r.outcome); err != nil {
-			return err
+			return fmt.Errorf("writing index: %w", err)
 		}
 		for _, e := range r.exposures {
 			if err := seen.add(ctx, e.pseudonym, e.class, e.kind, x.shard, r.idx); err != nil {
-				return err
+				return fmt.Errorf("writing index: %w", err)
 			}
 		}
 		if tail = append(tail, *r); len(tail) == tileWidth {
@@ -203,7 +202,7 @@ func (x *index) add(ctx context.Context, rows []indexRow) (err error) {
 		}
 	}
 	if err := errors.Join(main.flush(ctx), seen.flush(ctx)); err != nil {
-		return err
+		return fmt.Errorf("writing index: %w", err)
 	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO audit_cover (shard, size) VALUES ($1, $2) ON CONFLICT (shard) DO UPDATE SET size = excluded.size`, x.shard, size); err != nil {
 		return fmt.Errorf("writing index: %w", err)
@@ -213,49 +212,4 @@ func (x *index) add(ctx context.Context, rows []indexRow) (err error) {
 	}
 	x.size, x.tail, x.blocks = size, tail, append(x.blocks, blocks...)
 	return nil
-}
-
-// inserter collects rows into multi-row inserts inside one transaction.
-type inserter struct {
-	tx   *sql.Tx
-	head string
-	cols int
-	args []any
-	full *sql.Stmt
-}
-
-const inserterRows = 64
-
-func (n *inserter) add(ctx context.Context, values ...any) error {
-	n.args = append(n.args, values...)
-	if len(n.args) < inserterRows*n.cols {
-		return nil
-	}
-	if n.full == nil {
-		var err error
-		if n.full, err = n.tx.PrepareContext(ctx, n.statement(inserterRows)); err != nil {
-			return fmt.Errorf("writing index: %w", err)
-		}
-	}
-	if _, err := n.full.ExecContext(ctx, n.args...); err != nil {
-		return fmt.Errorf("writing index: %w", err)
-	}
-	n.args = n.args[:0]
-	return nil
-}
-
-func (n *inserter) flush(ctx context.Context) error {
-	if len(n.args) == 0 {
-		return nil
-	}
-	if _, err := n.tx.ExecContext(ctx, n.statement(len(n.args)/n.cols), n.args...); err != nil {
-		return fmt.Errorf("writing index: %w", err)
-	}
-	n.args = n.args[:0]
-	return nil
-}
-
-func (n *inserter) statement(rows int) string {
-	one := "(" + strings.TrimSuffix(strings.Repeat("?, ", n.cols), ", ") + "), "
-	return n.head + strings.TrimSuffix(strings.Repeat(one, rows), ", ")
 }

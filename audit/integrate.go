@@ -148,7 +148,7 @@ func (c *core) integrate(ctx context.Context, rows []row) error {
 	var details []detailRow
 	for i := range rows {
 		r := &rows[i]
-		parts, err := rowDetails(r)
+		parts, err := rowDetails(r, g.edge.size)
 		if err != nil {
 			return err
 		}
@@ -165,11 +165,12 @@ func (c *core) integrate(ctx context.Context, rows []row) error {
 	if err := c.hooks.run(hookDetails); err != nil {
 		return err
 	}
-	return storeDetails(ctx, c.details, details)
+	return storeDetails(ctx, c.details, g.index.shard, details)
 }
 
-// rowDetails decodes the details of a row and holds them against the leaf.
-func rowDetails(r *row) ([]detailRow, error) {
+// rowDetails decodes the details of a row and holds them against the leaf, which
+// is entry idx.
+func rowDetails(r *row, idx int64) ([]detailRow, error) {
 	if len(r.detail) == 0 {
 		if len(r.parsed.Digests) > 0 {
 			return nil, fmt.Errorf("%w: intake row (%d, %d) lost its details", ErrCorrupt, r.epoch, r.seq)
@@ -185,7 +186,7 @@ func rowDetails(r *row) ([]detailRow, error) {
 		if digestOf(p) != r.parsed.Digests[i] {
 			return nil, fmt.Errorf("%w: details of intake row (%d, %d) are not those of its leaf", ErrCorrupt, r.epoch, r.seq)
 		}
-		out[i] = detailRow{eid: r.parsed.ID, Sealed: p}
+		out[i] = detailRow{idx: idx, Sealed: p}
 	}
 	return out, nil
 }

@@ -119,14 +119,13 @@ func (c *core) recoverState(ctx context.Context) error {
 		return err
 	}
 	// 4. The intake: whole, no older than the tree, and chained to it.
-	if err := c.openIntake(ctx, last); err != nil {
+	pruned, newest, err := c.openIntake(ctx, last)
+	if err != nil {
 		return err
 	}
-	// 5. The details and the index of what the tree already has.
+	// 5. The index of what the tree already has. Its details were stored before the
+	// checkpoint was locked.
 	if c.details, err = openDetails(ctx, filepath.Join(c.dir, detailFile), false); err != nil {
-		return err
-	}
-	if err := c.catchUpDetails(ctx, last); err != nil {
 		return err
 	}
 	_, shard, _ := splitOrigin(c.origin)
@@ -136,23 +135,13 @@ func (c *core) recoverState(ctx context.Context) error {
 	if err := c.catchUpIndex(ctx); err != nil {
 		return err
 	}
-	// 6. The committed rows that the tree does not have yet, and deletion of all
-	// that it has, so that later deletions concern one epoch.
-	for {
-		n, err := c.runOnce(ctx)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			break
-		}
-	}
-	c.w.at = g.at
-	if err := c.intake.write(nil, &g.at); err != nil {
+	// 6. The committed rows that the tree does not have yet: one run now, so that
+	// what a crash left is under a checkpoint soon, the rest of a large backlog later.
+	if _, err := c.runOnce(ctx); err != nil {
 		return err
 	}
-	c.w.pruned = g.at
-	c.epoch = g.at.epoch + 1
+	c.w.at, c.w.pruned = newest, pruned
+	c.epoch = newest.epoch + 1
 	return nil
 }
 
@@ -284,81 +273,52 @@ func (c *core) rewriteEdge() error {
 }
 
 // openIntake opens audit.db, makes SQLite's own recovery durable and compares the
-// rows with the tree.
-func (c *core) openIntake(ctx context.Context, last position) error {
+// rows with the tree, which ends at last. It returns up to where rows were
+// deleted and where the stream ends.
+func (c *core) openIntake(ctx context.Context, last position) (pruned, newest position, err error) {
 	path := filepath.Join(c.dir, intakeFile)
-	wal, err := os.Stat(path + "-wal")
-	unclean := err == nil && wal.Size() > 0
+	wal, walErr := os.Stat(path + "-wal")
+	unclean := walErr == nil && wal.Size() > 0
 	if c.intake, err = openIntake(ctx, path, c.node); err != nil {
-		return err
+		return pruned, newest, err
 	}
 	// What SQLite read from the WAL may stand in the page cache only. This syncs the
 	// WAL, copies it into the database file and syncs that (A5).
 	if err := checkpointWAL(ctx, c.intake.writer, "TRUNCATE"); err != nil {
-		return err
+		return pruned, newest, err
 	}
 	if unclean {
 		c.log().Warn("audit log was not closed cleanly; checking it")
 		var result string
 		if err := c.intake.db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&result); err != nil {
-			return fmt.Errorf("%w: checking intake: %w", ErrCorrupt, err)
+			return pruned, newest, fmt.Errorf("%w: checking intake: %w", ErrCorrupt, err)
 		}
 		if result != "ok" {
-			return fmt.Errorf("%w: the intake database fails its integrity check", ErrCorrupt)
+			return pruned, newest, fmt.Errorf("%w: the intake database fails its integrity check", ErrCorrupt)
 		}
 	}
-	pruned, newest, err := c.intake.bounds(ctx)
+	pruned, newest, err = c.intake.bounds(ctx)
 	if err != nil {
-		return err
+		return pruned, newest, err
 	}
 	if newest.before(last) {
-		return fmt.Errorf("%w: the intake ends at (%d, %d) and the tree at (%d, %d): the intake is an older copy", ErrCorrupt, newest.epoch, newest.seq, last.epoch, last.seq)
+		return pruned, newest, fmt.Errorf("%w: the intake ends at (%d, %d) and the tree at (%d, %d): the intake is an older copy", ErrCorrupt, newest.epoch, newest.seq, last.epoch, last.seq)
 	}
 	if last.before(pruned) {
-		return fmt.Errorf("%w: the intake was emptied up to (%d, %d) and the tree ends at (%d, %d): tree and lock store are older copies", ErrCorrupt, pruned.epoch, pruned.seq, last.epoch, last.seq)
+		return pruned, newest, fmt.Errorf("%w: the intake was emptied up to (%d, %d) and the tree ends at (%d, %d): tree and lock store are older copies", ErrCorrupt, pruned.epoch, pruned.seq, last.epoch, last.seq)
 	}
 	// The whole rest is read once before anything is derived from it: a broken chain
 	// must stop the start, not the middle of the work.
-	for at := last; ; {
-		rows, err := c.intake.rows(ctx, at, readRows, readBytes)
+	for newest = last; ; {
+		rows, err := c.intake.rows(ctx, newest, readRows, readBytes)
 		if err != nil {
-			return err
+			return pruned, newest, err
 		}
 		if len(rows) == 0 {
-			return nil
+			return pruned, newest, nil
 		}
-		at = rows[len(rows)-1].position
+		newest = rows[len(rows)-1].position
 	}
-}
-
-// catchUpDetails stores the details of rows that the tree has but that were not
-// deleted yet: the crash may have come before their details were stored.
-func (c *core) catchUpDetails(ctx context.Context, last position) error {
-	res, err := c.intake.db.QueryContext(ctx, `SELECT epoch, nseq, leaf, detail FROM audit_intake
-		WHERE node = $1 AND (epoch, nseq) <= ($2, $3) AND detail IS NOT NULL`, c.node, last.epoch, last.seq)
-	if err != nil {
-		return fmt.Errorf("reading intake: %w", err)
-	}
-	defer res.Close()
-	var details []detailRow
-	for res.Next() {
-		var r row
-		if err := res.Scan(&r.epoch, &r.seq, &r.leaf, &r.detail); err != nil {
-			return fmt.Errorf("reading intake: %w", err)
-		}
-		if r.parsed, err = ParseLeaf(r.leaf); err != nil {
-			return fmt.Errorf("%w: intake row (%d, %d): %w", ErrCorrupt, r.epoch, r.seq, err)
-		}
-		parts, err := rowDetails(&r)
-		if err != nil {
-			return err
-		}
-		details = append(details, parts...)
-	}
-	if err := res.Err(); err != nil {
-		return fmt.Errorf("reading intake: %w", err)
-	}
-	return storeDetails(ctx, c.details, details)
 }
 
 // catchUpIndex derives the index rows that are missing up to the locked size. An
@@ -439,9 +399,12 @@ func readTreeFile(tree, name string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// closeTimeout bounds the last checkpoint of a closing log; its events are durable
-// without it.
-const closeTimeout = 30 * time.Second
+// closeTimeout bounds the closing of a log on a disk that hangs; coverTimeout ends
+// the covering of a backlog before.
+const (
+	closeTimeout = 30 * time.Second
+	coverTimeout = 5 * time.Second
+)
 
 // close ends the two goroutines, commits and covers what is left, and releases
 // the directory.
@@ -463,12 +426,13 @@ func (c *core) close() error {
 	return errors.Join(err, c.closeFiles())
 }
 
-// drain commits the queue, integrates it and deletes what is covered.
+// drain commits the queue, and covers and deletes as much as fits into the time:
+// what stays behind is durable and the next start goes on with it.
 func (c *core) drain(ctx context.Context) error {
 	if _, err := c.q.barrier().Wait(ctx); err != nil {
 		return err
 	}
-	for {
+	for start := time.Now(); time.Since(start) < coverTimeout; {
 		n, err := c.runOnce(ctx)
 		if err != nil {
 			return err

@@ -185,7 +185,7 @@ func (v *verifier) run(ctx context.Context, trust []string) {
 	v.files(ctx)
 	v.checkIntake(pending, base)
 	v.checkIndexExtent(ctx)
-	v.checkDetailOwners(ctx, details, pending)
+	v.checkAhead(details, pending)
 	v.expired(ctx)
 }
 

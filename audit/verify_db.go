@@ -6,55 +6,47 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// checkDetails holds the detail store against the digests in a bundle's leaves.
-func (v *verifier) checkDetails(ctx context.Context, leaves []Leaf) {
+// checkDetails holds the detail store against the digests in consecutive leaves,
+// the first of them entry from. Parts without a leaf show here as well.
+func (v *verifier) checkDetails(ctx context.Context, from int64, leaves []Leaf) {
 	if v.details == nil {
 		return
 	}
+	have, err := loadDetails(ctx, v.details, v.shard, from, from+int64(len(leaves)))
+	if err != nil {
+		v.failed(ctx, "detail", detailFile, err)
+		return
+	}
 	for i := range leaves {
-		l := &leaves[i]
-		if len(l.Digests) == 0 {
-			continue
+		idx := from + int64(i)
+		n := 0
+		for n < len(have) && have[n].idx == idx {
+			n++
 		}
-		have, err := v.loadParts(ctx, l.ID)
-		if err != nil {
-			v.failed(ctx, "detail", detailFile, err)
-			return
+		if !sameDetails(have[:n], leaves[i].Digests) {
+			v.problem("detail", "entry "+strconv.FormatInt(idx, 10), "does not have the sealed parts that its leaf says")
 		}
-		place := "event " + l.ID.String()
-		if len(have) != len(l.Digests) {
-			v.problem("detail", place, fmt.Sprintf("has %d sealed parts, its leaf says %d", len(have), len(l.Digests)))
-			continue
-		}
-		for j, p := range have {
-			if digestOf(p) != l.Digests[j] {
-				v.problem("detail", place, "has other sealed parts than its leaf says")
-			}
-		}
+		have = have[n:]
 	}
 }
 
-func (v *verifier) loadParts(ctx context.Context, eid ID) ([]Sealed, error) {
-	rows, err := v.details.QueryContext(ctx, `SELECT part, key, ciphertext, commitment FROM audit_detail WHERE eid = $1 ORDER BY part`, eid[:])
-	if err != nil {
-		return nil, err
+func sameDetails(have []detailRow, want []DetailDigest) bool {
+	if len(have) != len(want) {
+		return false
 	}
-	defer rows.Close()
-	var parts []Sealed
-	for rows.Next() {
-		var p Sealed
-		if err := rows.Scan(&p.Part, &p.Key, &p.Ciphertext, &p.Commitment); err != nil {
-			return nil, err
+	for i := range have {
+		if digestOf(have[i].Sealed) != want[i] {
+			return false
 		}
-		parts = append(parts, p)
 	}
-	return parts, rows.Err()
+	return true
 }
 
 // checkIndexBlock holds the index rows of one bundle against its entries; v.rows
@@ -265,12 +257,12 @@ func (v *verifier) readIntake(ctx context.Context) (p pendingEvents) {
 		if node != p.node || r.parsed.Node != node || r.parsed.Epoch != r.epoch || r.parsed.Seq != r.seq {
 			v.problem("intake", place, "holds another leaf than its key says")
 		}
-		if _, err := rowDetails(&r); err != nil {
+		if _, err := rowDetails(&r, 0); err != nil {
 			v.problem("intake", place, "does not have the details of its leaf")
 		}
 		r.hash = tlog.RecordHash(r.leaf)
 		r.leaf, r.detail = nil, nil
-		r.parsed = Leaf{Event: Event{ID: r.parsed.ID}, Prev: r.parsed.Prev}
+		r.parsed = Leaf{Digests: r.parsed.Digests, Prev: r.parsed.Prev}
 		p.rows = append(p.rows, r)
 	}
 	if err := res.Err(); err != nil {
@@ -318,59 +310,50 @@ func (v *verifier) checkIntake(p pendingEvents, base map[string]position) {
 	}
 }
 
-// listDetails returns the events that have sealed parts.
-func (v *verifier) listDetails(ctx context.Context) (ids []ID) {
+// listDetails returns the sealed parts of entries beyond the checkpoint, and
+// looks for parts in a place that no entry can have.
+func (v *verifier) listDetails(ctx context.Context) []detailRow {
 	if v.details == nil {
 		return nil
 	}
-	rows, err := v.details.QueryContext(ctx, `SELECT DISTINCT eid FROM audit_detail`)
-	if err != nil {
+	var strange int
+	if err := v.details.QueryRowContext(ctx, `SELECT count(*) FROM audit_detail WHERE shard <> $1 OR idx < 0`, v.shard).Scan(&strange); err != nil {
 		v.failed(ctx, "detail", detailFile, err)
 		return nil
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var b []byte
-		if err := rows.Scan(&b); err != nil {
-			v.failed(ctx, "detail", detailFile, err)
-			return nil
-		}
-		if len(b) != len(ID{}) {
-			v.problem("detail", detailFile, "has a row without an event")
-			continue
-		}
-		ids = append(ids, ID(b))
+	if strange > 0 {
+		v.problem("detail", detailFile, fmt.Sprintf("has %d sealed parts that belong to no entry", strange))
 	}
-	if err := rows.Err(); err != nil {
+	rows, err := loadDetails(ctx, v.details, v.shard, v.edge.size, math.MaxInt64)
+	if err != nil {
 		v.failed(ctx, "detail", detailFile, err)
 	}
-	return ids
+	return rows
 }
 
-// checkDetailOwners looks for sealed parts of no event. The index tells which
-// events there are; it was held against the entries before.
-func (v *verifier) checkDetailOwners(ctx context.Context, ids []ID, p pendingEvents) {
-	if v.index == nil || !p.read {
-		if len(ids) > 0 {
-			v.unchecked("sealed details of no event were not looked for, because index or intake cannot be read")
-		}
-		return
+// checkAhead holds sealed parts stored ahead of the checkpoint against the intake,
+// whose rows become the next entries. An interrupted integration leaves such.
+func (v *verifier) checkAhead(rows []detailRow, p pendingEvents) {
+	if !p.read {
+		return // told already
 	}
-	pending := make(map[ID]bool, len(p.rows))
+	last := v.streams[p.node]
+	next := map[int64][]DetailDigest{}
+	idx := v.edge.size
 	for _, r := range p.rows {
-		pending[r.parsed.ID] = true
+		if last.before(r.position) {
+			next[idx] = r.parsed.Digests
+			idx++
+		}
 	}
-	for _, id := range ids {
-		if pending[id] {
-			continue
+	for len(rows) > 0 {
+		n := 1
+		for n < len(rows) && rows[n].idx == rows[0].idx {
+			n++
 		}
-		var n int
-		if err := v.index.QueryRowContext(ctx, `SELECT count(*) FROM audit_index WHERE eid = $1 AND idx < $2`, id[:], v.edge.size).Scan(&n); err != nil {
-			v.failed(ctx, "index", indexFile, err)
-			return
+		if idx := rows[0].idx; idx >= v.edge.size && !sameDetails(rows[:n], next[idx]) {
+			v.problem("detail", "entry "+strconv.FormatInt(idx, 10), "has sealed parts but no leaf")
 		}
-		if n == 0 {
-			v.problem("detail", "event "+id.String(), "has sealed parts but no leaf")
-		}
+		rows = rows[n:]
 	}
 }

@@ -49,7 +49,7 @@ func (v *verifier) entries(ctx context.Context, cp checkpoint) bool {
 				v.problem("checkpoint", checkpointFile, "is not on the history of the lock store")
 			}
 		}
-		v.checkDetails(ctx, leaves)
+		v.checkDetails(ctx, n*tileWidth+int64(from), leaves)
 		v.checkIndexBlock(ctx, n, w)
 	}
 	v.edge.partials(compare)

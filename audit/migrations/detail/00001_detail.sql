@@ -1,14 +1,16 @@
 -- +goose Up
 
--- Sealed details, outside the tree so that they can be erased. The leaf of event
--- eid has the digests.
+-- Sealed details, outside the tree so that they can be erased. Keyed by the place
+-- of their leaf, which has the digests: inserts go to the end, and what expires
+-- together lies together.
 CREATE TABLE audit_detail (
-    eid        BLOB NOT NULL,
-    part       TEXT NOT NULL,
-    key        TEXT NOT NULL,
-    ciphertext BLOB NOT NULL,
-    commitment BLOB NOT NULL,
-    PRIMARY KEY (eid, part)
+    shard      TEXT   NOT NULL,
+    idx        BIGINT NOT NULL,
+    part       TEXT   NOT NULL,
+    key        TEXT   NOT NULL,
+    ciphertext BLOB   NOT NULL,
+    commitment BLOB   NOT NULL,
+    PRIMARY KEY (shard, idx, part)
 );
 
 -- +goose Down

@@ -25,8 +25,6 @@ CREATE TABLE audit_index (
     PRIMARY KEY (shard, idx)
 );
 CREATE INDEX audit_index_eid ON audit_index (eid);
-CREATE INDEX audit_index_xid ON audit_index (xid);
-CREATE INDEX audit_index_act ON audit_index (act, wall);
 
 -- One row per subject (kind 1) or record (kind 2) and class released in the
 -- clear; class '' where nothing was.
