@@ -1,0 +1,270 @@
+package proxy
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+
+	"github.com/caregate/caregate/audit"
+	"github.com/caregate/caregate/channel"
+	"github.com/caregate/caregate/policy"
+	"github.com/caregate/caregate/redact/detect"
+)
+
+const appName = "caregate"
+
+func init() { caddy.RegisterModule(App{}) }
+
+// App is the Caddy app that owns what governed routes share: the data directory
+// with log, vault and keys, the policy engine, and who may call.
+type App struct {
+	// Name is the deployment's name, part of the audit log's origin. Default
+	// "caregate".
+	Name string `json:"name,omitempty"`
+	// Data is the data directory. Default "data" in the working directory.
+	Data string `json:"data,omitempty"`
+	// Keys is the directory of key files. Default "keys" in the data directory.
+	Keys string `json:"keys,omitempty"`
+	// PolicyDocuments are the operator's own documents, later ones winning.
+	PolicyDocuments []string `json:"policy_documents,omitempty"`
+	// Identities are issuers whose tokens prove who calls.
+	Identities []Identity `json:"identities,omitempty"`
+
+	logger   *zap.Logger
+	gen      *generation
+	engine   *policy.Engine
+	resolver *policy.Resolver
+	detector *detect.Detector
+	metrics  *metrics
+	// local and remote are the API for the command line and for programs.
+	local, remote http.Handler
+	// version changes with everything that can change an answer: policy, detector,
+	// binary. It is part of every entity tag.
+	version string
+	routes  []*Handler
+	now     func() time.Time
+}
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: appName, New: func() caddy.Module { return new(App) }}
+}
+
+// Provision opens the data directory, or joins the configuration that has it
+// open, and prepares everything beside what is running.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.logger = ctx.Logger()
+	a.now = time.Now
+	a.metrics = processMetrics
+	if err := a.metrics.register(ctx.GetMetricsRegistry()); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	if a.Data == "" {
+		a.Data = "data"
+	}
+	dir, err := filepath.Abs(caddy.NewReplacer().ReplaceKnown(a.Data, ""))
+	if err != nil {
+		return err
+	}
+	config := DataConfig{Dir: dir, Keys: a.Keys, Name: a.Name, Logger: processLogger()}
+	a.gen, err = openGeneration(dir, func() (*Data, error) { return openOrCreate(ctx, config) })
+	if err != nil {
+		return err
+	}
+	grants, err := a.loadPolicy(ctx)
+	if err != nil {
+		return err
+	}
+	if a.resolver, err = a.newResolver(grants); err != nil {
+		return err
+	}
+	if a.detector, err = detect.New(detect.Config{}); err != nil {
+		return fmt.Errorf("building the detector: %w", err)
+	}
+	sum := sha256.Sum256([]byte(a.engine.Digest() + "\x00" + Version()))
+	a.version = hex.EncodeToString(sum[:])
+	a.local, a.remote = newConsole(a, true), newConsole(a, false)
+	return nil
+}
+
+// AllowCreate makes a gateway create a missing data directory instead of
+// refusing to start. Only `caregate run --create` sets it, before Caddy loads a
+// configuration.
+var AllowCreate bool
+
+func openOrCreate(ctx context.Context, c DataConfig) (*Data, error) {
+	d, err := OpenData(ctx, c)
+	if errors.Is(err, ErrNoData) && AllowCreate {
+		if _, err := CreateData(ctx, c); err != nil {
+			return nil, err
+		}
+		return OpenData(ctx, c)
+	}
+	return d, err
+}
+
+// processLogger is for services that outlive the configuration that opened them.
+func processLogger() *slog.Logger {
+	return slog.New(zapslog.NewHandler(caddy.Log().Named(appName).Core()))
+}
+
+// loadPolicy compiles the built-in policy with the operator's documents, and
+// returns the grants that the documents give to actors, later ones winning.
+func (a *App) loadPolicy(ctx context.Context) (grants map[string][]string, err error) {
+	c := policy.Config{Logger: processLogger()}
+	grants = make(map[string][]string)
+	for _, file := range a.PolicyDocuments {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading a policy document: %w", err)
+		}
+		o, err := policy.ParseOverlay(file, src)
+		if err != nil {
+			return nil, err
+		}
+		c.Overlays = append(c.Overlays, o)
+		maps.Copy(grants, o.Grants())
+	}
+	if a.engine, err = policy.NewEngine(ctx, c); err != nil {
+		return nil, fmt.Errorf("loading the policy: %w", err)
+	}
+	return grants, nil
+}
+
+// addRoute is called by every governed route while it is provisioned.
+func (a *App) addRoute(h *Handler) error {
+	for _, other := range a.routes {
+		if other.Route == h.Route && (other.Channel != h.Channel || other.Upstream != h.Upstream) {
+			return fmt.Errorf("two governed routes are called %s: give one of them a name of its own with `route`", h.Route)
+		}
+	}
+	a.routes = append(a.routes, h)
+	return nil
+}
+
+// Start records which configuration is about to take over, with the exceptions
+// from fail-closed that it makes, and opens the socket for the command line.
+func (a *App) Start() error {
+	ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
+	defer cancel()
+	if err := a.recordConfig(ctx); err != nil {
+		return fmt.Errorf("recording the configuration: %w", err)
+	}
+	if err := a.gen.data.socket.serve(filepath.Join(a.gen.data.Dir, SocketName), a.local, a.logger); err != nil {
+		return err
+	}
+	a.logger.Info("governing", zap.String("data", a.gen.data.Dir), zap.String("log", a.gen.data.Log.Origin()), zap.Int("routes", len(a.routes)),
+		zap.String("policy", a.engine.Digest()), zap.Strings("exceptions", a.exceptions()))
+	a.logger.Warn("the audit log has no anchor outside this machine: an administrator of this machine could rewrite it unseen")
+	return nil
+}
+
+// Stop does nothing: what runs belongs to the data directory, and exchanges end
+// by themselves.
+func (a *App) Stop() error { return nil }
+
+// Cleanup gives up this configuration's reference. Exchanges that still run hold
+// their own.
+func (a *App) Cleanup() error {
+	if a.gen == nil {
+		return nil // Provision failed before it held anything
+	}
+	gen := a.gen
+	return gen.release()
+}
+
+// exceptions lists the settings that let bytes pass which would otherwise be
+// refused, as "route: setting".
+func (a *App) exceptions() []string {
+	var out []string
+	for _, h := range a.routes {
+		for _, e := range h.exceptions() {
+			out = append(out, h.Route+": "+e)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (h *Handler) exceptions() []string {
+	out := []string{}
+	if h.Observe {
+		out = append(out, "observe")
+	}
+	if h.Uninspected == "pass" {
+		out = append(out, "uninspected pass")
+	}
+	return out
+}
+
+// recordConfig writes the config.loaded leaf (decision D6: what fails open is a
+// setting, and the setting is in the log).
+func (a *App) recordConfig(ctx context.Context) error {
+	digest, err := a.digest()
+	if err != nil {
+		return err
+	}
+	slot, err := a.gen.data.Log.Reserve(ctx, audit.LaneReserved)
+	if err != nil {
+		return err
+	}
+	defer slot.Release()
+	attrs := map[string]string{"config": digest, "version": Version()}
+	if e := a.exceptions(); len(e) > 0 {
+		attrs["exceptions"] = strings.Join(e, ", ")
+	}
+	_, err = slot.Append(audit.Event{Type: "config.loaded", Tenant: tenant, Policy: a.engine.Digest(), Attrs: attrs, Retention: "administration"}).Wait(ctx)
+	return err
+}
+
+// digest names the governing part of the configuration.
+func (a *App) digest() (string, error) {
+	raw, err := json.Marshal(struct {
+		App    *App
+		Routes []*Handler
+	}{a, a.routes})
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// loadChannel finds a built-in channel by name, or reads a channel file.
+func loadChannel(name string) (*channel.Channel, error) {
+	if !strings.ContainsAny(name, "/.") {
+		return channel.Load(name)
+	}
+	src, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading the channel file: %w", err)
+	}
+	return channel.Parse(name, src)
+}
+
+// Version is the gateway's version as `caregate version` prints it.
+func Version() string {
+	_, full := caddy.Version()
+	return full
+}
+
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

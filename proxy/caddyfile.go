@@ -1,0 +1,365 @@
+package proxy
+
+import (
+	"encoding/json"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"github.com/caddyserver/certmagic"
+	"github.com/dustin/go-humanize"
+
+	"github.com/caregate/caregate/channel"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("caregate", parseGlobal)
+	httpcaddyfile.RegisterHandlerDirective("govern", parseGovern)
+	httpcaddyfile.RegisterDirectiveOrder("govern", httpcaddyfile.Before, "reverse_proxy")
+	httpcaddyfile.RegisterHandlerDirective("caregate_api", parseAPI)
+	httpcaddyfile.RegisterDirectiveOrder("caregate_api", httpcaddyfile.Before, "reverse_proxy")
+}
+
+// parseGlobal reads the global block:
+//
+//	caregate {
+//		name   <deployment>
+//		store  sqlite <directory>
+//		keys   file <directory>
+//		policy builtin [<document> ...]
+//		identity jwt {
+//			issuer   <url>
+//			audience <name>
+//			jwks     <url|file>
+//			roles    <claim>
+//			role     <value of the claim> <role> ...
+//		}
+//	}
+//
+// A relative directory is meant from the folder of the Caddyfile.
+func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
+	if existing != nil {
+		return nil, d.Err("there may be one caregate block only")
+	}
+	app := new(App)
+	folder := filepath.Dir(d.File())
+	d.Next() // the word caregate
+	for d.NextBlock(0) {
+		switch option := d.Val(); option {
+		case "name":
+			if !d.Args(&app.Name) {
+				return nil, d.ArgErr()
+			}
+		case "store":
+			var kind, dir string
+			if !d.Args(&kind, &dir) {
+				return nil, d.Err("store wants a kind and a directory, for example: store sqlite ./data")
+			}
+			if kind != "sqlite" {
+				return nil, d.Errf("store %s: this version knows sqlite only", kind)
+			}
+			app.Data = absolute(folder, dir)
+		case "keys":
+			var kind, dir string
+			if !d.Args(&kind, &dir) {
+				return nil, d.Err("keys wants a kind and a directory, for example: keys file ./data/keys")
+			}
+			if kind != "file" {
+				return nil, d.Errf("keys %s: this version knows file only", kind)
+			}
+			app.Keys = absolute(folder, dir)
+		case "policy":
+			args := d.RemainingArgs()
+			if len(args) == 0 || args[0] != "builtin" {
+				return nil, d.Err("policy wants builtin, optionally followed by documents of your own: policy builtin ./policy.yaml")
+			}
+			for _, f := range args[1:] {
+				app.PolicyDocuments = append(app.PolicyDocuments, absolute(folder, f))
+			}
+		case "identity":
+			id, err := parseIdentity(d, folder)
+			if err != nil {
+				return nil, err
+			}
+			app.Identities = append(app.Identities, id)
+		default:
+			return nil, d.Errf("unknown option %s in the caregate block; it has name, store, keys, policy, identity", option)
+		}
+		if d.NextArg() {
+			return nil, d.ArgErr()
+		}
+	}
+	if app.Data == "" {
+		app.Data = absolute(folder, "data")
+	}
+	if app.Keys == "" {
+		app.Keys = filepath.Join(app.Data, "keys")
+	}
+	useDataDir(app.Data)
+	return httpcaddyfile.App{Name: appName, Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+func parseIdentity(d *caddyfile.Dispenser, folder string) (Identity, error) {
+	var id Identity
+	if !d.NextArg() || d.Val() != "jwt" {
+		return id, d.Err("identity wants jwt and a block with issuer, audience and jwks")
+	}
+	for d.NextBlock(1) {
+		option := d.Val()
+		var value string
+		if !d.Args(&value) {
+			return id, d.ArgErr()
+		}
+		if option == "role" {
+			ours := d.RemainingArgs()
+			if len(ours) == 0 {
+				return id, d.Err("role wants a value of the claim and the roles it gives, for example: role support-team agent")
+			}
+			if id.Roles == nil {
+				id.Roles = make(map[string][]string)
+			}
+			id.Roles[value] = append(id.Roles[value], ours...)
+			continue
+		}
+		switch option {
+		case "issuer":
+			id.Issuer = value
+		case "audience":
+			id.Audience = value
+		case "jwks":
+			if !strings.Contains(value, "://") {
+				value = absolute(folder, value)
+			}
+			id.JWKS = value
+		case "roles":
+			id.RolesClaim = value
+		default:
+			return id, d.Errf("unknown option %s of identity jwt; it has issuer, audience, jwks, roles, role", option)
+		}
+	}
+	if id.Issuer == "" || id.Audience == "" || id.JWKS == "" {
+		return id, d.Err("identity jwt needs issuer, audience and jwks: without any one of them a token of somebody else would count")
+	}
+	return id, nil
+}
+
+// absolute resolves a path of the Caddyfile against the Caddyfile's folder, so
+// that a gateway started from another folder finds the same data.
+func absolute(folder, path string) string {
+	if filepath.IsAbs(path) || strings.HasPrefix(path, "{") {
+		return path
+	}
+	if abs, err := filepath.Abs(filepath.Join(folder, path)); err == nil {
+		return abs
+	}
+	return filepath.Join(folder, path)
+}
+
+// useDataDir makes Caddy keep its own state with ours and listen for its admin
+// commands on a socket there, unless the Caddyfile says otherwise. `run` and
+// `reload` both read the Caddyfile, so both find the same socket.
+func useDataDir(dir string) {
+	caddy.DefaultAdminListen = "unix/" + filepath.Join(dir, "admin.sock") + "|0600"
+	caddy.DefaultStorage = &certmagic.FileStorage{Path: filepath.Join(dir, "caddy")}
+}
+
+// governOptions are the words of a govern block, for the error that lists them.
+const governOptions = "limits, observe, uninspected, audit_down, trust_pool, route"
+
+// parseGovern expands
+//
+//	govern <channel> <upstream> {
+//		route        <name>
+//		limits       { body 10MiB | depth 128 | values 100000 | headers 64KiB | ratio 100 | read_timeout 60s }
+//		observe
+//		uninspected  refuse|pass
+//		audit_down   refuse
+//		trust_pool   <module> ...
+//	}
+//
+// to our handler followed by reverse_proxy with our transport, in one subroute,
+// so that nobody can enable one half.
+func parseGovern(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	if h.Option("caregate") == nil {
+		return nil, h.Err("govern needs a caregate block in the global options at the top of the Caddyfile, for example: { caregate { name acme-care } }")
+	}
+	g := h.Dispenser
+	g.Next() // the word govern
+	var name, upstream string
+	if !g.Args(&name, &upstream) {
+		return nil, g.Err("govern wants a channel and an upstream, for example: govern zendesk https://acme.zendesk.com")
+	}
+	handler := &Handler{Upstream: upstream}
+	if err := chooseChannel(g, handler, name); err != nil {
+		return nil, err
+	}
+	if err := checkUpstream(g, upstream); err != nil {
+		return nil, err
+	}
+	var trustPool []caddyfile.Token
+	for g.NextBlock(0) {
+		switch option := g.Val(); option {
+		case "route":
+			if !g.Args(&handler.Route) {
+				return nil, g.ArgErr()
+			}
+		case "observe":
+			handler.Observe = true
+		case "uninspected":
+			if !g.Args(&handler.Uninspected) || !slices.Contains([]string{"refuse", "pass"}, handler.Uninspected) {
+				return nil, g.Err("uninspected wants refuse or pass")
+			}
+		case "audit_down":
+			var v string
+			if !g.Args(&v) || v != "refuse" {
+				return nil, g.Err("audit_down wants refuse: this version lets nothing pass that the log does not know")
+			}
+		case "limits":
+			if err := parseLimits(g, &handler.Limits); err != nil {
+				return nil, err
+			}
+		case "trust_pool":
+			trustPool = g.NextSegment()
+			trustPool[0].Text = "tls_trust_pool"
+		case "key", "webhook_secret":
+			return nil, g.Errf("%s is not built yet: this version governs calls towards a helpdesk with the callers' own credentials", option)
+		default:
+			return nil, g.Errf("unknown option %s of govern; it has %s", option, governOptions)
+		}
+		if option := g.Val(); option != "trust_pool" && g.NextArg() {
+			return nil, g.ArgErr()
+		}
+	}
+	proxy, err := reverseProxy(g, upstream, trustPool)
+	if err != nil {
+		return nil, err
+	}
+	return &caddyhttp.Subroute{Routes: caddyhttp.RouteList{{HandlersRaw: []json.RawMessage{
+		caddyconfig.JSONModuleObject(handler, "handler", "caregate", nil),
+		caddyconfig.JSONModuleObject(proxy, "handler", "reverse_proxy", nil),
+	}}}}, nil
+}
+
+func chooseChannel(g *caddyfile.Dispenser, handler *Handler, name string) error {
+	handler.Channel = name
+	if base, isHook := strings.CutSuffix(name, "/webhooks"); isHook && slices.Contains(channel.Names(), base) {
+		return g.Errf("%s: this version governs calls towards the helpdesk; webhooks are not built yet", name)
+	}
+	if strings.ContainsAny(name, "/.") {
+		handler.Channel = absolute(filepath.Dir(g.File()), name)
+	}
+	if _, err := loadChannel(handler.Channel); err != nil {
+		return g.Errf("%v (built in: %s; or give the path of a channel file of your own)", err, strings.Join(channel.Names(), ", "))
+	}
+	return nil
+}
+
+func checkUpstream(g *caddyfile.Dispenser, upstream string) error {
+	u, err := url.Parse(upstream)
+	switch {
+	case err != nil, u.Host == "":
+		return g.Errf("upstream %s: want a URL such as https://acme.zendesk.com", upstream)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return g.Errf("upstream %s: want http or https", upstream)
+	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.User != nil:
+		return g.Errf("upstream %s: want scheme and host only; the path of a call is forwarded as it came", upstream)
+	}
+	return nil
+}
+
+// parseLimits reads the limits block. Sizes are written as 10MiB, times as 60s.
+func parseLimits(g *caddyfile.Dispenser, l *Limits) error {
+	nesting := g.Nesting()
+	for g.NextBlock(nesting) {
+		name := g.Val()
+		var value string
+		if !g.Args(&value) {
+			return g.ArgErr()
+		}
+		var err error
+		switch name {
+		case "body":
+			err = parseSize(value, &l.Body)
+		case "headers":
+			err = parseSize(value, &l.Headers)
+		case "depth":
+			l.Depth, err = parseCount(value)
+		case "values":
+			l.Values, err = parseCount(value)
+		case "ratio":
+			l.Ratio, err = parseCount(value)
+		case "read_timeout":
+			var t time.Duration
+			t, err = caddy.ParseDuration(value)
+			l.ReadTimeout = caddy.Duration(t)
+		default:
+			return g.Errf("unknown limit %s; there are body, headers, depth, values, ratio, read_timeout", name)
+		}
+		if err != nil {
+			return g.Errf("limits %s: %v", name, err)
+		}
+	}
+	return nil
+}
+
+func parseSize(value string, to *int64) error {
+	n, err := humanize.ParseBytes(value)
+	*to = int64(n)
+	return err
+}
+
+func parseCount(value string) (int, error) {
+	n, err := strconv.ParseUint(value, 10, 31)
+	return int(n), err
+}
+
+// reverseProxy builds the second half from directive text, the way a person
+// would write it, so that Caddy's own parser sets every default.
+func reverseProxy(g *caddyfile.Dispenser, upstream string, trustPool []caddyfile.Token) (*reverseproxy.Handler, error) {
+	tokens, err := caddyfile.Tokenize([]byte("reverse_proxy "+strconv.Quote(upstream)+" {\n"+
+		"header_up Host {http.reverse_proxy.upstream.hostport}\n"+
+		"transport caregate {\n}\n}\n"), g.File())
+	if err != nil {
+		return nil, err
+	}
+	if len(trustPool) > 0 { // goes before the two closing braces
+		tokens = slices.Insert(tokens, len(tokens)-2, atLine(trustPool, tokens[len(tokens)-2].Line)...)
+	}
+	proxy := new(reverseproxy.Handler)
+	if err := proxy.UnmarshalCaddyfile(caddyfile.NewDispenser(tokens)); err != nil {
+		return nil, g.Errf("upstream %s: %v", upstream, err)
+	}
+	return proxy, nil
+}
+
+// atLine gives borrowed tokens the line of the place they are put at: the parser
+// ends an option where the line changes.
+func atLine(tokens []caddyfile.Token, line int) []caddyfile.Token {
+	first := tokens[0].Line
+	out := slices.Clone(tokens)
+	for i := range out {
+		out[i].Line = line - 1 + out[i].Line - first
+	}
+	return out
+}
+
+// parseAPI reads `caregate_api`, which serves /api/v1, /livez and /readyz.
+func parseAPI(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	if h.Option("caregate") == nil {
+		return nil, h.Err("caregate_api needs a caregate block in the global options at the top of the Caddyfile")
+	}
+	h.Next()
+	if h.NextArg() {
+		return nil, h.ArgErr()
+	}
+	return new(API), nil
+}

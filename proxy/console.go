@@ -1,0 +1,279 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caregate/caregate/audit"
+	"github.com/caregate/caregate/console"
+	"github.com/caregate/caregate/policy"
+)
+
+func init() { caddy.RegisterModule(API{}) }
+
+// API is the handler behind the directive `caregate_api`: /api/v1, /livez and
+// /readyz of the gateway, for programs that hold a gateway key or token. What it
+// does not know is left to the next handler.
+type API struct {
+	app *App
+}
+
+// CaddyModule returns the Caddy module information.
+func (API) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.caregate_api", New: func() caddy.Module { return new(API) }}
+}
+
+// Provision joins the app.
+func (h *API) Provision(ctx caddy.Context) error {
+	app, err := ctx.AppIfConfigured(appName)
+	if err != nil {
+		return err
+	}
+	h.app = app.(*App)
+	return nil
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	gen := h.app.gen
+	if !gen.acquire() {
+		return caddyhttp.Error(http.StatusServiceUnavailable, errors.New("this configuration has ended"))
+	}
+	defer func() {
+		if err := gen.release(); err != nil {
+			h.app.logger.Error("closing the data directory", errField(err))
+		}
+	}()
+	h.app.remote.ServeHTTP(w, r)
+	return nil
+}
+
+// newConsole mounts package console on this configuration's services. Local is
+// for the unix socket, whose users are administrators by the right to open it.
+func newConsole(a *App, local bool) http.Handler {
+	c := consoleMount{a}
+	return console.New(console.Config{
+		Local: local, Identify: func(r *http.Request) (console.Actor, error) { return c.identify(r, local) }, Authorize: c.authorize, Journal: c,
+		Reason: consoleReason, Keys: consoleKeys{a.gen.data.Keys},
+		Event: c.event, Status: c.status, Checks: c.checks, Logger: processLogger(),
+	})
+}
+
+// consoleMount gives console what it asks for. Its methods translate and decide
+// nothing.
+type consoleMount struct{ a *App }
+
+func consoleActor(p policy.Actor) console.Actor { return console.Actor{ID: p.ID, Proof: p} }
+
+func (c consoleMount) identify(r *http.Request, local bool) (console.Actor, error) {
+	p := policy.Presented{Channel: policy.OwnChannel, Local: local}
+	for name, to := range map[string]*policy.Secret{headerKey: &p.Key, headerToken: &p.Token} {
+		if v := r.Header.Values(name); len(v) == 1 {
+			*to = policy.Secret(v[0])
+		} else if len(v) > 1 {
+			return console.Actor{}, &console.Refusal{Code: reasonHeader}
+		}
+	}
+	actor, err := c.a.resolver.Resolve(r.Context(), p)
+	if errors.Is(err, policy.ErrRefused) {
+		return console.Actor{}, &console.Refusal{Code: policy.RefusalReason(err)}
+	}
+	return consoleActor(actor), err
+}
+
+func (c consoleMount) authorize(ctx context.Context, actor console.Actor, op console.Operation) (console.Decision, error) {
+	p, ok := actor.Proof.(policy.Actor)
+	if !ok {
+		return console.Decision{}, errors.New("an actor that nobody identified")
+	}
+	d, err := c.a.engine.Decide(ctx, consoleInput(p, op))
+	if err != nil {
+		return console.Decision{}, err
+	}
+	return console.Decision{Allow: d.Allow, Reason: d.Reason}, nil
+}
+
+// consoleInput describes a call of the gateway's own API as policy knows calls:
+// one more channel.
+func consoleInput(p policy.Actor, op console.Operation) policy.Input {
+	return policy.Input{
+		V: policy.InputVersion, Tenant: tenant, Route: policy.OwnChannel, Direction: policy.Request,
+		Channel: policy.OwnChannel, Operation: op.Name, Mapped: true,
+		Effect: op.Effect, Scope: "one", Mark: op.Mark, Method: policy.MethodClass(op.Method),
+		Actor: p.Input(), Network: "unknown",
+	}
+}
+
+// Begin implements console.Journal. Administration has its own lane: it must get
+// through when ordinary traffic fills the queue.
+func (c consoleMount) Begin(ctx context.Context) (console.Entry, error) {
+	slot, err := c.a.gen.data.Log.Reserve(ctx, audit.LaneReserved)
+	if err != nil {
+		return nil, err
+	}
+	return &consoleEntry{a: c.a, slot: slot, exchange: audit.NewID()}, nil
+}
+
+type consoleEntry struct {
+	a        *App
+	slot     *audit.Slot
+	exchange audit.ID
+}
+
+// Record implements console.Entry.
+func (e *consoleEntry) Record(ctx context.Context, rec console.Record) (string, error) {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	p, ok := rec.Actor.Proof.(policy.Actor)
+	if !ok {
+		p = policy.Actor{ID: policy.KindAnonymous, Kind: policy.KindAnonymous, Strength: policy.StrengthNone}
+	}
+	who, err := e.a.gen.data.Vault.Actor(ctx, p.ID)
+	if err != nil {
+		return "", err
+	}
+	ev := audit.Event{
+		Exchange: e.exchange, Class: ocsfAPIActivity, Type: "api.decided", Tenant: tenant, Route: policy.OwnChannel,
+		Decision: audit.DecisionAllow, Reason: rec.Reason, Policy: e.a.engine.Digest(),
+		Actor: who.Pseudonym(e.a.gen.data.Log.Origin()), Identity: p.Strength, MFA: p.MFA, Roles: p.Roles,
+		Channel: policy.OwnChannel, Operation: rec.Operation.Name, Effect: rec.Operation.Effect, Scope: "one",
+		Status: rec.Status, Attrs: rec.Attrs, Retention: "administration", Flood: p.ID,
+	}
+	if rec.Done {
+		ev.Type = "api.done"
+	}
+	if !rec.Decision.Allow {
+		ev.Decision = audit.DecisionDeny
+	}
+	receipt, err := e.slot.Append(ev).Wait(ctx)
+	return receipt.ID.String(), err
+}
+
+// End implements console.Entry.
+func (e *consoleEntry) End() { e.slot.Release() }
+
+func consoleReason(code string) (console.Reason, bool) {
+	r, ok := LookupReason(code)
+	return console.Reason{Code: r.Code, Status: r.Status, What: r.What, Fix: r.Fix, Who: string(r.Who)}, ok
+}
+
+func (c consoleMount) event(ctx context.Context, receipt string) (console.Event, error) {
+	id, err := audit.ParseID(receipt)
+	if err != nil {
+		return console.Event{}, console.ErrNotFound
+	}
+	leaf, err := c.a.gen.data.Log.Find(ctx, id)
+	if errors.Is(err, audit.ErrNotFound) {
+		return console.Event{}, console.ErrNotFound
+	}
+	if err != nil {
+		return console.Event{}, err
+	}
+	return EventView(leaf), nil
+}
+
+// EventView shows a leaf to people: everything but what ties leaves together,
+// with persons and records as counts.
+func EventView(l audit.Leaf) console.Event {
+	e := console.Event{
+		Receipt: l.ID.String(), Time: time.UnixMilli(l.Wall).UTC(), Type: l.Type,
+		Route: l.Route, Channel: l.Channel, Operation: l.Operation, Effect: l.Effect, Scope: l.Scope,
+		Decision: l.Decision, Reason: l.Reason, Policy: l.Policy, Identity: l.Identity, Roles: l.Roles, Purpose: l.Purpose,
+		Status: l.Status, Forwarded: l.Forwarded, Outcome: l.Outcome,
+		Subjects: len(l.Subjects), Records: len(l.Records), Attrs: l.Attrs,
+	}
+	if !l.Exchange.IsZero() {
+		e.Exchange = l.Exchange.String()
+	}
+	for _, c := range l.Released {
+		e.Findings = append(e.Findings, console.Findings{Class: c.Class, Clear: c.Clear, Masked: c.Masked, Tokenized: c.Tokenized, Dropped: c.Dropped, NotInspected: c.NotInspected})
+	}
+	return console.Explain(e, consoleReason)
+}
+
+func (c consoleMount) status(context.Context) (console.Status, error) {
+	name := c.a.Name
+	if name == "" {
+		name = DefaultName
+	}
+	s := console.Status{
+		Version: Version(), Name: name, Started: processStart,
+		Log:    console.LogStatus{Origin: c.a.gen.data.Log.Origin(), PublicKey: c.a.gen.data.Log.PublicKey(), Size: -1},
+		Policy: console.PolicyStatus{Digest: c.a.engine.Digest()},
+	}
+	for _, h := range c.a.routes {
+		s.Routes = append(s.Routes, console.Route{Name: h.Route, Channel: h.ch.Name, Upstream: h.Upstream, Exceptions: h.exceptions()})
+	}
+	return s, nil
+}
+
+// processStart is when the binary was started.
+var processStart = time.Now()
+
+func (c consoleMount) checks(ctx context.Context) []console.Check {
+	check := func(name string, err error) console.Check {
+		if err != nil {
+			return console.Check{Name: name, Text: err.Error()}
+		}
+		return console.Check{Name: name, OK: true}
+	}
+	return []console.Check{
+		check("audit", c.a.gen.data.Log.Ready()),
+		check("vault", c.a.gen.data.Vault.Ready(ctx)),
+	}
+}
+
+// consoleKeys gives policy's API keys in console's types.
+type consoleKeys struct{ keys *policy.Keys }
+
+func consoleKey(k policy.Key) console.Key {
+	return console.Key{ID: k.ID, Name: k.Name, Roles: k.Roles, Grants: k.Grants, Created: k.Created, Expires: k.Expires, LastUsed: k.LastUsed, Revoked: k.Revoked}
+}
+
+func (c consoleKeys) Create(ctx context.Context, n console.NewKey) (console.Key, console.Secret, error) {
+	k, secret, err := c.keys.Create(ctx, policy.NewKey{Name: n.Name, Roles: n.Roles, Grants: n.Grants, Expires: n.Expires})
+	return consoleKey(k), console.Secret(secret), consoleError(err)
+}
+
+func (c consoleKeys) List(ctx context.Context) ([]console.Key, error) {
+	keys, err := c.keys.List(ctx)
+	out := make([]console.Key, len(keys))
+	for i, k := range keys {
+		out[i] = consoleKey(k)
+	}
+	return out, err
+}
+
+func (c consoleKeys) Rotate(ctx context.Context, id string, overlap time.Duration) (console.Key, console.Secret, error) {
+	k, secret, err := c.keys.Rotate(ctx, id, overlap)
+	return consoleKey(k), console.Secret(secret), consoleError(err)
+}
+
+func (c consoleKeys) Revoke(ctx context.Context, id string) error {
+	return consoleError(c.keys.Revoke(ctx, id))
+}
+
+var (
+	_ caddy.Provisioner           = (*API)(nil)
+	_ caddyhttp.MiddlewareHandler = (*API)(nil)
+	_ console.Journal             = consoleMount{}
+	_ console.Entry               = (*consoleEntry)(nil)
+	_ console.Keys                = consoleKeys{}
+)
+
+// consoleError gives policy's errors the names under which console knows them.
+func consoleError(err error) error {
+	switch {
+	case errors.Is(err, policy.ErrNoKey):
+		return fmt.Errorf("%w: %w", console.ErrNotFound, err)
+	case errors.Is(err, policy.ErrNewKey), errors.Is(err, policy.ErrKeyEnded):
+		return fmt.Errorf("%w: %w", console.ErrInvalid, err)
+	}
+	return err
+}

@@ -1,0 +1,128 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/caregate/caregate/audit"
+	"github.com/caregate/caregate/channel"
+	"github.com/caregate/caregate/policy"
+	"github.com/caregate/caregate/redact/walk"
+	"github.com/caregate/caregate/vault"
+)
+
+// exchange is one request with its response. The handler makes it, the request
+// context carries it through reverse_proxy, the transport finishes it. The two
+// halves run one after the other in time, so its fields need no lock; a retry of
+// reverse_proxy runs the response half again from its beginning.
+type exchange struct {
+	h    *Handler
+	gen  *generation
+	slot *audit.Slot
+
+	id    audit.ID
+	start time.Time
+
+	match   channel.Match
+	actor   policy.Actor
+	subject vault.Subject // the actor's key and pseudonym
+	client  string        // the caller's address; sealed, never logged
+	network string
+	purpose string
+	public  string // scheme and host under which the caller reached us
+	origin  string // Origin header of a browser
+	accepts bool   // the caller takes gzip
+
+	request, response half
+	// last is the newest durable event, the receipt of the exchange.
+	last audit.ID
+	// admitted is set when the event that permits forwarding is durable, forwarded
+	// when the upstream may have seen the call.
+	admitted, forwarded bool
+	// final is the refusal that ended the exchange. It is given again to every
+	// later attempt of reverse_proxy, so that nothing retries a refusal.
+	final *refusal
+	// upstreamStatus and record tell a caller what a withheld call did.
+	upstreamStatus int
+	record         string
+	released       bool
+}
+
+// half is what is known of one direction: what was read, found, decided and done.
+type half struct {
+	body     reading
+	decision *policy.Decision
+	// found is what was found anywhere but in the body.
+	found []outside
+	// would is the first refusal that an observing route did not carry out.
+	would string
+	// counts says per class what becomes of the findings.
+	counts []audit.Count
+	// subjects and records are the people and objects named in this half.
+	people peopleIndex
+	// query is the reading of the query string, requests only.
+	query *walk.Doc
+	// edits are changes of the body beside masks: vendor URLs, masked write-backs.
+	edits []walk.Edit
+	// withheld counts the masked write-backs among the edits.
+	withheld int
+}
+
+type exchangeKey struct{}
+
+// exchangeFrom finds the exchange of a request that came through the handler.
+func exchangeFrom(ctx context.Context) *exchange {
+	x, _ := ctx.Value(exchangeKey{}).(*exchange)
+	return x
+}
+
+func (x *exchange) within(ctx context.Context) context.Context {
+	return context.WithValue(ctx, exchangeKey{}, x)
+}
+
+// observe tells whether this route only watches.
+func (x *exchange) observe() bool { return x.h.Observe }
+
+// stop carries out a refusal, or, on a route that observes, notes it and lets
+// the exchange go on. It returns nil in the second case.
+func (x *exchange) stop(side *half, ref *refusal) *refusal {
+	if ref == nil || !x.observe() || unobservable(ref.code) {
+		return ref
+	}
+	if side.would == "" {
+		side.would = ref.code
+	}
+	return nil
+}
+
+// unobservable lists refusals that are not an opinion about the call but the
+// absence of a way to carry it: there is nothing that could pass.
+func unobservable(code string) bool {
+	switch code {
+	case reasonOverloaded, reasonAuditUnavailable, reasonVaultUnavailable, reasonInternal, reasonIncomplete, reasonReadTimeout,
+		reasonUnreachable, reasonUpstreamTimeout, reasonUpstreamAborted, reasonUpstreamProtocol, reasonClientGone, reasonMethod, reasonUpgrade:
+		return true
+	}
+	return false
+}
+
+// close gives back the slot and the reference that the exchange holds.
+func (x *exchange) close() {
+	if x.slot != nil {
+		x.slot.Release()
+	}
+	if err := x.gen.release(); err != nil {
+		x.h.logger.Error("closing the data directory", errField(err))
+	}
+}
+
+// publicBase is the address under which the caller reached the gateway. It is
+// what vendor URLs in answers are rewritten to.
+func publicBase(r *http.Request) string {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host
+}

@@ -1,0 +1,227 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caregate/caregate/audit"
+	"github.com/caregate/caregate/channel"
+)
+
+func init() { caddy.RegisterModule(Handler{}) }
+
+// Handler is the request side of a governed route. It stands directly in front
+// of a reverse_proxy whose transport is the response side (module
+// http.reverse_proxy.transport.caregate); the Caddyfile directive `govern` puts
+// both in place.
+//
+// It sets these placeholders, none of which holds data of a person:
+// {caregate.channel}, {caregate.operation}, {caregate.decision},
+// {caregate.reason}, {caregate.receipt}.
+type Handler struct {
+	// Channel is the name of a built-in channel, or the path of a channel file.
+	Channel string `json:"channel"`
+	// Upstream is the URL of the governed system, scheme and host only. It must be
+	// what the following reverse_proxy dials: addresses of this host in answers are
+	// rewritten to the gateway's.
+	Upstream string `json:"upstream"`
+	// Route names the route in policy, metrics and log. Default: the channel's name.
+	Route string `json:"route,omitempty"`
+	// Observe records what would have happened and changes nothing. Everything
+	// passes, also what could not be read. Default: off.
+	Observe bool `json:"observe,omitempty"`
+	// Uninspected says what happens to bodies of types that the gateway cannot
+	// read: "refuse" (default) or "pass". What passes unread is recorded as not
+	// inspected.
+	Uninspected string `json:"uninspected,omitempty"`
+	// Limits bound what is read of one message.
+	Limits Limits `json:"limits,omitzero"`
+
+	app    *App
+	ch     *channel.Channel
+	logger *zap.Logger
+	suffix string // of entity tags, see validators.go
+	cors   *corsMemory
+	who    whoamiClient
+
+	unmapped *sync.Map // operation names already warned about
+}
+
+// CaddyModule returns the Caddy module information.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.caregate", New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision loads the channel and joins the app.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	app, err := ctx.AppIfConfigured(appName)
+	if err != nil {
+		return fmt.Errorf("a governed route needs the caregate app: %w", err)
+	}
+	h.app = app.(*App)
+	if h.ch, err = loadChannel(h.Channel); err != nil {
+		return err
+	}
+	if h.Route == "" {
+		h.Route = h.ch.Name
+	}
+	h.cors, h.unmapped = new(corsMemory), new(sync.Map)
+	h.Limits.setDefaults()
+	h.suffix = etagSuffix(h.app.version[:8])
+	if h.who, err = newWhoami(h.ch, h.Upstream); err != nil {
+		return err
+	}
+	return h.app.addRoute(h)
+}
+
+// Validate refuses words that would silently mean something else.
+func (h *Handler) Validate() error {
+	switch h.Uninspected {
+	case "", "refuse", "pass":
+	default:
+		return fmt.Errorf("uninspected: want refuse or pass")
+	}
+	return h.Limits.validate()
+}
+
+// ServeHTTP takes one request through its stages and hands it to reverse_proxy.
+// Whatever ends the exchange early is answered here, in one place.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	x := &exchange{h: h, gen: h.app.gen, id: audit.NewID(), start: h.app.now()}
+	if !x.gen.acquire() {
+		return caddyhttp.Error(http.StatusServiceUnavailable, errors.New("this configuration has ended"))
+	}
+	defer x.close()
+	defer x.recoverPanic(w, r)
+
+	ref := x.admit(w, r)
+	if ref == nil {
+		ref = x.forward(w, r, next)
+	}
+	if ref != nil {
+		x.answer(w, r, ref)
+	}
+	x.report(r)
+	return nil
+}
+
+// admit runs the stages of the request. When it returns nil, the event that
+// permits forwarding is durable and r is what the upstream may see.
+func (x *exchange) admit(w http.ResponseWriter, r *http.Request) *refusal {
+	if ref := x.identify(r); ref != nil {
+		return ref
+	}
+	if ref := x.readRequest(w, r); ref != nil {
+		return ref
+	}
+	if ref := x.detectRequest(r); ref != nil {
+		return ref
+	}
+	if ref := x.decideRequest(r); ref != nil {
+		return ref
+	}
+	if ref := x.transformRequest(r); ref != nil {
+		return ref
+	}
+	return x.recordRequest(r)
+}
+
+// forward lets reverse_proxy call the upstream through our transport and turns
+// what comes of it into a refusal, if it is none of the upstream's answers.
+func (x *exchange) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) *refusal {
+	err := next.ServeHTTP(w, r.WithContext(x.within(r.Context())))
+	switch {
+	case x.released:
+		// The permitted answer went out; an error now means that its recipient or
+		// Caddy's own writing failed.
+		return nil
+	case x.final != nil:
+		return x.final
+	case err == nil || errors.Is(err, context.Canceled):
+		return refuse(reasonClientGone) // reverse_proxy saw the caller hang up
+	default:
+		return upstreamRefusal(err)
+	}
+}
+
+// answer records a refusal and gives it to the caller. The exchange's own slot
+// covers the event; when the log itself failed, the answer goes out without a
+// receipt.
+func (x *exchange) answer(w http.ResponseWriter, r *http.Request, ref *refusal) {
+	x.final = ref
+	if ref.code != reasonOverloaded && ref.code != reasonAuditUnavailable {
+		if err := x.recordRefusal(r, ref); err != nil {
+			x.h.logger.Error("recording a refusal", errField(err))
+			if !x.forwarded {
+				ref = refuseErr(reasonAuditUnavailable, err)
+			}
+		}
+	}
+	if ref.code == reasonClientGone {
+		w.WriteHeader(statusClientGone)
+		return
+	}
+	x.h.cors.apply(x.origin, w.Header())
+	writeProblem(w, r, ref, x.last, x.forwarded, x.upstreamStatus, x.record)
+}
+
+// statusClientGone is what Caddy reports when the caller hung up; it reaches
+// nobody but the access log.
+const statusClientGone = 499
+
+// recoverPanic turns a defect of a stage into a recorded refusal. An abort that
+// reverse_proxy asks for is passed on.
+func (x *exchange) recoverPanic(w http.ResponseWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler || x.released { //nolint:errorlint // a sentinel that is panicked with, never wrapped
+		panic(p)
+	}
+	// The value of a panic may hold data; its type and place do not.
+	x.h.logger.Error("a stage failed", zap.String("panic", fmt.Sprintf("%T", p)), zap.StackSkip("stack", 2))
+	ref := refuse(reasonInternal)
+	if x.forwarded {
+		ref = &refusal{code: reasonWithheld, cause: reasonInternal, offset: -1}
+	}
+	x.answer(w, r, ref)
+	x.report(r)
+}
+
+// report sets placeholders and metrics when the exchange has ended.
+func (x *exchange) report(r *http.Request) {
+	decision, reason := "allow", ""
+	if x.final != nil {
+		decision, reason = "deny", x.final.code
+	}
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Set("caregate.channel", x.h.ch.Name)
+		if x.match.Op != nil {
+			repl.Set("caregate.operation", x.match.Op.Name)
+		}
+		repl.Set("caregate.decision", decision)
+		repl.Set("caregate.reason", reason)
+		repl.Set("caregate.receipt", x.last.String())
+	}
+	x.h.app.metrics.exchange(x, decision, reason, time.Since(x.start))
+}
+
+// errField logs an error of ours. Errors in this package hold kinds and offsets,
+// never data.
+func errField(err error) zap.Field { return zap.Error(err) }
+
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.Validator             = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

@@ -1,0 +1,229 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caregate/caregate/audit"
+	"github.com/caregate/caregate/channel"
+	"github.com/caregate/caregate/policy"
+)
+
+// Headers with which a caller speaks to the gateway. None of them, nor any other
+// that begins with Caregate-, is forwarded.
+const (
+	headerKey     = "Caregate-Key"
+	headerToken   = "Caregate-Token"
+	headerPurpose = "Caregate-Purpose"
+)
+
+// identify finds out what the call is and who makes it, from the request line
+// and the headers only, and reserves room in the audit queue before any byte of
+// the body is read (invariant A17).
+func (x *exchange) identify(r *http.Request) *refusal {
+	slot, err := x.gen.data.Log.Reserve(r.Context(), audit.LaneNormal)
+	switch {
+	case errors.Is(err, audit.ErrOverloaded):
+		return refuse(reasonOverloaded)
+	case err != nil:
+		return refuseErr(reasonAuditUnavailable, err)
+	}
+	x.slot = slot
+	x.public = publicBase(r)
+	x.origin = r.Header.Get("Origin")
+	x.client, x.network = callerAddress(r)
+	x.accepts = acceptsGzip(r.Header)
+	x.match = x.operation(r)
+
+	if ref := checkFraming(r, x.h.Limits); ref != nil {
+		if ref = x.stop(&x.request, ref); ref != nil {
+			return ref
+		}
+	}
+	presented, ref := x.presented(r)
+	// Whatever the caller said to us ends here.
+	for name := range r.Header {
+		if strings.HasPrefix(name, headerPrefix) {
+			delete(r.Header, name)
+		}
+	}
+	if ref == nil {
+		x.actor, err = x.h.app.resolver.Resolve(r.Context(), presented)
+		if err != nil {
+			ref = refuseErr(policy.RefusalReason(err), err)
+		}
+	}
+	if ref != nil {
+		x.actor = policy.Actor{ID: policy.KindAnonymous, Kind: policy.KindAnonymous, Strength: policy.StrengthNone}
+	}
+	if x.subject, err = x.gen.data.Vault.Actor(r.Context(), x.actor.ID); err != nil {
+		return refuseErr(reasonVaultUnavailable, err)
+	}
+	return x.stop(&x.request, ref)
+}
+
+// operation finds the channel's operation. A browser's preflight is one by its
+// headers (Fetch standard, section 3.2.2), whatever the path says.
+func (x *exchange) operation(r *http.Request) channel.Match {
+	if r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != "" {
+		return channel.Match{Op: preflight, Mapped: true}
+	}
+	m := x.h.ch.Match(r.Method, r.URL.EscapedPath())
+	if !m.Mapped {
+		x.h.app.metrics.unmapped(x.h.Route)
+		if _, seen := x.h.unmapped.LoadOrStore(m.Op.Name, true); !seen {
+			x.h.logger.Warn("a call is not in the channel file; it is inspected whole", zap.String("operation", m.Op.Name), zap.String("channel", x.h.ch.Name))
+		}
+	}
+	return m
+}
+
+// preflight is the same in every channel.
+var preflight = &channel.Operation{Name: "preflight", Methods: []string{http.MethodOptions}, Effect: channel.EffectRead, Scope: channel.ScopeOne, Mark: channel.MarkPreflight}
+
+// presented collects what the caller shows of itself.
+func (x *exchange) presented(r *http.Request) (policy.Presented, *refusal) {
+	p := policy.Presented{Channel: x.h.ch.Name, Whoami: x.h.who.ask}
+	for name, to := range map[string]*policy.Secret{headerKey: &p.Key, headerToken: &p.Token} {
+		switch v := r.Header.Values(name); len(v) {
+		case 0:
+		case 1:
+			*to = policy.Secret(v[0])
+		default:
+			return p, refuse(reasonHeader)
+		}
+	}
+	if v := r.Header.Values(headerPurpose); len(v) > 0 {
+		purpose, ok := policy.ParsePurpose(v[0])
+		if !ok || len(v) > 1 {
+			return p, refuse(reasonPurpose)
+		}
+		x.purpose = purpose
+	}
+	if len(r.Header.Values("Authorization")) > 1 {
+		return p, refuse(reasonHeader)
+	}
+	if kind, secret, ok := x.h.ch.Credential(r.Header); ok {
+		p.VendorKind, p.VendorSecret = kind, policy.Secret(secret)
+	}
+	p.Asserted, _ = x.h.ch.AssertedUser(r.Header)
+	return p, nil
+}
+
+// checkFraming refuses what two HTTP readers could understand differently, or
+// what changes the meaning of a call behind our back.
+func checkFraming(r *http.Request, l Limits) *refusal {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+	default:
+		return refuse(reasonMethod)
+	}
+	var size int64
+	for name, values := range r.Header {
+		for _, v := range values {
+			size += int64(len(name) + len(v) + 4)
+		}
+	}
+	if size > l.Headers {
+		return refuse(reasonHeadersTooLarge)
+	}
+	for _, name := range [...]string{"Content-Type", "Content-Encoding", "Idempotency-Key"} {
+		if len(r.Header.Values(name)) > 1 {
+			return refuse(reasonHeader)
+		}
+	}
+	// A server that honours one of these carries out another call than the one
+	// that policy decided about.
+	for _, name := range [...]string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url"} {
+		if r.Header.Get(name) != "" {
+			return refuse(reasonHeader)
+		}
+	}
+	if r.Header.Get("Upgrade") != "" {
+		return refuse(reasonUpgrade)
+	}
+	if hasBody(r) && caddyhttp.IsIncremental(r.Header) {
+		return refuse(reasonIncremental)
+	}
+	return checkPath(r.URL.EscapedPath())
+}
+
+// checkPath refuses paths that servers decode differently: what we judge must be
+// what the upstream serves.
+func checkPath(escaped string) *refusal {
+	if !strings.ContainsAny(escaped, "%\\") && !strings.Contains(escaped, "/.") {
+		return nil
+	}
+	path, err := decodeOnce(escaped)
+	if err != nil || !utf8.ValidString(path) || strings.ContainsAny(path, "\x00\\") {
+		return refuse(reasonPath)
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "." || segment == ".." {
+			return refuse(reasonPath)
+		}
+	}
+	lower := strings.ToLower(path)
+	for _, twice := range [...]string{"%2f", "%5c", "%2e", "%00", "%25"} {
+		if strings.Contains(lower, twice) {
+			return refuse(reasonPath)
+		}
+	}
+	if strings.Contains(strings.ToLower(escaped), "%2f") {
+		return refuse(reasonPath) // a separator to some, a character to others
+	}
+	return nil
+}
+
+// hasBody tells whether a request may carry content.
+func hasBody(r *http.Request) bool {
+	return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
+}
+
+// callerAddress gives the caller's address, as Caddy trusts it, and its class.
+func callerAddress(r *http.Request) (addr, class string) {
+	s, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		s = ap.Addr().String()
+	}
+	ip, err := netip.ParseAddr(s)
+	if err != nil {
+		return s, "unknown"
+	}
+	switch ip = ip.Unmap(); {
+	case ip.IsLoopback():
+		class = "loopback"
+	case ip.IsPrivate(), ip.IsLinkLocalUnicast():
+		class = "private"
+	default:
+		class = "public"
+	}
+	return ip.String(), class
+}
+
+// acceptsGzip reads Accept-Encoding for the one coding we ask upstreams for.
+func acceptsGzip(h http.Header) bool {
+	for _, v := range h.Values("Accept-Encoding") {
+		for part := range strings.SplitSeq(v, ",") {
+			coding, params, _ := strings.Cut(part, ";")
+			if strings.EqualFold(strings.TrimSpace(coding), "gzip") {
+				q := strings.ReplaceAll(params, " ", "")
+				return q != "q=0" && q != "q=0.0" && q != "q=0.00" && q != "q=0.000"
+			}
+		}
+	}
+	return false
+}
+
+// detached is the context of what must be finished although the caller hung up:
+// a record of what happened does not depend on its subject's patience.
+func detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+}

@@ -1,0 +1,49 @@
+package proxy
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/caregate/caregate/policy"
+)
+
+// Identity is an issuer of signed tokens (JWT, RFC 7519) that callers present in
+// Caregate-Token.
+type Identity struct {
+	// Issuer must equal the token's iss, Audience must be in its aud.
+	Issuer   string `json:"issuer"`
+	Audience string `json:"audience"`
+	// JWKS is the URL or the file of the issuer's keys (RFC 7517).
+	JWKS string `json:"jwks"`
+	// RolesClaim is the claim with the caller's roles, members joined by dots.
+	// Default "roles".
+	RolesClaim string `json:"roles_claim,omitempty"`
+	// Roles says which of our roles a value of that claim gives. A value that is
+	// not here gives none.
+	Roles map[string][]string `json:"roles"`
+}
+
+// newResolver prepares who may call: API keys of the data directory, tokens of
+// the configured issuers, and the vendors' own credentials.
+func (a *App) newResolver(grants map[string][]string) (*policy.Resolver, error) {
+	c := policy.ResolverConfig{Digest: a.gen.data.Vault.Digest, Keys: a.gen.data.Keys, Grants: grants, Logger: processLogger()}
+	for _, id := range a.Identities {
+		issuer := policy.Issuer{URL: id.Issuer, Audience: id.Audience, RolesClaim: id.RolesClaim, Roles: id.Roles}
+		if strings.Contains(id.JWKS, "://") {
+			issuer.JWKS = id.JWKS
+		} else {
+			keys, err := os.ReadFile(id.JWKS)
+			if err != nil {
+				return nil, fmt.Errorf("reading the keys of an issuer: %w", err)
+			}
+			issuer.Keys = keys
+		}
+		c.Issuers = append(c.Issuers, issuer)
+	}
+	r, err := policy.NewResolver(c)
+	if err != nil {
+		return nil, fmt.Errorf("preparing identities: %w", err)
+	}
+	return r, nil
+}

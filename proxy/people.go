@@ -1,0 +1,153 @@
+package proxy
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/caregate/caregate/audit"
+	"github.com/caregate/caregate/channel"
+	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/walk"
+	"github.com/caregate/caregate/vault"
+)
+
+// peopleIndex is who and what one half of an exchange is about: what the channel
+// file's locators captured, by the vault's pseudonyms, with the classes that
+// were released of each.
+type peopleIndex struct {
+	subjects []vault.Subject
+	persons  []audit.Ref // parallel to subjects
+	records  []audit.Ref
+	// names are the vendor's record ids, for the sealed details.
+	names []string
+}
+
+// maxPeople bounds the idents of one half: a page of 1,000 tickets names about
+// 3,000. What is over the bound is recorded as touched records only.
+const maxPeople = 4096
+
+// index turns captures into pseudonyms. Findings that left in the clear are
+// charged to the people of their unit, and to everybody in the document when
+// they stand outside of all units.
+func (x *exchange) index(ctx context.Context, side *half) error {
+	doc := side.body.doc
+	p := &side.people
+	clear := x.clearClasses(side)
+
+	var idents []vault.Ident
+	var classes [][]string // parallel to idents
+	seen := make(map[vault.Ident]int)
+	records := make(map[string]int)
+	person := func(label, value string, unit int) {
+		id, own, ok := x.ident(label, value)
+		if !ok || len(idents) >= maxPeople {
+			return
+		}
+		i, known := seen[id]
+		if !known {
+			i = len(idents)
+			seen[id] = i
+			idents, classes = append(idents, id), append(classes, nil)
+		}
+		if own != "" && side == &x.response {
+			classes[i] = merge(classes[i], string(own))
+		}
+		classes[i] = merge(classes[i], clear[unit]...)
+		classes[i] = merge(classes[i], clear[0]...)
+	}
+	record := func(kind, value string, unit int) {
+		name := x.h.ch.Name + ":" + kind + ":" + value
+		i, known := records[name]
+		if !known {
+			i = len(p.records)
+			records[name] = i
+			p.records = append(p.records, audit.Ref{ID: x.gen.data.Vault.Record(x.h.ch.Name+":"+kind, value)})
+			p.names = append(p.names, kind+"/"+value)
+		}
+		p.records[i].Classes = merge(p.records[i].Classes, clear[unit]...)
+	}
+	place := func(label, value string, unit int) {
+		if value == "" || value == "null" {
+			return
+		}
+		if kind, ok := strings.CutPrefix(label, channel.LabelRecord); ok {
+			record(kind, value, unit)
+		} else {
+			person(label, value, unit)
+		}
+	}
+	if side == &x.request {
+		for _, param := range x.match.Params {
+			place(param.Label, param.Value, 0)
+		}
+	}
+	if doc != nil {
+		for _, c := range doc.Captures {
+			if c.Label != "" && c.Flags&walk.URL == 0 {
+				place(c.Label, string(doc.Value(c)), c.Unit)
+			}
+		}
+	}
+	if len(idents) == 0 {
+		return nil
+	}
+	subjects, err := x.gen.data.Vault.Subjects(ctx, idents)
+	if err != nil {
+		return err
+	}
+	origin := x.gen.data.Log.Origin()
+	for i, s := range subjects {
+		if s.IsZero() {
+			continue
+		}
+		slices.Sort(classes[i])
+		p.subjects = append(p.subjects, s)
+		p.persons = append(p.persons, audit.Ref{ID: s.Pseudonym(origin), Classes: classes[i]})
+	}
+	if len(p.names) > 0 && x.record == "" {
+		x.record = p.names[0]
+	}
+	return nil
+}
+
+// ident names a person for the vault, and the class that the value itself is.
+func (x *exchange) ident(label, value string) (id vault.Ident, own redact.Class, ok bool) {
+	switch label {
+	case channel.LabelSubjectEmail:
+		return vault.Ident{Kind: "email", Value: value}, redact.Email, true
+	case channel.LabelSubjectPhone:
+		return vault.Ident{Kind: "phone", Value: value}, redact.Phone, true
+	case channel.LabelSubjectID:
+		return vault.Ident{Kind: x.h.ch.Name + ":user", Value: value}, "", true
+	case channel.LabelSubjectExternalID:
+		return vault.Ident{Kind: x.h.ch.Name + ":external", Value: value}, "", true
+	}
+	return id, "", false
+}
+
+// clearClasses lists, by unit, the classes of findings that were not changed.
+func (x *exchange) clearClasses(side *half) map[int][]string {
+	doc := side.body.doc
+	if doc == nil || len(doc.Findings) == 0 {
+		return nil
+	}
+	out := make(map[int][]string)
+	for i := range doc.Findings {
+		f := &doc.Findings[i]
+		if a := side.action(f.Class, placeOf(f)); !a.Rewrites() {
+			out[f.Unit] = merge(out[f.Unit], string(f.Class))
+		}
+	}
+	return out
+}
+
+// merge adds what is not there yet. The lists have a handful of entries.
+func merge(list []string, more ...string) []string {
+	for _, s := range more {
+		if !slices.Contains(list, s) {
+			list = append(list, s)
+		}
+	}
+	return list
+}

@@ -1,0 +1,83 @@
+package proxy
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"github.com/caregate/caregate/audit"
+)
+
+// Headers of ours. All others that begin with Caregate- are a caller's words to
+// us (design: identify.go) and are removed before anything is forwarded.
+const (
+	headerPrefix  = "Caregate-"
+	headerReceipt = "Caregate-Receipt"
+	headerError   = "Caregate-Error"
+)
+
+// problem is the body of every answer of ours (RFC 9457).
+type problem struct {
+	Type     string `json:"type"`
+	Title    string `json:"title"`
+	Status   int    `json:"status"`
+	Detail   string `json:"detail,omitempty"`
+	Reason   string `json:"reason"`
+	Cause    string `json:"cause,omitempty"`
+	Receipt  string `json:"receipt,omitempty"`
+	WhoFixes string `json:"fixed_by"`
+	// Forwarded tells a caller whether the upstream saw the call: whether a
+	// repetition could act twice.
+	Forwarded bool `json:"forwarded"`
+	// Offset is the byte at which a body stopped making sense.
+	Offset *int64 `json:"offset,omitempty"`
+	// UpstreamStatus and Record let a caller find what a withheld call did.
+	UpstreamStatus int    `json:"upstream_status,omitempty"`
+	Record         string `json:"record,omitempty"`
+}
+
+// retryAfter is what an overloaded gateway asks for, in seconds: the queue
+// drains in milliseconds, so one second spreads the repetitions.
+const retryAfter = 1
+
+// writeProblem answers with a refusal. The event that permits the answer is
+// durable already, or there is none because the log is what failed.
+func writeProblem(w http.ResponseWriter, r *http.Request, ref *refusal, receipt audit.ID, forwarded bool, upstreamStatus int, record string) {
+	reason := reasonFor(ref.code)
+	p := problem{
+		Type:   "urn:caregate:error:" + reason.Code,
+		Title:  reason.What,
+		Status: reason.Status,
+		Detail: reason.Fix,
+		Reason: reason.Code, Cause: ref.cause, WhoFixes: string(reason.Who),
+		Forwarded: forwarded, UpstreamStatus: upstreamStatus, Record: record,
+	}
+	if ref.offset >= 0 {
+		p.Offset = &ref.offset
+	}
+	h := w.Header()
+	if receipt != (audit.ID{}) {
+		p.Receipt = receipt.String()
+		h.Set(headerReceipt, p.Receipt)
+	}
+	h.Set(headerError, reason.Code)
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	switch reason.Status {
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", strconv.Itoa(retryAfter))
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", "Bearer")
+	}
+	body, err := json.Marshal(p)
+	if err != nil { // no field of problem can fail to encode
+		panic(err)
+	}
+	body = append(body, '\n')
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(reason.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client may be gone; the event stands
+	}
+}

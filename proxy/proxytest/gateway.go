@@ -1,0 +1,175 @@
+package proxytest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/encode" // what the Caddyfiles of tests use
+	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/encode/gzip"
+	_ "github.com/caddyserver/caddy/v2/modules/logging"
+
+	"github.com/caregate/caregate/audit"
+	"github.com/caregate/caregate/console"
+	"github.com/caregate/caregate/proxy"
+)
+
+// turn is held by the gateway that runs.
+var turn sync.Mutex
+
+// Options of a Gateway; the zero value governs Zendesk in front of Upstream.
+type Options struct {
+	// Upstream is the URL that is governed.
+	Upstream string
+	// Govern is the inside of the govern block.
+	Govern string
+	// Global is put into the global options, Block into the caregate block, Site
+	// into the site beside govern, Sites after it.
+	Global, Block, Site, Sites string
+}
+
+// Gateway is a running gateway.
+type Gateway struct {
+	// URL is where callers reach it, Addr the same as host:port.
+	URL, Addr string
+	// Data is its data directory.
+	Data string
+
+	tb     testing.TB
+	o      Options
+	socket *http.Client
+}
+
+// Start creates a data directory, starts a gateway on it and stops it when the
+// test ends.
+func Start(tb testing.TB, o Options) *Gateway {
+	tb.Helper()
+	turn.Lock()
+	tb.Cleanup(turn.Unlock)
+	g := &Gateway{Data: filepath.Join(tb.TempDir(), "data"), Addr: FreeAddr(tb), tb: tb, o: o}
+	g.URL = "http://" + g.Addr
+	if _, err := proxy.CreateData(tb.Context(), proxy.DataConfig{Dir: g.Data, Name: "test"}); err != nil {
+		tb.Fatalf("creating data: %v", err)
+	}
+	if err := g.Load(o); err != nil {
+		tb.Fatalf("loading the configuration: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			tb.Errorf("stopping: %v", err)
+		}
+	})
+	g.socket = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(g.Data, proxy.SocketName))
+		},
+	}}
+	tb.Cleanup(g.socket.CloseIdleConnections)
+	return g
+}
+
+// Caddyfile is the configuration for o.
+func (g *Gateway) Caddyfile(o Options) string {
+	return fmt.Sprintf(`{
+	admin off
+	auto_https off
+	persist_config off
+	grace_period 5s
+	%s
+	caregate {
+		name test
+		store sqlite %s
+		%s
+	}
+}
+http://%s {
+	bind 127.0.0.1
+	%s
+	govern zendesk %s {
+		%s
+	}
+}
+%s
+`, o.Global, g.Data, o.Block, g.Addr, o.Site, o.Upstream, o.Govern, o.Sites)
+}
+
+// Load (re)loads the gateway with other options, on the same data and address.
+func (g *Gateway) Load(o Options) error {
+	cfg, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(g.Caddyfile(o)), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		return err
+	}
+	for _, w := range warnings {
+		if !strings.Contains(w.Message, "not formatted") {
+			g.tb.Logf("caddyfile: %v", w)
+		}
+	}
+	return caddy.Load(cfg, true)
+}
+
+// Event reads an event from the gateway's log, over its own socket.
+func (g *Gateway) Event(receipt string) console.Event {
+	g.tb.Helper()
+	var e console.Event
+	g.API(http.MethodGet, "/api/v1/events/"+receipt, "", http.StatusOK, &e)
+	return e
+}
+
+// API calls the gateway's API as its administrator and decodes the answer.
+func (g *Gateway) API(method, path, body string, want int, into any) {
+	g.tb.Helper()
+	req, err := http.NewRequestWithContext(g.tb.Context(), method, "http://local"+path, strings.NewReader(body))
+	if err != nil {
+		g.tb.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := g.socket.Do(req)
+	if err != nil {
+		g.tb.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != want {
+		g.tb.Fatalf("%s %s: got status %d, want %d", method, path, res.StatusCode, want)
+	}
+	if into != nil {
+		if err := json.NewDecoder(res.Body).Decode(into); err != nil {
+			g.tb.Fatalf("%s %s: %v", method, path, err)
+		}
+	}
+}
+
+// Verify checks the whole log, as an auditor would, and returns how many entries
+// it has. The gateway goes on meanwhile.
+func (g *Gateway) Verify() audit.Report {
+	g.tb.Helper()
+	report, err := audit.Verify(g.tb.Context(), audit.VerifyOptions{Dir: g.Data})
+	if err != nil {
+		g.tb.Fatalf("verifying the log: %v", err)
+	}
+	if report.Outcome != audit.Valid {
+		g.tb.Errorf("the log does not verify: %+v", report.Problems)
+	}
+	return report
+}
+
+// FreeAddr finds a loopback address that nobody listens on.
+func FreeAddr(tb testing.TB) string {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}

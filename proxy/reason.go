@@ -1,0 +1,167 @@
+package proxy
+
+import "net/http"
+
+// Fixer says who can make a refused call succeed.
+type Fixer string
+
+// The people and systems that can act on a refusal.
+const (
+	FixCaller   Fixer = "caller"   // whoever wrote the calling program
+	FixSecurity Fixer = "security" // whoever owns policy and grants
+	FixOperator Fixer = "operator" // whoever runs this gateway
+	FixUpstream Fixer = "upstream" // the vendor, or the network towards it
+)
+
+// Reason is one entry of the catalogue of answers that the gateway gives by
+// itself. Codes are part of the interface: they appear in the Caregate-Error
+// header, in the problem document's type, in metrics and in the audit log, and
+// are never renamed.
+type Reason struct {
+	// Code is the stable name, in lower case with underscores.
+	Code string
+	// Status is the HTTP status of the answer.
+	Status int
+	// What says in one sentence what happened.
+	What string
+	// Fix says what to do, and Who should do it.
+	Fix string
+	// Who can act.
+	Who Fixer
+}
+
+// Codes that the pipeline itself branches on. The others come from the walker
+// and from policy, under the same names.
+const (
+	reasonOverloaded       = "overloaded"
+	reasonAuditUnavailable = "audit_unavailable"
+	reasonVaultUnavailable = "vault_unavailable"
+	reasonPolicyError      = "policy_error"
+	reasonPolicyDenied     = "policy_denied"
+	reasonInternal         = "internal_error"
+	reasonNoCredential     = "no_credential"
+	reasonBadCredential    = "invalid_credential"
+	reasonMethod           = "method_refused"
+	reasonUpgrade          = "upgrade_unsupported"
+	reasonIncremental      = "incremental_refused"
+	reasonPath             = "path_ambiguous"
+	reasonQuery            = "query_unparsable"
+	reasonHeader           = "header_ambiguous"
+	reasonPurpose          = "purpose_invalid"
+	reasonHeadersTooLarge  = "headers_too_large"
+	reasonType             = "type_not_inspected"
+	reasonCharset          = "charset_unsupported"
+	reasonCoding           = "coding_unsupported"
+	reasonCodingBroken     = "coding_broken"
+	reasonTooLarge         = "body_too_large"
+	reasonExpansion        = "expansion_limit"
+	reasonIncomplete       = "body_incomplete"
+	reasonReadTimeout      = "read_timeout"
+	reasonBlocked          = "finding_blocked"
+	reasonMaskedWrite      = "masked_write"
+	reasonWithheld         = "response_withheld"
+	reasonUnreachable      = "upstream_unreachable"
+	reasonUpstreamTimeout  = "upstream_timeout"
+	reasonUpstreamAborted  = "upstream_aborted"
+	reasonUpstreamProtocol = "upstream_protocol"
+	reasonClientGone       = "client_gone"
+	reasonPartialUnasked   = "partial_unasked"
+)
+
+// catalogue lists every answer of ours. docs/reasons.md is generated from it,
+// and a test fails when a code of the walker or of the rules is missing here.
+var catalogue = []Reason{
+	{reasonNoCredential, http.StatusUnauthorized, "The call carried no credential that the gateway knows how to read, and this operation is not open to everybody.",
+		"Send the vendor's own credential, or a gateway key in Caregate-Key.", FixCaller},
+	{reasonBadCredential, http.StatusUnauthorized, "A gateway key or token was presented and is unknown, expired, revoked or forged.",
+		"Create or rotate the key with `caregate apikey`, or obtain a fresh token.", FixCaller},
+	{"identity_mismatch", http.StatusForbidden, "The call claims to act for one user while its proof names another.",
+		"Send the claim of the same person that the token or certificate proves.", FixCaller},
+	{reasonPolicyDenied, http.StatusForbidden, "No rule of the policy allows this operation to this caller.",
+		"Ask for a role or grant that covers the operation.", FixSecurity},
+	{"unknown_role", http.StatusForbidden, "The caller has a role that the policy does not know.",
+		"Map the role in the policy's data, or give the key one of the roles that exist.", FixSecurity},
+	{"role_not_allowed", http.StatusForbidden, "None of the caller's roles covers this effect.",
+		"Use a key with a role that covers it.", FixSecurity},
+	{"bulk_needs_grant", http.StatusForbidden, "The call changes many records at once, and the caller has no grant for it.",
+		"Grant the operation to the key, or use the role lead.", FixSecurity},
+	{"export_needs_grant", http.StatusForbidden, "The call exports records in volume, and the caller has no grant for it.",
+		"Grant the operation to the key: `caregate apikey create --role service --grant OPERATION`.", FixSecurity},
+	{"admin_needs_role", http.StatusForbidden, "The call changes the vendor's configuration, and the caller has no grant for it.",
+		"Grant the operation to the key that administers the helpdesk.", FixSecurity},
+	{"mfa_required", http.StatusForbidden, "The caller signed in without a second factor.",
+		"Sign in again with the second factor that the identity provider offers.", FixCaller},
+	{reasonPolicyError, http.StatusForbidden, "The policy gave no answer: it failed, took too long, or left the decision undefined.",
+		"Test the policy on this operation, then load the corrected one.", FixSecurity},
+	{reasonBlocked, http.StatusUnprocessableEntity, "The call holds protected data at a place where it can neither stay nor be masked, such as an id, a number or a path.",
+		"Take the value out of that place; free text is masked by itself.", FixCaller},
+	{reasonMaskedWrite, http.StatusConflict, "The call would write a masked value over the original it was made from.",
+		"Leave the masked field out of the write.", FixCaller},
+
+	{"json_syntax", http.StatusBadRequest, "The body is not JSON as RFC 8259 defines it.", "Send well-formed JSON.", FixCaller},
+	{"json_duplicate_key", http.StatusBadRequest, "An object has the same key twice, which two readers would understand differently.", "Send each key once.", FixCaller},
+	{"json_trailing_data", http.StatusBadRequest, "Something follows the JSON document.", "Send one document in one body.", FixCaller},
+	{"json_bom", http.StatusBadRequest, "The JSON document begins with a byte order mark.", "Send UTF-8 without the mark.", FixCaller},
+	{"json_lone_surrogate", http.StatusBadRequest, "A string holds half of a surrogate pair.", "Escape characters outside the basic plane as pairs, or send them as UTF-8.", FixCaller},
+	{"json_nul", http.StatusBadRequest, "A string holds the NUL character.", "Remove it.", FixCaller},
+	{"invalid_utf8", http.StatusBadRequest, "The body is not valid UTF-8.", "Encode text as UTF-8.", FixCaller},
+	{"form_syntax", http.StatusBadRequest, "The form has an escape or a separator that readers understand differently.", "Encode the form as application/x-www-form-urlencoded.", FixCaller},
+	{"too_deep", http.StatusRequestEntityTooLarge, "The body is nested more deeply than the limit.", "Flatten the document, or raise `limits depth` of the route.", FixCaller},
+	{"too_many_values", http.StatusRequestEntityTooLarge, "The body holds more values than the limit.", "Split the call, or raise `limits values` of the route.", FixCaller},
+	{reasonTooLarge, http.StatusRequestEntityTooLarge, "The body is larger than the limit.", "Split the call, or raise `limits body` of the route.", FixCaller},
+	{reasonExpansion, http.StatusRequestEntityTooLarge, "The compressed body expands beyond the limit.", "Send the body with less compression or in smaller pieces.", FixCaller},
+	{reasonHeadersTooLarge, http.StatusRequestHeaderFieldsTooLarge, "The headers together are larger than the limit.", "Send fewer or shorter headers.", FixCaller},
+	{reasonIncomplete, http.StatusBadRequest, "The body ended before its announced length, or its framing broke.", "Send as many bytes as Content-Length says.", FixCaller},
+	{reasonReadTimeout, http.StatusRequestTimeout, "The body did not arrive in time.", "Send it faster, or raise `limits read_timeout` of the route.", FixCaller},
+	{reasonType, http.StatusUnsupportedMediaType, "The body's media type cannot be inspected on this route.",
+		"Send JSON, a form or plain text; for uploads, govern that path with `uninspected pass`.", FixOperator},
+	{reasonCharset, http.StatusUnsupportedMediaType, "The body's charset is not UTF-8, or is given twice.", "Send UTF-8.", FixCaller},
+	{reasonCoding, http.StatusUnsupportedMediaType, "The body's content-coding is unknown, or there are several.", "Use one of gzip, br, zstd, deflate, or none.", FixCaller},
+	{reasonCodingBroken, http.StatusBadRequest, "The compressed body is damaged, or is not in the coding that its header names.", "Compress the body again, or drop Content-Encoding.", FixCaller},
+	{reasonHeader, http.StatusBadRequest, "A header that decides how the body is read is there twice.", "Send it once.", FixCaller},
+	{reasonPurpose, http.StatusBadRequest, "The declared purpose is not one word.", "Send a name such as refund in Caregate-Purpose: lower-case letters, digits, dot, hyphen, underscore.", FixCaller},
+	{reasonPath, http.StatusBadRequest, "The path has an escape that servers decode differently.", "Send the path decoded once, without NUL, backslash or encoded separators.", FixCaller},
+	{reasonQuery, http.StatusBadRequest, "The query string cannot be read in one way.", "Encode names and values; separate pairs with &.", FixCaller},
+	{reasonMethod, http.StatusMethodNotAllowed, "The gateway does not forward this method.", "Use the method that the vendor documents.", FixCaller},
+	{reasonUpgrade, http.StatusNotImplemented, "The call asks to change the protocol, and this route inspects HTTP only.", "Call without Upgrade.", FixCaller},
+	{reasonIncremental, http.StatusNotImplemented, "The call asks for incremental forwarding, and a body is read whole before it is forwarded.", "Call without the Incremental header.", FixCaller},
+
+	{reasonOverloaded, http.StatusServiceUnavailable, "The audit queue is full; the call was turned away before its body was read.", "Repeat the call after the time in Retry-After.", FixOperator},
+	{reasonAuditUnavailable, http.StatusServiceUnavailable, "The audit log cannot take events, so nothing may pass.", "Look at the gateway's log and disk; `caregate doctor` says what is wrong.", FixOperator},
+	{reasonVaultUnavailable, http.StatusServiceUnavailable, "The vault cannot name the people in this call, so it cannot be recorded.", "Look at the gateway's log; `caregate doctor` says what is wrong.", FixOperator},
+	{reasonInternal, http.StatusInternalServerError, "A stage of the gateway failed; nothing was released.", "Report the receipt to whoever runs the gateway.", FixOperator},
+
+	{reasonWithheld, http.StatusBadGateway, "The upstream acted and answered, but its answer may not be released. The call was carried out.",
+		"Do not repeat a write without its idempotency key; `caregate explain` says why the answer was withheld.", FixOperator},
+	{reasonUnreachable, http.StatusBadGateway, "No connection to the upstream could be made.", "Check the upstream's address, DNS and certificate.", FixUpstream},
+	{reasonUpstreamTimeout, http.StatusGatewayTimeout, "The upstream did not answer in time; whether it acted is unknown.", "Ask the upstream for the record before repeating a write.", FixUpstream},
+	{reasonUpstreamAborted, http.StatusBadGateway, "The upstream closed the connection before its answer was complete; whether it acted is unknown.", "Ask the upstream for the record before repeating a write.", FixUpstream},
+	{reasonPartialUnasked, http.StatusBadGateway, "The upstream answered with a part of a document that was asked for whole.", "Ask the vendor why it ignores that Range was not sent.", FixUpstream},
+	{reasonClientGone, statusClientGone, "The caller hung up before the answer was released.", "Nothing, or raise the caller's time-out.", FixCaller},
+	{reasonUpstreamProtocol, http.StatusBadGateway, "The upstream's answer is not HTTP.", "Check that the upstream's address and scheme are right.", FixUpstream},
+}
+
+// Reasons returns the catalogue in the order of the documentation.
+func Reasons() []Reason { return append([]Reason(nil), catalogue...) }
+
+// LookupReason finds an entry of the catalogue by its code.
+func LookupReason(code string) (Reason, bool) {
+	for _, r := range catalogue {
+		if r.Code == code {
+			return r, true
+		}
+	}
+	return Reason{}, false
+}
+
+// reasonFor is LookupReason for codes that come from elsewhere. An unknown code
+// keeps its name and is a plain refusal by policy, so that a new rule never
+// turns into a pass.
+func reasonFor(code string) Reason {
+	if r, ok := LookupReason(code); ok {
+		return r
+	}
+	r, _ := LookupReason(reasonPolicyDenied)
+	r.Code = code
+	return r
+}

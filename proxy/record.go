@@ -1,0 +1,246 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caregate/caregate/audit"
+	"github.com/caregate/caregate/policy"
+	"github.com/caregate/caregate/vault"
+)
+
+// recordTimeout bounds a wait for the log. A commit takes about a millisecond;
+// after five seconds the outcome is unknown and the exchange is denied (A3).
+const recordTimeout = 5 * time.Second
+
+// Types of the events of an exchange.
+const (
+	eventRequest  = "request.decided"
+	eventResponse = "response.decided"
+	eventRefused  = "exchange.refused"
+)
+
+// OCSF classes of our events (schema.ocsf.io 1.3): what a program did through an
+// API, and an access that was turned away at the HTTP level.
+const (
+	ocsfAPIActivity  = 6003
+	ocsfHTTPActivity = 4002
+)
+
+// Retention classes of details (design: details of customers P30D, of those who
+// looked P12M; the parts are sealed under different keys).
+const retentionExchange = "exchange"
+
+// recordRequest makes the decision to forward durable. When it returns nil the
+// upstream may see the call (invariant A1).
+func (x *exchange) recordRequest(r *http.Request) *refusal {
+	ctx, cancel := detached(r.Context())
+	defer cancel()
+	if err := x.index(ctx, &x.request); err != nil {
+		return refuseErr(reasonVaultUnavailable, err)
+	}
+	e := x.event(eventRequest, policy.Request, &x.request, r.Method)
+	e.Decision, e.Forwarded = audit.DecisionAllow, true
+	if err := x.append(ctx, e, &x.request, r); err != nil {
+		return refuseErr(reasonAuditUnavailable, err)
+	}
+	x.admitted = true
+	return nil
+}
+
+// recordResponse makes the decision to release durable. When it returns nil the
+// client may see the answer.
+func (x *exchange) recordResponse(res *http.Response) *refusal {
+	ctx, cancel := detached(res.Request.Context())
+	defer cancel()
+	if err := x.index(ctx, &x.response); err != nil {
+		return withheld(refuseErr(reasonVaultUnavailable, err))
+	}
+	e := x.event(eventResponse, policy.Response, &x.response, res.Request.Method)
+	e.Decision, e.Forwarded, e.Status, e.Outcome = audit.DecisionAllow, true, res.StatusCode, audit.OutcomeReleased
+	if err := x.append(ctx, e, &x.response, res.Request); err != nil {
+		return withheld(refuseErr(reasonAuditUnavailable, err))
+	}
+	x.released = true
+	return nil
+}
+
+// recordRefusal makes a refusal durable before it is given: probing leaves
+// traces. It uses the exchange's slot, or one of the reserved lane when the
+// exchange never got one.
+func (x *exchange) recordRefusal(r *http.Request, ref *refusal) error {
+	ctx, cancel := detached(r.Context())
+	defer cancel()
+	if x.match.Op == nil {
+		return errors.New("refused before the call was known")
+	}
+	side, direction := &x.request, policy.Request
+	if x.forwarded {
+		side, direction = &x.response, policy.Response
+	}
+	e := x.event(eventRefused, direction, side, r.Method)
+	e.Class = ocsfHTTPActivity
+	e.Decision, e.Reason, e.Forwarded, e.Outcome = audit.DecisionDeny, ref.code, x.forwarded, audit.OutcomeNotReleased
+	e.Status = reasonFor(ref.code).Status
+	if ref.cause != "" {
+		e.Attrs["cause"] = ref.cause
+	}
+	e.Released = nil // nothing was
+	for i := range side.people.persons {
+		side.people.persons[i].Classes = nil
+	}
+	e.Flood = x.actor.ID
+	return x.append(ctx, e, side, r)
+}
+
+// event fills in what all events of an exchange share.
+func (x *exchange) event(kind, direction string, side *half, method string) audit.Event {
+	op := x.match.Op
+	e := audit.Event{
+		ID: audit.NewID(), Exchange: x.id, Class: ocsfAPIActivity, Type: kind,
+		Tenant: tenant, Route: x.h.Route, Policy: x.h.app.engine.Digest(),
+		Identity: x.actor.Strength, MFA: x.actor.MFA, Roles: x.actor.Roles,
+		Channel: x.h.ch.Name, Operation: op.Name, Effect: string(op.Effect), Scope: string(op.Scope),
+		Purpose: x.purpose, Network: x.network,
+		Released: side.counts, Retention: retentionExchange,
+		Attrs: map[string]string{"method": method},
+	}
+	if !x.subject.IsZero() {
+		e.Actor = x.subject.Pseudonym(x.gen.data.Log.Origin())
+	}
+	if in, err := json.Marshal(x.input(side, direction, method)); err == nil && len(in) <= audit.MaxInput {
+		e.Input = string(in)
+	}
+	e.Subjects, e.Records = side.people.persons, side.people.records
+	if x.observe() {
+		e.Attrs["observe"] = "1"
+	}
+	if side.would != "" {
+		e.Attrs["would"] = side.would
+	}
+	if side.body.unread != "" {
+		e.Attrs["unread"] = side.body.unread
+	}
+	if side.withheld > 0 {
+		e.Attrs["masked_writes_removed"] = fmt.Sprint(side.withheld)
+	}
+	if !x.match.Mapped {
+		e.Attrs["unmapped"] = "1"
+	}
+	return e
+}
+
+// append seals the details, hands the event to the log and waits until it is
+// durable.
+func (x *exchange) append(ctx context.Context, e audit.Event, side *half, r *http.Request) error {
+	if err := x.seal(ctx, &e, side, r); err != nil {
+		return fmt.Errorf("sealing details: %w", err)
+	}
+	began := time.Now()
+	receipt, err := x.slot.Append(e).Wait(ctx)
+	x.h.app.metrics.durable(time.Since(began))
+	if err != nil {
+		return err
+	}
+	x.last = receipt.ID
+	return nil
+}
+
+// actorDetail is sealed under the key of who called.
+type actorDetail struct {
+	Address   string `json:"address,omitempty"`
+	UserAgent string `json:"user_agent,omitempty"`
+	Asserted  string `json:"asserted,omitempty"`
+	Proven    string `json:"proven,omitempty"`
+	Actor     string `json:"actor"`
+}
+
+// subjectDetail is sealed under the key of the person it is about.
+type subjectDetail struct {
+	Records  []string        `json:"records,omitempty"`
+	Findings []findingDetail `json:"findings,omitempty"`
+}
+
+type findingDetail struct {
+	Class string `json:"class"`
+	Path  string `json:"path"`
+}
+
+// Bounds of one event's details. Sixteen people cover every single record; of a
+// longer page, paths and record ids are kept under the day's key.
+const (
+	maxSealedPeople   = 16
+	maxSealedFindings = 256
+	maxSealedRecords  = 256
+)
+
+// maxUserAgent keeps an absurd User-Agent from filling the log.
+const maxUserAgent = 512
+
+// seal encrypts what may identify somebody, apart for the actor and the people.
+func (x *exchange) seal(ctx context.Context, e *audit.Event, side *half, r *http.Request) error {
+	if !x.subject.IsZero() {
+		agent := r.UserAgent()
+		if len(agent) > maxUserAgent {
+			agent = agent[:maxUserAgent]
+		}
+		detail := actorDetail{Address: x.client, UserAgent: agent, Asserted: x.actor.Asserted, Proven: x.actor.Proven, Actor: x.actor.ID}
+		if err := x.sealPart(e, x.subject, "actor", detail); err != nil {
+			return err
+		}
+	}
+	detail := subjectDetail{Records: side.people.names}
+	if len(detail.Records) > maxSealedRecords {
+		detail.Records = detail.Records[:maxSealedRecords]
+	}
+	for _, o := range side.found {
+		detail.Findings = append(detail.Findings, findingDetail{Class: string(o.finding.Class), Path: o.place})
+	}
+	if doc := side.body.doc; doc != nil {
+		for i := range doc.Findings {
+			if len(detail.Findings) >= maxSealedFindings {
+				break
+			}
+			if f := &doc.Findings[i]; f.Path != "" {
+				detail.Findings = append(detail.Findings, findingDetail{Class: string(f.Class), Path: f.Path})
+			}
+		}
+	}
+	if len(detail.Records) == 0 && len(detail.Findings) == 0 {
+		return nil
+	}
+	people := side.people.subjects
+	if len(people) == 0 || len(people) > maxSealedPeople {
+		// Nobody in particular, or a whole page: a key of the day, which can be
+		// destroyed when the retention of the day's details ends.
+		day := x.h.app.now().UTC().Format(time.DateOnly)
+		of, err := x.gen.data.Vault.Subjects(ctx, []vault.Ident{{Kind: "caregate:day", Value: day}})
+		if err != nil {
+			return err
+		}
+		people = of
+	}
+	for _, s := range people {
+		if err := x.sealPart(e, s, "subject", detail); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *exchange) sealPart(e *audit.Event, s vault.Subject, part string, detail any) error {
+	plain, err := json.Marshal(detail)
+	if err != nil {
+		return err
+	}
+	sealed, err := x.gen.data.Vault.Seal(s, vault.AD(x.gen.data.Log.Origin(), e.ID, part), plain)
+	if err != nil {
+		return err
+	}
+	e.Details = append(e.Details, audit.Sealed{Part: part, Key: sealed.Key, Ciphertext: sealed.Ciphertext, Commitment: sealed.Commitment})
+	return nil
+}

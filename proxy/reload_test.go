@@ -1,0 +1,187 @@
+package proxy_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caregate/caregate/proxy/proxytest"
+)
+
+// 200 reloads while 50 clients run: no call fails, no event is lost (A22), and
+// afterwards everybody listens on loopback only.
+func TestReloadUnderLoad(t *testing.T) {
+	reloads, clients := 200, 50
+	if testing.Short() {
+		reloads = 10
+	}
+	u := proxytest.NewUpstream(t, nil)
+	o := proxytest.Options{Upstream: u.URL}
+	g := proxytest.Start(t, o)
+	entries := g.Verify().Entries
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	transport := &http.Transport{MaxIdleConnsPerHost: clients}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
+	var calls atomic.Int64
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				req, err := http.NewRequest(http.MethodPut, g.URL+"/api/v2/tickets/1", strings.NewReader(`{"ticket":{"subject":"card 4111111111111111"}}`))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				req.Header.Set("Authorization", basicAuth)
+				req.Header.Set("Content-Type", "application/json")
+				res, err := client.Do(req)
+				if err != nil {
+					t.Errorf("a call failed: %v", err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				res.Body.Close()
+				if res.StatusCode != http.StatusOK || res.Header.Get("Caregate-Receipt") == "" {
+					t.Errorf("a call failed: status %d", res.StatusCode)
+					return
+				}
+				calls.Add(1)
+			}
+		})
+	}
+	for i := range reloads {
+		next := o
+		if i%2 == 0 {
+			next.Govern = "limits {\n depth 64\n }"
+		}
+		if i%10 == 5 { // a configuration that is rejected must leave the running one alone
+			broken := o
+			broken.Govern = "uninspected maybe"
+			if err := g.Load(broken); err == nil {
+				t.Error("a broken configuration was accepted")
+			}
+		}
+		if err := g.Load(next); err != nil {
+			t.Fatalf("reload %d: %v", i, err)
+		}
+	}
+	cancel()
+	wg.Wait()
+	if n := calls.Load(); n == 0 || n != int64(len(u.Requests())) {
+		t.Errorf("calls: %d answered, %d forwarded", n, len(u.Requests()))
+	}
+	for _, r := range u.Requests() {
+		if strings.Contains(string(r.Body), "4111") {
+			t.Fatal("a card passed during a reload")
+		}
+	}
+	// Two events per call and one per configuration that started.
+	if got, want := g.Verify().Entries-entries, 2*calls.Load()+int64(reloads); got != want {
+		t.Errorf("events: got %d, want %d", got, want)
+	}
+	loopbackOnly(t, g)
+}
+
+// A request that is in the upstream's hands while its configuration is replaced
+// ends under the configuration it began with, and is recorded.
+func TestReloadInMidRequest(t *testing.T) {
+	inside, goOn := make(chan struct{}), make(chan struct{})
+	u := proxytest.NewUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/v2/tickets/1" {
+			close(inside)
+			<-goOn
+		}
+		jsonUpstream(200, `{"d":"card 4111111111111111"}`)(w, r)
+	})
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
+	done := make(chan answer, 1)
+	go func() { done <- do(t, g, call{method: "GET", path: "/api/v2/tickets/1"}) }()
+	<-inside
+	for range 3 {
+		if err := g.Load(proxytest.Options{Upstream: u.URL, Govern: "observe"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a := do(t, g, call{method: "GET", path: "/api/v2/tickets/2"}); !strings.Contains(a.body, "4111111111111111") {
+		t.Errorf("new configuration: got %s, want it to observe", a.body)
+	}
+	close(goOn)
+	if a := <-done; a.status != 200 || a.body != `{"d":"card XXXXXXXXXXXX1111"}` {
+		t.Errorf("old configuration: got %d %s, want the card masked", a.status, a.body)
+	}
+	g.Verify()
+}
+
+// A caller who hangs up does not erase the record of what happened.
+func TestCallerHangsUp(t *testing.T) {
+	inside, goOn := make(chan struct{}), make(chan struct{})
+	u := proxytest.NewUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/v2/tickets/1" {
+			close(inside)
+			<-goOn
+		}
+		jsonUpstream(200, "{}")(w, r)
+	})
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
+	before := g.Verify().Entries
+	ctx, cancel := context.WithCancel(t.Context())
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, g.URL+"/api/v2/tickets/1", nil)
+	req.Header.Set("Authorization", basicAuth)
+	failed := make(chan error, 1)
+	go func() {
+		_, err := http.DefaultClient.Do(req) //nolint:bodyclose // there is no answer
+		failed <- err
+	}()
+	<-inside
+	cancel()
+	if err := <-failed; !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v", err)
+	}
+	close(goOn)
+	deadline := time.Now().Add(5 * time.Second)
+	for g.Verify().Entries < before+2 && time.Now().Before(deadline) {
+	}
+	if got := g.Verify().Entries - before; got < 2 {
+		t.Errorf("events: got %d, want the request and its end", got)
+	}
+}
+
+// loopbackOnly looks at the process's own listeners.
+func loopbackOnly(t *testing.T, g *proxytest.Gateway) {
+	t.Helper()
+	for _, host := range nonLoopback(t) {
+		_, port, err := net.SplitHostPort(g.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if conn, err := net.DialTimeout("tcp", net.JoinHostPort(host, port), time.Second); err == nil {
+			conn.Close()
+			t.Errorf("the gateway listens on %s", host)
+		}
+	}
+}
+
+func nonLoopback(t *testing.T) []string {
+	t.Helper()
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast() {
+			out = append(out, n.IP.String())
+		}
+	}
+	return out
+}

@@ -1,0 +1,314 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/caregate/caregate/policy"
+)
+
+func init() { caddy.RegisterModule(Transport{}) }
+
+// Transport is the response side of a governed route: reverse_proxy's transport
+// to the upstream, which reads, decides and records every answer before it
+// returns it. It refuses requests that did not come through the handler, so a
+// route with only this half forwards nothing.
+//
+// It is Caddy's HTTP transport in every other respect and takes the same
+// options.
+type Transport struct {
+	reverseproxy.HTTPTransport
+}
+
+// CaddyModule returns the Caddy module information.
+func (Transport) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.reverse_proxy.transport.caregate", New: func() caddy.Module { return new(Transport) }}
+}
+
+// Provision sets up the connection pool. Answers are decoded here, within our
+// limits, and never by net/http.
+func (t *Transport) Provision(ctx caddy.Context) error {
+	off := false
+	t.Compression = &off
+	if t.ResponseHeaderTimeout == 0 {
+		t.ResponseHeaderTimeout = caddy.Duration(upstreamTimeout)
+	}
+	return t.HTTPTransport.Provision(ctx)
+}
+
+// upstreamTimeout is how long an upstream may take to begin its answer. Vendors'
+// own gateways give up after 30 to 60 seconds.
+const upstreamTimeout = 65 * time.Second
+
+// Validate refuses a connection whose other end is nobody in particular.
+func (t *Transport) Validate() error {
+	if t.TLS != nil && t.TLS.InsecureSkipVerify {
+		return errors.New("the certificate of an upstream is always verified: use trust_pool for a private authority")
+	}
+	return nil
+}
+
+// errNotGoverned answers requests that reached the transport by another way than
+// the handler.
+var errNotGoverned = errors.New("this transport serves governed routes only: put the caregate handler in front (directive govern)")
+
+// RoundTrip forwards an admitted request and returns its answer when the event
+// that permits its release is durable. Every error but a failed connection is
+// final for the exchange.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	x := exchangeFrom(req.Context())
+	if x == nil || !x.admitted {
+		return nil, errNotGoverned
+	}
+	if x.final != nil {
+		return nil, x.final
+	}
+	x.prepareUpstream(req)
+	x.forwarded = true
+	res, err := t.HTTPTransport.RoundTrip(req.WithContext(quietContext{req.Context()}))
+	if err != nil {
+		var dial reverseproxy.DialError
+		x.forwarded = !errors.As(err, &dial)
+		return nil, err
+	}
+	if ref := x.admitResponse(req, res); ref != nil {
+		x.final = ref
+		_ = res.Body.Close()
+		return nil, ref
+	}
+	return res, nil
+}
+
+// admitResponse runs the stages of the response, the same as the request's.
+func (x *exchange) admitResponse(req *http.Request, res *http.Response) *refusal {
+	res.Request = req
+	x.response = half{}
+	x.upstreamStatus = res.StatusCode
+	x.h.cors.learn(x.origin, res.Header)
+	if ref := x.readResponse(res); ref != nil {
+		return withheld(ref)
+	}
+	x.detectHeaders(&x.response, res.Header)
+	if ref := x.detectBody(&x.response, x.match.Op.Response); ref != nil {
+		return withheld(ref)
+	}
+	if ref := x.decide(req, &x.response, policy.Response); ref != nil {
+		return withheld(ref)
+	}
+	x.transformResponse(res)
+	if ref := x.recordResponse(res); ref != nil {
+		return ref
+	}
+	res.Header.Set(headerReceipt, x.last.String())
+	return nil
+}
+
+// withheld wraps the reason why an answer is not released. A failure of the
+// upstream keeps its own name: there was no whole answer to withhold.
+func withheld(ref *refusal) *refusal {
+	switch ref.code {
+	case reasonUpstreamAborted, reasonUpstreamTimeout, reasonUpstreamProtocol:
+		return ref
+	}
+	return &refusal{code: reasonWithheld, cause: ref.code, offset: -1, err: ref.err}
+}
+
+// prepareUpstream asks for an answer that we can read.
+func (x *exchange) prepareUpstream(req *http.Request) {
+	// One coding, and only if the caller takes it as well: an answer without a
+	// finding goes to the caller in the bytes in which it came.
+	if x.accepts && req.Method != http.MethodHead {
+		req.Header.Set("Accept-Encoding", "gzip")
+	} else {
+		req.Header.Set("Accept-Encoding", "identity")
+	}
+	// Trailers of a request are read and dropped with its body.
+	req.Trailer = nil
+	req.Header.Del("Te")
+}
+
+// readResponse reads an answer's body within the limits. A body that nobody may
+// read, on a route that lets such bodies pass, stays on the wire.
+func (x *exchange) readResponse(res *http.Response) *refusal {
+	b := &x.response.body
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return refuse(reasonUpgrade)
+	}
+	if !responseHasContent(res) {
+		return nil
+	}
+	b.present = true
+	kind, coding, ref := x.bodyKind(res.Header)
+	if ref == nil && res.StatusCode == http.StatusPartialContent {
+		ref = refuse(reasonPartialUnasked)
+	}
+	if ref != nil {
+		// An empty body of unknown length has nothing to refuse.
+		var first [1]byte
+		if n, err := io.ReadFull(res.Body, first[:]); n == 0 && err == io.EOF { //nolint:errorlint // io.ReadFull returns EOF itself when nothing was read
+			b.present = false
+			return nil
+		}
+		b.wire = first[:]
+		return x.leaveUnread(&x.response, b, res.Body, ref)
+	}
+	b.kind, b.coding = kind, coding
+	if ref = x.readUpstream(res, b); ref != nil {
+		return x.leaveUnread(&x.response, b, res.Body, ref)
+	}
+	if len(b.wire) == 0 {
+		b.present = false
+		return nil
+	}
+	if b.plain, ref = decode(b.coding, b.wire, x.h.Limits.Body, int64(x.h.Limits.Ratio)); ref != nil {
+		return x.leaveUnread(&x.response, b, nil, ref)
+	}
+	return nil
+}
+
+// readUpstream takes the whole body of an answer. An upstream that stops in
+// mid-body is cut off when the time for a body is over: closing the body is the
+// one way to end a read of it.
+func (x *exchange) readUpstream(res *http.Response, b *reading) (ref *refusal) {
+	limit := time.Duration(x.h.Limits.ReadTimeout)
+	var late atomic.Bool
+	timer := time.AfterFunc(limit, func() {
+		late.Store(true)
+		_ = res.Body.Close()
+	})
+	defer timer.Stop()
+	b.wire, ref = readAll(res.Body, res.ContentLength, x.h.Limits.Body, time.Now().Add(limit))
+	switch {
+	case ref == nil:
+	case late.Load(), ref.code == reasonReadTimeout:
+		ref.code = reasonUpstreamTimeout
+	case ref.code == reasonIncomplete:
+		ref.code = reasonUpstreamAborted
+	}
+	return ref
+}
+
+// responseHasContent follows RFC 9110 section 6.4.1.
+func responseHasContent(res *http.Response) bool {
+	switch {
+	case res.Request.Method == http.MethodHead,
+		res.StatusCode == http.StatusNoContent, res.StatusCode == http.StatusResetContent, res.StatusCode == http.StatusNotModified,
+		res.Body == nil, res.Body == http.NoBody, res.ContentLength == 0:
+		return false
+	}
+	return true
+}
+
+// transformResponse edits the answer and makes its headers say what is true of
+// the edited one.
+func (x *exchange) transformResponse(res *http.Response) {
+	side, h := &x.response, res.Header
+	for name := range h {
+		if strings.HasPrefix(name, headerPrefix) {
+			delete(h, name) // only we speak under this name
+		}
+	}
+	h.Del("Incremental") // the answer was read whole
+	maskHeaders(side, h)
+	x.h.ch.RewriteHeaders(h, x.h.Upstream, x.public)
+	exposeOurs(h)
+	res.Trailer = nil
+
+	b := &side.body
+	if b.unread != "" {
+		res.Body = b.passing()
+		return
+	}
+	tagETag(h, x.h.suffix)
+	if h.Get("Accept-Ranges") != "" {
+		h.Set("Accept-Ranges", "none")
+	}
+	if !b.present {
+		if res.Request.Method == http.MethodHead {
+			// What GET would announce after masking is not known here.
+			h.Del("Content-Length")
+			dropDigests(h)
+		}
+		return
+	}
+	_ = res.Body.Close() // read to its end already
+	x.rewriteURLs(side)
+	out := b.doc.Rewrite(side.bodyAction, side.edits...)
+	if same(out, b.plain) {
+		out = b.wire
+	} else {
+		h.Del("Content-Encoding")
+		dropDigests(h)
+	}
+	addVary(h, "Accept-Encoding")
+	res.Body = io.NopCloser(bytes.NewReader(out))
+	res.ContentLength = int64(len(out))
+	res.TransferEncoding = nil
+	res.Uncompressed = false
+	h.Set("Content-Length", strconv.Itoa(len(out)))
+}
+
+func addVary(h http.Header, name string) {
+	for _, v := range h.Values("Vary") {
+		if v == "*" || strings.Contains(strings.ToLower(v), strings.ToLower(name)) {
+			return
+		}
+	}
+	h.Add("Vary", name)
+}
+
+// upstreamRefusal names the phase in which a call to the upstream failed.
+func upstreamRefusal(err error) *refusal {
+	var dial reverseproxy.DialError
+	var nerr net.Error
+	switch {
+	case errors.As(err, &dial):
+		return refuseErr(reasonUnreachable, err)
+	case errors.As(err, &nerr) && nerr.Timeout(), errors.Is(err, context.DeadlineExceeded):
+		return refuseErr(reasonUpstreamTimeout, err)
+	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "tls: first record"), strings.Contains(err.Error(), "bad request"):
+		return refuseErr(reasonUpstreamProtocol, err)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "connection reset"):
+		return refuseErr(reasonUpstreamAborted, err)
+	default:
+		return refuseErr(reasonUnreachable, err)
+	}
+}
+
+// quietContext hides reverse_proxy's trace from net/http. The trace forwards
+// informational answers (1xx) with their headers at once, before anything could
+// be decided or recorded about them.
+type quietContext struct{ context.Context }
+
+func (c quietContext) Value(key any) any {
+	v := c.Context.Value(key)
+	if _, is := v.(*httptrace.ClientTrace); is {
+		return nil
+	}
+	return v
+}
+
+// UnmarshalCaddyfile reads the options of Caddy's HTTP transport.
+func (t *Transport) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return t.HTTPTransport.UnmarshalCaddyfile(d)
+}
+
+var (
+	_ caddy.Provisioner     = (*Transport)(nil)
+	_ caddy.Validator       = (*Transport)(nil)
+	_ caddyfile.Unmarshaler = (*Transport)(nil)
+	_ http.RoundTripper     = (*Transport)(nil)
+)

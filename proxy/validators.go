@@ -1,0 +1,77 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Validators of inspected answers are ours, not the upstream's: the same
+// resource under another policy or detector is another representation (RFC 9110
+// section 8.8), and a client must not keep an answer that was masked less.
+
+// etagSuffix builds what is appended inside an upstream's entity tag. version
+// changes with everything that can change an answer.
+func etagSuffix(version string) string { return "-cg" + version }
+
+// tagETag appends suffix to the entity tag of an answer and weakens it, since
+// masking happens below the level that a strong tag promises.
+func tagETag(h http.Header, suffix string) {
+	v := h.Get("ETag")
+	if v == "" {
+		return
+	}
+	opaque, ok := strings.CutSuffix(strings.TrimPrefix(v, "W/"), `"`)
+	if !ok || !strings.HasPrefix(opaque, `"`) {
+		h.Del("ETag") // not an entity tag: a client could not compare it anyway
+		return
+	}
+	h.Set("ETag", "W/"+opaque+suffix+`"`)
+}
+
+// untagConditions gives the upstream its own validators back. A tag of ours that
+// was made under another version, and every date, would let the upstream vouch
+// for a copy that this version never released, so those are taken out of
+// conditional reads; conditional writes keep their tag, because they protect the
+// record and release nothing.
+func untagConditions(h http.Header, suffix string) {
+	h.Del("If-Modified-Since")
+	if v := h.Get("If-None-Match"); v != "" && v != "*" {
+		var keep []string
+		for tag := range strings.SplitSeq(v, ",") {
+			if t, ok := stripSuffix(strings.TrimSpace(tag), suffix); ok {
+				keep = append(keep, t)
+			}
+		}
+		if len(keep) == 0 {
+			h.Del("If-None-Match")
+		} else {
+			h.Set("If-None-Match", strings.Join(keep, ", "))
+		}
+	}
+	if v := h.Get("If-Match"); v != "" && v != "*" {
+		tags := strings.Split(v, ",")
+		for i, tag := range tags {
+			tags[i] = stripAnySuffix(strings.TrimSpace(tag))
+		}
+		h.Set("If-Match", strings.Join(tags, ", "))
+	}
+}
+
+func stripSuffix(tag, suffix string) (string, bool) {
+	t, ok := strings.CutSuffix(tag, suffix+`"`)
+	if !ok {
+		return "", false
+	}
+	return t + `"`, true
+}
+
+// stripAnySuffix removes a suffix of ours of any version. The weak mark that
+// tagETag added goes with it: If-Match compares strongly (RFC 9110 section
+// 13.1.1), and the upstream's tag was most likely strong.
+func stripAnySuffix(tag string) string {
+	i := strings.LastIndex(tag, "-cg")
+	if i < 0 || !strings.HasSuffix(tag, `"`) {
+		return tag
+	}
+	return strings.TrimPrefix(tag[:i], "W/") + `"`
+}
