@@ -165,7 +165,12 @@ func (s *scanner) run(dst *[]redact.Finding, i int) int {
 	if s.final {
 		return len(text)
 	}
-	return max(s.from, len(text)-2) // see hold
+	// See hold for the two bytes; a character is not cut.
+	end := max(s.from, len(text)-2)
+	for end > s.from && text[end]&0xC0 == 0x80 {
+		end--
+	}
+	return end
 }
 
 // hold returns where to stop so that the sentinel of a track in front of the

@@ -1,8 +1,8 @@
 package walk
 
 import (
-	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/detect"
@@ -11,128 +11,210 @@ import (
 // Kind is the shape of a body.
 type Kind uint8
 
-// The kinds.
 const (
-	// Auto is JSON when the text is one JSON object or array, otherwise Text. Only Any takes it.
+	// Auto is JSON when the text is one JSON object or array, otherwise Text.
+	// Only [Any] takes it.
 	Auto Kind = iota
+	// JSON is one document of RFC 8259.
 	JSON
+	// Form is application/x-www-form-urlencoded; a query string is one too.
 	Form
+	// Text is plain text in UTF-8.
 	Text
-	// NDJSON is one JSON document per line. Only NewStream takes it.
+	// NDJSON is one JSON document in each line. Only [NewStream] takes it.
 	NDJSON
 )
 
-// Refusal is the error of every strict reader.
+var kindNames = [...]string{"auto", "json", "form", "text", "ndjson"}
+
+// String returns the name of the kind.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind(%d)", uint8(k))
+}
+
+// Reasons of a [Refusal].
+const (
+	ReasonSyntax        = "json_syntax"
+	ReasonDuplicate     = "json_duplicate_key"
+	ReasonAmbiguous     = "json_ambiguous_key" // two names that differ in case only, and one of them is known
+	ReasonSurrogate     = "json_lone_surrogate"
+	ReasonTrailing      = "json_trailing_data"
+	ReasonBOM           = "json_bom"
+	ReasonNUL           = "json_nul"
+	ReasonDepth         = "too_deep"
+	ReasonValues        = "too_many_values"
+	ReasonUTF8          = "invalid_utf8"
+	ReasonFormSyntax    = "form_syntax"    // an escape that is none, a control character
+	ReasonFormSemicolon = "form_semicolon" // some parsers split there, others do not
+	ReasonFormCharset   = "form_charset"   // _charset_ names another charset than UTF-8
+	ReasonLine          = "line_too_long"
+)
+
+// Refusal is the error of a strict reader.
 type Refusal struct {
-	// Reason is a stable code.
+	// Reason is one of the Reason constants.
 	Reason string
-	// Offset is the byte offset in the raw input.
+	// Offset is where in the raw input, in bytes.
 	Offset int64
 }
 
-// Error says what was refused and where.
+// Error says what was refused and where, and nothing of the content.
 func (r *Refusal) Error() string { return fmt.Sprintf("%s at byte %d", r.Reason, r.Offset) }
 
-// Limits bounds one document.
+// Limits bounds one document. Zero fields take the defaults.
 type Limits struct {
-	Depth  int // default 128
-	Values int // default 100000
-	Line   int // longest NDJSON line in bytes, default 1 MiB
+	// Depth is how deep arrays and objects may nest: 128.
+	Depth int
+	// Values is how many values a document, or fields a form, may have: 100,000.
+	Values int
+	// Line is the longest line of NDJSON in bytes: 1 MiB.
+	Line int
 }
 
-// Flags say what a place is for.
-type Flags uint16
-
-// The flags of a Rule.
-const (
-	Never Flags = 1 << iota
-	URL
-	HTML
-	PaymentReference
-	Unit
-	Wanted // the value becomes a Capture
-	Overwrite
-)
-
-// Rule marks places.
-type Rule struct {
-	Pointer string
-	Label   string
-	Flags   Flags
-}
-
-// Fields is a compiled set of rules.
-type Fields struct{}
-
-// Compile compiles rules.
-func Compile(rules []Rule) (*Fields, error) { return &Fields{}, nil }
-
-// Capture is a value that a rule wanted.
-type Capture struct {
-	Label      string
-	Flags      Flags
-	Unit       int
-	Start, End int
-	Path       string
-	Place      redact.Place
-}
-
-// Edit replaces raw[Start:End] by New.
-type Edit struct {
-	Start, End int
-	New        []byte
-}
-
-// Doc is one reading of a body.
-type Doc struct {
-	Kind     Kind
-	Findings []redact.Finding
-	Captures []Capture
-	Units    int
-	raw      []byte
-}
-
-// Parse reads raw.
-func Parse(kind Kind, raw []byte, d *detect.Detector, f *Fields, l Limits) (*Doc, error) {
-	if d == nil {
-		return nil, errors.New("walk: no detector")
+func (l *Limits) setDefaults() {
+	if l.Depth <= 0 {
+		l.Depth = 128
 	}
-	return &Doc{Kind: kind, raw: raw}, nil
+	if l.Values <= 0 {
+		l.Values = 100_000
+	}
+	if l.Line <= 0 {
+		l.Line = 1 << 20
+	}
 }
 
-// Rewrite edits in place.
-func (d *Doc) Rewrite(act func(redact.Finding) redact.Action, more ...Edit) []byte { return d.raw }
+// Capture is a value that a rule asked for.
+type Capture struct {
+	// Label and Flags are those of the rules that matched; labels of several
+	// rules give several captures.
+	Label string
+	Flags Flags
+	// Unit is the record unit it belongs to, 0 for the document.
+	Unit int
+	// Start and End are raw offsets: of a string without its quotes, of other
+	// values whole.
+	Start, End int
+	// Path is the JSON Pointer of the value.
+	Path string
+	// Place is PlaceText for strings and PlaceNumber for all other values.
+	Place redact.Place
 
-// Value returns the decoded value of c.
-func (d *Doc) Value(c Capture) []byte { return d.raw[c.Start:c.End] }
+	member member
+}
 
-// SetString returns the edit that gives c the value.
-func (d *Doc) SetString(c Capture, value string) Edit { return Edit{} }
+// Doc is one reading of a body. It keeps raw, which the caller must not change
+// while the Doc is in use.
+type Doc struct {
+	// Kind is the kind it was read as.
+	Kind Kind
+	// Findings are sorted and do not overlap.
+	Findings []redact.Finding
+	// Captures are in document order.
+	Captures []Capture
+	// Units is how many record units the rules marked.
+	Units int
 
-// Remove takes the members or elements of the captures out.
-func (d *Doc) Remove(captures ...Capture) []Edit { return nil }
+	raw    []byte
+	det    *detect.Detector
+	fields *Fields
+	limits Limits
+}
 
-// MaskedWrites finds masks that come back.
-func (d *Doc) MaskedWrites() (removable []Edit, blocked int) { return nil, 0 }
+// Parse reads raw as one document of the given kind: JSON, Form or Text. f may
+// be nil: then every string is text. The error is a *[Refusal] when the body is
+// refused.
+func Parse(kind Kind, raw []byte, d *detect.Detector, f *Fields, l Limits) (*Doc, error) {
+	l.setDefaults()
+	doc := &Doc{Kind: kind, raw: raw, det: d, fields: f, limits: l}
+	if err := doc.read(nil); err != nil {
+		return nil, err
+	}
+	return doc, nil
+}
 
-// Any finds in a text of any kind.
+// read walks the document. With masks it looks for masks of ours instead of
+// findings; see MaskedWrites.
+func (d *Doc) read(masks *maskHits) error {
+	var refused *Refusal
+	switch d.Kind {
+	case JSON:
+		p := jsonReader{reader: reader{Doc: d, masks: masks}}
+		refused = p.document()
+	case Form:
+		p := formReader{reader: reader{Doc: d, masks: masks}}
+		refused = p.form()
+	case Text:
+		if at := invalidUTF8(d.raw); at >= 0 {
+			refused = &Refusal{ReasonUTF8, int64(at)}
+		} else if masks == nil {
+			d.Findings = d.det.Text(nil, d.raw, detect.Hint{})
+		}
+	default:
+		return fmt.Errorf("walk: a body of kind %s is not read whole", d.Kind)
+	}
+	if refused != nil {
+		return refused
+	}
+	return nil
+}
+
+// invalidUTF8 returns the offset of the first byte that is not UTF-8, or -1.
+func invalidUTF8(b []byte) int {
+	if utf8.Valid(b) {
+		return -1
+	}
+	for i := 0; i < len(b); {
+		r, size := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return -1
+}
+
+// Value returns the decoded value of c: the text of a string, the literal of
+// anything else. It is a copy only where something had to be decoded.
+func (d *Doc) Value(c Capture) []byte {
+	raw := d.raw[c.Start:c.End]
+	if c.Place != redact.PlaceText {
+		return raw
+	}
+	return decode(d.Kind, raw)
+}
+
+// Any finds in text of any kind, for callers that have a string and no content
+// type: Auto takes JSON when the text is one object or array, and Text
+// otherwise; text that is refused as the kind it was said to be is scanned as
+// Text. It returns the findings, sorted, with byte offsets into text, and the
+// kind that was taken. Weak findings at places that are never rewritten are left
+// out, because they are identifiers.
 func Any(kind Kind, text []byte, d *detect.Detector, f *Fields) ([]redact.Finding, Kind) {
-	return nil, kind
+	if kind == Auto {
+		kind = Text
+		for _, b := range text {
+			if b == ' ' || b == '\t' || b == '\n' || b == '\r' {
+				continue
+			}
+			if b == '{' || b == '[' {
+				kind = JSON
+			}
+			break
+		}
+	}
+	if kind == JSON || kind == Form {
+		if doc, err := Parse(kind, text, d, f, Limits{}); err == nil {
+			out := doc.Findings[:0]
+			for _, x := range doc.Findings {
+				if !x.Never || x.Strong {
+					out = append(out, x)
+				}
+			}
+			return out, kind
+		}
+	}
+	return d.Text(nil, text, detect.Hint{}), Text
 }
-
-// Sink takes output bytes and the findings that were in them, before they are released.
-type Sink func(out []byte, found []redact.Finding) error
-
-// Stream is a streaming redactor for Text and NDJSON.
-type Stream struct{}
-
-// NewStream returns a Stream.
-func NewStream(kind Kind, sink Sink, d *detect.Detector, f *Fields, l Limits, act func(redact.Finding) redact.Action) (*Stream, error) {
-	return &Stream{}, nil
-}
-
-// Write takes the next bytes.
-func (s *Stream) Write(p []byte) (int, error) { return len(p), nil }
-
-// Close flushes what is held back.
-func (s *Stream) Close() error { return nil }

@@ -1,0 +1,262 @@
+package walk
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Flags say what the values at a place are.
+type Flags uint16
+
+const (
+	// Never marks values that must not be rewritten. Findings there have Never
+	// set; use a pointer that ends in ** for everything below a place.
+	Never Flags = 1 << iota
+	// URL marks addresses of the vendor; they become captures, so that the
+	// caller can point them to the gateway.
+	URL
+	// HTML marks values that are HTML. They are scanned as text.
+	HTML
+	// PaymentReference marks values that are processor ids or account numbers:
+	// the whole value is a finding of that class, unless a card is in it.
+	PaymentReference
+	// Unit marks the values that are one record each. It also counts for
+	// arrays and objects.
+	Unit
+	// Wanted makes the value a capture with the rule's label.
+	Wanted
+	// Overwrite marks values that a write replaces: a mask that comes back in
+	// one must not reach the upstream.
+	Overwrite
+)
+
+// Rule marks the values at a place.
+type Rule struct {
+	// Pointer is a JSON Pointer (RFC 6901) in which the token * stands for any
+	// one name or index and ** for any number of them, none included.
+	Pointer string
+	// Label is what the caller calls the place; it is repeated in captures.
+	Label string
+	Flags Flags
+}
+
+// Fields is a compiled set of rules: a deterministic automaton over the names
+// and indices on the way to a value. It is immutable and safe for concurrent
+// use; nil means no rules.
+type Fields struct {
+	rules  []Rule
+	states []state
+}
+
+// state is one state of the automaton. State 0 is the one from which no rule can
+// match any more.
+type state struct {
+	flags Flags
+	rules []int // of the rules that end here and make captures
+	names map[string]int32
+	other int32
+}
+
+// maxStates bounds the automaton; channel files need a few hundred.
+const maxStates = 1 << 13
+
+const start int32 = 1
+
+// Compile builds the automaton. It refuses pointers that do not begin with a
+// slash (the empty pointer is the document itself), bad escapes, and sets of
+// rules whose automaton would be too large.
+func Compile(rules []Rule) (*Fields, error) {
+	f := &Fields{rules: slices.Clone(rules)}
+	tokens := make([][]string, len(rules))
+	for i, r := range rules {
+		t, err := splitPointer(r.Pointer)
+		if err != nil {
+			return nil, err
+		}
+		tokens[i] = t
+	}
+	b := builder{fields: f, tokens: tokens, known: map[string]int32{"": 0}}
+	f.states = append(f.states, state{})
+	var first []position
+	for i := range rules {
+		first = append(first, position{i, 0})
+	}
+	b.state(first)
+	for n := int(start); n < len(f.states); n++ {
+		if n >= maxStates {
+			return nil, fmt.Errorf("the %d rules need more than %d states: use fewer **", len(rules), maxStates)
+		}
+		b.steps(int32(n))
+	}
+	return f, nil
+}
+
+func splitPointer(p string) ([]string, error) {
+	if p == "" {
+		return nil, nil
+	}
+	if p[0] != '/' {
+		return nil, fmt.Errorf("pointer %q does not begin with /", p)
+	}
+	out := strings.Split(p[1:], "/")
+	for i, t := range out {
+		for j := strings.IndexByte(t, '~'); j >= 0; {
+			if j+1 == len(t) || t[j+1] != '0' && t[j+1] != '1' {
+				return nil, fmt.Errorf("pointer %q: ~ must be written ~0, and / in a name ~1", p)
+			}
+			next := strings.IndexByte(t[j+1:], '~')
+			if next < 0 {
+				break
+			}
+			j += 1 + next
+		}
+		out[i] = strings.ReplaceAll(strings.ReplaceAll(t, "~1", "/"), "~0", "~")
+	}
+	return out, nil
+}
+
+// position is a place in one rule: token tokens of it have been matched.
+type position struct{ rule, token int }
+
+type builder struct {
+	fields *Fields
+	tokens [][]string
+	known  map[string]int32
+	sets   [][]position // by state number less one
+}
+
+// state returns the state of a set of positions, and makes it when it is new.
+func (b *builder) state(set []position) int32 {
+	for i := 0; i < len(set); i++ { // ** may stand for nothing
+		if p := set[i]; p.token < len(b.tokens[p.rule]) && b.tokens[p.rule][p.token] == "**" {
+			set = append(set, position{p.rule, p.token + 1})
+		}
+	}
+	slices.SortFunc(set, func(x, y position) int {
+		if x.rule != y.rule {
+			return x.rule - y.rule
+		}
+		return x.token - y.token
+	})
+	set = slices.Compact(set)
+	var name strings.Builder
+	for _, p := range set {
+		fmt.Fprintf(&name, "%d.%d ", p.rule, p.token)
+	}
+	if n, ok := b.known[name.String()]; ok {
+		return n
+	}
+	n := int32(len(b.fields.states))
+	b.known[name.String()] = n
+	b.sets = append(b.sets, set)
+	s := state{}
+	for _, p := range set {
+		if p.token < len(b.tokens[p.rule]) {
+			continue
+		}
+		r := b.fields.rules[p.rule]
+		s.flags |= r.Flags
+		if r.Flags&(Wanted|URL) != 0 {
+			s.rules = append(s.rules, p.rule)
+		}
+	}
+	b.fields.states = append(b.fields.states, s)
+	return n
+}
+
+// steps fills in the transitions of state n.
+func (b *builder) steps(n int32) {
+	set := b.sets[n-1]
+	names := map[string]bool{}
+	for _, p := range set {
+		if p.token < len(b.tokens[p.rule]) {
+			if t := b.tokens[p.rule][p.token]; t != "*" && t != "**" {
+				names[t] = true
+			}
+		}
+	}
+	other := b.state(b.after(set, "", false))
+	b.fields.states[n].other = other
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		next := b.state(b.after(set, name, true))
+		if b.fields.states[n].names == nil {
+			b.fields.states[n].names = make(map[string]int32, len(names))
+		}
+		b.fields.states[n].names[name] = next
+	}
+}
+
+// after returns the positions reached from set by a name, or by a name that no
+// rule spells out.
+func (b *builder) after(set []position, name string, spelled bool) []position {
+	var out []position
+	for _, p := range set {
+		if p.token == len(b.tokens[p.rule]) {
+			continue
+		}
+		switch t := b.tokens[p.rule][p.token]; {
+		case t == "**":
+			out = append(out, p)
+		case t == "*", spelled && t == name:
+			out = append(out, position{p.rule, p.token + 1})
+		}
+	}
+	return out
+}
+
+// root is the state of the document itself.
+func (f *Fields) root() int32 {
+	if f == nil {
+		return 0
+	}
+	return start
+}
+
+// member steps into the member called name.
+func (f *Fields) member(s int32, name []byte) int32 {
+	if s == 0 {
+		return 0
+	}
+	st := &f.states[s]
+	if st.names != nil {
+		if next, ok := st.names[string(name)]; ok {
+			return next
+		}
+	}
+	return st.other
+}
+
+// element steps into the element at index i.
+func (f *Fields) element(s int32, i int) int32 {
+	if s == 0 {
+		return 0
+	}
+	st := &f.states[s]
+	if st.names != nil {
+		var buf [20]byte
+		if next, ok := st.names[string(strconv.AppendInt(buf[:0], int64(i), 10))]; ok {
+			return next
+		}
+	}
+	return st.other
+}
+
+// knows reports whether a rule spells out name at state s.
+func (f *Fields) knows(s int32, name []byte) bool {
+	if s == 0 {
+		return false
+	}
+	_, ok := f.states[s].names[string(name)]
+	return ok
+}
+
+// flags returns the flags at state s.
+func (f *Fields) flags(s int32) Flags {
+	if s == 0 {
+		return 0
+	}
+	return f.states[s].flags
+}

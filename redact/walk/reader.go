@@ -1,0 +1,182 @@
+package walk
+
+import (
+	"strconv"
+
+	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/detect"
+	"github.com/caregate/caregate/redact/transform"
+)
+
+// reader is what the readers of all kinds share: where they are, and what is
+// done with a value.
+type reader struct {
+	*Doc
+	masks *maskHits // nil while finding
+
+	frames  []frame
+	unit    int
+	values  int
+	scratch []byte
+}
+
+// frame is one open array or object, or the form.
+type frame struct {
+	begin  int // raw offset of the container, which names it
+	array  bool
+	index  int // of the member or element being read
+	name   []byte
+	member int // raw offset where it begins
+	comma  int // raw offset of the comma before it, -1 for the first
+}
+
+// member says where a value's member or element stands in its container, for
+// taking it out.
+type member struct {
+	container, index  int
+	start, end, comma int
+}
+
+// memberAt describes the member being read, whose value ends at end.
+func (r *reader) memberAt(end int) member {
+	if len(r.frames) == 0 {
+		return member{container: -1, end: end}
+	}
+	f := &r.frames[len(r.frames)-1]
+	return member{container: f.begin, index: f.index, start: f.member, end: end, comma: f.comma}
+}
+
+// path returns the JSON Pointer of the value being read.
+func (r *reader) path() string {
+	var b []byte
+	for i := range r.frames {
+		f := &r.frames[i]
+		b = append(b, '/')
+		if f.array {
+			b = strconv.AppendInt(b, int64(f.index), 10)
+			continue
+		}
+		for _, c := range f.name {
+			switch c {
+			case '~':
+				b = append(b, '~', '0')
+			case '/':
+				b = append(b, '~', '1')
+			default:
+				b = append(b, c)
+			}
+		}
+	}
+	return string(b)
+}
+
+// key returns the name beside the value being read: of the member, or of the
+// nearest member an array is in. Only its end is kept, which decides (package
+// detect), so that the string stays off the heap.
+func (r *reader) key() []byte {
+	for i := len(r.frames) - 1; i >= 0; i-- {
+		if f := &r.frames[i]; !f.array {
+			return f.name[max(0, len(f.name)-keyTail):]
+		}
+	}
+	return nil
+}
+
+// keyTail is how much of a name is handed to the detector, in bytes.
+const keyTail = 32
+
+// count takes note of one more value.
+func (r *reader) count(at int) *Refusal {
+	if r.values++; r.values > r.limits.Values {
+		return &Refusal{ReasonValues, int64(at)}
+	}
+	return nil
+}
+
+// value does what is to be done with a scalar at raw[begin:end] whose decoded
+// text is text: raw offsets are those of a string's content or of a literal.
+// outer is where the value ends with its quote. digits says whether text can
+// hold a finding at all.
+func (r *reader) value(st int32, begin, end, outer int, text []byte, place redact.Place, digits bool) {
+	flags := r.fields.flags(st)
+	if r.masks != nil {
+		if place == redact.PlaceText && transform.Masked(text) {
+			r.masks.hit(flags, r.memberAt(outer))
+		}
+		return
+	}
+	if flags&(Wanted|URL) != 0 {
+		r.capture(st, begin, end, outer, place)
+	}
+	if !digits && flags&PaymentReference == 0 {
+		return
+	}
+	at := len(r.Findings)
+	if digits {
+		r.Findings = r.det.Text(r.Findings, text, detect.Hint{Key: string(r.key())})
+	}
+	if flags&PaymentReference != 0 && len(r.Findings) == at && len(text) > 0 {
+		r.Findings = append(r.Findings, redact.Finding{Class: redact.PaymentReference, End: len(text), Confidence: 1, Strong: true, Rule: "payment field"})
+	}
+	if len(r.Findings) == at {
+		return
+	}
+	r.settle(at, begin, end, text, place, flags&Never != 0)
+}
+
+// settle gives the findings from number at on their place in the document: raw
+// offsets, path, unit.
+func (r *reader) settle(at, begin, end int, text []byte, place redact.Place, never bool) {
+	found := r.Findings[at:]
+	path := ""
+	for i := range found {
+		f := &found[i]
+		f.Place, f.Unit = place, r.unit
+		f.Never = f.Never || never
+		if !f.Never || f.Strong {
+			if path == "" {
+				path = r.path()
+			}
+			f.Path = path
+		}
+		if place == redact.PlaceNumber {
+			f.Start, f.End = 0, end-begin // a number is one thing
+		}
+	}
+	if place == redact.PlaceNumber {
+		found[0].Start, found[0].End = begin, end
+		r.Findings = r.Findings[:at+1]
+		return
+	}
+	if len(text) == end-begin {
+		for i := range found {
+			found[i].Start += begin
+			found[i].End += begin
+		}
+		return
+	}
+	rawOffsets(r.Kind, r.raw[begin:end], begin, found)
+}
+
+// capture records the value for each rule that wants it.
+func (r *reader) capture(st int32, begin, end, outer int, place redact.Place) {
+	path := r.path()
+	for _, n := range r.fields.states[st].rules {
+		rule := &r.fields.rules[n]
+		r.Captures = append(r.Captures, Capture{
+			Label: rule.Label, Flags: r.fields.states[st].flags, Unit: r.unit, Start: begin, End: end, Path: path, Place: place, member: r.memberAt(outer),
+		})
+	}
+}
+
+// name looks for findings in the name of a member. Names are never rewritten.
+func (r *reader) name(begin, end int, text []byte) {
+	if r.masks != nil {
+		return
+	}
+	at := len(r.Findings)
+	r.Findings = r.det.Text(r.Findings, text, detect.Hint{})
+	if len(r.Findings) > at {
+		r.settle(at, begin, end, text, redact.PlaceKey, true)
+	}
+}

@@ -1,0 +1,160 @@
+package walk
+
+import (
+	"bytes"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/transform"
+)
+
+// Edit replaces raw[Start:End] by New, which is in the encoding of the document.
+type Edit struct {
+	Start, End int
+	New        []byte
+}
+
+// Rewrite returns the document with its findings transformed: act says what
+// happens to each. Findings at Never places stay, and it is for the caller to
+// refuse the document because of them. A JSON number that is to be rewritten
+// becomes null. Block is carried out like Mask.
+//
+// more are further edits, in any order, of this document: from SetString, Remove
+// or MaskedWrites. One that takes bytes out wins over findings and other edits in
+// it; any other edit gives way to a finding that is rewritten in its range.
+//
+// Rewrite returns raw itself when nothing changes. It may be called again.
+func (d *Doc) Rewrite(act func(redact.Finding) redact.Action, more ...Edit) []byte {
+	var edits []Edit
+	var arena []byte
+	for _, f := range d.Findings {
+		if f.Never {
+			continue
+		}
+		a := act(f)
+		if !a.Rewrites() {
+			continue
+		}
+		at := len(arena)
+		arena = d.appendEdit(arena, f, a)
+		edits = append(edits, Edit{f.Start, f.End, arena[at:len(arena):len(arena)]})
+	}
+	if len(more) > 0 {
+		edits = d.merge(edits, more)
+	}
+	if len(edits) == 0 {
+		return d.raw
+	}
+	grow := 0
+	for _, e := range edits {
+		grow += max(0, len(e.New)-(e.End-e.Start))
+	}
+	out := make([]byte, 0, len(d.raw)+grow)
+	at := 0
+	for _, e := range edits {
+		out = append(out, d.raw[at:e.Start]...)
+		out = append(out, e.New...)
+		at = e.End
+	}
+	return append(out, d.raw[at:]...)
+}
+
+// merge adds further edits to those of findings, sorted and without overlaps.
+func (d *Doc) merge(found, more []Edit) []Edit {
+	type ranked struct {
+		Edit
+		rank int
+	}
+	all := make([]ranked, 0, len(found)+len(more))
+	for _, e := range more {
+		if e.Start < 0 || e.End > len(d.raw) || e.Start > e.End {
+			continue // of another document
+		}
+		rank := 2
+		if len(e.New) == 0 {
+			rank = 0
+		}
+		all = append(all, ranked{e, rank})
+	}
+	for _, e := range found {
+		all = append(all, ranked{e, 1})
+	}
+	slices.SortStableFunc(all, func(a, b ranked) int { return a.Start - b.Start })
+	out := all[:0]
+	for _, e := range all {
+		for len(out) > 0 && e.Start < out[len(out)-1].End && e.rank < out[len(out)-1].rank {
+			out = out[:len(out)-1]
+		}
+		if len(out) > 0 && e.Start < out[len(out)-1].End {
+			// Two removals that overlap are one.
+			if last := &out[len(out)-1]; e.rank == 0 && last.rank == 0 {
+				last.End = max(last.End, e.End)
+			}
+			continue
+		}
+		out = append(out, e)
+	}
+	edits := make([]Edit, len(out))
+	for i := range out {
+		edits[i] = out[i].Edit
+	}
+	return edits
+}
+
+// appendEdit appends what the raw bytes of f become.
+func (d *Doc) appendEdit(dst []byte, f redact.Finding, a redact.Action) []byte {
+	raw := d.raw[f.Start:f.End]
+	if f.Place == redact.PlaceNumber {
+		return append(dst, "null"...)
+	}
+	text := decode(d.Kind, raw)
+	at := len(dst)
+	dst = transform.Append(dst, text, f.Class, a)
+	masked := dst[at:]
+	if d.Kind == Text || len(masked) == len(text) && bytes.Equal(text, raw) && inert(masked, text) {
+		return dst
+	}
+	// Something is encoded, or the length changes: go through it unit by unit, so
+	// that only what the mask changed is written anew.
+	masked = append([]byte(nil), masked...)
+	dst = dst[:at]
+	if len(masked) != len(text) {
+		return appendEncoded(d.Kind, dst, masked)
+	}
+	var buf [utf8.UTFMax]byte
+	for i, n := 0, 0; i < len(raw); {
+		size, is := unit(d.Kind, raw, i, buf[:0])
+		if becomes := masked[n : n+len(is)]; bytes.Equal(is, becomes) {
+			dst = append(dst, raw[i:i+size]...)
+		} else {
+			dst = appendEncoded(d.Kind, dst, becomes)
+		}
+		i += size
+		n += len(is)
+	}
+	return dst
+}
+
+// inert reports whether masked, of the same length as the text it replaces,
+// differs from it in plain letters only, and so needs no encoding.
+func inert(masked, text []byte) bool {
+	for i := range masked {
+		if masked[i] != text[i] && masked[i] != 'X' {
+			return false
+		}
+	}
+	return true
+}
+
+// SetString returns the edit that makes value the value of c, encoded for the
+// document. A JSON number, literal, array or object becomes a string. value must
+// be valid UTF-8.
+func (d *Doc) SetString(c Capture, value string) Edit {
+	if c.Place == redact.PlaceText {
+		return Edit{c.Start, c.End, appendEncoded(d.Kind, nil, []byte(value))}
+	}
+	b := append(make([]byte, 0, len(value)+2), '"')
+	b = appendEncoded(d.Kind, b, []byte(value))
+	return Edit{c.Start, c.End, append(b, '"')}
+}
