@@ -54,8 +54,7 @@ const (
 	LabelRecord            = "record:"
 	LabelTimeCreated       = "time:created"
 	LabelTimeClosed        = "time:closed"
-	LabelURL               = "url"    // an address that may be the upstream's: see Channel.RewriteURL
-	LabelClass             = "class:" // followed by the data class of a payment reference field
+	LabelURL               = "url" // an address that may be the upstream's: see Channel.RewriteURL
 )
 
 // Channel is one upstream system. It is immutable; all methods are safe for

@@ -6,7 +6,6 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/walk"
 	"go.yaml.in/yaml/v4"
 )
@@ -45,6 +44,7 @@ var flagKeys = []struct {
 	{"html", LabelText, walk.HTML},
 	{"never", "", walk.Never},
 	{"url", LabelURL, walk.URL | walk.Wanted},
+	{"payment_reference", LabelText, walk.PaymentReference},
 	{"overwrite", "", walk.Overwrite},
 	{"created", LabelTimeCreated, walk.Wanted},
 	{"closed", LabelTimeClosed, walk.Wanted},
@@ -92,7 +92,7 @@ func (r *reader) sets(n *yaml.Node) map[string]*set {
 // set reads one group of places.
 func (r *reader) set(n *yaml.Node, what string) *set {
 	s := &set{}
-	optional := []string{"subject", "record", "payment_reference", "use"}
+	optional := []string{"subject", "record", "use"}
 	for _, k := range flagKeys {
 		optional = append(optional, k.key)
 	}
@@ -119,44 +119,11 @@ func (r *reader) set(n *yaml.Node, what string) *set {
 			}
 		}
 	}
-	s.rules = append(s.rules, r.paymentReferences(m["payment_reference"])...)
 	if m["use"] != nil {
 		s.uses = r.uses(m["use"], "`use`")
 	}
 	r.contradictions(n, s.rules)
 	return s
-}
-
-// paymentReferences reads `payment_reference`: a list of pointers, or pointers
-// under the data class of their values.
-func (r *reader) paymentReferences(n *yaml.Node) []walk.Rule {
-	if n == nil {
-		return nil
-	}
-	var rules []walk.Rule
-	add := func(class string, list *yaml.Node) {
-		for _, ptr := range r.pointers(list, "`payment_reference`") {
-			rules = append(rules, walk.Rule{Pointer: ptr, Label: LabelClass + class, Flags: walk.PaymentReference})
-		}
-	}
-	if n.Kind != yaml.MappingNode {
-		add("payment_reference", n)
-		return rules
-	}
-	for _, p := range r.pairs(n, "`payment_reference`") {
-		if _, ok := redact.Lookup(p.key.Value); !ok {
-			classes := redact.Classes()
-			names := make([]string, len(classes))
-			for i, info := range classes {
-				names[i] = string(info.Class)
-			}
-			sort.Strings(names)
-			r.fail(p.key, fmt.Sprintf("%q is no data class", p.key.Value), didYouMean(p.key.Value, names), names...)
-			continue
-		}
-		add(p.key.Value, p.value)
-	}
-	return rules
 }
 
 // contradictions refuses places that are both text to rewrite and never to be

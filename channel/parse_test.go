@@ -114,8 +114,8 @@ func TestOwnFile(t *testing.T) {
 		t.Fatalf("case.open is %+v", open)
 	}
 	want := []walk.Rule{
-		{Pointer: "/case/account/card", Label: "class:credit_card", Flags: walk.PaymentReference},
-		{Pointer: "/case/account/iban", Label: "class:iban", Flags: walk.PaymentReference},
+		{Pointer: "/case/account/iban", Label: LabelText, Flags: walk.PaymentReference},
+		{Pointer: "/case/account/processor", Label: LabelText, Flags: walk.PaymentReference},
 		{Pointer: "/case/done", Label: LabelTimeClosed, Flags: walk.Wanted},
 		{Pointer: "/case/id", Label: "record:case", Flags: walk.Wanted | walk.Never},
 		{Pointer: "/case/notes/*/text", Label: LabelText},
@@ -125,7 +125,7 @@ func TestOwnFile(t *testing.T) {
 		{Pointer: "/case/page", Label: LabelText, Flags: walk.HTML},
 		{Pointer: "/case/title", Label: LabelText, Flags: walk.Overwrite},
 		{Pointer: "/case/watchers/*/id", Label: LabelSubjectID, Flags: walk.Wanted | walk.Never},
-		{Pointer: "/case/watchers/*/reference", Label: "class:payment_reference", Flags: walk.PaymentReference},
+		{Pointer: "/case/watchers/*/reference", Label: LabelText, Flags: walk.PaymentReference},
 	}
 	if !slices.Equal(open.RequestRules, want) {
 		t.Errorf("the places of a request are\n%v, want\n%v", open.RequestRules, want)

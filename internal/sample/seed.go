@@ -20,7 +20,7 @@ func (h *Helpdesk) seed() {
 		{"John Doe", "john@customer.example", "Cannot pay",
 			"The form refuses 5555-5555-5555-4444, exp 12/29. What is wrong?", ""},
 		{"Lee Wong", "lee@customer.example", "Tax form",
-			"You asked for my social security number for the refund: it is 219-09-9999.", "219-09-9999"},
+			"You asked for my social security number for the refund: it is 536-22-8145.", "536-22-8145"},
 		{"Priya Nair", "priya@customer.example", "Where is my parcel?",
 			"Tracking number 9400110200881234567890, order 4025900000011. It should have come on Friday.", ""},
 	} {
