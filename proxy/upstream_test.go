@@ -48,6 +48,7 @@ func TestHostileUpstreams(t *testing.T) {
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Content-Length", "1000")
 			_, _ = io.WriteString(w, `{"a":"`+card)
+			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
 		}, 502, "upstream_aborted", "", 200},
 		"hangs up at once": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502, "upstream_aborted", "", 0},
@@ -159,7 +160,7 @@ func TestValidators(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("ETag", `"v1"`)
 		w.Header().Set("Accept-Ranges", "bytes")
-		if r.Header.Get("If-None-Match") == `"v1"` {
+		if strings.Contains(r.Header.Get("If-None-Match"), `"v1"`) {
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}

@@ -38,8 +38,10 @@ func untagConditions(h http.Header, suffix string) {
 	if v := h.Get("If-None-Match"); v != "" && v != "*" {
 		var keep []string
 		for tag := range strings.SplitSeq(v, ",") {
-			if t, ok := stripSuffix(strings.TrimSpace(tag), suffix); ok {
-				keep = append(keep, t)
+			if t, ok := strings.CutSuffix(strings.TrimSpace(tag), suffix+`"`); ok {
+				// We weakened the tag; the upstream's may have been strong, and not every
+				// server compares weakly as it should (RFC 9110 section 13.1.2).
+				keep = append(keep, strings.TrimPrefix(t, "W/")+`"`, t+`"`)
 			}
 		}
 		if len(keep) == 0 {
@@ -55,14 +57,6 @@ func untagConditions(h http.Header, suffix string) {
 		}
 		h.Set("If-Match", strings.Join(tags, ", "))
 	}
-}
-
-func stripSuffix(tag, suffix string) (string, bool) {
-	t, ok := strings.CutSuffix(tag, suffix+`"`)
-	if !ok {
-		return "", false
-	}
-	return t + `"`, true
 }
 
 // stripAnySuffix removes a suffix of ours of any version. The weak mark that

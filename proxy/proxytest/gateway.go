@@ -163,6 +163,22 @@ func (g *Gateway) Verify() audit.Report {
 	return report
 }
 
+// WaitForEntries verifies the log until a signed checkpoint covers n entries, and
+// returns how many it covers then. Checkpoints are signed about every second.
+func (g *Gateway) WaitForEntries(n int64) int64 {
+	g.tb.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		got := g.Verify().Entries
+		if got >= n {
+			return got
+		}
+		if time.Now().After(deadline) {
+			g.tb.Fatalf("log: got %d entries, want %d", got, n)
+		}
+	}
+}
+
 // FreeAddr finds a loopback address that nobody listens on.
 func FreeAddr(tb testing.TB) string {
 	tb.Helper()
