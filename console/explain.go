@@ -27,10 +27,12 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 		fmt.Fprintf(&b, "the answer to %s was withheld", what)
 	case e.Decision == "deny":
 		fmt.Fprintf(&b, "%s was refused", what)
-	case e.Type == "request.decided":
+	case e.Type == "request.decided", e.Type == "api.decided":
 		fmt.Fprintf(&b, "%s was allowed", what)
 	case e.Type == "response.decided":
 		fmt.Fprintf(&b, "the answer to %s was given", what)
+	case e.Type == "api.done":
+		fmt.Fprintf(&b, "%s was carried out", what)
 	default:
 		fmt.Fprintf(&b, "the gateway recorded %s", e.Type)
 	}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/caregate/caregate/proxy"
+)
+
+// place is where a deployment lives: what the flags say, and for what they leave
+// open, what ./Caddyfile says.
+type place struct {
+	proxy.DataConfig
+	// config is the configuration that was read, "" when there is none.
+	config string
+	// app is its caregate block, nil without one.
+	app *proxy.App
+	// routes are the governed routes of the configuration.
+	routes []*proxy.Handler
+}
+
+// placeFlags adds --data and --config to a command.
+func placeFlags(cmd *cobra.Command) {
+	cmd.Flags().String("data", "", "Data directory (default: the one that the configuration names, else ./data)")
+	cmd.Flags().StringP("config", "c", "", "Configuration to read the data directory from (default: ./Caddyfile, if there is one)")
+}
+
+// findPlace reads the flags and, unless --data says it all, the configuration.
+func findPlace(cmd *cobra.Command) (*place, error) {
+	data, err := cmd.Flags().GetString("data")
+	if err != nil {
+		return nil, err
+	}
+	config, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return nil, err
+	}
+	p := new(place)
+	if err := p.read(config); err != nil {
+		if config != "" || data == "" {
+			return nil, err
+		}
+		*p = place{} // --data was given: a broken ./Caddyfile is somebody else's matter
+	}
+	if p.app != nil {
+		replace := caddy.NewReplacer()
+		p.Dir, p.Keys, p.Name = replace.ReplaceKnown(p.app.Data, ""), replace.ReplaceKnown(p.app.Keys, ""), p.app.Name
+	}
+	if data != "" {
+		if abs, err := filepath.Abs(data); err == nil && abs != p.Dir {
+			p.DataConfig = proxy.DataConfig{} // another directory than the configuration's: nothing of it applies
+		}
+		p.Dir = data
+	}
+	if p.Dir == "" {
+		p.Dir = "data"
+	}
+	if p.Dir, err = filepath.Abs(p.Dir); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// read reads a configuration: the named one, or ./Caddyfile if there is one.
+func (p *place) read(config string) error {
+	if config == "" {
+		if _, err := os.Stat(defaultCaddyfile); errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		config = defaultCaddyfile
+	}
+	raw, err := loadConfig(config, "")
+	if err != nil {
+		return err
+	}
+	p.config = config
+	return p.parse(raw)
+}
+
+// parse takes what is ours out of a configuration's JSON.
+func (p *place) parse(raw []byte) error {
+	var doc struct {
+		Apps struct {
+			Caregate *proxy.App      `json:"caregate"`
+			HTTP     json.RawMessage `json:"http"`
+		} `json:"apps"`
+	}
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		return fmt.Errorf("reading the configuration: %w", err)
+	}
+	p.app = doc.Apps.Caregate
+	if len(doc.Apps.HTTP) == 0 {
+		return nil
+	}
+	var tree any
+	if err := json.Unmarshal(doc.Apps.HTTP, &tree); err != nil {
+		return fmt.Errorf("reading the configuration: %w", err)
+	}
+	return p.collect(tree)
+}
+
+// collect finds our handlers wherever they stand in the routes.
+func (p *place) collect(tree any) error {
+	switch node := tree.(type) {
+	case []any:
+		for _, child := range node {
+			if err := p.collect(child); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		if node["handler"] == binaryName {
+			raw, err := json.Marshal(node)
+			if err != nil {
+				return err
+			}
+			h := new(proxy.Handler)
+			if err := json.Unmarshal(raw, h); err != nil {
+				return fmt.Errorf("reading a governed route: %w", err)
+			}
+			p.routes = append(p.routes, h)
+			return nil
+		}
+		for _, key := range sortedKeys(node) {
+			if err := p.collect(node[key]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// logName is the name of the deployment whose log lies in dir, "" when there is
+// none. The public key beside the log begins with its origin.
+func logName(dir string) (string, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, "audit", "log.pub"))
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading the log's public key: %w", err)
+	}
+	name, _, ok := strings.Cut(string(raw), "/audit/")
+	if !ok {
+		return "", fmt.Errorf("%s is not the public key of an audit log", filepath.Join(dir, "audit", "log.pub"))
+	}
+	return name, nil
+}

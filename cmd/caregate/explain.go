@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caregate/caregate/audit"
+	"github.com/caregate/caregate/console"
+	"github.com/caregate/caregate/proxy"
+)
+
+func newExplain() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "explain RECEIPT",
+		Short: "Say why a call was answered as it was",
+		Long: `Says in one sentence what happened to a call, why, and who can change it. The
+receipt is the value of the Caregate-Receipt header, or stands in the answer of a
+refusal. It asks the running gateway, and reads the log itself when none runs.
+
+It exits with 1 when the log holds no such event.`,
+		Example: `  caregate explain 3f0c9a7be21d4a58b6c1d2e3f4a5b6c7
+  caregate explain --json 3f0c9a7be21d4a58b6c1d2e3f4a5b6c7`,
+		Args: oneArg("receipt"),
+	}
+	asJSON := cmd.Flags().Bool("json", false, "Print the whole event as JSON")
+	placeFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		id, err := audit.ParseID(args[0])
+		if err != nil {
+			return wrongUsage("%w", err)
+		}
+		p, err := findPlace(cmd)
+		if err != nil {
+			return err
+		}
+		e, err := findEvent(cmd, p, id)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), e)
+		}
+		fmt.Fprintln(cmd.OutOrStdout(), plain(e.Sentence))
+		return nil
+	}
+	return cmd
+}
+
+// findEvent asks the running gateway, so that the question too goes through
+// policy, or reads the files when none runs.
+func findEvent(cmd *cobra.Command, p *place, id audit.ID) (console.Event, error) {
+	var e console.Event
+	_, err := newGateway(p.Dir).call(cmd.Context(), "GET", "/events/"+id.String(), nil, &e)
+	if !errors.Is(err, errNotRunning) {
+		return e, err
+	}
+	leaf, err := audit.Lookup(cmd.Context(), p.Dir, id)
+	if errors.Is(err, audit.ErrNotFound) {
+		return e, fail("a receipt belongs to one deployment: --data names the directory of another", "the log in %s holds no event %s", p.Dir, id)
+	}
+	if err != nil {
+		return e, err
+	}
+	return proxy.EventView(leaf), nil
+}

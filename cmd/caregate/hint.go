@@ -1,0 +1,36 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/caregate/caregate/audit"
+	"github.com/caregate/caregate/proxy"
+)
+
+// hintFor says what to do about errors that come from other rooms. Caddy wraps
+// some of them as text only, so a few are known by their words.
+func hintFor(err error) string {
+	text := err.Error()
+	switch {
+	case errors.Is(err, proxy.ErrNoData), errors.Is(err, audit.ErrMissing), strings.Contains(text, proxy.ErrNoData.Error()):
+		return "create it with `caregate init`, or name another with --data; in a container, `caregate run --create` does both"
+	case errors.Is(err, audit.ErrExists):
+		return "nothing was changed; remove the directory only if nobody needs the log in it"
+	case errors.Is(err, audit.ErrCorrupt):
+		return "`caregate audit verify` says what is wrong; keep the directory as it is until somebody looked at it"
+	case errors.Is(err, syscall.EADDRINUSE), strings.Contains(text, "address already in use"):
+		return "another program listens there: end it, or change the port in the site's address in the Caddyfile"
+	case strings.Contains(text, "bind: permission denied"):
+		return "ports below 1024 need the right to use them: take a higher one, or grant cap_net_bind_service"
+	case errors.Is(err, fs.ErrPermission):
+		return "run it as the user that owns the file, or change its owner"
+	case errors.Is(err, syscall.ENOSPC):
+		return "the disk is full: nothing passes the gateway until there is room"
+	case errors.Is(err, syscall.EROFS):
+		return "the file system is mounted read-only"
+	}
+	return ""
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"os"
+	"runtime/debug"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+func main() { os.Exit(runMain(os.Args[1:])) }
+
+// runMain is the whole program without its exit.
+func runMain(args []string) int {
+	caddy.CustomBinaryName = binaryName
+	caddy.CustomLongDescription = longDescription
+	if caddy.CustomVersion == "" { // the linker sets it, see the Makefile
+		caddy.CustomVersion = buildVersion()
+	}
+	root := newRoot()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(context.Background())
+	if err == nil {
+		return exitOK
+	}
+	return report(os.Stderr, cmd, err)
+}
+
+// buildVersion is the version of a binary that was not built by the Makefile:
+// what `go install` took, or dev.
+func buildVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "dev"
+}

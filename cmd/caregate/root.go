@@ -1,0 +1,239 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/caregate/caregate/proxy"
+)
+
+const binaryName = "caregate"
+
+const longDescription = `Caregate is a compliance gateway for customer care. It stands between your tools
+and the helpdesk's API, masks card numbers and social security numbers on their
+way in and out, asks policy who may do what, and writes every call into an audit
+log that an outsider can verify.
+
+It governs the calls that are sent through it. A vendor's own screens, apps and
+connectors do not pass through it.`
+
+// Groups of commands in the help.
+const (
+	groupGateway = "gateway"
+	groupLook    = "look"
+	groupText    = "text"
+)
+
+// newRoot builds the command tree.
+//
+// Caddy's own root command cannot be used: it brings commands that replace the
+// binary or serve without our modules, and offers no way to take one out. Its
+// commands are all in caddycmd.Commands, so the tree is built here from those
+// that are chosen, and a test pins the list.
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   binaryName,
+		Short: "The compliance gateway for customer care",
+		Long:  longDescription,
+		Example: `  caregate demo                    # see it work, nothing needed
+  caregate init --name acme-care   # create keys and audit log in ./data
+  caregate run                     # start the gateway of ./Caddyfile
+  caregate explain RECEIPT         # why a call was answered as it was`,
+		Version:       proxy.Version(),
+		SilenceErrors: true, // report prints them, with a hint
+		SilenceUsage:  true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return wrongUsage("unknown command %q", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrongUsage("%w", err) })
+	root.AddGroup(
+		&cobra.Group{ID: groupGateway, Title: "The gateway:"},
+		&cobra.Group{ID: groupLook, Title: "Looking into it:"},
+		&cobra.Group{ID: groupText, Title: "Texts and files:"},
+	)
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add(groupGateway, newDemo(), newInit(), caddyRun(), caddyReload(), caddyValidate(), caddyAdapt(), caddyFmt(), newAPIKey())
+	add(groupLook, newExplain(), newAudit(), newChannel(), newDoctor(), caddyVersion())
+	add(groupText, newScan(), newRedact())
+	return root
+}
+
+// caddyCommand takes one of Caddy's commands, with our words about it.
+func caddyCommand(name, usage, short, long, example string) *cobra.Command {
+	theirs, ok := caddycmd.Commands()[name]
+	if !ok {
+		panic("this Caddy has no command " + name)
+	}
+	cmd := &cobra.Command{Use: name + usage, Short: short, Long: long, Example: example}
+	if theirs.CobraFunc != nil {
+		theirs.CobraFunc(cmd)
+	} else {
+		cmd.RunE = caddycmd.WrapCommandFuncForCobra(theirs.Func)
+	}
+	return cmd
+}
+
+// wrap runs before ahead of a command's own work.
+func wrap(cmd *cobra.Command, before func(cmd *cobra.Command, args []string) error) *cobra.Command {
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := before(cmd, args); err != nil {
+			return err
+		}
+		return run(cmd, args)
+	}
+	return cmd
+}
+
+func caddyRun() *cobra.Command {
+	cmd := caddyCommand("run", " [--config FILE] [--create]", "Start the gateway and stay until it is stopped",
+		`Starts the gateway with a Caddyfile, ./Caddyfile unless another is named, and
+stays in the foreground.
+
+It refuses to start on a data directory that was never created, because an empty
+one can also mean that a volume is not mounted, and a new audit log would begin
+unnoticed. Create the directory with `+"`caregate init`"+`; in a container, where
+nobody types that, --create makes it when it is missing.`,
+		`  caregate run
+  caregate run --config /etc/caregate/Caddyfile
+  caregate run --create   # in a container`)
+	create := cmd.Flags().Bool("create", false, "Create the data directory when it is missing (for containers)")
+	hideFlags(cmd, "pingback", "environ")
+	cmd.Args = noArgs
+	return wrap(cmd, func(cmd *cobra.Command, _ []string) error {
+		resume, err := cmd.Flags().GetBool("resume")
+		if err != nil {
+			return err
+		}
+		if !resume {
+			if err := checkConfig(cmd); err != nil {
+				return err
+			}
+		}
+		proxy.AllowCreate = *create
+		return nil
+	})
+}
+
+func caddyReload() *cobra.Command {
+	cmd := caddyCommand("reload", " [--config FILE]", "Give the running gateway a changed Caddyfile",
+		`Reads the Caddyfile and puts it into the running gateway, over the socket in its
+data directory. No request fails; when the new configuration is refused, the old
+one goes on.`,
+		`  caregate reload
+  caregate reload --config /etc/caregate/Caddyfile`)
+	cmd.Args = noArgs
+	return wrap(cmd, func(cmd *cobra.Command, _ []string) error { return checkConfig(cmd) })
+}
+
+func caddyValidate() *cobra.Command {
+	cmd := caddyCommand("validate", " [--config FILE]", "Check a Caddyfile without starting it",
+		`Reads the Caddyfile and prepares everything that it asks for, short of listening.
+The data directory must exist.`,
+		`  caregate validate
+  caregate validate --config ./Caddyfile`)
+	cmd.Args = noArgs
+	return wrap(cmd, func(cmd *cobra.Command, _ []string) error { return checkConfig(cmd) })
+}
+
+func caddyAdapt() *cobra.Command {
+	cmd := caddyCommand("adapt", " [--config FILE] [--pretty]", "Print the JSON that a Caddyfile becomes",
+		`Prints the configuration in Caddy's JSON form, which is what the gateway runs.`,
+		`  caregate adapt --pretty`)
+	cmd.Args = noArgs
+	return wrap(cmd, func(cmd *cobra.Command, _ []string) error { return checkConfig(cmd) })
+}
+
+func caddyFmt() *cobra.Command {
+	cmd := caddyCommand("fmt", " [--overwrite] [FILE]", "Format a Caddyfile",
+		`Prints the Caddyfile formatted, or with --overwrite formats the file itself.
+It exits with 1 when the file was not formatted.`,
+		`  caregate fmt --overwrite
+  caregate fmt --diff ./Caddyfile`)
+	cmd.Args = atMostOneArg("file")
+	return cmd
+}
+
+func caddyVersion() *cobra.Command {
+	cmd := caddyCommand("version", "", "Print the version", "Prints the version of this program.", "  caregate version")
+	cmd.Args = noArgs
+	return cmd
+}
+
+// hideFlags takes flags out of the help that only Caddy's own tools use, or that
+// print what does not belong on a terminal.
+func hideFlags(cmd *cobra.Command, names ...string) {
+	for _, name := range names {
+		if err := cmd.Flags().MarkHidden(name); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// checkConfig reads the configuration that a command of Caddy's is about to
+// read, so that a mistake is told in one line on the terminal instead of in a
+// log record, and so that a missing file is not an empty configuration.
+func checkConfig(cmd *cobra.Command) error {
+	file, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return err
+	}
+	if file == "-" {
+		return nil // standard input can be read once
+	}
+	if file == "" {
+		file = defaultCaddyfile
+	}
+	if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
+		return fail("write one (docs/caddyfile.md begins with one to copy), or name another with --config", "there is no configuration: %s does not exist", file)
+	} else if err != nil {
+		return fmt.Errorf("looking for the configuration: %w", err)
+	}
+	adapter, err := cmd.Flags().GetString("adapter")
+	if err != nil {
+		return err
+	}
+	_, err = loadConfig(file, adapter)
+	return err
+}
+
+// defaultCaddyfile is the file that is read when none is named.
+const defaultCaddyfile = "Caddyfile"
+
+// loadConfig reads a configuration file and returns its JSON.
+func loadConfig(file, adapter string) ([]byte, error) {
+	config, _, _, err := caddycmd.LoadConfig(file, adapter)
+	if err != nil {
+		return nil, fail("docs/caddyfile.md has every option; nothing was started or changed", "%w", err)
+	}
+	return config, nil
+}
+
+// adaptText turns the text of a Caddyfile into JSON.
+func adaptText(text, name string) ([]byte, error) {
+	adapter := caddyconfig.GetAdapter("caddyfile")
+	if adapter == nil {
+		return nil, errors.New("this binary has no Caddyfile adapter")
+	}
+	config, _, err := adapter.Adapt([]byte(text), map[string]any{"filename": name})
+	if err != nil {
+		return nil, fmt.Errorf("adapting the configuration: %w", err)
+	}
+	return config, nil
+}

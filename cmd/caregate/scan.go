@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/walk"
+)
+
+func newScan() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "scan [--type TYPE] [--json] [FILE] | --jsonl [FILE]",
+		Short: "Find protected data in a file",
+		Long: `Prints what the gateway would find in a file or on standard input: the data class
+and the byte offsets in the file as it is. The data itself is never printed.
+
+With --jsonl each line of the input is an object
+
+  {"id": ..., "text": "..."}   or   {"id": ..., "messages": ["...", "..."]}
+
+optionally with "type" (as --type) and "channel", and each line of the output is
+
+  {"id": ..., "findings": [{"class", "start", "end", "confidence", "message"?}]}
+
+with byte offsets into the decoded string in UTF-8. Lines are read one by one, so
+the input may be of any length.
+
+It exits with 0 whether or not something was found.`,
+		Example: `  caregate scan export.json
+  caregate scan --type text chat.txt
+  caregate scan --json < ticket.json
+  caregate scan --jsonl < messages.jsonl > findings.jsonl`,
+		Args: atMostOneArg("file"),
+	}
+	kind := typeFlag(cmd)
+	asJSON := cmd.Flags().Bool("json", false, "Print the findings as JSON")
+	asLines := cmd.Flags().Bool("jsonl", false, "Read one object a line, print one a line")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		kind, err := kind()
+		if err != nil {
+			return err
+		}
+		r, err := newReader()
+		if err != nil {
+			return err
+		}
+		in, name, err := input(cmd, args)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		if *asLines {
+			return eachLine(in, cmd.OutOrStdout(), name, func(dst []byte, l *line) ([]byte, error) { return r.scanLine(dst, l, kind) })
+		}
+		return r.scanFile(in, cmd.OutOrStdout(), name, kind, *asJSON)
+	}
+	return cmd
+}
+
+// found is one finding as it is printed.
+type found struct {
+	Class      redact.Class `json:"class"`
+	Start      int          `json:"start"`
+	End        int          `json:"end"`
+	Confidence float64      `json:"confidence"`
+	// Message is the index of the message it stands in.
+	Message *int `json:"message,omitempty"`
+	// Place and Rule explain it, where a whole file is scanned.
+	Place string `json:"place,omitempty"`
+	Rule  string `json:"rule,omitempty"`
+}
+
+// scanFile prints the findings of one document.
+func (r *reader) scanFile(in io.Reader, out io.Writer, name string, kind walk.Kind, asJSON bool) error {
+	text, err := readAll(in, name)
+	if err != nil {
+		return err
+	}
+	doc, err := r.read(kind, text)
+	if err != nil {
+		return unreadable(name, err)
+	}
+	findings := []found{}
+	left := 0
+	for _, f := range doc.Findings {
+		if !listed(f) {
+			left++
+			continue
+		}
+		findings = append(findings, found{f.Class, f.Start, f.End, f.Confidence, nil, f.Place.String(), f.Rule})
+	}
+	if asJSON {
+		return printJSON(out, struct {
+			Type     string  `json:"type"`
+			Bytes    int     `json:"bytes"`
+			Findings []found `json:"findings"`
+			IDs      int     `json:"ids_left_alone"`
+		}{kindName(doc.Kind), len(text), findings, left})
+	}
+	t := newTable(out, "CLASS", "LINE", "START", "END", "CONFIDENCE", "PLACE", "RULE")
+	lines := newLineCounter(text)
+	for _, f := range findings {
+		t.row(f.Class, lines.at(f.Start), f.Start, f.End, fmt.Sprintf("%.2f", f.Confidence), f.Place, dash(f.Rule))
+	}
+	if err := t.print(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%d found in %s (%d bytes, read as %s)\n", len(findings), plain(name), len(text), kindName(doc.Kind))
+	if left > 0 {
+		fmt.Fprintf(out, "%d more at places that hold ids were left alone\n", left)
+	}
+	return nil
+}
+
+// kindName is the word of --type for a kind.
+func kindName(k walk.Kind) string {
+	for _, name := range sortedKeys(kinds) {
+		if kinds[name] == k {
+			return name
+		}
+	}
+	return "text"
+}
+
+// lineCounter finds line numbers of rising offsets in one pass.
+type lineCounter struct {
+	text     []byte
+	pos, num int
+}
+
+func newLineCounter(text []byte) *lineCounter { return &lineCounter{text: text, num: 1} }
+
+// at is the line of the byte at offset, from 1. Offsets may not fall.
+func (c *lineCounter) at(offset int) int {
+	if offset > c.pos {
+		c.num += bytes.Count(c.text[c.pos:offset], []byte("\n"))
+		c.pos = offset
+	}
+	return c.num
+}
