@@ -147,6 +147,23 @@ func TestOwnFile(t *testing.T) {
 	}
 }
 
+// The guide's example is a file that loads.
+func TestGuideExampleLoads(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile("../docs/channel-files.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(guide), "```yaml\nversion: 1\n")
+	example, _, closed := strings.Cut(rest, "```")
+	if !ok || !closed {
+		t.Fatal("the guide has no example that starts with `version: 1`")
+	}
+	if _, err := Parse("docs/channel-files.md", []byte("version: 1\n"+example)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestZendeskWebhookScheme(t *testing.T) {
 	t.Parallel()
 	w := zendesk(t).Webhooks
