@@ -13,7 +13,7 @@ reasons contains "policy_denied" if count(own_denials) > 0
 
 reasons contains code if some code in own_denials
 
-own_denials contains concat("", ["operator.", code]) if some code in data.caregate.operator.deny
+own_denials contains sprintf("operator.%v", [code]) if some code in data.caregate.operator.deny
 
 default allow := false
 
