@@ -77,8 +77,15 @@ func (p *overlayParser) members(n *yaml.Node, what string, f func(key string, va
 		p.fail(n, "%s wants members: %s", what, strings.Join(allowed, ", "))
 		return
 	}
+	seen := make(map[string]bool)
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if key := n.Content[i]; !f(key.Value, n.Content[i+1]) {
+		key := n.Content[i]
+		if seen[key.Value] {
+			p.fail(key, "%s has %q twice", what, key.Value)
+			continue
+		}
+		seen[key.Value] = true
+		if !f(key.Value, n.Content[i+1]) {
 			p.fail(key, "%s has no member %q; it has %s", what, key.Value, strings.Join(allowed, ", "))
 		}
 	}

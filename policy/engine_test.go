@@ -1,0 +1,335 @@
+package policy_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caregate/caregate/policy"
+)
+
+func overlay(t testing.TB, src string) *policy.Overlay {
+	t.Helper()
+	o, err := policy.ParseOverlay("overlay.yaml", []byte(src))
+	must(t, err)
+	return o
+}
+
+func rules(t testing.TB, src string) string {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "own.rego"), []byte(src), 0o600))
+	return dir
+}
+
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	e := engine(t, policy.Config{})
+	for _, tc := range []struct {
+		name    string
+		change  func(*policy.Input)
+		allow   bool
+		reason  string
+		needs   string
+		actions map[[2]string]string
+	}{
+		{"an agent writes a card", nil, true, "", "", map[[2]string]string{
+			{"credit_card", policy.PlaceText}: "mask", {"credit_card", policy.PlaceQuery}: "mask", {"email", policy.PlaceText}: "allow",
+			{"us_ssn", policy.PlaceText}: "block", // was not in the input: nobody decided
+		}},
+		{"a card in the path", func(in *policy.Input) { in.Findings[0].Place = policy.PlacePath }, false, "finding_blocked", "",
+			map[[2]string]string{{"credit_card", policy.PlacePath}: "block"}},
+		{"a card as number", func(in *policy.Input) { in.Findings[0].Place = policy.PlaceNumber }, false, "finding_blocked", "", nil},
+		{"a card as number in the answer", func(in *policy.Input) {
+			in.Findings[0].Place, in.Direction = policy.PlaceNumber, policy.Response
+		}, true, "", "", map[[2]string]string{{"credit_card", policy.PlaceNumber}: "mask"}},
+		{"an export", func(in *policy.Input) { in.Scope, in.Effect, in.Operation = "export", "read", "ticket.export" }, false, "export_needs_grant", "zendesk:ticket.export", nil},
+		{"an export with its grant", func(in *policy.Input) {
+			in.Scope, in.Effect, in.Operation, in.Actor.Grants = "export", "read", "ticket.export", []string{"zendesk:ticket.export"}
+		}, true, "", "", nil},
+		{"nobody", func(in *policy.Input) {
+			in.Actor = policy.InputActor{Kind: policy.KindAnonymous, Strength: policy.StrengthNone, Roles: []string{"public"}}
+		}, false, "no_credential", "", nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			in := ticket()
+			in.Findings = slices.Clone(in.Findings)
+			if tc.change != nil {
+				tc.change(&in)
+			}
+			for range 2 { // the second answer comes from the cache
+				d, err := e.Decide(t.Context(), in)
+				must(t, err)
+				if d.Allow != tc.allow || d.Reason != tc.reason || d.Needs != tc.needs || d.V != policy.DecisionVersion || d.Would != nil {
+					t.Errorf("got %+v, want allow %v, reason %q, needs %q", d, tc.allow, tc.reason, tc.needs)
+				}
+				for at, want := range tc.actions {
+					if got := d.Action(at[0], at[1]); got != want {
+						t.Errorf("%s in %s: got %s, want %s", at[0], at[1], got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	e := engine(t, policy.Config{})
+	in := ticket()
+	in.Observe, in.Scope = true, "bulk"
+	d, err := e.Decide(t.Context(), in)
+	must(t, err)
+	if !d.Allow || d.Reason != "" || d.Action("credit_card", policy.PlaceText) != "report" || d.Action("email", policy.PlaceText) != "allow" {
+		t.Errorf("observing: got %+v, want everything to pass", d)
+	}
+	if d.Would == nil || d.Would.Allow || d.Would.Reason != "bulk_needs_grant" || d.Would.Actions["credit_card"] != "mask" {
+		t.Errorf("what would have been: got %+v", d.Would)
+	}
+}
+
+func TestOverlayChangesTreatment(t *testing.T) {
+	t.Parallel()
+	e := engine(t, policy.Config{Overlays: []*policy.Overlay{overlay(t, `
+version: 1
+enforcement:
+  - {class: email, action: mask}
+  - {class: email, route: desk, action: drop}
+  - {class: credit_card, role: agent, action: report}
+`), overlay(t, "version: 1\nenforcement:\n  - {class: email, route: desk, action: block}\n")}})
+	for _, tc := range []struct{ route, role, class, want string }{
+		{"desk", "agent", "email", "block"}, // the later document wins
+		{"shop", "agent", "email", "mask"},
+		{"shop", "agent", "credit_card", "report"},
+		{"shop", "lead", "credit_card", "mask"},
+	} {
+		in := ticket()
+		in.Route, in.Actor.Kind, in.Actor.Roles = tc.route, policy.KindKey, []string{tc.role}
+		d, err := e.Decide(t.Context(), in)
+		must(t, err)
+		if got := d.Action(tc.class, policy.PlaceText); got != tc.want {
+			t.Errorf("%s for %s on %s: got %s, want %s", tc.class, tc.role, tc.route, got, tc.want)
+		}
+	}
+}
+
+func TestOverlaysThatAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, src, says string }{
+		{"empty", "", "o.yaml:1:"},
+		{"not YAML", "version: [", "o.yaml"},
+		{"no version", "enforcement: []", "o.yaml:1: version is missing"},
+		{"another version", "version: 2", `o.yaml:1: version "2" is not known; this one is 1`},
+		{"unknown member", "version: 1\nrules: []", `o.yaml:2: the document has no member "rules"; it has version, enforcement, grants`},
+		{"a list for a document", "- 1", "o.yaml:1: the document wants members"},
+		{"a word for rows", "version: 1\nenforcement: all", "o.yaml:2: enforcement wants a list"},
+		{"unknown class", "version: 1\nenforcement:\n  - {class: cards, action: mask}", `o.yaml:3: class "cards" is not known; the classes are au_tfn,`},
+		{"unknown action", "version: 1\nenforcement:\n  - {class: iban, action: hide}", `o.yaml:3: action "hide" is not known; the actions are allow, block,`},
+		{"unknown role", "version: 1\nenforcement:\n  - {class: iban, role: king, action: mask}", `o.yaml:3: role "king" is not known; the roles are admin,`},
+		{"unknown key in a row", "version: 1\nenforcement:\n  - class: iban\n    rout: desk\n    action: mask", `o.yaml:4: an enforcement row has no member "rout"`},
+		{"row without action", "version: 1\nenforcement:\n  - {class: iban}", "o.yaml:3: an enforcement row wants class and action"},
+		{"codes cannot be kept", "version: 1\nenforcement:\n  - {class: card_verification_code, action: tokenize}", "o.yaml:3: card_verification_code may not be kept"},
+		{"malformed grant", "version: 1\ngrants:\n  - actor: key:abc\n    grants: [\"zendesk:ticket.export\", \"exports\"]", "o.yaml:4: a grant is CHANNEL:OPERATION"},
+		{"malformed actor", "version: 1\ngrants:\n  - {actor: ann@example.com, grants: [\"zendesk:*\"]}", "o.yaml:3: actor wants an id as the log prints it"},
+		{"grants to nobody", "version: 1\ngrants:\n  - {grants: [\"zendesk:*\"]}", "o.yaml:3: a grants row wants actor and grants"},
+		{"duplicate member", "version: 1\nversion: 1", `o.yaml:2: the document has "version" twice`},
+		{"5 MB", "version: 1\n#" + strings.Repeat("x", 5<<20), "limit"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := policy.ParseOverlay("o.yaml", []byte(tc.src)); err == nil || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("got %v, want %q", err, tc.says)
+			}
+		})
+	}
+	_, err := policy.ParseOverlay("o.yaml", []byte("version: 3\nenforcement:\n  - {class: x, action: y}\n"))
+	if n := strings.Count(fmt.Sprint(err), "o.yaml:"); n != 3 {
+		t.Errorf("mistakes reported at once: got %d, want 3:\n%v", n, err)
+	}
+	o := overlay(t, "version: 1\ngrants:\n  - {actor: 'key:a', grants: ['zendesk:*/bulk']}\n  - {actor: 'key:a', grants: ['zendesk:*', 'zendesk:*/bulk']}\n")
+	if got := fmt.Sprint(o.Grants()); got != "map[key:a:[zendesk:* zendesk:*/bulk]]" {
+		t.Errorf("grants: got %s", got)
+	}
+}
+
+func TestGrantForms(t *testing.T) {
+	t.Parallel()
+	for _, good := range []string{"zendesk:ticket.create", "zendesk:ticket.*", "zendesk:*", "*:*", "*:ticket.show", "zendesk:*/bulk", "zendesk:ticket.*/read", "a-b_c:x", "zendesk:unmapped.post"} {
+		if err := policy.ParseGrant(good); err != nil {
+			t.Errorf("%q: got %v, want nil", good, err)
+		}
+	}
+	for _, bad := range []string{"", "zendesk", ":x", "zendesk:", "Zendesk:x", "zendesk:x/bulk", "zendesk:*/all", "zendesk:*/", "zendesk:.*", "zendesk:a*", "zendesk:*.a", "z*:a", "zendesk:a b", "zendesk:" + strings.Repeat("x", 200)} {
+		if err := policy.ParseGrant(bad); err == nil {
+			t.Errorf("%q: got nil, want an error", bad)
+		}
+	}
+}
+
+func TestOwnRules(t *testing.T) {
+	t.Parallel()
+	e := engine(t, policy.Config{Dir: rules(t, `package caregate.operator
+
+deny contains "no_deletes_from_outside" if {
+	input.effect == "delete"
+	input.network == "public"
+}
+`)})
+	in := ticket()
+	in.Effect, in.Network = "delete", "public"
+	d, err := e.Decide(t.Context(), in)
+	must(t, err)
+	if d.Allow || d.Reason != "policy_denied" || !slices.Contains(d.Reasons, "operator.no_deletes_from_outside") {
+		t.Errorf("own rule: got %+v", d)
+	}
+	in.Network = "private"
+	if d, err = e.Decide(t.Context(), in); err != nil || !d.Allow {
+		t.Errorf("own rule that does not apply: got %+v, %v", d, err)
+	}
+}
+
+// Hostile inputs 91: what is broken, or could reach out, is not loaded.
+func TestPoliciesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, src, says string }{
+		{"syntax", "package caregate.operator\n\ndeny contains \"x\" if {\n", "own.rego:4"},
+		{"empty", "", "own.rego"},
+		{"unknown function", "package caregate.operator\n\ndeny contains \"x\" if nonsense(input)\n", "own.rego:3: rego_type_error"},
+		{"network", "package caregate.operator\n\ndeny contains \"x\" if http.send({\"method\": \"get\", \"url\": \"http://127.0.0.1\"}).status_code == 200\n", "own.rego:3: rego_type_error: undefined function http.send"},
+		{"name look-up", "package caregate.operator\n\ndeny contains \"x\" if net.lookup_ip_addr(\"example.com\")\n", "undefined function net.lookup_ip_addr"},
+		{"environment", "package caregate.operator\n\ndeny contains \"x\" if opa.runtime().env.HOME\n", "undefined function opa.runtime"},
+		{"clock", "package caregate.operator\n\ndeny contains \"x\" if time.now_ns() > 0\n", "undefined function time.now_ns"},
+		{"randomness", "package caregate.operator\n\ndeny contains \"x\" if rand.intn(\"x\", 2) == 0\n", "undefined function rand.intn"},
+		{"another package", "package caregate.access\n\npermitted := true\n", "own.rego:1: caregate.access is closed"},
+		{"the decision itself", "package caregate\n\nallow := true\n", "own.rego:1: caregate is closed"},
+		{"somewhere else", "package main\n\nx := 1\n", "own.rego:1: main is closed"},
+		{"unused variable", "package caregate.operator\n\ndeny contains \"x\" if {\n\ty := input.effect\n}\n", "own.rego:4: rego_compile_error: assigned var y unused"},
+		{"a code that is no code", "package caregate.operator\n\ndeny contains \"Not a code!\"\n", "no decision"},
+		{"a code of another type", "package caregate.operator\n\ndeny contains {\"a\": 1}\n", "no decision"},
+		{"a built-in error", "package caregate.operator\n\ndeny contains \"x\" if to_number(input.channel) == 1\n", "no decision"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := policy.NewEngine(t.Context(), policy.Config{Dir: rules(t, tc.src)}); err == nil || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("got %v, want %q", err, tc.says)
+			}
+		})
+	}
+	if _, err := policy.NewEngine(t.Context(), policy.Config{Dir: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "no *.rego") {
+		t.Errorf("empty directory: got %v", err)
+	}
+	if _, err := policy.NewEngine(t.Context(), policy.Config{Dir: filepath.Join(t.TempDir(), "none")}); err == nil {
+		t.Error("missing directory: got nil, want an error")
+	}
+	if _, err := policy.NewEngine(t.Context(), policy.Config{Dir: rules(t, "#"+strings.Repeat("x", 2<<20))}); err == nil || !strings.Contains(err.Error(), "limit") {
+		t.Errorf("2 MB of rules: got %v, want the limit", err)
+	}
+}
+
+// A rule that loops is stopped, the call is denied by its caller, and the engine
+// goes on serving.
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	e := engine(t, policy.Config{Timeout: 20 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil)), Dir: rules(t, `package caregate.operator
+
+deny contains "x" if {
+	input.purpose == "slow"
+	some a in numbers.range(1, 4000)
+	some b in numbers.range(1, 4000)
+	a * b == -1
+}
+`)})
+	in := ticket()
+	in.Purpose = "slow"
+	began := time.Now()
+	if d, err := e.Decide(t.Context(), in); !errors.Is(err, policy.ErrUndecided) || d != nil {
+		t.Errorf("a loop: got %+v, %v, want ErrUndecided", d, err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("a loop was stopped after %v", took)
+	}
+	if !strings.Contains(log.String(), "policy evaluation failed") {
+		t.Error("nothing was logged")
+	}
+	in.Purpose = "quick"
+	if d, err := e.Decide(t.Context(), in); err != nil || !d.Allow {
+		t.Errorf("the next call: got %+v, %v", d, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	in.Purpose = "gone"
+	if d, err := e.Decide(ctx, in); err == nil {
+		t.Errorf("a cancelled call: got %+v, want an error", d)
+	}
+}
+
+func TestDigest(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for name, c := range map[string]policy.Config{
+		"built in":     {},
+		"an overlay":   {Overlays: []*policy.Overlay{overlay(t, "version: 1\n")}},
+		"another":      {Overlays: []*policy.Overlay{overlay(t, "version: 1\n\n")}},
+		"both":         {Overlays: []*policy.Overlay{overlay(t, "version: 1\n"), overlay(t, "version: 1\n\n")}},
+		"turned round": {Overlays: []*policy.Overlay{overlay(t, "version: 1\n\n"), overlay(t, "version: 1\n")}},
+		"own rules":    {Dir: rules(t, "package caregate.operator\n")},
+	} {
+		d := engine(t, c).Digest()
+		if again := engine(t, c).Digest(); d != again || len(d) != 64 {
+			t.Errorf("%s: digests %s and %s of one policy", name, d, again)
+		}
+		if other, ok := seen[d]; ok {
+			t.Errorf("%s and %s have one digest", name, other)
+		}
+		seen[d] = name
+	}
+}
+
+func TestCatalogue(t *testing.T) {
+	t.Parallel()
+	var codes []string
+	for _, r := range engine(t, policy.Config{}).Reasons() {
+		codes = append(codes, r.Code)
+		if r.Status < 400 || r.Text == "" || r.Who == "" {
+			t.Errorf("%s: incomplete: %+v", r.Code, r)
+		}
+	}
+	want := []string{"identity_mismatch", "no_credential", "unknown_role", "mfa_required", "export_needs_grant", "bulk_needs_grant",
+		"admin_needs_role", "role_not_allowed", "policy_denied", "finding_blocked"}
+	if !slices.Equal(codes, want) {
+		t.Errorf("codes: got %v, want %v; codes are never renamed", codes, want)
+	}
+}
+
+func TestConcurrentDecisions(t *testing.T) {
+	t.Parallel()
+	e := engine(t, policy.Config{Cache: 4})
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 50 {
+				in := ticket()
+				in.Findings = slices.Clone(in.Findings)
+				in.Scope = []string{"one", "bulk", "export"}[(i+j)%3]
+				in.Records = j
+				d, err := e.Decide(context.Background(), in)
+				if err != nil || d.Allow != (in.Scope == "one") {
+					t.Errorf("%s: got %+v, %v", in.Scope, d, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
