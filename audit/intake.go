@@ -107,12 +107,24 @@ func openIntake(ctx context.Context, path, node string) (_ *intake, err error) {
 	return in, err
 }
 
+// close closes the statements first: SQLite keeps a connection with open
+// statements half alive, and its WAL would stay behind as after a crash.
 func (in *intake) close() error {
-	var err error
-	if in.writer != nil {
-		err = in.writer.Close()
+	var errs []error
+	for _, s := range in.insert {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
 	}
-	return errors.Join(err, in.db.Close())
+	for _, s := range [...]*sql.Stmt{in.begin, in.commit, in.prune, in.mark} {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	if in.writer != nil {
+		errs = append(errs, in.writer.Close())
+	}
+	return errors.Join(append(errs, in.db.Close())...)
 }
 
 // write inserts rows and, when pruned is not nil, deletes the rows up to it, in

@@ -26,13 +26,6 @@ func Open(ctx context.Context, dir string, c Config) (*Log, error) {
 	if err := c.setDefaults(dir); err != nil {
 		return nil, fmt.Errorf("opening audit log: %w", err)
 	}
-	for _, name := range [...]string{intakeFile, lockFile, detailFile, treeDir} {
-		if _, err := os.Stat(filepath.Join(dir, auditDir, name)); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("opening audit log: %w: %s is missing", ErrMissing, filepath.Join(dir, auditDir, name))
-		} else if err != nil {
-			return nil, fmt.Errorf("opening audit log: %w", err)
-		}
-	}
 	s, err := writers.acquire(ctx, filepath.Join(dir, auditDir), func(ctx context.Context) (*core, error) {
 		return openCore(ctx, dir, c)
 	})
@@ -47,8 +40,23 @@ func Open(ctx context.Context, dir string, c Config) (*Log, error) {
 	return l, nil
 }
 
+// present demands the files that make a log.
+func present(dir string) error {
+	for _, name := range [...]string{intakeFile, lockFile, detailFile, treeDir} {
+		if _, err := os.Stat(filepath.Join(dir, name)); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w: %s is missing", ErrMissing, filepath.Join(dir, name))
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // openCore recovers the log and starts its two goroutines.
 func openCore(ctx context.Context, dir string, cfg Config) (_ *core, err error) {
+	if err := present(filepath.Join(dir, auditDir)); err != nil {
+		return nil, err
+	}
 	c := &core{
 		cfg: cfg, data: dir, dir: filepath.Join(dir, auditDir), node: cfg.Node, clock: newClock(cfg),
 		failed: make(chan struct{}), stopWriter: make(chan struct{}),
@@ -69,7 +77,7 @@ func openCore(ctx context.Context, dir string, cfg Config) (_ *core, err error) 
 	if err := c.recoverState(ctx); err != nil {
 		return nil, err
 	}
-	if c.watch, err = newWatch(c.dir, c.intake.db.Path, c.intake.db.Path+"-wal"); err != nil {
+	if c.watch, err = newWatch(c.dir, c.tree, c.intake.db.Path, c.intake.db.Path+"-wal"); err != nil {
 		return nil, err
 	}
 	c.integrator.sealed = c.clock.mono()
