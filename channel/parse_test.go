@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -174,10 +175,13 @@ func TestZendeskWebhookScheme(t *testing.T) {
 	}
 }
 
-// zendesk loads the built-in file.
+// loaded is the built-in file, read once for all tests: a Channel never changes.
+var loaded = sync.OnceValues(func() (*Channel, error) { return Load("zendesk") })
+
+// zendesk returns the built-in file.
 func zendesk(t testing.TB) *Channel {
 	t.Helper()
-	c, err := Load("zendesk")
+	c, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}

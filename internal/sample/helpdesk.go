@@ -33,7 +33,8 @@ type Options struct {
 	// Empty: the Host header of the request.
 	BaseURL string
 	// Seed fills it with tickets from before the gateway, with clear card numbers
-	// and social security numbers in them.
+	// and social security numbers in them. Without BaseURL their addresses are
+	// relative.
 	Seed bool
 	// Clock defaults to time.Now.
 	Clock func() time.Time
