@@ -180,7 +180,6 @@ func cleanPath(path string) (string, bool) {
 			return "", false
 		}
 	}
-	out := decoded[:0:len(decoded)]
 	clean := make([]string, 0, 8)
 	for segment := range strings.SplitSeq(string(decoded), "/") {
 		switch segment {
@@ -194,8 +193,7 @@ func cleanPath(path string) (string, bool) {
 			clean = append(clean, segment)
 		}
 	}
-	out = append(out, '/')
-	return string(out) + strings.Join(clean, "/"), true
+	return "/" + strings.Join(clean, "/"), true
 }
 
 // unhex returns the value of a hexadecimal digit, or -1.
