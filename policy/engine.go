@@ -15,8 +15,9 @@ import (
 
 // Defaults of Config.
 const (
-	// A decision takes well under a millisecond; what runs longer loops.
-	defaultTimeout = 100 * time.Millisecond
+	// A decision takes a tenth of a millisecond. Half a second tells a rule that loops
+	// from a machine that is busy.
+	defaultTimeout = 500 * time.Millisecond
 	// About 1 KiB each. A desk's traffic has some hundreds of different inputs.
 	defaultCache = 8192
 )
@@ -35,7 +36,7 @@ type Config struct {
 	// Dir is a directory with the operator's own rules, *.rego in package
 	// caregate.operator. Empty: none.
 	Dir string
-	// Timeout bounds one evaluation; zero means 100 ms.
+	// Timeout bounds one evaluation; zero means 500 ms.
 	Timeout time.Duration
 	// Cache is the number of decisions kept; zero means 8,192.
 	Cache int

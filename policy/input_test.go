@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -212,7 +213,7 @@ func TestParsePurpose(t *testing.T) {
 // FuzzDecide: whatever the input, there is a whole decision or an error, equal
 // inputs get equal answers, and nothing that is blocked is allowed.
 func FuzzDecide(f *testing.F) {
-	e, err := NewEngine(f.Context(), Config{Cache: 64})
+	e, err := NewEngine(f.Context(), Config{Cache: 64, Timeout: time.Minute}) // workers share cores
 	if err != nil {
 		f.Fatal(err)
 	}
