@@ -13,15 +13,15 @@ const (
 // candidate is a run of groups that the brand table and the check digit allow
 // to be a card number.
 type candidate struct {
-	first, groups int // in the ring
-	start, end    int
-	digits        int
-	luhn          bool
-	brand         reading
-	shape         int
-	gaps          gap // all gaps inside
-	uniform       bool
-	score         int
+	groups     int // from the head of the chain on
+	start, end int
+	digits     int
+	luhn       bool
+	brand      reading
+	shape      int
+	gaps       gap // all gaps inside
+	uniform    bool
+	score      int
 }
 
 // printed lists, for each number of digits, where cards have gaps: bit n is a
@@ -40,8 +40,8 @@ var printed = [maxCard + 1][]uint32{
 // doubled is a digit's part in the Luhn sum where it is doubled.
 var doubled = [10]uint8{0, 2, 4, 6, 8, 1, 3, 5, 7, 9}
 
-// best returns the best reading as a card of the groups from k on.
-func (c *chain) best(k int) (best candidate, ok bool) {
+// best returns the best reading as a card that begins at the head.
+func (c *chain) best() (best candidate, ok bool) {
 	var (
 		total     int
 		even, odd int // Luhn sums with the digits at even, at odd places doubled
@@ -52,16 +52,16 @@ func (c *chain) best(k int) (best candidate, ok bool) {
 		size      = 0    // of the first group
 		equal     = true // all groups but the last are of that size
 	)
-	start := c.at(k).start
-	for j := k; j < c.n; j++ {
+	start := c.at(0).start
+	for j := 0; j < c.n; j++ {
 		g := c.at(j)
 		if total+g.len() > maxCard {
 			return best, ok
 		}
-		if j > k {
+		if j > 0 {
 			bounds |= 1 << total
 			gaps |= g.gap
-			if f := c.at(k + 1); g.gap != f.gap || g.gapLen != f.gapLen {
+			if f := c.at(1); g.gap != f.gap || g.gapLen != f.gapLen {
 				same = false
 			}
 			if p := c.at(j - 1); p.len() != size {
@@ -99,7 +99,7 @@ func (c *chain) best(k int) (best candidate, ok bool) {
 		if !r.ok {
 			continue
 		}
-		n := candidate{first: k, groups: j - k + 1, start: start, end: g.end, digits: total, luhn: luhn, brand: r, gaps: gaps, uniform: same}
+		n := candidate{groups: j + 1, start: start, end: g.end, digits: total, luhn: luhn, brand: r, gaps: gaps, uniform: same}
 		n.shape = shapeOf(total, bounds, equal && g.len() <= size)
 		n.score = n.shape * 8
 		if n.shape == withoutGroup || n.shape == brandGroups {
@@ -152,7 +152,7 @@ func shapeOf(digits int, bounds uint32, equal bool) int {
 
 // card tries the head of the chain as the begin of a card number.
 func (c *chain) card() (redact.Finding, bool) {
-	k, ok := c.best(0)
+	k, ok := c.best()
 	if !ok {
 		return redact.Finding{}, false
 	}
@@ -163,7 +163,7 @@ func (c *chain) card() (redact.Finding, bool) {
 	if !ok {
 		return f, false
 	}
-	if c.better(&k) {
+	if c.better(&k) || c.cuts(&k) {
 		return redact.Finding{}, false
 	}
 	c.extend(&k, &f)
@@ -178,8 +178,9 @@ func (c *chain) better(k *candidate) bool {
 		return false
 	}
 	for j := 1; j < k.groups; j++ {
-		if n, ok := c.best(k.first + j); ok && n.score > k.score {
-			if _, ok := c.judge(&n, true); ok {
+		sub := c.since(j)
+		if n, ok := sub.best(); ok && n.score > k.score {
+			if _, ok := sub.judge(&n, true); ok {
 				return true
 			}
 		}
@@ -187,13 +188,37 @@ func (c *chain) better(k *candidate) bool {
 	return false
 }
 
+// cuts reports whether a tax number begins inside k and ends behind it: then k
+// is a coincidence.
+func (c *chain) cuts(k *candidate) bool {
+	if k.shape == brandGroups || k.shape == withoutGroup || k.groups == c.n {
+		return false
+	}
+	for j := max(1, k.groups-2); j < k.groups; j++ {
+		sub := c.since(j)
+		if f, ok := sub.ssn(); ok && f.End > k.end {
+			return true
+		}
+	}
+	return false
+}
+
+// since returns the chain as it is from its group j on.
+func (c *chain) since(j int) chain {
+	g := c.at(j)
+	sub := chain{scanner: c.scanner, next: g.start, gap: g.gap, gapLen: g.gapLen, words: c.words, known: c.known}
+	sub.fill()
+	return sub
+}
+
 // extend makes f longer for as long as the last four digits of k, which the
 // mask leaves, would read as the begin of another card with what follows.
 // Otherwise the masked text would hold a finding again.
 func (c *chain) extend(k *candidate, f *redact.Finding) {
 	if c.n > k.groups {
-		if next, ok := c.best(k.groups); ok {
-			if _, ok := c.judge(&next, true); ok {
+		sub := c.since(k.groups)
+		if next, ok := sub.best(); ok {
+			if _, ok := sub.judge(&next, true); ok {
 				return // the follower is masked by itself
 			}
 		}
@@ -204,11 +229,12 @@ func (c *chain) extend(k *candidate, f *redact.Finding) {
 		if kept > 4 {
 			return
 		}
-		n, ok := c.best(j)
+		sub := c.since(j)
+		n, ok := sub.best()
 		if !ok || n.end <= k.end {
 			continue
 		}
-		if _, ok := c.judge(&n, true); ok {
+		if _, ok := sub.judge(&n, true); ok {
 			f.End = n.end
 			return
 		}

@@ -101,32 +101,96 @@ func (c *chain) joinedBefore(k int) bool {
 
 // joinedAfter is joinedBefore for what follows end.
 func joinedAfter(text []byte, end int) bool {
-	next, g := gapAfter(text, end)
-	if g != none {
-		return true
-	}
-	return maskAt(text, next) || maskAt(text, end)
+	_, g := numberGapAfter(text, end)
+	return g != none || maskAt(text, end)
 }
 
-// maskBefore reports whether up to three separators and two X stand before i.
+// numberGapAfter is gapAfter where a mask of ours counts as digits.
+func numberGapAfter(text []byte, i int) (int, gap) {
+	next, g := gapAfter(text, i)
+	if g != none || next == i || !maskAt(text, next) {
+		return next, g
+	}
+	for at := i; at < next; {
+		kind, size := separator(text, at)
+		g |= kind
+		at += size
+	}
+	return next, g
+}
+
+// maskBefore reports whether a mask of ours stands before i with at most three
+// separators between.
 func maskBefore(text []byte, i int) bool {
-	for n := 0; ; n++ {
-		if i >= 2 && text[i-1] == 'X' && text[i-2] == 'X' {
+	_, ok := maskGapBefore(text, i)
+	return ok
+}
+
+// maskGapBefore is maskBefore, and also says what the separators are.
+func maskGapBefore(text []byte, i int) (kinds gap, ok bool) {
+	for n := 0; n <= maxGapChars && i > 0; n++ {
+		if text[i-1] == 'X' {
+			return kinds, maskEnds(text, i)
+		}
+		g, size := separatorBefore(text, i)
+		if g == none {
+			break
+		}
+		kinds |= g
+		i -= size
+	}
+	return none, false
+}
+
+// separatorBefore is separator for the character that ends at i.
+func separatorBefore(text []byte, i int) (gap, int) {
+	size := 1
+	for size < 3 && i-size > 0 && text[i-size]&0xC0 == 0x80 {
+		size++
+	}
+	g, length := separator(text[:i], i-size)
+	if length != size {
+		return none, 1
+	}
+	return g, size
+}
+
+// A mask of ours shows as two X, side by side or with separators between: masks
+// of cards written digit by digit have those.
+
+// maskAt reports whether a mask begins, or goes on, at i.
+func maskAt(text []byte, i int) bool {
+	if i+1 >= len(text) || text[i] != 'X' {
+		return false
+	}
+	for n := 0; n <= maxGapChars && i+1 < len(text); n++ {
+		if text[i+1] == 'X' {
 			return true
 		}
-		if n == maxGapChars || i == 0 {
-			return false
+		g, size := separator(text, i+1)
+		if g == none {
+			break
 		}
-		size := 1
-		for size < 3 && i-size > 0 && text[i-size]&0xC0 == 0x80 {
-			size++
+		i += size
+	}
+	return false
+}
+
+// maskEnds reports whether a mask ends, or pauses, at i.
+func maskEnds(text []byte, i int) bool {
+	if i < 2 || text[i-1] != 'X' {
+		return false
+	}
+	i--
+	for n := 0; n <= maxGapChars && i > 0; n++ {
+		if text[i-1] == 'X' {
+			return true
 		}
-		if g, length := separator(text[:i], i-size); g == none || length != size {
-			return false
+		g, size := separatorBefore(text, i)
+		if g == none {
+			break
 		}
 		i -= size
 	}
+	return false
 }
-
-// maskAt reports whether two X stand at i.
-func maskAt(text []byte, i int) bool { return i+2 <= len(text) && text[i] == 'X' && text[i+1] == 'X' }

@@ -176,7 +176,7 @@ func (s *scanner) standsAlone(g group) bool {
 	if isLetter(b) || b == '%' || b == '@' || maskAt(t, g.end) {
 		return false
 	}
-	next, kind := gapAfter(t, g.end)
+	next, kind := numberGapAfter(t, g.end)
 	return kind == none || next-g.end > 1 || kind&(gapSpace|gapLine) != 0 || b == '|'
 }
 
@@ -230,8 +230,7 @@ func (s *scanner) codeWordAfter(i int) bool {
 		w := s.text[start:end]
 		sn := s.d.vocab.sense(w)
 		if sn&senseCVV != 0 && !foldEqual(w, "cid") || security && foldEqual(w, "code") {
-			next := nextDigit(s.text[:min(len(s.text), end+wordWindow/4)], end)
-			return next == min(len(s.text), end+wordWindow/4)
+			return !s.numberAfter(end)
 		}
 		if sn&senseLink == 0 {
 			return false

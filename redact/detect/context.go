@@ -1,7 +1,7 @@
 package detect
 
 // words is what the words in front of a number say. Offsets are where the word
-// ends; -1 means there is none within wordWindow.
+// begins; -1 means there is none within wordWindow.
 type words struct {
 	near   sense // of the nearest word that names a card, another number, or an SSN
 	nearAt int
@@ -9,10 +9,6 @@ type words struct {
 	ssnAt  int   // nearest SSN word
 	direct sense // senseSoft or senseHard when such a word is right in front, with only link words between
 }
-
-// maxWords is how many words are looked at on one side; the window holds more
-// only when they are very short.
-const maxWords = 16
 
 // directReach is how far a word may stand and still name the number.
 const directReach = 40
@@ -38,7 +34,7 @@ func (s *scanner) before(i int, joined bool) words {
 		}
 	}
 	at := i
-	for range maxWords {
+	for {
 		start, end, ok := wordBefore(s.text, at, from)
 		if !ok {
 			break
@@ -58,7 +54,7 @@ func (s *scanner) before(i int, joined bool) words {
 				// "card account number": the account is the card's.
 				if w.direct == senseSoft {
 					w.direct = 0
-					w.near, w.nearAt = senseCard, end
+					w.near, w.nearAt = senseCard, start
 				}
 				direct = false
 			case sn&senseLink == 0:
@@ -69,13 +65,13 @@ func (s *scanner) before(i int, joined bool) words {
 			continue
 		}
 		if w.near == 0 {
-			w.near, w.nearAt = named, end
+			w.near, w.nearAt = named, start
 		}
 		if named&senseCard != 0 && w.cardAt < 0 {
-			w.cardAt = end
+			w.cardAt = start
 		}
 		if named&senseSSN != 0 && w.ssnAt < 0 {
-			w.ssnAt = end
+			w.ssnAt = start
 		}
 	}
 	return w
@@ -119,8 +115,7 @@ func (s *scanner) after(end int) sense {
 		case sn&senseCVV != 0 || len(w) >= 3 && foldEqual(w[:3], "exp"):
 			return senseCard
 		case named != 0:
-			limit := min(len(s.text), b+wordWindow/4)
-			if nextDigit(s.text[:limit], b) < limit || n == 0 && named&(senseSoft|senseHard) != 0 {
+			if s.numberAfter(b) || n == 0 && named&(senseSoft|senseHard) != 0 {
 				return 0
 			}
 			return named
@@ -130,6 +125,17 @@ func (s *scanner) after(end int) sense {
 		at = b
 	}
 	return 0
+}
+
+// numberAfter reports whether a number, or a mask of ours, stands soon behind i.
+func (s *scanner) numberAfter(i int) bool {
+	limit := min(len(s.text), i+wordWindow/4)
+	for ; i < limit; i++ {
+		if isDigit(s.text[i]) || maskAt(s.text[:limit], i) {
+			return true
+		}
+	}
+	return false
 }
 
 // keyBefore reads the name in "name: 123", "name=123" or `"name":"123"` that

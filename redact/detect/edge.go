@@ -40,7 +40,7 @@ func (c *chain) edges(k *candidate, near bool) (sense, bool) {
 		b := t[k.end]
 		switch {
 		case isLetter(b):
-			if !c.gluedAfter(k.end, near) {
+			if !c.gluedAfter(k, near) {
 				return 0, false
 			}
 		case (b == '-' || b == '_') && bare && k.end+1 < len(t) && isLetter(t[k.end+1]):
@@ -63,10 +63,13 @@ func (c *chain) gluedBefore(i int, near bool) bool {
 	for at > from && isLetter(t[at-1]) {
 		at--
 	}
+	if i-at >= 4 && cardEnding(t[at:i]) {
+		return true // no hexadecimal digits
+	}
 	if at > from && isDigit(t[at-1]) || at == from && from > 0 || t[i-1]|0x20 == 'x' {
 		return false
 	}
-	return near || cardEnding(t[at:i])
+	return near || cardEnding(t[at:i]) || c.d.vocab.sense(t[at:i])&(senseCard|senseCVV|sensePIN|senseSSN) != 0
 }
 
 // cardEndings are what people write right against a card number.
@@ -93,19 +96,26 @@ func (c *chain) cardToken(i int) bool {
 	return at < i && (c.d.vocab.sense(c.text[at:i])&senseCard != 0 || cardEnding(c.text[at:i]))
 }
 
-// gluedAfter reports whether the letters right at i may follow a card number:
-// "exp", a code word, or any word when a card is spoken of.
-func (c *chain) gluedAfter(i int, near bool) bool {
-	t := c.text
+// gluedAfter reports whether the letters right behind a candidate may follow a
+// card number: "exp", a card word, or any word behind a card as printed or when a
+// card is spoken of.
+func (c *chain) gluedAfter(k *candidate, near bool) bool {
+	t, i := c.text, k.end
 	end := i
 	for end < len(t) && end-i < maxWord && isLetter(t[end]) {
 		end++
 	}
 	w := t[i:end]
+	if w[0] == 'X' {
+		return false
+	}
+	if k.shape == brandGroups || len(w) <= maxWord && c.d.vocab.sense(w)&(senseCard|senseCVV|senseSSN|senseLink) != 0 {
+		return true
+	}
 	if len(w) >= 2 && foldEqual(w[:2], "ex") || len(w) >= 3 && foldEqual(w[:2], "cv") || len(w) >= 5 && foldEqual(w[:5], "valid") {
 		return true
 	}
-	if end < len(t) && (isDigit(t[end]) || t[end] == '_') || w[0] == 'X' {
+	if end < len(t) && (isDigit(t[end]) || t[end] == '_') {
 		return false
 	}
 	return near

@@ -162,12 +162,8 @@ func gapAfter(text []byte, i int) (int, gap) {
 func gapBefore(text []byte, i, lo int) (int, gap) {
 	var kinds gap
 	for n := 0; n < maxGapChars && i > lo; n++ {
-		size := 1
-		for size < 3 && i-size > lo && text[i-size]&0xC0 == 0x80 {
-			size++
-		}
-		g, length := separator(text[:i], i-size)
-		if g == none || length != size {
+		g, size := separatorBefore(text, i)
+		if g == none {
 			return i, none
 		}
 		kinds |= g

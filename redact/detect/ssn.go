@@ -133,7 +133,12 @@ func (c *chain) ssnEdges(head *group, end, groups int, printed, near bool) bool 
 			}
 		}
 	}
-	if head.gapLen > 0 && (head.gap == inner || head.gap&(gapDash|gapDot|gapPath) != 0 || !near && !printed) {
+	before := head.gap
+	joined := head.gapLen > 0
+	if !joined {
+		before, joined = maskGapBefore(t, head.start)
+	}
+	if joined && (before == inner || before&(gapDash|gapDot|gapPath) != 0 || !near && !printed) {
 		return false
 	}
 	if !printed && maskBefore(t, head.start) {
@@ -149,7 +154,7 @@ func (c *chain) ssnEdges(head *group, end, groups int, printed, near bool) bool 
 	if (b == '-' || b == '/' || b == '.') && end+1 < len(t) && isWordByte(t[end+1]) && (b != '.' || isDigit(t[end+1])) {
 		return false
 	}
-	if next, g := gapAfter(t, end); g != none && (g == inner && !near || !near && !printed || next-end == 1 && g&(gapDash|gapDot) != 0) {
+	if next, g := numberGapAfter(t, end); g != none && (g == inner && !near || !near && !printed || next-end == 1 && g&(gapDash|gapDot) != 0) {
 		return false
 	}
 	return printed || near || !joinedAfter(t, end)

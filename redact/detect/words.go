@@ -172,12 +172,25 @@ func wordBefore(text []byte, i, lo int) (start, end int, ok bool) {
 		return 0, 0, false
 	}
 	end = i
+	number := isDigit(text[i-1])
 	for i > lo {
+		// Digits and letters side by side are two words, except in cvv2 and w9,
+		// and a mask of ours is no part of a word, as the digits were not.
+		if i < end && text[i-1] == 'X' && maskEnds(text, i) {
+			break
+		}
+		if i < end && isDigit(text[i-1]) != number {
+			if !number || end-i > 1 {
+				break
+			}
+			number = false
+		}
 		size := runeBefore(text, i, lo)
 		if size <= 0 {
 			// w-9 and w-2 are words with a hyphen in them.
 			if text[i-1] == '-' && end-i == 1 && isDigit(text[i]) && i-2 >= lo && text[i-2]|0x20 == 'w' {
 				i--
+				number = false
 				continue
 			}
 			break
@@ -218,6 +231,12 @@ func wordAfter(text []byte, i, hi int) (start, end int, ok bool) {
 	}
 	start = i
 	for i < hi {
+		if i > start && isDigit(text[i]) != isDigit(text[i-1]) && (!isDigit(text[i]) || i+1 < len(text) && isWordByte(text[i+1])) {
+			break // see wordBefore
+		}
+		if i > start && maskAt(text, i) {
+			break
+		}
 		size := runeAfter(text, i, hi)
 		if size <= 0 {
 			break

@@ -1,0 +1,124 @@
+package walk
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/url"
+	"testing"
+
+	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/detect"
+)
+
+// checkDoc holds the promises of every kind for one input that was accepted:
+// findings are in order and in range, nothing changes without one, the output is
+// accepted again, and nothing that is rewritten is found a second time.
+func checkDoc(t *testing.T, kind Kind, raw []byte, d *detect.Detector) {
+	t.Helper()
+	doc, err := Parse(kind, raw, d, nil, Limits{})
+	if err != nil {
+		return
+	}
+	at := 0
+	for _, f := range doc.Findings {
+		if f.Start < at || f.End <= f.Start || f.End > len(raw) {
+			t.Fatalf("finding out of order or range: %+v behind %d", f, at)
+		}
+		at = f.End
+	}
+	out := doc.Rewrite(byDefault)
+	if len(doc.Findings) == 0 && !bytes.Equal(out, raw) {
+		t.Fatal("changed without a finding")
+	}
+	again, err := Parse(kind, out, d, nil, Limits{})
+	if err != nil {
+		t.Fatalf("the output is refused: %v", err)
+	}
+	for _, f := range again.Findings {
+		if !f.Never {
+			t.Fatalf("found in the output: %+v in %q from %q", f, out, raw)
+		}
+	}
+	if twice := again.Rewrite(byDefault); !bytes.Equal(twice, out) {
+		t.Fatal("rewriting twice differs from once")
+	}
+	edits, _ := again.MaskedWrites()
+	if rest := again.Rewrite(byDefault, edits...); kind == JSON && !json.Valid(rest) {
+		t.Fatal("taking masks out leaves no JSON")
+	}
+}
+
+func FuzzJSON(f *testing.F) {
+	for _, s := range []string{
+		`{"a":[1,2.5e3,"x\u0034\n"],"b":{"c":null,"d":true}}`, `{"text":"my card 4111 1111 1111 1111 exp 12/26 123"}`,
+		`["\u0034111 1111 1111 1111","536-22-8145",4.111111111111111e15]`, `{"ssn":536228145,"cvv":"123","id":4111111111111111}`,
+		"[\"4111\\u00a01111\\u00a01111\\u00a01111\",\"\u00e9\"]", `"\ud83d\ude00"`, ` [ ] `,
+	} {
+		f.Add([]byte(s))
+	}
+	d := newDetector(f)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		agreesWithStandard(t, d, raw)
+		checkDoc(t, JSON, raw, d)
+	})
+}
+
+func FuzzForm(f *testing.F) {
+	for _, s := range []string{"a=1&b=2+3&c=%C3%A9&d&=", "Body=%34111+1111+1111+1111&ssn=536228145", "a=4111%C2%A01111%C2%A01111%C2%A01111&cvv=123"} {
+		f.Add([]byte(s))
+	}
+	d := newDetector(f)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if _, err := Parse(Form, raw, d, nil, Limits{}); err == nil {
+			if _, err := url.ParseQuery(string(raw)); err != nil {
+				t.Fatal("accepted what net/url refuses")
+			}
+		}
+		checkDoc(t, Form, raw, d)
+	})
+}
+
+func FuzzText(f *testing.F) {
+	for _, s := range streamTexts {
+		f.Add([]byte(s))
+	}
+	d := newDetector(f)
+	f.Fuzz(func(t *testing.T, raw []byte) { checkDoc(t, Text, raw, d) })
+}
+
+// FuzzStream cuts a text in three and compares with the whole.
+func FuzzStream(f *testing.F) {
+	for _, s := range streamTexts {
+		f.Add([]byte(s), uint(3), uint(len(s)/2))
+	}
+	d := newDetector(f)
+	f.Fuzz(func(t *testing.T, raw []byte, a, b uint) {
+		doc, err := Parse(Text, raw, d, nil, Limits{})
+		if err != nil {
+			return
+		}
+		first := int(a % uint(len(raw)+1))
+		second := first + int(b%uint(len(raw)-first+1))
+		var out []byte
+		var found []redact.Finding
+		s, err := NewStream(Text, func(p []byte, x []redact.Finding) error {
+			out = append(out, p...)
+			found = append(found, x...)
+			return nil
+		}, d, nil, Limits{}, byDefault)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range [][]byte{raw[:first], raw[first:second], raw[second:]} {
+			if _, err := s.Write(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(out, doc.Rewrite(byDefault)) || !same(found, doc.Findings) {
+			t.Fatalf("cut at %d and %d the stream differs from the whole", first, second)
+		}
+	})
+}
