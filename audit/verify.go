@@ -28,6 +28,8 @@ type VerifyOptions struct {
 	Trust []string
 	// Deadline ends the check; the zero time means none.
 	Deadline time.Time
+
+	patience time.Duration // tests only; zero means indexPatience
 }
 
 // Outcome is the result of a verification. Its values are the exit codes of
@@ -118,7 +120,10 @@ func Verify(ctx context.Context, o VerifyOptions) (Report, error) {
 			return Report{}, errors.New("verifying audit log: a trusted key is not a verifier key")
 		}
 	}
-	v := &verifier{dir: dir, streams: map[string]position{}, reported: map[Problem]bool{}}
+	v := &verifier{dir: dir, streams: map[string]position{}, reported: map[Problem]bool{}, patience: o.patience}
+	if v.patience == 0 {
+		v.patience = indexPatience
+	}
 	v.run(ctx, o.Trust)
 	r := v.report
 	r.SelfConsistency = len(o.Trust) == 0
@@ -137,6 +142,7 @@ type verifier struct {
 	shard     string
 	report    Report
 	reported  map[Problem]bool
+	patience  time.Duration
 
 	known     note.Verifiers
 	lock      *lockStore

@@ -89,7 +89,7 @@ func (v *verifier) checkIndexBlock(ctx context.Context, n int64, w int) {
 // waitForIndex waits until the index covers size. It gives up for good when the
 // patience is over.
 func (v *verifier) waitForIndex(ctx context.Context, size int64) bool {
-	patience, cancel := context.WithTimeout(ctx, indexPatience)
+	patience, cancel := context.WithTimeout(ctx, v.patience)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -108,6 +108,7 @@ func (v *verifier) waitForIndex(ctx context.Context, size int64) bool {
 			continue
 		case <-patience.Done():
 		}
+		v.checkIndexRange(ctx)
 		v.unchecked(fmt.Sprintf("the index covers %d entries, the checkpoint more; start the gateway to bring it up", cover))
 		break
 	}
@@ -158,22 +159,35 @@ func (v *verifier) readIndex(ctx context.Context, from, to int64) (out []indexRo
 	return out, seen.Err()
 }
 
-// checkIndexExtent looks for rows where none may be: outside the covered range or
-// of another shard. The cover cannot be past the checkpoint, because the index is
-// written after it.
+// checkIndexExtent checks how far the index reaches. Its cover cannot be past the
+// checkpoint, because the index is written after it.
 func (v *verifier) checkIndexExtent(ctx context.Context) {
 	if v.index == nil || !v.waitForIndex(ctx, v.edge.size) {
 		return
 	}
+	cover, ok := v.checkIndexRange(ctx)
+	if !ok {
+		return
+	}
+	// A running gateway may have locked more since: what the index covers must be
+	// locked by now.
+	if now, ok := v.lockedSize(ctx); ok && cover > now {
+		v.problem("index", indexFile, "covers more than the locked checkpoint")
+	}
+}
+
+// checkIndexRange looks for rows where none may be: outside the covered range or
+// of another shard. It returns the cover.
+func (v *verifier) checkIndexRange(ctx context.Context) (cover int64, ok bool) {
 	tx, err := v.index.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		v.failed(ctx, "index", indexFile, err)
-		return
+		return 0, false
 	}
 	defer func() { _ = tx.Rollback() }()
-	var cover, extra int64
+	var extra int64
 	err = tx.QueryRowContext(ctx, `SELECT size FROM audit_cover WHERE shard = $1`, v.shard).Scan(&cover)
-	if err == nil {
+	if err == nil || errors.Is(err, sql.ErrNoRows) {
 		err = tx.QueryRowContext(ctx, `SELECT
 			(SELECT count(*) FROM audit_index WHERE shard <> $1 OR idx < 0 OR idx >= $2) +
 			(SELECT count(*) FROM audit_exposure WHERE shard <> $1 OR idx < 0 OR idx >= $2) +
@@ -182,16 +196,12 @@ func (v *verifier) checkIndexExtent(ctx context.Context) {
 	}
 	if err != nil {
 		v.failed(ctx, "index", indexFile, err)
-		return
+		return 0, false
 	}
 	if extra != 0 {
 		v.problem("index", indexFile, fmt.Sprintf("has %d rows that belong to no entry", extra))
 	}
-	// A running gateway may have locked more since: what the index covers must be
-	// locked by now.
-	if now, ok := v.lockedSize(ctx); ok && cover > now {
-		v.problem("index", indexFile, "covers more than the locked checkpoint")
-	}
+	return cover, true
 }
 
 func (v *verifier) lockedSize(ctx context.Context) (int64, bool) {
