@@ -22,8 +22,8 @@ RACE ?= $(patsubst %,./%/...,$(wildcard audit channel console internal/sample in
 FUZZTIME ?= 5s
 
 GO_TOOL := go tool -modfile=tools/go.mod
-# All Go files of ours; node_modules and data directories are not.
-GO_FILES = $(shell find . \( -name node_modules -o -name .git -o -name data \) -prune -o -name '*.go' -print)
+# All Go files of ours; node_modules and the data directory are not.
+GO_FILES = $(shell find . \( -name node_modules -o -path ./.git -o -path ./data \) -prune -o -name '*.go' -print)
 
 .PHONY: help build run test check bench fmt
 
