@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -66,7 +67,7 @@ func keyRefusal(err error) *Refusal {
 	case errors.Is(err, ErrNotFound):
 		return refuse(reasonNotFound, "", err)
 	case errors.Is(err, ErrInvalid):
-		return refuse(reasonInvalid, err.Error(), err)
+		return refuse(reasonInvalid, strings.TrimPrefix(err.Error(), ErrInvalid.Error()+": "), err)
 	}
 	return refuse(reasonInternal, "", err)
 }

@@ -23,7 +23,7 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 		why, known = reason(e.Reason)
 	}
 	switch {
-	case e.Decision == "deny" && e.Type == "response.decided":
+	case e.Decision == "deny" && e.Forwarded:
 		fmt.Fprintf(&b, "the answer to %s was withheld", what)
 	case e.Decision == "deny":
 		fmt.Fprintf(&b, "%s was refused", what)
@@ -42,11 +42,14 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 	if f := findings(e.Findings); f != "" {
 		fmt.Fprintf(&b, ", with %s", f)
 	}
-	switch {
-	case known:
-		fmt.Fprintf(&b, " (%s): %s", e.Reason, lowerFirst(strings.TrimSuffix(why.What, ".")))
-	case e.Reason != "":
+	if e.Reason != "" {
 		fmt.Fprintf(&b, " (%s)", e.Reason)
+	}
+	if known {
+		b.WriteString(": " + clause(why.What))
+	}
+	if cause := e.Attrs["cause"]; cause != "" {
+		fmt.Fprintf(&b, " (%s)", cause)
 	}
 	if e.Decision == "deny" {
 		if e.Forwarded {
@@ -58,13 +61,41 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 	if known {
 		e.Fix, e.FixedBy = why.Fix, why.Who
 		if e.Decision == "deny" {
-			fmt.Fprintf(&b, "; %s can change that: %s", fixers(why.Who), lowerFirst(strings.TrimSuffix(why.Fix, ".")))
+			fmt.Fprintf(&b, "; %s can change that: %s", fixers(why.Who), clause(why.Fix))
 		}
 	}
+	explainPass(&b, e.Attrs, reason)
 	b.WriteByte('.')
 	e.Sentence = b.String()
 	return e
 }
+
+// explainPass says what passed that would not pass on every route.
+func explainPass(b *strings.Builder, attrs map[string]string, reason func(code string) (Reason, bool)) {
+	if n := attrs["masked_writes_removed"]; n != "" {
+		fmt.Fprintf(b, "; %s masked values were taken out of the write, so that they replace no original", n)
+	}
+	if unread := attrs["unread"]; unread != "" {
+		fmt.Fprintf(b, "; its body passed unread (%s)", unread)
+	}
+	if attrs["observe"] == "" {
+		return
+	}
+	b.WriteString("; the route only observes")
+	would := attrs["would"]
+	if would == "" {
+		return
+	}
+	fmt.Fprintf(b, ": enforcing would have refused it (%s)", would)
+	if reason != nil {
+		if r, ok := reason(would); ok {
+			b.WriteString(": " + clause(r.What))
+		}
+	}
+}
+
+// clause makes a sentence of the catalogue part of ours.
+func clause(s string) string { return lowerFirst(strings.TrimSuffix(s, ".")) }
 
 // called names the call: "ticket.create of zendesk".
 func called(e Event) string {

@@ -48,7 +48,7 @@ func newAPIKeyCreate() *cobra.Command {
 		Long: `Makes an API key and prints it. It is printed this one time and stored nowhere;
 what is kept is a keyed digest. The key alone goes to standard output, everything
 else to standard error, so that it can be piped into a secret store.`,
-		Example: `  caregate apikey create --name "nightly sync" --role service --grant ticket.export
+		Example: `  caregate apikey create --name "nightly sync" --role service --grant zendesk:ticket.export
   caregate apikey create --role agent --expires 720h --json`,
 		Args: noArgs,
 	}
@@ -56,7 +56,7 @@ else to standard error, so that it can be piped into a secret store.`,
 	flags := cmd.Flags()
 	name := flags.String("name", "", "What the key is for, shown in lists (no personal data)")
 	flags.StringSliceVar(&roles, "role", nil, "Role of the policy: agent, lead, service ... (repeatable, at least one)")
-	flags.StringSliceVar(&grants, "grant", nil, "What the key may do beyond its roles, for example an operation (repeatable)")
+	flags.StringSliceVar(&grants, "grant", nil, "What the key may do beyond its roles: CHANNEL:OPERATION, as zendesk:ticket.create or zendesk:ticket.* (repeatable)")
 	expires := flags.Duration("expires", 0, "How long the key counts, for example 720h (default: until it is revoked)")
 	asJSON := flags.Bool("json", false, "Print the key and its description as JSON")
 	placeFlags(cmd)

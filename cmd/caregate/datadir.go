@@ -76,7 +76,7 @@ func (p *place) read(config string) error {
 		}
 		config = defaultCaddyfile
 	}
-	raw, err := loadConfig(config, "")
+	raw, _, err := loadConfig(config, "")
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func openStage(ctx context.Context, data string, port int) (_ *stage, err error)
 	}
 	s.gatewayURL = fmt.Sprintf("http://desk.localhost:%d", port)
 	s.apiURL = fmt.Sprintf("http://gateway.localhost:%d", port)
-	config, err := adaptText(s.caddyfile(port), "Caddyfile of the demo")
+	config, err := adapt([]byte(s.caddyfile(port)), "Caddyfile of the demo", "caddyfile")
 	if err != nil {
 		return nil, err
 	}

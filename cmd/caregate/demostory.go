@@ -197,9 +197,9 @@ func (s *story) export(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	op := ch.Match("GET", "/api/v2/incremental/tickets/cursor.json").Op.Name
+	grant := ch.Name + ":" + ch.Match("GET", "/api/v2/incremental/tickets/cursor.json").Op.Name
 	var key made
-	if _, err := newGateway(s.stage.data).call(ctx, "POST", "/apikeys", map[string]any{"name": "export of the demo", "roles": []string{"service"}, "grants": []string{op}}, &key); err != nil {
+	if _, err := newGateway(s.stage.data).call(ctx, "POST", "/apikeys", map[string]any{"name": "export of the demo", "roles": []string{"service"}, "grants": []string{grant}}, &key); err != nil {
 		return err
 	}
 	if st, err = s.call(ctx, "the same export with a key that has the grant", "GET", path, "", "Caregate-Key", key.Secret); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -188,7 +189,8 @@ func hideFlags(cmd *cobra.Command, names ...string) {
 
 // checkConfig reads the configuration that a command of Caddy's is about to
 // read, so that a mistake is told in one line on the terminal instead of in a
-// log record, and so that a missing file is not an empty configuration.
+// log record, and so that a missing file is not an empty configuration. A
+// Caddyfile of any name is recognised and passed on as one.
 func checkConfig(cmd *cobra.Command) error {
 	file, err := cmd.Flags().GetString("config")
 	if err != nil {
@@ -200,40 +202,52 @@ func checkConfig(cmd *cobra.Command) error {
 	if file == "" {
 		file = defaultCaddyfile
 	}
-	if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
-		return fail("write one (docs/caddyfile.md begins with one to copy), or name another with --config", "there is no configuration: %s does not exist", file)
-	} else if err != nil {
-		return fmt.Errorf("looking for the configuration: %w", err)
-	}
 	adapter, err := cmd.Flags().GetString("adapter")
 	if err != nil {
 		return err
 	}
-	_, err = loadConfig(file, adapter)
-	return err
+	_, adapter, err = loadConfig(file, adapter)
+	if errors.Is(err, os.ErrNotExist) {
+		return fail("write one (docs/caddyfile.md begins with one to copy), or name another with --config", "there is no configuration: %s does not exist", file)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(cmd.Flags().Set("config", file), cmd.Flags().Set("adapter", adapter))
 }
 
 // defaultCaddyfile is the file that is read when none is named.
 const defaultCaddyfile = "Caddyfile"
 
-// loadConfig reads a configuration file and returns its JSON.
-func loadConfig(file, adapter string) ([]byte, error) {
-	config, _, _, err := caddycmd.LoadConfig(file, adapter)
+// loadConfig reads a configuration file and returns its JSON with the name of
+// the adapter that it needs, "" for what is JSON already.
+func loadConfig(file, adapter string) ([]byte, string, error) {
+	raw, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fail("docs/caddyfile.md has every option; nothing was started or changed", "%w", err)
+		return nil, "", fmt.Errorf("reading the configuration: %w", err)
 	}
-	return config, nil
+	if adapter == "" {
+		if json.Valid(raw) {
+			return raw, "", nil
+		}
+		adapter = "caddyfile"
+	}
+	config, err := adapt(raw, file, adapter)
+	if err != nil {
+		return nil, "", fail("docs/caddyfile.md has every option; nothing was started or changed", "%w", err)
+	}
+	return config, adapter, nil
 }
 
-// adaptText turns the text of a Caddyfile into JSON.
-func adaptText(text, name string) ([]byte, error) {
-	adapter := caddyconfig.GetAdapter("caddyfile")
-	if adapter == nil {
-		return nil, errors.New("this binary has no Caddyfile adapter")
+// adapt turns a configuration into JSON.
+func adapt(raw []byte, name, adapter string) ([]byte, error) {
+	a := caddyconfig.GetAdapter(adapter)
+	if a == nil {
+		return nil, fmt.Errorf("this binary has no configuration adapter %q", adapter)
 	}
-	config, _, err := adapter.Adapt([]byte(text), map[string]any{"filename": name})
+	config, _, err := a.Adapt(raw, map[string]any{"filename": name})
 	if err != nil {
-		return nil, fmt.Errorf("adapting the configuration: %w", err)
+		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
 	return config, nil
 }

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/caregate/caregate/internal/sample"
+	"github.com/caregate/caregate/proxy"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){binaryName: main})
+}
+
+// TestScripts plays testdata/*.txtar with the command itself, as its own
+// process.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "TMPDIR"} {
+				dir := filepath.Join(env.WorkDir, "."+strings.ToLower(name))
+				if err := os.Mkdir(dir, 0o700); err != nil {
+					return err
+				}
+				env.Setenv(name, dir)
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"freeport":  scriptFreePort,
+			"occupy":    scriptOccupy,
+			"helpdesk":  scriptHelpdesk,
+			"ready":     scriptReady,
+			"call":      scriptCall,
+			"jsonfield": scriptJSONField,
+			"flip":      scriptFlip,
+			"repeat":    scriptRepeat,
+		},
+	})
+}
+
+// freeport NAME sets $NAME to a port on 127.0.0.1 that nobody uses.
+func scriptFreePort(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	ts.Check(err)
+	ts.Check(l.Close())
+	ts.Setenv(args[0], port)
+}
+
+// occupy NAME listens on a port until the script ends and sets $NAME to it.
+func scriptOccupy(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	ts.Check(err)
+	ts.Setenv(args[0], port)
+}
+
+// helpdesk NAME starts a sample helpdesk and sets $NAME to its URL.
+func scriptHelpdesk(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	server := &http.Server{Handler: sample.NewHelpdesk(sample.Options{APITokens: []string{demoToken}, Seed: true}), ReadHeaderTimeout: time.Minute}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	ts.Defer(func() {
+		server.Close()
+		<-done
+	})
+	ts.Setenv(args[0], "http://"+l.Addr().String())
+}
+
+// startTime is how long a gateway may take to start: a second, and more on a
+// machine that builds something else meanwhile.
+const startTime = 30 * time.Second
+
+// ready DATA waits until the gateway on a data directory says it is ready.
+func scriptReady(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), startTime)
+	defer cancel()
+	g := newGateway(ts.MkAbs(args[0]))
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		checks, err := g.ready(ctx)
+		if err == nil && len(checks) > 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			ts.Fatalf("the gateway on %s did not start: %v", filepath.Join(args[0], proxy.SocketName), err)
+		case <-tick.C:
+		}
+	}
+}
+
+// call METHOD URL [-k KEY] [FILE] makes a call with the helpdesk's credential and
+// prints status, headers of ours and body.
+func scriptCall(ts *testscript.TestScript, _ bool, args []string) {
+	method, url := args[0], args[1]
+	args = args[2:]
+	var body io.Reader
+	header := http.Header{}
+	if len(args) > 1 && args[0] == "-k" {
+		header.Set("Caregate-Key", strings.TrimSpace(ts.ReadFile(args[1])))
+		args = args[2:]
+	}
+	if len(args) == 1 {
+		body = strings.NewReader(ts.ReadFile(args[0]))
+		header.Set("Content-Type", "application/json")
+	}
+	req, err := http.NewRequest(method, url, body)
+	ts.Check(err)
+	req.Header = header
+	req.SetBasicAuth(demoUser, demoToken)
+	client := &http.Client{Timeout: startTime, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	fmt.Fprintf(ts.Stdout(), "status %d\n", resp.StatusCode)
+	for _, name := range []string{"Caregate-Error", "Caregate-Receipt"} {
+		fmt.Fprintf(ts.Stdout(), "%s: %s\n", name, resp.Header.Get(name))
+	}
+	fmt.Fprintf(ts.Stdout(), "%s\n", text)
+	ts.Setenv("RECEIPT", resp.Header.Get("Caregate-Receipt"))
+}
+
+// jsonfield FILE PATH NAME sets $NAME to a value of a JSON file; PATH has dots.
+func scriptJSONField(ts *testscript.TestScript, _ bool, args []string) {
+	var v any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &v))
+	for part := range strings.SplitSeq(args[1], ".") {
+		switch node := v.(type) {
+		case map[string]any:
+			v = node[part]
+		case []any:
+			var i int
+			_, err := fmt.Sscan(part, &i)
+			ts.Check(err)
+			v = node[i]
+		}
+	}
+	ts.Setenv(args[2], fmt.Sprint(v))
+}
+
+// flip PATTERN changes one byte in the middle of the last file that matches.
+func scriptFlip(ts *testscript.TestScript, _ bool, args []string) {
+	files, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(files) == 0 {
+		ts.Fatalf("no file matches %s", args[0])
+	}
+	sort.Strings(files)
+	file := files[len(files)-1]
+	b, err := os.ReadFile(file)
+	ts.Check(err)
+	b[len(b)/2] ^= 1
+	ts.Check(os.WriteFile(file, b, 0o600))
+}
+
+// repeat N FILE prints a file N times.
+func scriptRepeat(ts *testscript.TestScript, _ bool, args []string) {
+	var n int
+	_, err := fmt.Sscan(args[0], &n)
+	ts.Check(err)
+	_, err = io.WriteString(ts.Stdout(), strings.Repeat(ts.ReadFile(args[1]), n))
+	ts.Check(err)
+}
