@@ -191,7 +191,7 @@ func (c *chain) better(k *candidate) bool {
 // cuts reports whether a tax number begins inside k and ends behind it: then k
 // is a coincidence.
 func (c *chain) cuts(k *candidate) bool {
-	if k.shape == brandGroups || k.shape == withoutGroup || k.groups == c.n {
+	if k.shape == withoutGroup || k.groups == c.n {
 		return false
 	}
 	for j := max(1, k.groups-2); j < k.groups; j++ {
@@ -247,16 +247,16 @@ func (c *chain) judge(k *candidate, joined bool) (redact.Finding, bool) {
 	text := c.text
 	joinedRight := joinedAfter(text, k.end)
 	w := c.wordsBefore(k.start, joined)
-	near := w.near&senseCard != 0
+	near := w.says(senseCard)
 	key := c.keySense()
 	id := c.idPlace()
-	if !joined && key == keyCard && !id && w.direct == 0 {
+	if !joined && key == keyCard && !id && w.other() == 0 {
 		near = true
 	}
-	if !near && !joinedRight && w.direct == 0 {
+	if !near && !joinedRight && w.other() == 0 {
 		switch c.after(k.end) {
 		case senseCard:
-			near = true
+			near, w.direct = true, senseCard
 		case senseSoft:
 			w.direct = senseSoft
 		case senseHard:
@@ -274,7 +274,7 @@ func (c *chain) judge(k *candidate, joined bool) (redact.Finding, bool) {
 	if !ok {
 		return no, false
 	}
-	if sym > w.direct && !near {
+	if other := w.other(); sym > other && !near {
 		w.direct = sym
 	}
 
@@ -292,7 +292,7 @@ func (c *chain) judge(k *candidate, joined bool) (redact.Finding, bool) {
 		}
 		return f, c.plain(k)
 	}
-	named := w.direct != 0 && !near
+	named := w.other() != 0 && !near
 	switch k.shape {
 	case withoutGroup:
 		if named || k.digits == 12 && !near || k.digits == 13 && !near && !c.loose(k) {
@@ -303,7 +303,7 @@ func (c *chain) judge(k *candidate, joined bool) (redact.Finding, bool) {
 			f.Confidence = 0.5
 		}
 	case brandGroups:
-		if named && w.direct&senseHard != 0 || k.gaps&gapLine != 0 && !near && (joined || joinedRight) {
+		if named && w.other()&senseHard != 0 || k.gaps&gapLine != 0 && !near && (joined || joinedRight) {
 			return no, false
 		}
 		f.Confidence, f.Rule = 0.97, "card as printed"

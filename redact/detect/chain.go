@@ -126,6 +126,24 @@ func maskBefore(text []byte, i int) bool {
 	return ok
 }
 
+// maskTail reports whether the group that begins at i belongs to the last four
+// digits that a mask of ours left, which may stand in several groups.
+func maskTail(text []byte, i int) bool {
+	for kept := 0; kept < 4; {
+		if maskBefore(text, i) {
+			return true
+		}
+		end, g := gapBefore(text, i, 0)
+		if g == none {
+			return false
+		}
+		for i = end; i > 0 && isDigit(text[i-1]) && kept < 4; i-- {
+			kept++
+		}
+	}
+	return false
+}
+
 // maskGapBefore is maskBefore, and also says what the separators are.
 func maskGapBefore(text []byte, i int) (kinds gap, ok bool) {
 	for n := 0; n <= maxGapChars && i > 0; n++ {

@@ -162,11 +162,13 @@ func (s *scanner) standsAlone(g group) bool {
 			}
 		case b == '$' || b == '+' || b == '@':
 			return false
-		case g.gapLen == 1 && g.gap&^(gapSpace|gapLine) != 0 && b != '|' && b != ',':
+		}
+		// Read anew, because a stream may go on inside a chain.
+		if end, kind := gapBefore(t, g.start, 0); kind&^(gapSpace|gapLine) != 0 && g.start-end == 1 && t[end] != '|' && t[end] != ',' {
 			return false
 		}
 	}
-	if maskBefore(t, g.start) {
+	if maskTail(t, g.start) {
 		return false
 	}
 	if g.end == len(t) {

@@ -7,8 +7,19 @@ type words struct {
 	nearAt int
 	cardAt int   // nearest card word
 	ssnAt  int   // nearest SSN word
-	direct sense // senseSoft or senseHard when such a word is right in front, with only link words between
+	direct sense // what a word or key right in front says, with only link words between; it outweighs near
 }
+
+// says reports whether the words name the number what s says.
+func (w *words) says(s sense) bool {
+	if w.direct != 0 {
+		return w.direct&s != 0
+	}
+	return w.near&s != 0
+}
+
+// other is senseSoft or senseHard when the number is named something else.
+func (w *words) other() sense { return w.direct & (senseSoft | senseHard) }
 
 // directReach is how far a word may stand and still name the number.
 const directReach = 40
@@ -23,15 +34,12 @@ func (s *scanner) before(i int, joined bool) words {
 		switch s.keyBefore(i) {
 		case keyID:
 			w.direct = senseSoft
-			w.near, w.nearAt = senseSoft, i
-			direct = false
 		case keyCard:
-			w.near, w.nearAt, w.cardAt = senseCard, i, i
-			direct = false
+			w.direct = senseCard
 		case keySSN:
-			w.near, w.nearAt, w.ssnAt = senseSSN, i, i
-			direct = false
+			w.direct = senseSSN
 		}
+		direct = w.direct == 0
 	}
 	at := i
 	for {
@@ -52,9 +60,13 @@ func (s *scanner) before(i int, joined bool) words {
 				}
 			case named&senseCard != 0:
 				// "card account number": the account is the card's.
-				if w.direct == senseSoft {
-					w.direct = 0
-					w.near, w.nearAt = senseCard, start
+				if w.direct&senseHard == 0 {
+					w.direct = senseCard
+				}
+				direct = false
+			case named&senseSSN != 0:
+				if w.direct == 0 {
+					w.direct = senseSSN
 				}
 				direct = false
 			case sn&senseLink == 0:
@@ -131,7 +143,7 @@ func (s *scanner) after(end int) sense {
 func (s *scanner) numberAfter(i int) bool {
 	limit := min(len(s.text), i+wordWindow/4)
 	for ; i < limit; i++ {
-		if isDigit(s.text[i]) || maskAt(s.text[:limit], i) {
+		if isDigit(s.text[i]) || maskAt(s.text, i) {
 			return true
 		}
 	}
@@ -154,7 +166,7 @@ func (s *scanner) keyBefore(i int) keySense {
 	i--
 	skip(" \"'\\")
 	end := i
-	for i > from && (isLetter(t[i-1]) || isDigit(t[i-1]) || t[i-1] == '_' || t[i-1] == '-' || t[i-1] == '[' || t[i-1] == ']') {
+	for i > from && !(end-i >= 3 && isDigit(t[i]) && isDigit(t[i+1]) && isDigit(t[i+2])) && !maskEnds(t, i) && (isLetter(t[i-1]) || isDigit(t[i-1]) || t[i-1] == '_' || t[i-1] == '-' || t[i-1] == '[' || t[i-1] == ']') {
 		i--
 	}
 	if i == from && from > 0 || i == end {

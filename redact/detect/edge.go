@@ -60,13 +60,13 @@ func (c *chain) edges(k *candidate, near bool) (sense, bool) {
 func (c *chain) gluedBefore(i int, near bool) bool {
 	t, from := c.text, lo(i, maxWord)
 	at := i
-	for at > from && isLetter(t[at-1]) {
+	for at > from && isLetter(t[at-1]) && !maskEnds(t, at) {
 		at--
 	}
 	if i-at >= 4 && cardEnding(t[at:i]) {
 		return true // no hexadecimal digits
 	}
-	if at > from && isDigit(t[at-1]) || at == from && from > 0 || t[i-1]|0x20 == 'x' {
+	if at > from && (isDigit(t[at-1]) || maskEnds(t, at)) || at == from && from > 0 || t[i-1]|0x20 == 'x' {
 		return false
 	}
 	return near || cardEnding(t[at:i]) || c.d.vocab.sense(t[at:i])&(senseCard|senseCVV|sensePIN|senseSSN) != 0
@@ -102,7 +102,7 @@ func (c *chain) cardToken(i int) bool {
 func (c *chain) gluedAfter(k *candidate, near bool) bool {
 	t, i := c.text, k.end
 	end := i
-	for end < len(t) && end-i < maxWord && isLetter(t[end]) {
+	for end < len(t) && end-i < maxWord && isLetter(t[end]) && (end == i || !maskAt(t, end)) {
 		end++
 	}
 	w := t[i:end]
@@ -115,7 +115,7 @@ func (c *chain) gluedAfter(k *candidate, near bool) bool {
 	if len(w) >= 2 && foldEqual(w[:2], "ex") || len(w) >= 3 && foldEqual(w[:2], "cv") || len(w) >= 5 && foldEqual(w[:5], "valid") {
 		return true
 	}
-	if end < len(t) && (isDigit(t[end]) || t[end] == '_') {
+	if end < len(t) && (isDigit(t[end]) || t[end] == '_' || maskAt(t, end)) {
 		return false
 	}
 	return near

@@ -72,9 +72,12 @@ func (c *chain) ssn() (redact.Finding, bool) {
 	joined := c.joinedBefore(0)
 	w := c.wordsBefore(head.start, joined)
 	key := c.keySense()
-	near := key == keySSN || w.near&senseSSN != 0 && w.direct == 0
+	near := key == keySSN && w.other() == 0 || w.says(senseSSN)
 	if !near && !joinedAfter(c.text, end) {
 		near = c.after(end) == senseSSN
+	}
+	if !usual && groups > 1 && (joined || joinedAfter(c.text, end)) {
+		return no, false
 	}
 	if !near && (!usual || famous(n) || gaps&^(gapSpace|gapDash|gapDot) != 0) {
 		return no, false
@@ -89,12 +92,12 @@ func (c *chain) ssn() (redact.Finding, bool) {
 	case near:
 		f.Confidence, f.Rule = 0.95, "nine digits, named"
 	case gaps&gapDash != 0:
-		if w.direct&senseHard != 0 {
+		if w.other()&senseHard != 0 {
 			return no, false
 		}
 		f.Confidence, f.Rule = 0.85, "tax number as printed"
 	default:
-		if w.direct != 0 || c.idPlace() {
+		if w.other() != 0 || c.idPlace() {
 			return no, false
 		}
 		f.Confidence, f.Rule = 0.6, "tax number in groups"
@@ -141,7 +144,7 @@ func (c *chain) ssnEdges(head *group, end, groups int, printed, near bool) bool 
 	if joined && (before == inner || before&(gapDash|gapDot|gapPath) != 0 || !near && !printed) {
 		return false
 	}
-	if !printed && maskBefore(t, head.start) {
+	if !printed && maskTail(t, head.start) {
 		return false
 	}
 	if end == len(t) {

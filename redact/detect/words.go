@@ -176,11 +176,11 @@ func wordBefore(text []byte, i, lo int) (start, end int, ok bool) {
 	for i > lo {
 		// Digits and letters side by side are two words, except in cvv2 and w9,
 		// and a mask of ours is no part of a word, as the digits were not.
-		if i < end && text[i-1] == 'X' && maskEnds(text, i) {
+		if i < end && (text[i-1] == 'X' && maskEnds(text, i) || text[i] == 'X' && maskAt(text, i)) {
 			break
 		}
 		if i < end && isDigit(text[i-1]) != number {
-			if !number || end-i > 1 {
+			if !number || end-i > 1 || !digitWord(text[lo:i]) {
 				break
 			}
 			number = false
@@ -201,6 +201,13 @@ func wordBefore(text []byte, i, lo int) (start, end int, ok bool) {
 		return 0, 0, false
 	}
 	return i, end, true
+}
+
+// digitWord reports whether the letters at the end of text take a digit into the
+// word: cvv2, cvc2, cvn2, cvp2, w2, w9.
+func digitWord(text []byte) bool {
+	n := len(text)
+	return n >= 3 && foldEqual(text[n-3:n-1], "cv") || text[n-1]|0x20 == 'w' && (n == 1 || !isWordByte(text[n-2]))
 }
 
 // runeBefore returns the size of the character before i when it belongs to a
