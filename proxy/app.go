@@ -123,10 +123,15 @@ func processLogger() *slog.Logger {
 	return slog.New(zapslog.NewHandler(caddy.Log().Named(appName).Core()))
 }
 
+// policyTimeout bounds one evaluation. The rules take well under a millisecond; a
+// second is for a machine that is starved of processor time, where a denial
+// would be the wrong answer, and still ends a rule that never would.
+const policyTimeout = time.Second
+
 // loadPolicy compiles the built-in policy with the operator's documents, and
 // returns the grants that the documents give to actors, later ones winning.
 func (a *App) loadPolicy(ctx context.Context) (grants map[string][]string, err error) {
-	c := policy.Config{Logger: processLogger()}
+	c := policy.Config{Logger: processLogger(), Timeout: policyTimeout}
 	grants = make(map[string][]string)
 	for _, file := range a.PolicyDocuments {
 		src, err := os.ReadFile(file)
