@@ -268,7 +268,7 @@ func (v *Vault) createAll(ctx context.Context, batch []*creation) error {
 	if err != nil {
 		return fmt.Errorf("creating people's keys: %w", err)
 	}
-	defer tx.Rollback() //nolint:errcheck // after a commit it has nothing to do
+	defer tx.Rollback() // after a commit it has nothing to do
 	made := make(map[[macSize]byte]*person)
 	for _, job := range batch {
 		job.made = make([]*person, len(job.wanted))

@@ -32,12 +32,17 @@ func open(t testing.TB, dir string) *vault.Vault {
 	if err != nil {
 		t.Fatal(err)
 	}
+	closeAfter(t, v)
+	return v
+}
+
+func closeAfter(t testing.TB, v *vault.Vault) {
+	t.Helper()
 	t.Cleanup(func() {
 		if err := v.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return v
 }
 
 func subject(t testing.TB, v *vault.Vault, kind, value string) vault.Subject {
@@ -213,7 +218,7 @@ func TestKeyFilesThatAreRefused(t *testing.T) {
 			tc.do(t, keys)
 			opened, err := vault.Open(t.Context(), dir, vault.Config{})
 			if err == nil {
-				opened.Close()
+				closeAfter(t, opened)
 			}
 			if !errors.Is(err, tc.want) || !strings.Contains(fmt.Sprint(err), tc.says) {
 				t.Fatalf("Open: got %v, want %v saying %q", err, tc.want, tc.says)
@@ -268,7 +273,7 @@ func TestTenantsDoNotMeet(t *testing.T) {
 	must(t, vault.Create(t.Context(), dir, vault.Config{Tenant: "second"}))
 	b, err := vault.Open(t.Context(), dir, vault.Config{Tenant: "second"})
 	must(t, err)
-	defer b.Close()
+	closeAfter(t, b)
 	if subject(t, a, "email", "ann@example.com").Pseudonym("o") == subject(t, b, "email", "ann@example.com").Pseudonym("o") {
 		t.Error("one pseudonym in two tenants")
 	}
@@ -340,7 +345,7 @@ func TestExpiredCacheReadsAgain(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	v, err := vault.Open(t.Context(), dir, vault.Config{Now: func() time.Time { return now }, CacheTime: time.Minute})
 	must(t, err)
-	defer v.Close()
+	closeAfter(t, v)
 	s := subject(t, v, "email", "ann@example.com")
 	sealed, err := v.Seal(s, nil, []byte("x"))
 	must(t, err)
