@@ -261,7 +261,7 @@ func (k *Keys) Rotate(ctx context.Context, id string, overlap time.Duration) (Ke
 	if err != nil {
 		return Key{}, "", fmt.Errorf("rotating an API key: %w", err)
 	}
-	defer tx.Rollback() //nolint:errcheck // after a commit it has nothing to do
+	defer tx.Rollback() // after a commit it has nothing to do
 	old, err := scanKey(tx.QueryRowContext(ctx, `SELECT `+keyColumns+` FROM api_key WHERE id = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Key{}, "", ErrNoKey
