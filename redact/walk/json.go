@@ -93,6 +93,7 @@ func (p *jsonReader) inner(i int, st int32, depth int) int {
 			p.capture(st, i, i, i, redact.PlaceNumber)
 		}
 		last := len(p.Captures)
+		masked := p.masks.mark()
 		p.frames = append(p.frames, frame{begin: i, array: b == '[', comma: -1})
 		var end int
 		if b == '{' {
@@ -101,6 +102,9 @@ func (p *jsonReader) inner(i int, st int32, depth int) int {
 			end = p.array(i, st, depth+1)
 		}
 		p.frames = p.frames[:len(p.frames)-1]
+		if p.masks != nil && end >= 0 && p.fields.flags(st)&Overwrite != 0 {
+			p.masks.whole(masked, p.memberAt(end))
+		}
 		if first >= 0 && end >= 0 {
 			for n := first; n < last; n++ {
 				p.Captures[n].End, p.Captures[n].member.end = end, end

@@ -338,7 +338,9 @@ func TestMaskedWrites(t *testing.T) {
 		"first two":       {`{"t":{"a":` + m + `,"b":` + m + `,"c":3}}`, `{"t":{"c":3}}`, 0},
 		"first and third": {`{"t":{"a":` + m + `,"b":2,"c":` + m + `}}`, `{"t":{"b":2}}`, 0},
 		"elements":        {`{"tags":["XXX-XX-XXXX","y",` + m + `]}`, `{"tags":["y"]}`, 0},
-		"elsewhere":       {`{"u":` + m + `,"t":{"a":[` + m + `]}}`, `{"u":` + m + `,"t":{"a":[` + m + `]}}`, 2},
+		"elsewhere":       {`{"u":` + m + `,"t":{"a":1}}`, `{"u":` + m + `,"t":{"a":1}}`, 1},
+		"inside":          {`{"t":{"b":1,"a":{"id":2,"v":[` + m + `]}}}`, `{"t":{"b":1}}`, 0},
+		"element inside":  {`{"tags":[{"id":1,"v":` + m + `},{"id":2,"v":"x"}]}`, `{"tags":[{"id":2,"v":"x"}]}`, 0},
 		"escaped":         {`{"t":{"a":"\u0058XXX XXXX XXXX 1111"}}`, `{"t":{}}`, 0},
 		"removed":         {`{"t":{"a":"pw [removed]"}}`, `{"t":{}}`, 0},
 	} {

@@ -76,8 +76,27 @@ func (h *maskHits) hit(flags Flags, m member) {
 	h.blocked++
 }
 
+// mark notes how much was found before a container is read; h may be nil.
+func (h *maskHits) mark() maskHits {
+	if h == nil {
+		return maskHits{}
+	}
+	return *h
+}
+
+// whole takes a container flagged Overwrite out as a whole when a mask was found
+// in it since mark: half of it, such as a field's id without its value, could
+// empty what the write was to leave alone.
+func (h *maskHits) whole(before maskHits, m member) {
+	if len(h.removable) == len(before.removable) && h.blocked == before.blocked || m.container < 0 {
+		return
+	}
+	h.removable, h.blocked = append(h.removable[:len(before.removable)], m), before.blocked
+}
+
 // MaskedWrites looks for masks of ours that come back in a write. removable takes
-// the values flagged Overwrite that hold one out of the document; blocked counts
+// the values flagged Overwrite that hold one, themselves or anywhere inside, out of
+// the document; blocked counts
 // those that hold one elsewhere. The document is read a second time, and only
 // when it can hold a mask at all.
 func (d *Doc) MaskedWrites() (removable []Edit, blocked int) {
