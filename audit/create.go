@@ -136,7 +136,7 @@ func build(ctx context.Context, dir, shard, origin, private, public, node string
 	if err != nil {
 		return err
 	}
-	return errors.Join(x.add(ctx, []indexRow{project(0, hash, &genesis)}), x.db.Close())
+	return errors.Join(x.add(ctx, []indexRow{project(&genesis).placed(0, hash)}), x.db.Close())
 }
 
 // makeIntake creates audit.db; only Create may.

@@ -62,6 +62,7 @@ func (c *core) encode(e *Event) (entry, error) {
 	for i := range chunks {
 		enc, err := encodeLeaf(&chunks[i])
 		if err != nil {
+			out.free()
 			return entry{}, err
 		}
 		out.more = append(out.more, enc)
@@ -85,6 +86,7 @@ func encodeLeaf(l *Leaf) (encoded, error) {
 		leafBuffers.Put(buf)
 		return encoded{}, eventError("leaf", "is longer than 16 KiB")
 	}
+	e.digests, e.view = l.Digests, project(l)
 	return e, nil
 }
 

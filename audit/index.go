@@ -38,17 +38,19 @@ type exposure struct {
 	kind      int64
 }
 
-// project is the pure function behind the index: leaf and position in, row out.
-func project(idx int64, hash tlog.Hash, l *Leaf) indexRow {
+// project is the pure function behind the index: a leaf in, its row out, but for
+// place and hash, see placed. The row shares no memory that a caller may change.
+func project(l *Leaf) indexRow {
+	ids := append(append(append(make([]byte, 0, 3*len(l.ID)), l.ID[:]...), l.Exchange[:]...), l.Actor[:]...)
 	r := indexRow{
-		idx: idx, hash: bytes.Clone(hash[:]), eid: bytes.Clone(l.ID[:]), xid: bytes.Clone(l.Exchange[:]), act: bytes.Clone(l.Actor[:]),
+		eid: ids[:16:16], xid: ids[16:32:32], act: ids[32:],
 		typ: l.Type, tenant: l.Tenant, route: l.Route, decision: l.Decision, reason: l.Reason, idk: l.Identity,
 		channel: l.Channel, op: l.Operation, effect: l.Effect, scope: l.Scope, outcome: l.Outcome,
 		wall: l.Wall, status: int64(l.Status),
 	}
 	for kind, refs := range [...][]Ref{kindSubject: l.Subjects, kindRecord: l.Records} {
 		for i := range refs {
-			id := refs[i].ID[:]
+			id := refs[i].ID[:] // of our own copy, see normalRefs and ParseLeaf
 			if len(refs[i].Classes) == 0 {
 				r.exposures = append(r.exposures, exposure{pseudonym: id, kind: int64(kind)})
 			}
@@ -60,6 +62,12 @@ func project(idx int64, hash tlog.Hash, l *Leaf) indexRow {
 	slices.SortFunc(r.exposures, func(a, b exposure) int {
 		return cmp.Or(cmp.Compare(a.kind, b.kind), bytes.Compare(a.pseudonym, b.pseudonym), cmp.Compare(a.class, b.class))
 	})
+	return r
+}
+
+// placed completes a row.
+func (r indexRow) placed(idx int64, hash tlog.Hash) indexRow {
+	r.idx, r.hash = idx, hash[:]
 	return r
 }
 

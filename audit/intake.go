@@ -37,12 +37,24 @@ func (p position) before(q position) bool {
 	return p.epoch < q.epoch || p.epoch == q.epoch && p.seq < q.seq
 }
 
+// next reports whether q can follow p in a node's stream.
+func (p position) next(q position) bool {
+	return q.epoch == p.epoch && q.seq == p.seq+1 || q.epoch > p.epoch && q.seq == 1
+}
+
 // row is one committed row of the intake table.
 type row struct {
 	position // hash is that of leaf
 	leaf     []byte
 	detail   []byte
-	parsed   Leaf
+	// digests and view are what the integrator needs of the leaf; prev is for checks.
+	digests []DetailDigest
+	view    indexRow
+	prev    tlog.Hash
+}
+
+func (r *row) fill(l *Leaf) {
+	r.digests, r.view, r.prev = l.Digests, project(l), l.Prev
 }
 
 // intake is the durable side of the log: the table of committed events. The
@@ -202,12 +214,15 @@ func (in *intake) rows(ctx context.Context, p position, limit, maxBytes int) ([]
 		if err := res.Scan(&r.epoch, &r.seq, &r.leaf, &r.detail); err != nil {
 			return nil, fmt.Errorf("reading intake: %w", err)
 		}
-		if r.parsed, r.hash, err = nextInStream(r.leaf, in.node, p); err != nil {
+		l, hash, err := nextInStream(r.leaf, in.node, p)
+		if err != nil {
 			return nil, fmt.Errorf("intake row (%d, %d): %w", r.epoch, r.seq, err)
 		}
-		if r.parsed.Epoch != r.epoch || r.parsed.Seq != r.seq {
+		if l.Epoch != r.epoch || l.Seq != r.seq {
 			return nil, fmt.Errorf("%w: intake row (%d, %d) holds another leaf", ErrCorrupt, r.epoch, r.seq)
 		}
+		r.hash = hash
+		r.fill(&l)
 		p = r.position
 		size += len(r.leaf) + len(r.detail)
 		out = append(out, r)
@@ -230,7 +245,7 @@ func nextInStream(data []byte, node string, p position) (Leaf, tlog.Hash, error)
 		return Leaf{}, tlog.Hash{}, fmt.Errorf("%w: leaf of another node", ErrCorrupt)
 	case l.Prev != p.hash:
 		return Leaf{}, tlog.Hash{}, fmt.Errorf("%w: the chain of leaves is broken", ErrCorrupt)
-	case l.Epoch == p.epoch && l.Seq == p.seq+1, l.Epoch > p.epoch && l.Seq == 1:
+	case p.next(position{epoch: l.Epoch, seq: l.Seq}):
 		return l, tlog.RecordHash(data), nil
 	}
 	return Leaf{}, tlog.Hash{}, fmt.Errorf("%w: gap in the stream of leaves", ErrCorrupt)

@@ -84,7 +84,7 @@ func (c *core) integrateLoop(ctx context.Context) {
 func (c *core) runOnce(ctx context.Context) (int64, error) {
 	g := &c.integrator
 	for len(g.rows) < maxRunRows {
-		rows, err := c.intake.rows(ctx, g.at, readRows, readBytes)
+		rows, err := c.nextRows(ctx)
 		if err != nil {
 			return 0, err
 		}
@@ -140,6 +140,25 @@ func (c *core) runOnce(ctx context.Context) (int64, error) {
 	return added, nil
 }
 
+// nextRows returns committed rows that follow the tree: from the writer's hand, or
+// from the database for what did not fit into it.
+func (c *core) nextRows(ctx context.Context) ([]row, error) {
+	at := c.integrator.at
+	var out []row
+	for len(out) < readRows {
+		rows := c.hand.take(at)
+		if rows == nil {
+			break
+		}
+		out = append(out, rows...)
+		at = rows[len(rows)-1].position
+	}
+	if out != nil {
+		return out, nil
+	}
+	return c.intake.rows(ctx, at, readRows, readBytes)
+}
+
 // integrate adds rows to the tree's edge, writes the files that became full and
 // stores the details.
 func (c *core) integrate(ctx context.Context, rows []row) error {
@@ -153,7 +172,7 @@ func (c *core) integrate(ctx context.Context, rows []row) error {
 			return err
 		}
 		details = append(details, parts...)
-		g.rows = append(g.rows, project(g.edge.size, r.hash, &r.parsed))
+		g.rows = append(g.rows, r.view.placed(g.edge.size, r.hash))
 		g.edge.add(r.leaf, r.hash, func(name string, data []byte) {
 			files = append(files, c.treeFile(name, data))
 		})
@@ -172,18 +191,18 @@ func (c *core) integrate(ctx context.Context, rows []row) error {
 // is entry idx.
 func rowDetails(r *row, idx int64) ([]detailRow, error) {
 	if len(r.detail) == 0 {
-		if len(r.parsed.Digests) > 0 {
+		if len(r.digests) > 0 {
 			return nil, fmt.Errorf("%w: intake row (%d, %d) lost its details", ErrCorrupt, r.epoch, r.seq)
 		}
 		return nil, nil
 	}
 	parts, err := parseDetails(r.detail)
-	if err != nil || len(parts) != len(r.parsed.Digests) {
+	if err != nil || len(parts) != len(r.digests) {
 		return nil, fmt.Errorf("%w: details of intake row (%d, %d)", ErrCorrupt, r.epoch, r.seq)
 	}
 	out := make([]detailRow, len(parts))
 	for i, p := range parts {
-		if digestOf(p) != r.parsed.Digests[i] {
+		if digestOf(p) != r.digests[i] {
 			return nil, fmt.Errorf("%w: details of intake row (%d, %d) are not those of its leaf", ErrCorrupt, r.epoch, r.seq)
 		}
 		out[i] = detailRow{idx: idx, Sealed: p}

@@ -158,11 +158,10 @@ type core struct {
 	unlock  func() error
 
 	w          writer
+	hand       hand
 	integrator integrator
 	watch      *watch
 
-	// committed is the sequence number of the last durable leaf of this epoch.
-	committed atomic.Int64
 	// size is the size of the locked checkpoint.
 	size atomic.Int64
 	// prunable is up to where the integrator lets the writer delete rows.

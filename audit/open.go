@@ -349,7 +349,7 @@ func (c *core) catchUpIndex(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%w: entry %d: %w", ErrCorrupt, idx, err)
 		}
-		r := project(idx, tlog.RecordHash(entry), &l)
+		r := project(&l).placed(idx, tlog.RecordHash(entry))
 		if idx < x.size {
 			x.tail = append(x.tail, r)
 			return nil

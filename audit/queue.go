@@ -62,11 +62,13 @@ type entry struct {
 	bytes  int64
 }
 
-// encoded is a leaf without its sequence number and previous hash. buf goes back
-// to leafBuffers after the commit.
+// encoded is a leaf without its sequence number and previous hash, with its index
+// row but for place and hash. buf goes back to leafBuffers after the commit.
 type encoded struct {
 	buf            *[]byte
 	nseqAt, prevAt int
+	digests        []DetailDigest
+	view           indexRow
 }
 
 // Slot is room in the queue for the two events of one exchange. Its methods may

@@ -260,19 +260,20 @@ func (v *verifier) readIntake(ctx context.Context) (p pendingEvents) {
 			return p
 		}
 		place := fmt.Sprintf("intake row (%d, %d)", r.epoch, r.seq)
-		if r.parsed, err = ParseLeaf(r.leaf); err != nil {
+		l, err := ParseLeaf(r.leaf)
+		if err != nil {
 			v.problem("intake", place, err.Error())
 			continue
 		}
-		if node != p.node || r.parsed.Node != node || r.parsed.Epoch != r.epoch || r.parsed.Seq != r.seq {
+		r.fill(&l)
+		if node != p.node || l.Node != node || l.Epoch != r.epoch || l.Seq != r.seq {
 			v.problem("intake", place, "holds another leaf than its key says")
 		}
 		if _, err := rowDetails(&r, 0); err != nil {
 			v.problem("intake", place, "does not have the details of its leaf")
 		}
 		r.hash = tlog.RecordHash(r.leaf)
-		r.leaf, r.detail = nil, nil
-		r.parsed = Leaf{Digests: r.parsed.Digests, Prev: r.parsed.Prev}
+		r.leaf, r.detail, r.view = nil, nil, indexRow{}
 		p.rows = append(p.rows, r)
 	}
 	if err := res.Err(); err != nil {
@@ -307,14 +308,13 @@ func (v *verifier) checkIntake(p pendingEvents, base map[string]position) {
 			v.problem("intake", place, "differs from its entry in the tree")
 		}
 		prev := p.pruned
-		prev.hash = r.parsed.Prev // known only when the row before is at hand
+		prev.hash = r.prev // known only when the row before is at hand
 		if i > 0 {
 			prev = p.rows[i-1].position
 		} else if prev.epoch == last.epoch && prev.seq == last.seq {
 			prev = last
 		}
-		follows := r.epoch == prev.epoch && r.seq == prev.seq+1 || r.epoch > prev.epoch && r.seq == 1
-		if !follows || r.parsed.Prev != prev.hash {
+		if !prev.next(r.position) || r.prev != prev.hash {
 			v.problem("intake", place, "does not follow the row before")
 		}
 	}
@@ -352,7 +352,7 @@ func (v *verifier) checkAhead(rows []detailRow, p pendingEvents) {
 	idx := v.edge.size
 	for _, r := range p.rows {
 		if last.before(r.position) {
-			next[idx] = r.parsed.Digests
+			next[idx] = r.digests
 			idx++
 		}
 	}

@@ -82,7 +82,7 @@ func (v *verifier) entry(idx int64, entry []byte) Leaf {
 	if l.Type == TypeIndexSealed {
 		v.checkSeal(place, idx, &l)
 	}
-	v.rows = append(v.rows, project(idx, hash, &l))
+	v.rows = append(v.rows, project(&l).placed(idx, hash))
 	return l
 }
 

@@ -17,8 +17,6 @@ const pruneStep = 512
 type writer struct {
 	at     position // the last leaf written
 	pruned position // rows up to here are deleted
-	rows   []row
-	arena  []byte // backs rows' leaves during one commit
 }
 
 // writeLoop commits what is queued until stop is closed. There is no timer: while
@@ -80,9 +78,10 @@ func (c *core) commit(b *batch, due *position) error {
 		return *err
 	}
 	w := &c.w
-	w.rows, w.arena = w.rows[:0], w.arena[:0]
+	var g group
 	at := w.at
 	if b != nil && len(b.entries) > 0 {
+		g.rows, g.arena = make([]row, 0, b.rows+1), make([]byte, 0, b.bytes+leafSlack*int64(b.rows))
 		if jump := c.clock.step(); jump != 0 {
 			e, err := c.encode(&Event{ID: NewID(), Type: TypeClockStepped, Attrs: map[string]string{
 				"jump_ms": strconv.FormatInt(jump.Milliseconds(), 10),
@@ -90,27 +89,27 @@ func (c *core) commit(b *batch, due *position) error {
 			if err != nil {
 				return err
 			}
-			at = w.add(e.leaf, nil, c.epoch, at)
+			at = g.add(&e.leaf, nil, c.epoch, at)
 			e.free()
 		}
 		b.receipts = make([]Receipt, len(b.entries))
 		for i := range b.entries {
 			e := &b.entries[i]
-			at = w.add(e.leaf, e.detail, c.epoch, at)
+			at = g.add(&e.leaf, e.detail, c.epoch, at)
 			b.receipts[i] = Receipt{ID: e.id, LeafHash: at.hash}
-			for _, m := range e.more {
-				at = w.add(m, nil, c.epoch, at)
+			for j := range e.more {
+				at = g.add(&e.more[j], nil, c.epoch, at)
 			}
 			e.free()
 		}
 	}
-	if len(w.rows) == 0 && due == nil {
+	if len(g.rows) == 0 && due == nil {
 		return nil // a barrier
 	}
 	if err := c.hooks.run(hookCommit); err != nil {
 		return err
 	}
-	if err := c.intake.write(w.rows, due); err != nil {
+	if err := c.intake.write(g.rows, due); err != nil {
 		return err
 	}
 	if err := c.hooks.run(hookCommitted); err != nil {
@@ -120,24 +119,34 @@ func (c *core) commit(b *batch, due *position) error {
 	if due != nil {
 		w.pruned = *due
 	}
-	if len(w.rows) > 0 {
-		c.committed.Store(at.seq)
+	if len(g.rows) > 0 {
+		c.hand.give(g.rows, int64(len(g.arena)))
 	}
 	return nil
 }
 
+// group is the rows of one commit. The integrator gets them afterwards, so each
+// commit has its own memory.
+type group struct {
+	rows  []row
+	arena []byte // backs the rows' leaves
+}
+
+// leafSlack is what completing a leaf can add to it: the digits of its number.
+const leafSlack = 20
+
 // add completes a leaf after at and puts it into the commit.
-func (w *writer) add(e encoded, detail []byte, epoch int64, at position) position {
+func (g *group) add(e *encoded, detail []byte, epoch int64, at position) position {
 	seq := int64(1)
 	if at.epoch == epoch {
 		seq = at.seq + 1
 	}
-	start := len(w.arena)
-	// Growing the arena leaves earlier leaves in the old array, which stays valid.
-	w.arena = patchLeaf(w.arena, *e.buf, e.nseqAt, e.prevAt, seq, at.hash)
-	leaf := w.arena[start:len(w.arena):len(w.arena)]
+	start := len(g.arena)
+	// Should the arena grow, earlier leaves stay in the old array, which stays valid.
+	g.arena = patchLeaf(g.arena, *e.buf, e.nseqAt, e.prevAt, seq, at.hash)
+	leaf := g.arena[start:len(g.arena):len(g.arena)]
 	at = position{epoch: epoch, seq: seq, hash: tlog.RecordHash(leaf)}
-	w.rows = append(w.rows, row{position: at, leaf: leaf, detail: detail})
+	g.rows = append(g.rows, row{position: at, leaf: leaf, detail: detail, digests: e.digests, view: e.view})
 	return at
 }
 
