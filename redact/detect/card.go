@@ -153,6 +153,14 @@ func shapeOf(digits int, bounds uint32, equal bool) int {
 // card tries the head of the chain as the begin of a card number.
 func (c *chain) card() (redact.Finding, bool) {
 	k, ok := c.best()
+	if ok {
+		if n := c.cuts(&k); n > 0 {
+			all := c.n
+			c.n = n
+			k, ok = c.best()
+			c.n = all
+		}
+	}
 	if !ok {
 		return redact.Finding{}, false
 	}
@@ -163,7 +171,7 @@ func (c *chain) card() (redact.Finding, bool) {
 	if !ok {
 		return f, false
 	}
-	if c.better(&k) || c.cuts(&k) {
+	if c.better(&k) {
 		return redact.Finding{}, false
 	}
 	c.extend(&k, &f)
@@ -188,19 +196,19 @@ func (c *chain) better(k *candidate) bool {
 	return false
 }
 
-// cuts reports whether a tax number begins inside k and ends behind it: then k
-// is a coincidence.
-func (c *chain) cuts(k *candidate) bool {
+// cuts returns with which group of k a tax number begins that ends behind k, or 0:
+// then k is a coincidence, and the card can only be what stands before.
+func (c *chain) cuts(k *candidate) int {
 	if k.shape == withoutGroup || k.groups == c.n {
-		return false
+		return 0
 	}
 	for j := max(1, k.groups-2); j < k.groups; j++ {
 		sub := c.since(j)
 		if f, ok := sub.ssn(); ok && f.End > k.end {
-			return true
+			return j
 		}
 	}
-	return false
+	return 0
 }
 
 // since returns the chain as it is from its group j on.
