@@ -13,14 +13,14 @@ import (
 	"github.com/caregate/caregate/channel"
 )
 
-// Test numbers that everybody may print: the card schemes' own examples, and a
-// social security number that was once printed in advertisements and is void.
+// Numbers that everybody may print: the card schemes' own examples, and a made-up
+// social security number, the one of the sample helpdesk's historic tickets.
 const (
 	demoCard      = "4111 1111 1111 1111"
 	demoCardMask  = "XXXX XXXX XXXX 1111"
 	demoCard2     = "5555-5555-5555-4444"
 	demoCard2Mask = "XXXX-XXXX-XXXX-4444"
-	demoSSN       = "219-09-9999"
+	demoSSN       = "536-22-8145"
 	demoSSNMask   = "XXX-XX-XXXX"
 	demoField     = "360001234567"
 )
