@@ -224,8 +224,13 @@ func (x *exchange) seal(ctx context.Context, e *audit.Event, side *half, r *http
 		}
 		people = of
 	}
-	for _, s := range people {
-		if err := x.sealPart(e, s, "subject", detail); err != nil {
+	for i, s := range people {
+		// The log wants parts of one event to have different names.
+		part := "subject"
+		if i > 0 {
+			part = fmt.Sprintf("subject.%d", i+1)
+		}
+		if err := x.sealPart(e, s, part, detail); err != nil {
 			return err
 		}
 	}
