@@ -8,9 +8,6 @@ roles := data.access.kinds[input.actor.kind]
 
 roles := input.actor.roles if data.access.given[input.actor.kind]
 
-# The gateway's own API.
-own if input.channel == "caregate"
-
 # Operations that everybody may call, as their mark says. A preflight is one only
 # with its method.
 open if data.access.open_marks[input.mark]
@@ -21,7 +18,7 @@ open if {
 }
 
 permitted if {
-	not own
+	input.channel != "caregate"
 	some role in roles
 	data.access.roles[role].channel[input.scope][input.effect]
 }
@@ -33,7 +30,7 @@ permitted if {
 }
 
 permitted if {
-	not own
+	input.channel != "caregate"
 	some grant in input.actor.grants
 	grant in wanted
 }
@@ -74,18 +71,11 @@ endings := ["/admin"] if {
 	input.effect != "admin"
 } else := []
 
-known if {
-	some _ in roles
-	input.actor.kind != "anonymous"
-}
-
 # Claims and proofs that contradict each other are a denial on every operation.
 reasons contains "identity_mismatch" if input.actor.mismatch == true
 
-reasons contains "no_credential" if {
-	not permitted
-	not known
-}
+# Why nothing permits the call.
+reasons contains refusal if not permitted
 
 reasons contains "no_credential" if {
 	input.mark == "signed"
@@ -107,30 +97,17 @@ reasons contains "mfa_required" if {
 	data.access.roles[role].mfa
 }
 
-reasons contains "export_needs_grant" if {
+refusal := "no_credential" if {
+	not known
+} else := "export_needs_grant" if {
 	input.scope == "export"
-	refused
-}
-
-reasons contains "bulk_needs_grant" if {
+} else := "bulk_needs_grant" if {
 	input.scope == "bulk"
-	refused
-}
-
-reasons contains "admin_needs_role" if {
-	input.scope == "one"
+} else := "admin_needs_role" if {
 	input.effect == "admin"
-	refused
-}
+} else := "role_not_allowed"
 
-reasons contains "role_not_allowed" if {
-	input.scope == "one"
-	input.effect != "admin"
-	refused
-}
-
-# Somebody who is known asks for something that nothing permits.
-refused if {
-	known
-	not permitted
+known if {
+	some _ in roles
+	input.actor.kind != "anonymous"
 }

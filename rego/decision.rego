@@ -4,16 +4,14 @@ package caregate
 import data.caregate.access
 import data.caregate.treatment
 
-reasons contains code if some code in access.reasons
+reasons := (access.reasons | found) | own
 
-reasons contains "finding_blocked" if treatment.blocked
+found contains "finding_blocked" if treatment.blocked
 
 # A deployment's own rules can only add denials.
-reasons contains "policy_denied" if count(own_denials) > 0
+own contains "policy_denied" if some _ in data.caregate.operator.deny
 
-reasons contains code if some code in own_denials
-
-own_denials contains sprintf("operator.%v", [code]) if some code in data.caregate.operator.deny
+own contains sprintf("operator.%v", [code]) if some code in data.caregate.operator.deny
 
 default allow := false
 
@@ -34,7 +32,7 @@ default needs := ""
 needs := access.needs if {
 	some code in access.reasons
 	code in {"bulk_needs_grant", "export_needs_grant", "admin_needs_role", "role_not_allowed"}
-	not access.own
+	input.channel != "caregate"
 }
 
 outcome := {

@@ -46,8 +46,10 @@ places[finding.place][finding.class] := action if {
 
 # Something stands where it may not be and cannot be masked.
 blocked if {
+	some class
+	actions[class] == "block"
 	some finding in input.findings
-	actions[finding.class] == "block"
+	finding.class == class
 	finding.place != "never"
 }
 
