@@ -53,10 +53,10 @@ func BenchmarkDecideCached(b *testing.B) {
 	}
 }
 
-// BenchmarkDecideUncached asks the rules each time, over a thousand rows. The
-// budget is 100 µs.
-func BenchmarkDecideUncached(b *testing.B) {
-	e, in := engine(b, policy.Config{Overlays: []*policy.Overlay{thousandRows(b)}, Cache: 1}), ticket()
+// uncached asks the rules each time.
+func uncached(b *testing.B, c policy.Config) {
+	c.Cache = 1
+	e, in := engine(b, c), ticket()
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		in.Purpose = fmt.Sprint("p", i%2)
@@ -64,4 +64,21 @@ func BenchmarkDecideUncached(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func BenchmarkDecideUncached(b *testing.B) { uncached(b, policy.Config{}) }
+
+// BenchmarkDecideThousandRows has a thousand rows of data, of which two fit, and
+// BenchmarkDecideThousandRules a thousand rules of a deployment. The budget of
+// both is 100 µs.
+func BenchmarkDecideThousandRows(b *testing.B) {
+	uncached(b, policy.Config{Overlays: []*policy.Overlay{thousandRows(b)}})
+}
+
+func BenchmarkDecideThousandRules(b *testing.B) {
+	src := []byte("package caregate.operator\n")
+	for i := range 1000 {
+		src = fmt.Appendf(src, "\ndeny contains \"rule_%d\" if {\n\tinput.operation == \"family.operation_%d\"\n\tinput.effect == \"delete\"\n}\n", i, i)
+	}
+	uncached(b, policy.Config{Dir: rules(b, string(src))})
 }
