@@ -190,6 +190,7 @@ const governOptions = "limits, observe, uninspected, audit_down, trust_pool, rou
 // so that nobody can enable one half.
 func parseGovern(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if h.Option("caregate") == nil {
+		h.Next() // an error names the line of the word that was read last
 		return nil, h.Err("govern needs a caregate block in the global options at the top of the Caddyfile, for example: { caregate { name acme-care } }")
 	}
 	g := h.Dispenser
@@ -354,10 +355,10 @@ func atLine(tokens []caddyfile.Token, line int) []caddyfile.Token {
 
 // parseAPI reads `caregate_api`, which serves /api/v1, /livez and /readyz.
 func parseAPI(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	h.Next()
 	if h.Option("caregate") == nil {
 		return nil, h.Err("caregate_api needs a caregate block in the global options at the top of the Caddyfile")
 	}
-	h.Next()
 	if h.NextArg() {
 		return nil, h.ArgErr()
 	}
