@@ -150,8 +150,27 @@ func shapeOf(digits int, bounds uint32, equal bool) int {
 	return shape
 }
 
+// hopeless reports whether no card can begin at the head, without reading it:
+// inside a long chain, groups that no card is printed with need a card word, and
+// none is near. It keeps long chains of single digits cheap.
+func (c *chain) hopeless() bool {
+	head := c.at(0)
+	if head.gapLen == 0 || c.gap == none || printedFirst>>head.len()&1 != 0 {
+		return false
+	}
+	w := c.wordsBefore(head.start, true)
+	return !w.says(senseCard)
+}
+
+// printedFirst has a bit for each length the first group of a card may have when
+// it is printed, or bare, or printed with some groups joined.
+const printedFirst = 1<<4 | 1<<6 | 1<<7 | 1<<8 | 1<<10 | 1<<12 | 1<<13 | 1<<14 | 1<<15 | 1<<16 | 1<<17 | 1<<18 | 1<<19
+
 // card tries the head of the chain as the begin of a card number.
 func (c *chain) card() (redact.Finding, bool) {
+	if c.hopeless() {
+		return redact.Finding{}, false
+	}
 	k, ok := c.best()
 	if ok {
 		if n := c.cuts(&k); n > 0 {

@@ -35,8 +35,11 @@ func famous(n int) bool {
 func (c *chain) ssn() (redact.Finding, bool) {
 	no := redact.Finding{}
 	head := c.at(0)
-	if head.len() > 9 {
+	switch {
+	case head.len() > 9:
 		return no, false
+	case head.gapLen > 0 && head.len() != 3 && head.len() != 9:
+		return no, false // only the usual grouping and bare digits stand behind others
 	}
 	n, total, groups := 0, 0, 0
 	for groups < c.n && total < 9 {

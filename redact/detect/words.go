@@ -78,7 +78,10 @@ var scriptWords = map[sense][]string{
 
 // vocabulary is the compiled word table. It is never changed after New.
 type vocabulary struct {
-	words  map[string]sense
+	words map[string]sense
+	// pairs has a bit for the first two letters of each word, so that most other
+	// words are not looked up.
+	pairs  [32]uint32
 	script []scriptWord
 }
 
@@ -92,6 +95,9 @@ func newVocabulary(c Config) vocabulary {
 	add := func(words []string, s sense) {
 		for _, w := range words {
 			v.words[w] |= s
+			if len(w) > 1 {
+				v.pairs[w[0]&31] |= 1 << (w[1] & 31)
+			}
 		}
 	}
 	for s, words := range maps.All(wordTable) {
@@ -110,6 +116,9 @@ func newVocabulary(c Config) vocabulary {
 // sense looks a word up, case folded.
 func (v *vocabulary) sense(word []byte) sense {
 	if len(word) > maxWord {
+		return 0
+	}
+	if len(word) > 1 && word[0] < 0x80 && v.pairs[word[0]&31]>>(word[1]&31)&1 == 0 {
 		return 0
 	}
 	var buf [2 * maxWord]byte
@@ -148,6 +157,30 @@ func (v *vocabulary) sense(word []byte) sense {
 	return 0
 }
 
+// byteKind sorts the bytes of words.
+type byteKind uint8
+
+const (
+	otherByte  byteKind = iota
+	letterByte          // ASCII
+	digitByte
+	wideByte // of a character outside ASCII, to be looked at
+)
+
+var byteKinds = func() (t [256]byteKind) {
+	for b := range t {
+		switch c := byte(b); {
+		case c >= 0x80:
+			t[b] = wideByte
+		case isLetter(c):
+			t[b] = letterByte
+		case isDigit(c):
+			t[b] = digitByte
+		}
+	}
+	return t
+}()
+
 // isWordByte reports whether b belongs to a word. Bytes of characters outside
 // ASCII do, until wordBefore and wordAfter look at the character.
 func isWordByte(b byte) bool { return isLetter(b) || isDigit(b) || b >= 0x80 }
@@ -162,6 +195,14 @@ func wordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsMark(r) }
 // no word, so that the answer does not depend on what stands there.
 func wordBefore(text []byte, i, lo int) (start, end int, ok bool) {
 	for i > lo {
+		kind := byteKinds[text[i-1]]
+		if kind == otherByte {
+			i--
+			continue
+		}
+		if kind != wideByte {
+			break
+		}
 		size := runeBefore(text, i, lo)
 		if size > 0 {
 			break
@@ -174,6 +215,10 @@ func wordBefore(text []byte, i, lo int) (start, end int, ok bool) {
 	end = i
 	number := isDigit(text[i-1])
 	for i > lo {
+		if i < end && byteKinds[text[i-1]] == letterByte && !number && text[i-1] != 'X' && text[i] != 'X' {
+			i-- // the usual case: one more letter
+			continue
+		}
 		// Digits and letters side by side are two words, except in cvv2 and w9,
 		// and a mask of ours is no part of a word, as the digits were not.
 		if i < end && (text[i-1] == 'X' && maskEnds(text, i) || text[i] == 'X' && maskAt(text, i)) {
