@@ -171,7 +171,7 @@ func (x *exchange) answer(w http.ResponseWriter, r *http.Request, ref *refusal) 
 		return
 	}
 	x.h.cors.apply(x.origin, w.Header())
-	writeProblem(w, r, ref, x.last, x.forwarded, x.upstreamStatus, x.record)
+	x.writeProblem(w, r, ref)
 }
 
 // statusClientGone is what Caddy reports when the caller hung up; it reaches

@@ -76,6 +76,11 @@ func (x *exchange) operation(r *http.Request) channel.Match {
 		return channel.Match{Op: preflight, Mapped: true}
 	}
 	m := x.h.ch.Match(r.Method, r.URL.EscapedPath())
+	if m.Op.Mark == channel.MarkPreflight {
+		// The path alone makes no preflight: without the headers it is a call like
+		// any other and needs a credential.
+		m = channel.Match{Op: options, Mapped: true}
+	}
 	if !m.Mapped {
 		x.h.app.metrics.unmapped(x.h.Route)
 		if _, seen := x.h.unmapped.LoadOrStore(m.Op.Name, true); !seen {
@@ -85,8 +90,11 @@ func (x *exchange) operation(r *http.Request) channel.Match {
 	return m
 }
 
-// preflight is the same in every channel.
-var preflight = &channel.Operation{Name: "preflight", Methods: []string{http.MethodOptions}, Effect: channel.EffectRead, Scope: channel.ScopeOne, Mark: channel.MarkPreflight}
+// preflight and options are the same in every channel.
+var (
+	preflight = &channel.Operation{Name: "preflight", Methods: []string{http.MethodOptions}, Effect: channel.EffectRead, Scope: channel.ScopeOne, Mark: channel.MarkPreflight}
+	options   = &channel.Operation{Name: "options", Methods: []string{http.MethodOptions}, Effect: channel.EffectRead, Scope: channel.ScopeOne}
+)
 
 // presented collects what the caller shows of itself.
 func (x *exchange) presented(r *http.Request) (policy.Presented, *refusal) {

@@ -118,6 +118,11 @@ func (x *exchange) ident(label, value string) (id vault.Ident, own redact.Class,
 		return vault.Ident{Kind: "email", Value: value}, redact.Email, true
 	case channel.LabelSubjectPhone:
 		return vault.Ident{Kind: "phone", Value: value}, redact.Phone, true
+	case channel.LabelSubjectContact: // whichever the channel was reached by
+		if strings.Contains(value, "@") {
+			return vault.Ident{Kind: "email", Value: value}, redact.Email, true
+		}
+		return vault.Ident{Kind: "phone", Value: value}, redact.Phone, true
 	case channel.LabelSubjectID:
 		return vault.Ident{Kind: x.h.ch.Name + ":user", Value: value}, "", true
 	case channel.LabelSubjectExternalID:

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-
-	"github.com/caregate/caregate/audit"
 )
 
 // Headers of ours. All others that begin with Caregate- are a caller's words to
@@ -31,6 +29,9 @@ type problem struct {
 	Forwarded bool `json:"forwarded"`
 	// Offset is the byte at which a body stopped making sense.
 	Offset *int64 `json:"offset,omitempty"`
+	// Grant is what would have permitted the call, in the form that keys and policy
+	// documents take.
+	Grant string `json:"grant,omitempty"`
 	// UpstreamStatus and Record let a caller find what a withheld call did.
 	UpstreamStatus int    `json:"upstream_status,omitempty"`
 	Record         string `json:"record,omitempty"`
@@ -42,7 +43,7 @@ const retryAfter = 1
 
 // writeProblem answers with a refusal. The event that permits the answer is
 // durable already, or there is none because the log is what failed.
-func writeProblem(w http.ResponseWriter, r *http.Request, ref *refusal, receipt audit.ID, forwarded bool, upstreamStatus int, record string) {
+func (x *exchange) writeProblem(w http.ResponseWriter, r *http.Request, ref *refusal) {
 	reason := reasonFor(ref.code)
 	p := problem{
 		Type:   "urn:caregate:error:" + reason.Code,
@@ -50,14 +51,18 @@ func writeProblem(w http.ResponseWriter, r *http.Request, ref *refusal, receipt 
 		Status: reason.Status,
 		Detail: reason.Fix,
 		Reason: reason.Code, Cause: ref.cause, WhoFixes: string(reason.Who),
-		Forwarded: forwarded, UpstreamStatus: upstreamStatus, Record: record,
+		Forwarded: x.forwarded, UpstreamStatus: x.upstreamStatus, Record: x.record,
+	}
+	switch reason.Code {
+	case "bulk_needs_grant", "export_needs_grant", "admin_needs_role", "role_not_allowed":
+		p.Grant = x.h.ch.Name + ":" + x.match.Op.Name
 	}
 	if ref.offset >= 0 {
 		p.Offset = &ref.offset
 	}
 	h := w.Header()
-	if receipt != (audit.ID{}) {
-		p.Receipt = receipt.String()
+	if !x.last.IsZero() {
+		p.Receipt = x.last.String()
 		h.Set(headerReceipt, p.Receipt)
 	}
 	h.Set(headerError, reason.Code)
