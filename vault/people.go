@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -124,11 +126,11 @@ func (v *Vault) lookUp(ctx context.Context, find *sql.Stmt, w wanted) (*person, 
 		return nil, fmt.Errorf("looking for a person: %w", err)
 	}
 	if len(id) != idSize || sort != w.scope {
-		return nil, ErrRow
+		return nil, v.changed("blind", id)
 	}
 	want := v.linkTag(w.scope, w.kind, w.mac, [idSize]byte(id))
 	if subtle.ConstantTimeCompare(tag, want[:]) != 1 {
-		return nil, ErrRow
+		return nil, v.changed("blind", id)
 	}
 	p, err := v.unwrap([idSize]byte(id), sort, wrapped, created)
 	if err != nil {
@@ -165,10 +167,17 @@ func (v *Vault) byID(ctx context.Context, id [idSize]byte) (*person, error) {
 func (v *Vault) unwrap(id [idSize]byte, sort string, wrapped []byte, created int64) (*person, error) {
 	key, err := v.data.Decrypt(wrapped, personAD(v.tenant, sort, id, created))
 	if err != nil {
-		return nil, ErrRow
+		return nil, v.changed("person", id[:])
 	}
 	defer clear(key)
 	return newPerson(id, key, v.now())
+}
+
+// changed reports a row that does not authenticate: a caller only denies, and
+// somebody has to look. The row's id is random and says nothing.
+func (v *Vault) changed(table string, id []byte) error {
+	v.log.Error("a row of vault.db was changed outside the vault", slog.String("table", table), slog.String("row", hex.EncodeToString(id)))
+	return ErrRow
 }
 
 func (v *Vault) remember(mac [macSize]byte, p *person) {
@@ -309,7 +318,7 @@ ON CONFLICT DO NOTHING`, v.tenant, w.scope, w.kind, v.keys.index.version(), w.ma
 	if n == 0 {
 		p, err := v.lookUp(ctx, tx.StmtContext(ctx, v.find), w)
 		if errors.Is(err, sql.ErrNoRows) {
-			return nil, ErrRow // an index row that leads to nobody: rows go together or not at all
+			return nil, v.changed("blind", nil) // it leads to nobody: rows go together or not at all
 		}
 		return p, err
 	}

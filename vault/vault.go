@@ -60,7 +60,7 @@ type Config struct {
 	CacheTime time.Duration
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
-	// Logger gets warnings; nil discards.
+	// Logger gets rows that were changed outside the vault; nil discards.
 	Logger *slog.Logger
 }
 

@@ -365,3 +365,55 @@ func TestExpiredCacheReadsAgain(t *testing.T) {
 		t.Error("the pseudonym of a destroyed key came back")
 	}
 }
+
+// Two that create at once: one makes the vault, the other is told so or asked to
+// come again; nothing is made twice.
+func TestCreateRace(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	errs := make(chan error, 8)
+	for range cap(errs) {
+		go func() { errs <- vault.Create(context.Background(), dir, vault.Config{}) }()
+	}
+	made := 0
+	for range cap(errs) {
+		switch err := <-errs; {
+		case err == nil:
+			made++
+		case !errors.Is(err, vault.ErrExists) && !errors.Is(err, store.ErrLocked):
+			t.Errorf("got %v, want ErrExists or ErrLocked", err)
+		}
+	}
+	if made != 1 {
+		t.Errorf("made %d times, want once", made)
+	}
+	subject(t, open(t, dir), "email", "ann@example.com")
+}
+
+// A cache smaller than a call's people changes nothing but time.
+func TestSmallCache(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	must(t, vault.Create(t.Context(), dir, vault.Config{}))
+	v, err := vault.Open(t.Context(), dir, vault.Config{Cache: 2})
+	must(t, err)
+	closeAfter(t, v)
+	var idents []vault.Ident
+	for i := range 20 {
+		idents = append(idents, vault.Ident{Kind: "zendesk:user", Value: fmt.Sprint(i)})
+	}
+	first, err := v.Subjects(t.Context(), idents)
+	must(t, err)
+	sealed, err := v.Seal(first[0], nil, []byte("x"))
+	must(t, err)
+	again, err := v.Subjects(t.Context(), idents)
+	must(t, err)
+	for i := range idents {
+		if first[i].Pseudonym("o") != again[i].Pseudonym("o") {
+			t.Fatalf("subject %d is somebody else the second time", i)
+		}
+	}
+	if _, err := v.Open(t.Context(), sealed, nil); err != nil {
+		t.Errorf("opening under a key that left the cache: %v", err)
+	}
+}
