@@ -24,6 +24,8 @@ blocks(found) if {
 table := {
 	"a card in text": ["request", "credit_card", "text", "mask"],
 	"a code in text": ["request", "card_verification_code", "text", "drop"],
+	"a PIN in text": ["request", "card_pin", "text", "drop"],
+	"a track in text": ["request", "card_track_data", "text", "drop"],
 	"an SSN in text": ["response", "us_ssn", "text", "mask"],
 	"an ITIN in text": ["response", "us_itin", "text", "mask"],
 	"a payment field": ["request", "payment_reference", "text", "tokenize"],
