@@ -83,6 +83,9 @@ func (d *demo) run(ctx context.Context) (err error) {
 
 	s := newStory(d.stage)
 	if err := s.play(ctx); err != nil {
+		if ctx.Err() != nil {
+			return errors.New("interrupted in mid-story")
+		}
 		return err
 	}
 	if d.once {

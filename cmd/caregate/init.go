@@ -63,10 +63,13 @@ Keep the public key outside this machine; an auditor checks the log against it:
   caregate audit verify --data %s --trust FILE
 Back the keys up apart from the data: without them nothing that is sealed opens.
 `, p.Dir, made.Origin, made.PublicKey, keys, p.Dir)
-		if p.config == "" {
+		switch p.config {
+		case "":
 			fmt.Fprintf(cmd.OutOrStdout(), "\nNext: write a Caddyfile with `name %s` and `store sqlite %s`, then: caregate run\n", nameOf(p.Name), p.Dir)
-		} else {
+		case defaultCaddyfile:
 			fmt.Fprint(cmd.OutOrStdout(), "\nNext: caregate run\n")
+		default:
+			fmt.Fprintf(cmd.OutOrStdout(), "\nNext: caregate run --config %s\n", p.config)
 		}
 		return nil
 	}

@@ -42,6 +42,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"freeport":  scriptFreePort,
+			"waitfor":   scriptWaitFor,
 			"occupy":    scriptOccupy,
 			"helpdesk":  scriptHelpdesk,
 			"ready":     scriptReady,
@@ -111,12 +112,34 @@ func scriptReady(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// call METHOD URL [-k KEY] [FILE] makes a call with the helpdesk's credential and
-// prints status, headers of ours and body.
+// waitfor FILE TEXT waits until a file that another process writes holds a text.
+func scriptWaitFor(ts *testscript.TestScript, _ bool, args []string) {
+	deadline := time.NewTimer(startTime)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if b, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && strings.Contains(string(b), args[1]) {
+			return
+		}
+		select {
+		case <-deadline.C:
+			ts.Fatalf("%s never held %q", args[0], args[1])
+		case <-tick.C:
+		}
+	}
+}
+
+// call METHOD URL [-h HOST] [-k KEY] [FILE] makes a call with the helpdesk's
+// credential and prints status, headers of ours and body.
 func scriptCall(ts *testscript.TestScript, _ bool, args []string) {
 	method, url := args[0], args[1]
 	args = args[2:]
 	var body io.Reader
+	host := ""
+	if len(args) > 1 && args[0] == "-h" {
+		host, args = args[1], args[2:]
+	}
 	header := http.Header{}
 	if len(args) > 1 && args[0] == "-k" {
 		header.Set("Caregate-Key", strings.TrimSpace(ts.ReadFile(args[1])))
@@ -128,7 +151,7 @@ func scriptCall(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	req, err := http.NewRequest(method, url, body)
 	ts.Check(err)
-	req.Header = header
+	req.Header, req.Host = header, host
 	req.SetBasicAuth(demoUser, demoToken)
 	client := &http.Client{Timeout: startTime, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
