@@ -7,9 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
-
-	"github.com/caregate/caregate/proxy"
 )
 
 func newDoctor() *cobra.Command {
@@ -121,7 +120,7 @@ func (e *examination) add(name, state, text, fix string) {
 // versions of what is in this binary.
 func versions() map[string]string {
 	return map[string]string{
-		"caregate": proxy.Version(),
+		"caregate": caddy.CustomVersion,
 		"caddy":    moduleVersion("github.com/caddyserver/caddy/v2"),
 		"opa":      moduleVersion("github.com/open-policy-agent/opa"),
 		"tink":     moduleVersion("github.com/tink-crypto/tink-go/v2"),

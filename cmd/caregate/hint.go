@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/caregate/caregate/audit"
+	"github.com/caregate/caregate/internal/store"
 	"github.com/caregate/caregate/proxy"
 )
 
@@ -17,6 +18,8 @@ func hintFor(err error) string {
 	switch {
 	case errors.Is(err, proxy.ErrNoData), errors.Is(err, audit.ErrMissing), strings.Contains(text, proxy.ErrNoData.Error()):
 		return "create it with `caregate init`, or name another with --data; in a container, `caregate run --create` does both"
+	case errors.Is(err, store.ErrLocked), strings.Contains(text, store.ErrLocked.Error()):
+		return "a gateway runs on it: `caregate reload` checks a configuration and puts it into that gateway"
 	case errors.Is(err, audit.ErrExists):
 		return "nothing was changed; remove the directory only if nobody needs the log in it"
 	case errors.Is(err, audit.ErrCorrupt):

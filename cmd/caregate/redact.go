@@ -42,6 +42,9 @@ for ` + "`caregate scan --jsonl`" + `, and is printed with these texts masked.`,
 			return err
 		}
 		defer in.Close()
+		if !isTerminal(cmd.OutOrStdout()) {
+			defer progress(cmd, "reading "+name)()
+		}
 		if *asLines {
 			return eachLine(in, cmd.OutOrStdout(), name, func(dst []byte, l *line) ([]byte, error) { return r.redactLine(dst, l, kind) })
 		}

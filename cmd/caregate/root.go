@@ -45,7 +45,7 @@ func newRoot() *cobra.Command {
   caregate init --name acme-care   # create keys and audit log in ./data
   caregate run                     # start the gateway of ./Caddyfile
   caregate explain RECEIPT         # why a call was answered as it was`,
-		Version:       proxy.Version(),
+		Version:       versionLine(),
 		SilenceErrors: true, // report prints them, with a hint
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -70,7 +70,7 @@ func newRoot() *cobra.Command {
 		}
 	}
 	add(groupGateway, newDemo(), newInit(), caddyRun(), caddyReload(), caddyValidate(), caddyAdapt(), caddyFmt(), newAPIKey())
-	add(groupLook, newExplain(), newAudit(), newChannel(), newDoctor(), caddyVersion())
+	add(groupLook, newExplain(), newAudit(), newChannel(), newDoctor(), newVersion())
 	add(groupText, newScan(), newRedact())
 	return root
 }
@@ -82,11 +82,7 @@ func caddyCommand(name, usage, short, long, example string) *cobra.Command {
 		panic("this Caddy has no command " + name)
 	}
 	cmd := &cobra.Command{Use: name + usage, Short: short, Long: long, Example: example}
-	if theirs.CobraFunc != nil {
-		theirs.CobraFunc(cmd)
-	} else {
-		cmd.RunE = caddycmd.WrapCommandFuncForCobra(theirs.Func)
-	}
+	theirs.CobraFunc(cmd)
 	return cmd
 }
 
@@ -171,10 +167,24 @@ It exits with 1 when the file was not formatted.`,
 	return cmd
 }
 
-func caddyVersion() *cobra.Command {
-	cmd := caddyCommand("version", "", "Print the version", "Prints the version of this program.", "  caregate version")
-	cmd.Args = noArgs
-	return cmd
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Long:    "Prints the version of this program, and what it was built with.",
+		Example: "  caregate version",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionLine())
+			return err
+		},
+	}
+}
+
+// versionLine begins with our version, so that scripts can take the first word.
+func versionLine() string {
+	v := versions()
+	return fmt.Sprintf("%s (Caddy %s, OPA %s, Go %s, %s)", v["caregate"], v["caddy"], v["opa"], v["go"], v["platform"])
 }
 
 // hideFlags takes flags out of the help that only Caddy's own tools use, or that

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caregate/caregate/proxy"
+	"github.com/caddyserver/caddy/v2"
 )
 
 // bom is a software bill of materials, CycloneDX 1.6 in JSON. It is made from
@@ -47,7 +47,7 @@ func newBOM() (*bom, error) {
 	if !ok {
 		return nil, errors.New("this binary carries no build information")
 	}
-	main := component("application", info.Main.Path, proxy.Version())
+	main := component("application", info.Main.Path, caddy.CustomVersion)
 	b := &bom{
 		Schema: "http://cyclonedx.org/schema/bom-1.6.schema.json", Format: "CycloneDX", Spec: "1.6", Version: 1,
 		Metadata: bomMetadata{Component: main},

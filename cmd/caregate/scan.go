@@ -53,6 +53,9 @@ It exits with 0 whether or not something was found.`,
 			return err
 		}
 		defer in.Close()
+		if !isTerminal(cmd.OutOrStdout()) {
+			defer progress(cmd, "reading "+name)()
+		}
 		if *asLines {
 			return eachLine(in, cmd.OutOrStdout(), name, func(dst []byte, l *line) ([]byte, error) { return r.scanLine(dst, l, kind) })
 		}

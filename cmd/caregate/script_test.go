@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sort"
 	"strings"
 	"testing"
@@ -41,7 +44,9 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":     scriptExits,
 			"freeport":  scriptFreePort,
+			"loopback":  scriptLoopback,
 			"waitfor":   scriptWaitFor,
 			"occupy":    scriptOccupy,
 			"helpdesk":  scriptHelpdesk,
@@ -52,6 +57,50 @@ func TestScripts(t *testing.T) {
 			"repeat":    scriptRepeat,
 		},
 	})
+}
+
+// exits CODE COMMAND [ARG ...] runs a command that ends with this code.
+func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("running %s: %v", args[1], err)
+		}
+		got = exit.ExitCode()
+	}
+	if fmt.Sprint(got) != args[0] {
+		ts.Fatalf("%s exits with %d, want %s", strings.Join(args[1:], " "), got, args[0])
+	}
+}
+
+// loopback PORT checks that a port is listened on at 127.0.0.1 and nowhere else.
+func scriptLoopback(ts *testscript.TestScript, _ bool, args []string) {
+	var port int
+	_, err := fmt.Sscan(args[0], &port)
+	ts.Check(err)
+	// Columns of /proc/net/tcp: slot, local address and port in hexadecimal, remote
+	// address, state; state 0A is LISTEN.
+	found := 0
+	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		table, err := os.ReadFile(file)
+		if err != nil {
+			continue // not Linux, or no IPv6
+		}
+		for line := range strings.SplitSeq(string(table), "\n") {
+			f := strings.Fields(line)
+			if len(f) < 4 || f[3] != "0A" || !strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
+				continue
+			}
+			found++
+			if f[1] != fmt.Sprintf("0100007F:%04X", port) {
+				ts.Fatalf("port %d is listened on at %s, want 127.0.0.1 only", port, f[1])
+			}
+		}
+	}
+	if found == 0 && runtime.GOOS == "linux" {
+		ts.Fatalf("nobody listens on port %d", port)
+	}
 }
 
 // freeport NAME sets $NAME to a port on 127.0.0.1 that nobody uses.
