@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -152,6 +153,7 @@ func BenchmarkIntegrate(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.ResetTimer()
+	before := cpuTime(b)
 	for n := 0; n < b.N; {
 		k, err := l.core.runOnce(b.Context())
 		if err != nil {
@@ -160,5 +162,15 @@ func BenchmarkIntegrate(b *testing.B) {
 		n += int(k)
 	}
 	b.StopTimer()
-	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N), "µs/event")
+	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/1000/float64(b.N), "cpu-µs/event")
+}
+
+// cpuTime is what the process has used of all cores: the figure that counts when
+// the integrator shares them with requests.
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

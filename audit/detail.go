@@ -117,7 +117,7 @@ func storeDetails(ctx context.Context, db *store.DB, shard string, rows []detail
 	}()
 	in := inserter{
 		tx: tx, cols: 6, tail: " ON CONFLICT DO NOTHING",
-		head: "INSERT INTO audit_detail (shard, idx, part, key, ciphertext, commitment) VALUES ",
+		head: insertInto + "audit_detail (shard, idx, part, key, ciphertext, commitment) VALUES ",
 	}
 	for _, r := range rows {
 		if err := in.add(ctx, shard, r.idx, r.Part, r.Key, nonNil(r.Ciphertext), nonNil(r.Commitment)); err != nil {

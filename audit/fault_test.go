@@ -40,6 +40,8 @@ func waitFailed(t testing.TB, l *Log) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("the log did not fail")
 	}
+	// A run under way when another goroutine failed still ends.
+	<-l.core.integratorDone
 }
 
 // mustBePoisoned checks that nothing is acknowledged any more by this process.

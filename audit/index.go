@@ -114,7 +114,7 @@ type index struct {
 
 // openIndex opens index.db, making an empty one when it is missing: being a view,
 // it may be.
-func openIndex(ctx context.Context, path, shard string) (_ *index, err error) {
+func openIndex(ctx context.Context, path, shard string) (opened *index, err error) {
 	db, err := store.Open(ctx, path, store.Options{Create: true, Sync: store.SyncNormal})
 	if err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ func openIndex(ctx context.Context, path, shard string) (_ *index, err error) {
 	x := &index{db: db, shard: shard}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, db.Close())
+			opened, err = nil, errors.Join(err, db.Close())
 		}
 	}()
 	if err := db.Migrate(ctx, "audit_index", migrations("index")); err != nil {
@@ -182,8 +182,8 @@ func (x *index) add(ctx context.Context, rows []indexRow) (err error) {
 			_ = tx.Rollback()
 		}
 	}()
-	main := inserter{tx: tx, head: "INSERT INTO audit_index (shard, idx, leaf_hash, eid, xid, type, wall, tenant, route, decision, reason, act, idk, chan, op, effect, scope, status, outcome) VALUES ", cols: 19}
-	seen := inserter{tx: tx, head: "INSERT INTO audit_exposure (pseudonym, class, kind, shard, idx) VALUES ", cols: 5}
+	main := inserter{tx: tx, head: insertInto + "audit_index (shard, idx, leaf_hash, eid, xid, type, wall, tenant, route, decision, reason, act, idk, chan, op, effect, scope, status, outcome) VALUES ", cols: 19}
+	seen := inserter{tx: tx, head: insertInto + "audit_exposure (pseudonym, class, kind, shard, idx) VALUES ", cols: 5}
 	tail, size := slices.Clip(x.tail), x.size
 	var blocks []tlog.Hash
 	for i := range rows {

@@ -10,6 +10,11 @@ import (
 // several times as much.
 const inserterRows = 64
 
+// insertInto opens our inserts of many rows. With SQLite's default, a failing row
+// undoes its statement, so that each statement first copies every page it touches;
+// ours end the transaction anyway. PostgreSQL's INSERT INTO is the same to us.
+const insertInto = "INSERT OR ROLLBACK INTO "
+
 // inserter collects rows into multi-row inserts inside one transaction.
 type inserter struct {
 	tx         *sql.Tx

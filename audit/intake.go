@@ -78,7 +78,7 @@ var insertRows = [...]int{128, 32, 8, 1}
 // openIntake opens audit.db and prepares the writer's statements. Automatic WAL
 // checkpoints are off, because they would run inside some caller's commit; the
 // integrator starts them, see checkpointWAL.
-func openIntake(ctx context.Context, path, node string) (_ *intake, err error) {
+func openIntake(ctx context.Context, path, node string) (opened *intake, err error) {
 	db, err := store.Open(ctx, path, store.Options{Sync: store.SyncFull})
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func openIntake(ctx context.Context, path, node string) (_ *intake, err error) {
 	in := &intake{db: db, node: node, insert: map[int]*sql.Stmt{}}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, in.close())
+			opened, err = nil, errors.Join(err, in.close())
 		}
 	}()
 	if err := db.Migrate(ctx, "audit_intake", migrations("intake")); err != nil {
@@ -109,7 +109,7 @@ func openIntake(ctx context.Context, path, node string) (_ *intake, err error) {
 		return s
 	}
 	for _, n := range insertRows {
-		in.insert[n] = prepare("INSERT INTO audit_intake (node, epoch, nseq, leaf, detail) VALUES " +
+		in.insert[n] = prepare(insertInto + "audit_intake (node, epoch, nseq, leaf, detail) VALUES " +
 			strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?), ", n), ", "))
 	}
 	in.begin, in.commit = prepare("BEGIN IMMEDIATE"), prepare("COMMIT")
@@ -233,22 +233,30 @@ func (in *intake) rows(ctx context.Context, p position, limit, maxBytes int) ([]
 	return out, nil
 }
 
-// nextInStream parses a leaf and checks that it follows p in its node's stream.
-// node is empty when any node will do.
+// nextInStream parses a leaf and checks that it follows p in the node's stream.
 func nextInStream(data []byte, node string, p position) (Leaf, tlog.Hash, error) {
 	l, err := ParseLeaf(data)
 	if err != nil {
 		return Leaf{}, tlog.Hash{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	switch {
-	case node != "" && l.Node != node:
+	if l.Node != node {
 		return Leaf{}, tlog.Hash{}, fmt.Errorf("%w: leaf of another node", ErrCorrupt)
-	case l.Prev != p.hash:
-		return Leaf{}, tlog.Hash{}, fmt.Errorf("%w: the chain of leaves is broken", ErrCorrupt)
-	case p.next(position{epoch: l.Epoch, seq: l.Seq}):
-		return l, tlog.RecordHash(data), nil
 	}
-	return Leaf{}, tlog.Hash{}, fmt.Errorf("%w: gap in the stream of leaves", ErrCorrupt)
+	if err := l.follows(p); err != nil {
+		return Leaf{}, tlog.Hash{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return l, tlog.RecordHash(data), nil
+}
+
+// follows checks that the leaf comes right after p in its node's stream.
+func (l *Leaf) follows(p position) error {
+	if l.Prev != p.hash {
+		return errors.New("the chain of leaves is broken")
+	}
+	if !p.next(position{epoch: l.Epoch, seq: l.Seq}) {
+		return errors.New("gap in the stream of leaves")
+	}
+	return nil
 }
 
 // bounds returns the greatest position ever written and still known (rows or

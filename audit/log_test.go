@@ -121,23 +121,23 @@ func recordMany(t testing.TB, l *Log, n int) (ids []ID) {
 	return ids
 }
 
-// covered waits until a checkpoint covers everything recorded before.
+// covered waits until a checkpoint covers everything recorded before, and the rows
+// are deleted.
 func covered(t testing.TB, l *Log) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	for {
-		pruned, last, err := l.core.intake.bounds(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if pruned == last {
+	_, target, err := l.core.intake.bounds(ctx)
+	for err == nil {
+		var pruned position
+		if pruned, _, err = l.core.intake.bounds(ctx); err == nil && !pruned.before(target) {
 			return
 		}
-		if _, err := l.core.q.barrier().Wait(ctx); err != nil {
-			t.Fatal(err)
+		if err == nil {
+			_, err = l.core.q.barrier().Wait(ctx)
 		}
 	}
+	t.Fatal(err)
 }
 
 // mustVerify runs Verify and demands an outcome.

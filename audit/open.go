@@ -138,7 +138,7 @@ func (c *core) recoverState(ctx context.Context) error {
 	}
 	_, shard, _ := splitOrigin(c.origin)
 	if g.index, err = openIndex(ctx, filepath.Join(c.dir, indexFile), shard); err != nil {
-		return err
+		return fmt.Errorf("%w (the index is only a view: delete %s and start again to derive it)", err, filepath.Join(c.dir, indexFile))
 	}
 	if err := c.catchUpIndex(ctx); err != nil {
 		return err

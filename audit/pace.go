@@ -26,7 +26,8 @@ type pacer struct {
 	mono func() time.Duration
 
 	mu      sync.Mutex
-	callers map[string]*caller // guarded by mu
+	callers map[string]*caller // guarded by mu, like all below
+	swept   time.Duration      // when finished callers were last forgotten
 	closed  bool
 }
 
@@ -59,8 +60,11 @@ func (p *pacer) join(c *core, e *Event) *denials {
 	key := e.Flood
 	who := p.callers[key]
 	if who == nil {
-		if len(p.callers) >= maxCallers {
+		if len(p.callers) >= maxCallers && now-p.swept >= time.Second {
+			// Once a second at most: a flood under changing names must not make each
+			// of its denials walk the whole map.
 			p.forget(now)
+			p.swept = now
 		}
 		if len(p.callers) >= maxCallers {
 			key = ""

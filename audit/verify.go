@@ -89,6 +89,10 @@ type Report struct {
 // maxProblems bounds a report on a log that is wrong everywhere.
 const maxProblems = 100
 
+// maxCatchUps bounds how often Verify follows a log that grew while it read, so
+// that little is left to compare with what is still in motion.
+const maxCatchUps = 10
+
 // indexPatience is how long Verify waits for a running gateway to bring the index
 // up to the checkpoint. It is behind by milliseconds.
 const indexPatience = 3 * time.Second
@@ -175,8 +179,16 @@ func (v *verifier) run(ctx context.Context, trust []string) {
 	} else if v.published.size > locked.size {
 		v.problem("checkpoint", checkpointFile, "is ahead of the lock store")
 	}
-	if !v.entries(ctx, locked) {
-		return
+	for range maxCatchUps {
+		if !v.entries(ctx, locked) {
+			return
+		}
+		if locked, ok = v.readLocked(ctx); !ok {
+			return
+		}
+		if locked.size-v.edge.size < readRows {
+			break
+		}
 	}
 	// Meanwhile a running gateway went on. What changes under our eyes is read in
 	// this order: details, intake, lock store. A detail that is not of a covered

@@ -69,7 +69,7 @@ func (v *verifier) entry(idx int64, entry []byte) Leaf {
 		return Leaf{}
 	}
 	hash := tlog.RecordHash(entry)
-	if _, _, err := nextInStream(entry, "", v.streams[l.Node]); err != nil {
+	if err := l.follows(v.streams[l.Node]); err != nil {
 		v.problem("chain", place, err.Error())
 	}
 	v.streams[l.Node] = position{epoch: l.Epoch, seq: l.Seq, hash: hash}
