@@ -118,6 +118,32 @@ func senseOfKey(key string) keySense {
 	return 0
 }
 
+// cueInKey reports whether key may be one under which short digits are a
+// finding. It is quick, and may be wrong on the side of yes.
+func cueInKey(key string) bool {
+	for i := 1; i < len(key); i++ {
+		switch b := key[i] | 0x20; key[i-1] | 0x20 {
+		case 'c':
+			if b == 'v' || b == 's' { // cvv, cvc, csc
+				return true
+			}
+		case 'p', 't':
+			if b == 'i' || b == 'a' { // pin, tin, tax
+				return true
+			}
+		case 's':
+			if b == 's' || b == 'o' { // ssn, social
+				return true
+			}
+		case 'o':
+			if b == 'd' { // security code
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func hasSuffix(s string, suffixes ...string) bool {
 	for _, x := range suffixes {
 		if len(s) >= len(x) && s[len(s)-len(x):] == x {

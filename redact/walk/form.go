@@ -16,7 +16,6 @@ type formReader struct {
 func (p *formReader) form() *Refusal {
 	p.frames = append(p.frames, frame{comma: -1})
 	root := p.fields.root()
-	var names []byte
 	for i, n, comma := 0, 0, -1; i <= len(p.raw) && len(p.raw) > 0; n++ {
 		end := i
 		for end < len(p.raw) && p.raw[end] != '&' {
@@ -29,13 +28,13 @@ func (p *formReader) form() *Refusal {
 		if at := bytes.IndexByte(p.raw[i:end], '='); at >= 0 {
 			equals = i + at
 		}
-		name, _, r := p.decode(names[:0], i, equals)
+		name, _, r := p.decode(p.decoded[:0], i, equals)
 		if r != nil {
 			return r
 		}
-		names = name
+		p.decoded = name
 		f := &p.frames[0]
-		f.index, f.name, f.member, f.comma = n, name, i, comma
+		f.index, f.name, f.member, f.comma = n, ref{to: len(name), decoded: true}, i, comma
 		if len(name) >= shortestFinding {
 			p.name(i, equals, name)
 		}

@@ -15,7 +15,6 @@ import (
 type jsonReader struct {
 	reader
 	keys     keySet
-	decoded  []byte // names with escapes, decoded; grows only, so that frames can refer to it
 	refused  *Refusal
 	frameMem [16]frame
 }
@@ -150,15 +149,16 @@ func (p *jsonReader) object(i int, st int32, depth int) int {
 		if end < 0 {
 			return end
 		}
-		name := p.raw[i+1 : end]
+		at := ref{from: i + 1, to: end}
 		if form&escaped != 0 {
-			at := len(p.decoded)
-			p.decoded = appendDecoded(JSON, p.decoded, name)
-			name = p.decoded[at:len(p.decoded):len(p.decoded)]
+			at = ref{from: len(p.decoded), decoded: true}
+			p.decoded = appendDecoded(JSON, p.decoded, p.raw[i+1:end])
+			at.to = len(p.decoded)
 		}
+		name := p.bytes(at)
 		f := &p.frames[len(p.frames)-1]
-		f.index, f.name, f.member, f.comma = n, name, i, comma
-		if twin, same := p.keys.add(name); same {
+		f.index, f.name, f.member, f.comma = n, at, i, comma
+		if twin, same := p.keys.add(&p.reader, at, form&(wide|escaped) != 0); same {
 			return p.refuse(ReasonDuplicate, i)
 		} else if twin != nil && (p.fields.knows(st, name) || p.fields.knows(st, twin)) {
 			return p.refuse(ReasonAmbiguous, i)
@@ -239,6 +239,7 @@ const (
 // quote. It checks control characters, escapes, surrogates and UTF-8.
 func (p *jsonReader) scan(i int) (end int, f form) {
 	raw, begin := p.raw, i
+	var high, numbers uint64 // bytes outside ASCII and digits, gathered
 	for {
 		if i+8 <= len(raw) {
 			w := binary.LittleEndian.Uint64(raw[i:])
@@ -248,30 +249,21 @@ func (p *jsonReader) scan(i int) (end int, f form) {
 			t := w ^ 0x30*ones
 			digit := (((t&(0x7f*ones) + 0x76*ones) | t) & highs) ^ highs
 			if stop == 0 {
-				if w&highs != 0 {
-					f |= wide
-				}
-				if digit != 0 {
-					f |= digits
-				}
+				high |= w
+				numbers |= digit
 				i += 8
 				continue
 			}
 			n := bits.TrailingZeros64(stop) &^ 7
 			below := uint64(1)<<n - 1
-			if w&highs&below != 0 {
-				f |= wide
-			}
-			if digit&below != 0 {
-				f |= digits
-			}
+			high |= w & below
+			numbers |= digit & below
 			i += n >> 3
 		} else {
 			for i < len(raw) && raw[i] != '"' && raw[i] != '\\' && raw[i] >= 0x20 {
-				if raw[i] >= 0x80 {
-					f |= wide
-				} else if raw[i]-'0' <= 9 {
-					f |= digits
+				high |= uint64(raw[i])
+				if raw[i]-'0' <= 9 {
+					numbers = 1
 				}
 				i++
 			}
@@ -281,8 +273,14 @@ func (p *jsonReader) scan(i int) (end int, f form) {
 		}
 		switch raw[i] {
 		case '"':
-			if f&wide != 0 && !utf8.Valid(raw[begin:i]) {
-				return p.refuse(ReasonUTF8, begin+invalidUTF8(raw[begin:i])), f
+			if numbers != 0 {
+				f |= digits
+			}
+			if high&highs != 0 {
+				f |= wide
+				if !utf8.Valid(raw[begin:i]) {
+					return p.refuse(ReasonUTF8, begin+invalidUTF8(raw[begin:i])), f
+				}
 			}
 			return i, f
 		case '\\':

@@ -17,15 +17,13 @@ var hashSeed = rand.Uint64()
 // one object lie together at the end of the list; large objects have a table
 // besides.
 type keySet struct {
-	keys  []key
-	first int // of the innermost open object
-	table []int32
-	mem   [64]key
-}
-
-type key struct {
-	hash uint64 // of the case-folded name
-	name []byte
+	hashes  []uint64 // of the case-folded names, apart from them: they are what is searched
+	names   []ref
+	first   int // of the innermost open object
+	table   []int32
+	seen    [4]uint64 // a filter over the hashes of the innermost object
+	hashMem [64]uint64
+	nameMem [64]ref
 }
 
 // small is up to how many names are compared one by one.
@@ -35,56 +33,68 @@ const small = 48
 type keyMark struct {
 	first int
 	table []int32
+	seen  [4]uint64
 }
 
 func (s *keySet) open() keyMark {
-	if s.keys == nil {
-		s.keys = s.mem[:0]
+	if s.hashes == nil {
+		s.hashes, s.names = s.hashMem[:0], s.nameMem[:0]
 	}
-	m := keyMark{s.first, s.table}
-	s.first, s.table = len(s.keys), nil
+	m := keyMark{s.first, s.table, s.seen}
+	s.first, s.table, s.seen = len(s.hashes), nil, [4]uint64{}
 	return m
 }
 
 func (s *keySet) close(m keyMark) {
-	s.keys = s.keys[:s.first]
-	s.first, s.table = m.first, m.table
+	s.hashes, s.names = s.hashes[:s.first], s.names[:s.first]
+	s.first, s.table, s.seen = m.first, m.table, m.seen
 }
 
 // add enters a name into the innermost object. same is true when it is there
 // already; otherwise twin is a name that is there and differs in case only.
-func (s *keySet) add(name []byte) (twin []byte, same bool) {
-	h := foldHash(name)
-	own := s.keys[s.first:]
+//
+// wide says that the name has bytes outside ASCII.
+func (s *keySet) add(r *reader, at ref, wide bool) (twin []byte, same bool) {
+	name := r.bytes(at)
+	h := foldHash(name, wide)
+	own, names := s.hashes[s.first:], s.names[s.first:]
 	if len(own) < small {
-		for i := range own {
-			if own[i].hash == h {
-				if bytes.Equal(own[i].name, name) {
+		word, bit := &s.seen[h>>62], uint64(1)<<(h>>56&63)
+		if *word&bit == 0 {
+			*word |= bit
+			s.hashes, s.names = append(s.hashes, h), append(s.names, at)
+			return nil, false
+		}
+		for i, old := range own {
+			if old == h {
+				other := r.bytes(names[i])
+				if bytes.Equal(other, name) {
 					return nil, true
 				}
-				twin = folded(own[i].name, name, twin)
+				twin = folded(other, name, twin)
 			}
 		}
-		s.keys = append(s.keys, key{h, name})
+		s.hashes, s.names = append(s.hashes, h), append(s.names, at)
 		return twin, false
 	}
 	if 2*len(own) >= len(s.table) {
 		s.table = make([]int32, 1<<bits.Len(uint(4*len(own))))
-		for i := range own {
-			s.table[s.slot(own[i].hash)] = int32(i + 1)
+		for i, old := range own {
+			s.table[s.slot(old)] = int32(i + 1)
 		}
 	}
 	mask := uint64(len(s.table) - 1)
 	for i := h & mask; s.table[i] != 0; i = (i + 1) & mask {
-		if k := &own[s.table[i]-1]; k.hash == h {
-			if bytes.Equal(k.name, name) {
+		if n := s.table[i] - 1; own[n] == h {
+			other := r.bytes(names[n])
+			if bytes.Equal(other, name) {
 				return nil, true
 			}
-			twin = folded(k.name, name, twin)
+			twin = folded(other, name, twin)
 		}
 	}
 	s.table[s.slot(h)] = int32(len(own) + 1)
-	s.keys = append(s.keys, key{h, name})
+	s.hashes, s.names = append(s.hashes, h), append(s.names, at)
 	return twin, false
 }
 
@@ -108,18 +118,22 @@ func (s *keySet) slot(h uint64) uint64 {
 
 // foldHash hashes a name without regard to case. Names that differ in other ways
 // may share a hash; names that are equal under folding always do.
-func foldHash(name []byte) uint64 {
+func foldHash(name []byte, wide bool) uint64 {
 	const k0, k1 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
-	for _, b := range name {
-		if b >= 0x80 {
-			name = foldWide(name)
-			break
-		}
+	if wide {
+		name = foldWide(name)
 	}
 	h := hashSeed ^ uint64(len(name))*k1
-	for len(name) >= 8 {
-		h = mix(h^(binary.LittleEndian.Uint64(name)|0x20*ones), k0)
-		name = name[8:]
+	if n := len(name); n >= 8 {
+		for i := 0; i+8 < n; i += 8 {
+			h = mix(h^(binary.LittleEndian.Uint64(name[i:])|0x20*ones), k0)
+		}
+		return mix(h^(binary.LittleEndian.Uint64(name[n-8:])|0x20*ones), k1)
+	}
+	if n := len(name); cap(name) >= 8 {
+		// What stands behind the name is masked away.
+		w := binary.LittleEndian.Uint64(name[:8]) | 0x20*ones
+		return mix(h^w&(1<<(8*n)-1), k1)
 	}
 	var w uint64
 	for i, b := range name {

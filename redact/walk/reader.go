@@ -18,6 +18,17 @@ type reader struct {
 	unit    int
 	values  int
 	scratch []byte
+	decoded []byte // names with escapes, of the open objects
+	paths   []byte // of all captures, one behind the other
+}
+
+// finish gives the captures their paths, which share one string.
+func (r *reader) finish() {
+	all := string(r.paths)
+	for i := range r.Captures {
+		c := &r.Captures[i]
+		c.Path = all[c.path[0]:c.path[1]]
+	}
 }
 
 // frame is one open array or object, or the form.
@@ -25,9 +36,24 @@ type frame struct {
 	begin  int // raw offset of the container, which names it
 	array  bool
 	index  int // of the member or element being read
-	name   []byte
+	name   ref
 	member int // raw offset where it begins
 	comma  int // raw offset of the comma before it, -1 for the first
+}
+
+// ref is a name: a range of raw, or of the decoded names when it has escapes. It
+// holds no pointer, because frames and key sets are written for every name.
+type ref struct {
+	from, to int
+	decoded  bool
+}
+
+// bytes returns the text of a name.
+func (r *reader) bytes(n ref) []byte {
+	if n.decoded {
+		return r.decoded[n.from:n.to]
+	}
+	return r.raw[n.from:n.to]
 }
 
 // member says where a value's member or element stands in its container, for
@@ -46,9 +72,8 @@ func (r *reader) memberAt(end int) member {
 	return member{container: f.begin, index: f.index, start: f.member, end: end, comma: f.comma}
 }
 
-// path returns the JSON Pointer of the value being read.
-func (r *reader) path() string {
-	var b []byte
+// appendPath appends the JSON Pointer of the value being read.
+func (r *reader) appendPath(b []byte) []byte {
 	for i := range r.frames {
 		f := &r.frames[i]
 		b = append(b, '/')
@@ -56,7 +81,7 @@ func (r *reader) path() string {
 			b = strconv.AppendInt(b, int64(f.index), 10)
 			continue
 		}
-		for _, c := range f.name {
+		for _, c := range r.bytes(f.name) {
 			switch c {
 			case '~':
 				b = append(b, '~', '0')
@@ -67,7 +92,7 @@ func (r *reader) path() string {
 			}
 		}
 	}
-	return string(b)
+	return b
 }
 
 // key returns the name beside the value being read: of the member, or of the
@@ -76,7 +101,9 @@ func (r *reader) path() string {
 func (r *reader) key() []byte {
 	for i := len(r.frames) - 1; i >= 0; i-- {
 		if f := &r.frames[i]; !f.array {
-			return f.name[max(0, len(f.name)-keyTail):]
+			n := f.name
+			n.from = max(n.from, n.to-keyTail)
+			return r.bytes(n)
 		}
 	}
 	return nil
@@ -108,6 +135,7 @@ func (r *reader) value(st int32, begin, end, outer int, text []byte, place redac
 	if flags&(Wanted|URL) != 0 {
 		r.capture(st, begin, end, outer, place)
 	}
+	digits = digits && !r.det.Nothing(text)
 	if !digits && flags&PaymentReference == 0 {
 		return
 	}
@@ -135,7 +163,7 @@ func (r *reader) settle(at, begin, end int, text []byte, place redact.Place, nev
 		f.Never = f.Never || never
 		if !f.Never || f.Strong {
 			if path == "" {
-				path = r.path()
+				path = string(r.appendPath(nil))
 			}
 			f.Path = path
 		}
@@ -160,11 +188,12 @@ func (r *reader) settle(at, begin, end int, text []byte, place redact.Place, nev
 
 // capture records the value for each rule that wants it.
 func (r *reader) capture(st int32, begin, end, outer int, place redact.Place) {
-	path := r.path()
+	from := len(r.paths)
+	r.paths = r.appendPath(r.paths)
 	for _, n := range r.fields.states[st].rules {
 		rule := &r.fields.rules[n]
 		r.Captures = append(r.Captures, Capture{
-			Label: rule.Label, Flags: r.fields.states[st].flags, Unit: r.unit, Start: begin, End: end, Path: path, Place: place, member: r.memberAt(outer),
+			Label: rule.Label, Flags: r.fields.states[st].flags, Unit: r.unit, Start: begin, End: end, Place: place, member: r.memberAt(outer), path: [2]int{from, len(r.paths)},
 		})
 	}
 }

@@ -103,6 +103,7 @@ type Capture struct {
 	Place redact.Place
 
 	member member
+	path   [2]int // where the path stands among all, until the reader is finished
 }
 
 // Doc is one reading of a body. It keeps raw, which the caller must not change
@@ -143,9 +144,11 @@ func (d *Doc) read(masks *maskHits) error {
 	case JSON:
 		p := jsonReader{reader: reader{Doc: d, masks: masks}}
 		refused = p.document()
+		p.finish()
 	case Form:
 		p := formReader{reader: reader{Doc: d, masks: masks}}
 		refused = p.form()
+		p.finish()
 	case Text:
 		if at := invalidUTF8(d.raw); at >= 0 {
 			refused = &Refusal{ReasonUTF8, int64(at)}
