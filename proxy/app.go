@@ -46,11 +46,15 @@ type App struct {
 	Identities []Identity `json:"identities,omitempty"`
 
 	logger   *zap.Logger
-	gen      *generation
+	config   DataConfig
+	grants   map[string][]string
 	engine   *policy.Engine
-	resolver *policy.Resolver
 	detector *detect.Detector
 	metrics  *metrics
+	// ready is closed when Start is done. What follows is set by Start.
+	ready    chan struct{}
+	gen      *generation
+	resolver *policy.Resolver
 	// local and remote are the API for the command line and for programs.
 	local, remote http.Handler
 	// version changes with everything that can change an answer: policy, detector,
@@ -65,8 +69,8 @@ func (App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: appName, New: func() caddy.Module { return new(App) }}
 }
 
-// Provision opens the data directory, or joins the configuration that has it
-// open, and prepares everything beside what is running.
+// Provision prepares what needs no data directory, beside what is running, so
+// that `caregate validate` works anywhere.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	a.now = time.Now
@@ -77,20 +81,16 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.Data == "" {
 		a.Data = "data"
 	}
-	dir, err := filepath.Abs(caddy.NewReplacer().ReplaceKnown(a.Data, ""))
+	// Placeholders are resolved here and not while parsing, so that what they stand
+	// for is never part of the configuration.
+	repl := caddy.NewReplacer()
+	dir, err := filepath.Abs(repl.ReplaceKnown(a.Data, ""))
 	if err != nil {
 		return err
 	}
-	config := DataConfig{Dir: dir, Keys: a.Keys, Name: a.Name, Logger: processLogger()}
-	a.gen, err = openGeneration(dir, func() (*Data, error) { return openOrCreate(ctx, config) })
-	if err != nil {
-		return err
-	}
-	grants, err := a.loadPolicy(ctx)
-	if err != nil {
-		return err
-	}
-	if a.resolver, err = a.newResolver(grants); err != nil {
+	a.config = DataConfig{Dir: dir, Keys: repl.ReplaceKnown(a.Keys, ""), Name: a.Name, Logger: processLogger()}
+	a.ready = make(chan struct{})
+	if a.grants, err = a.loadPolicy(ctx); err != nil {
 		return err
 	}
 	if a.detector, err = detect.New(detect.Config{}); err != nil {
@@ -98,8 +98,19 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	sum := sha256.Sum256([]byte(a.engine.Digest() + "\x00" + Version()))
 	a.version = hex.EncodeToString(sum[:])
-	a.local, a.remote = newConsole(a, true), newConsole(a, false)
 	return nil
+}
+
+// started waits until Start has opened what calls need. Caddy starts apps in no
+// order, so the first calls can arrive before; a configuration that fails to
+// start answers them with an error.
+func (a *App) started(ctx context.Context) bool {
+	select {
+	case <-a.ready:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // AllowCreate makes a gateway create a missing data directory instead of
@@ -162,11 +173,20 @@ func (a *App) addRoute(h *Handler) error {
 	return nil
 }
 
-// Start records which configuration is about to take over, with the exceptions
-// from fail-closed that it makes, and opens the socket for the command line.
-func (a *App) Start() error {
-	ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
+// Start opens the data directory, or joins the configuration that has it open,
+// records which configuration takes over, with the exceptions from fail-closed
+// that it makes, and opens the socket for the command line.
+func (a *App) Start() (err error) {
+	// The log may have to check itself first, after an unclean stop.
+	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
+	if a.gen, err = openGeneration(a.config.Dir, func() (*Data, error) { return openOrCreate(ctx, a.config) }); err != nil {
+		return err
+	}
+	if a.resolver, err = a.newResolver(a.grants); err != nil {
+		return err
+	}
+	a.local, a.remote = newConsole(a, true), newConsole(a, false)
 	if err := a.recordConfig(ctx); err != nil {
 		return fmt.Errorf("recording the configuration: %w", err)
 	}
@@ -176,8 +196,14 @@ func (a *App) Start() error {
 	a.logger.Info("governing", zap.String("data", a.gen.data.Dir), zap.String("log", a.gen.data.Log.Origin()), zap.Int("routes", len(a.routes)),
 		zap.String("policy", a.engine.Digest()), zap.Strings("exceptions", a.exceptions()))
 	a.logger.Warn("the audit log has no anchor outside this machine: an administrator of this machine could rewrite it unseen")
+	close(a.ready)
 	return nil
 }
+
+// openTimeout bounds the opening of a data directory. Checking a log after an
+// unclean stop reads what no checkpoint covers yet, and the index; ten minutes
+// are for a very large one on a slow disk.
+const openTimeout = 10 * time.Minute
 
 // Stop does nothing: what runs belongs to the data directory, and exchanges end
 // by themselves.
@@ -187,10 +213,9 @@ func (a *App) Stop() error { return nil }
 // their own.
 func (a *App) Cleanup() error {
 	if a.gen == nil {
-		return nil // Provision failed before it held anything
+		return nil // it never started
 	}
-	gen := a.gen
-	return gen.release()
+	return a.gen.release()
 }
 
 // exceptions lists the settings that let bytes pass which would otherwise be

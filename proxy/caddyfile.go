@@ -51,8 +51,8 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		return nil, d.Err("there may be one caregate block only")
 	}
 	app := new(App)
-	folder := filepath.Dir(d.File())
 	d.Next() // the word caregate
+	folder := filepath.Dir(d.File())
 	for d.NextBlock(0) {
 		switch option := d.Val(); option {
 		case "name":
@@ -326,9 +326,13 @@ func parseCount(value string) (int, error) {
 // reverseProxy builds the second half from directive text, the way a person
 // would write it, so that Caddy's own parser sets every default.
 func reverseProxy(g *caddyfile.Dispenser, upstream string, trustPool []caddyfile.Token) (*reverseproxy.Handler, error) {
-	tokens, err := caddyfile.Tokenize([]byte("reverse_proxy "+strconv.Quote(upstream)+" {\n"+
-		"header_up Host {http.reverse_proxy.upstream.hostport}\n"+
-		"transport caregate {\n}\n}\n"), g.File())
+	text := "reverse_proxy " + strconv.Quote(upstream) + " {\n"
+	if strings.HasPrefix(upstream, "http://") {
+		// Over HTTPS Caddy does so by itself. The upstream must be called by its own
+		// name: the addresses in its answers are made from it.
+		text += "header_up Host {http.reverse_proxy.upstream.hostport}\n"
+	}
+	tokens, err := caddyfile.Tokenize([]byte(text+"transport caregate {\n}\n}\n"), g.File())
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,8 @@ type refusal struct {
 	// cause, when the refused thing is a response, is the reason below
 	// response_withheld.
 	cause string
+	// needs is the grant that would permit the call.
+	needs string
 	// offset is where a parser stopped, -1 when that says nothing.
 	offset int64
 	// err is for our own log only.

@@ -41,12 +41,11 @@ func (h *API) Provision(ctx caddy.Context) error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	gen := h.app.gen
-	if !gen.acquire() {
-		return caddyhttp.Error(http.StatusServiceUnavailable, errors.New("this configuration has ended"))
+	if !h.app.started(r.Context()) || !h.app.gen.acquire() {
+		return caddyhttp.Error(http.StatusServiceUnavailable, errors.New("this configuration has not started or has ended"))
 	}
 	defer func() {
-		if err := gen.release(); err != nil {
+		if err := h.app.gen.release(); err != nil {
 			h.app.logger.Error("closing the data directory", errField(err))
 		}
 	}()

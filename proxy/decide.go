@@ -34,6 +34,7 @@ func (x *exchange) decide(r *http.Request, side *half, direction string) *refusa
 	}
 	if !d.Allow {
 		ref := refuse(d.Reason)
+		ref.needs = d.Needs
 		if ref.code == "" {
 			ref.code = reasonPolicyDenied
 		}

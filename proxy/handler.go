@@ -96,10 +96,10 @@ func (h *Handler) Validate() error {
 // ServeHTTP takes one request through its stages and hands it to reverse_proxy.
 // Whatever ends the exchange early is answered here, in one place.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	x := &exchange{h: h, gen: h.app.gen, id: audit.NewID(), start: h.app.now()}
-	if !x.gen.acquire() {
-		return caddyhttp.Error(http.StatusServiceUnavailable, errors.New("this configuration has ended"))
+	if !h.app.started(r.Context()) || !h.app.gen.acquire() {
+		return caddyhttp.Error(http.StatusServiceUnavailable, errors.New("this configuration has not started or has ended"))
 	}
+	x := &exchange{h: h, gen: h.app.gen, id: audit.NewID(), start: h.app.now()}
 	defer x.close()
 	defer x.recoverPanic(w, r)
 

@@ -51,11 +51,7 @@ func (x *exchange) writeProblem(w http.ResponseWriter, r *http.Request, ref *ref
 		Status: reason.Status,
 		Detail: reason.Fix,
 		Reason: reason.Code, Cause: ref.cause, WhoFixes: string(reason.Who),
-		Forwarded: x.forwarded, UpstreamStatus: x.upstreamStatus, Record: x.record,
-	}
-	switch reason.Code {
-	case "bulk_needs_grant", "export_needs_grant", "admin_needs_role", "role_not_allowed":
-		p.Grant = x.h.ch.Name + ":" + x.match.Op.Name
+		Grant: ref.needs, Forwarded: x.forwarded, UpstreamStatus: x.upstreamStatus, Record: x.record,
 	}
 	if ref.offset >= 0 {
 		p.Offset = &ref.offset

@@ -31,6 +31,7 @@ table := {
 	"a vendor credential with a grant": [{"scope": "export", "operation": "ticket.export", "actor": {"grants": ["zendesk:ticket.export"]}}, set()],
 	"nobody": [{"actor": {"kind": "anonymous", "roles": []}}, {"no_credential"}],
 	"a kind nobody knows": [{"actor": {"kind": "friend"}}, {"no_credential"}],
+	"a person without a role": [{"actor": {"kind": "token", "strength": "proven", "roles": []}}, {"role_not_allowed"}],
 	"nobody on an anonymous operation": [{"mark": "anonymous", "effect": "write", "actor": {"kind": "anonymous", "roles": []}}, set()],
 	"nobody on a handshake": [{"mark": "handshake", "actor": {"kind": "anonymous", "roles": []}}, set()],
 	"nobody signs in": [{"mark": "auth", "effect": "write", "actor": {"kind": "anonymous", "roles": []}}, set()],

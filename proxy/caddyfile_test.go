@@ -1,0 +1,114 @@
+package proxy_test
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	_ "github.com/caregate/caregate/proxy"
+)
+
+var updateGolden = flag.Bool("update-golden", false, "write testdata/caddyfile/*.json anew")
+
+func adapt(t *testing.T, file, text string) (string, error) {
+	t.Helper()
+	out, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": file})
+	if err != nil {
+		return "", err
+	}
+	var v any
+	if err := json.Unmarshal(out, &v); err != nil {
+		t.Fatal(err)
+	}
+	pretty, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pretty) + "\n", nil
+}
+
+// Each testdata/caddyfile/*.Caddyfile adapts to the JSON beside it. FOLDER stands
+// for the folder of the Caddyfile, against which relative paths are resolved.
+func TestCaddyfileGolden(t *testing.T) {
+	t.Setenv("CAREGATE_KEYS", "geheim")
+	files, err := filepath.Glob("testdata/caddyfile/*.Caddyfile")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			folder := t.TempDir()
+			got, err := adapt(t, filepath.Join(folder, "Caddyfile"), string(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = strings.ReplaceAll(got, folder, "FOLDER")
+			golden := strings.TrimSuffix(file, ".Caddyfile") + ".json"
+			if *updateGolden {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil || got != string(want) {
+				t.Errorf("%s (%v): got\n%s", golden, err, got)
+			}
+			if strings.Contains(got, "geheim") {
+				t.Error("a placeholder was resolved while parsing: the secret would stand in the stored configuration")
+			}
+		})
+	}
+}
+
+const minimal = "{\n\tcaregate {\n\t\tname acme\n\t}\n}\nhttp://desk.localhost:8080 {\n\tbind 127.0.0.1\n\t%GOVERN%\n}\n"
+
+// A mistake is answered with file and line, and with what would be right.
+func TestCaddyfileMistakes(t *testing.T) {
+	for name, test := range map[string]struct {
+		text string
+		want []string
+	}{
+		"no caregate block": {"http://a.localhost {\n\tgovern zendesk https://acme.zendesk.com\n}\n", []string{"caregate block", "Caddyfile:2"}},
+		"two blocks":        {"{\n\tcaregate {\n\t}\n\tcaregate {\n\t}\n}\n", []string{"one caregate block"}},
+		"unknown option":    {"{\n\tcaregate {\n\t\tstorage x\n\t}\n}\n", []string{"storage", "name, store, keys, policy, identity", "Caddyfile:3"}},
+		"unknown store":     {"{\n\tcaregate {\n\t\tstore mysql x\n\t}\n}\n", []string{"mysql", "sqlite", "Caddyfile:3"}},
+		"identity without":  {"{\n\tcaregate {\n\t\tidentity jwt {\n\t\t\tissuer https://a\n\t\t}\n\t}\n}\n", []string{"audience", "jwks"}},
+		"no upstream":       {govern("govern zendesk"), []string{"govern zendesk https://", "Caddyfile:8"}},
+		"unknown channel":   {govern("govern zendisk https://a.b"), []string{"zendisk", "zendesk", "Caddyfile:8"}},
+		"missing file":      {govern("govern ./nothing.yaml https://a.b"), []string{"nothing.yaml", "Caddyfile:8"}},
+		"webhooks":          {govern("govern zendesk/webhooks http://a.b"), []string{"webhooks", "not built yet"}},
+		"no scheme":         {govern("govern zendesk acme.zendesk.com"), []string{"https://acme.zendesk.com"}},
+		"wrong scheme":      {govern("govern zendesk ftp://acme.zendesk.com"), []string{"http or https"}},
+		"path":              {govern("govern zendesk https://acme.zendesk.com/api"), []string{"scheme and host only"}},
+		"unknown word":      {govern("govern zendesk https://a.b {\n\t\tignore\n\t}"), []string{"ignore", "uninspected", "Caddyfile:9"}},
+		"wrong value":       {govern("govern zendesk https://a.b {\n\t\tuninspected maybe\n\t}"), []string{"refuse or pass"}},
+		"audit_down pass":   {govern("govern zendesk https://a.b {\n\t\taudit_down pass\n\t}"), []string{"refuse"}},
+		"unknown limit":     {govern("govern zendesk https://a.b {\n\t\tlimits {\n\t\t\tsize 3\n\t\t}\n\t}"), []string{"size", "read_timeout", "Caddyfile:10"}},
+		"limit not a size":  {govern("govern zendesk https://a.b {\n\t\tlimits {\n\t\t\tbody big\n\t\t}\n\t}"), []string{"limits body"}},
+		"too many words":    {govern("govern zendesk https://a.b {\n\t\tobserve twice\n\t}"), []string{"twice", "Caddyfile:9"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := adapt(t, "Caddyfile", test.text)
+			if err == nil {
+				t.Fatal("got no error")
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("got %q, want it to say %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func govern(line string) string { return strings.Replace(minimal, "%GOVERN%", line, 1) }

@@ -1,0 +1,137 @@
+package proxy_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/caregate/caregate/proxy/proxytest"
+)
+
+const export = "/api/v2/incremental/tickets/cursor.json?start_time=1"
+
+// A vendor credential may not export. A key that was granted the operation may,
+// until it is revoked, and it may nothing else.
+func TestGrantedKey(t *testing.T) {
+	u := proxytest.NewUpstream(t, jsonUpstream(200, `{"tickets":[]}`))
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
+	a := do(t, g, call{method: "GET", path: export})
+	var refused struct{ Grant string }
+	if err := json.Unmarshal([]byte(a.body), &refused); err != nil || a.status != 403 || a.problem.Reason != "export_needs_grant" || refused.Grant == "" {
+		t.Fatalf("vendor credential: got %d %s, want a denial that names the grant", a.status, a.body)
+	}
+	var made struct {
+		Key struct{ ID string }
+		ID  string
+		// Secret is shown once.
+		Secret string
+	}
+	g.API("POST", "/api/v1/apikeys", `{"name":"warehouse","roles":["service"],"grants":["`+refused.Grant+`"]}`, http.StatusCreated, &made)
+	with := http.Header{"Caregate-Key": {made.Secret}}
+	if a := do(t, g, call{method: "GET", path: export, header: with}); a.status != 200 {
+		t.Errorf("granted: got %d %s", a.status, a.body)
+	}
+	if got := u.Last(t).Header; got.Get("Caregate-Key") != "" || got.Get("Authorization") != basicAuth {
+		t.Errorf("towards the vendor: %v", got)
+	}
+	if a := do(t, g, call{method: "DELETE", path: "/api/v2/tickets/1", header: with}); a.status != 403 {
+		t.Errorf("not granted: got %d %s", a.status, a.body)
+	}
+	id := made.ID + made.Key.ID
+	g.API("DELETE", "/api/v1/apikeys/"+id, "", http.StatusNoContent, nil)
+	if a := do(t, g, call{method: "GET", path: export, header: with}); a.status != 401 || a.problem.Reason != "invalid_credential" {
+		t.Errorf("revoked: got %d %s", a.status, a.body)
+	}
+}
+
+// A token of a configured issuer proves a person, with roles and second factor.
+func TestToken(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &key.PublicKey, KeyID: "k1", Algorithm: "ES256", Use: "sig"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwks := filepath.Join(t.TempDir(), "jwks.json")
+	if err := os.WriteFile(jwks, set, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "k1"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := func(change map[string]any) http.Header {
+		claims := map[string]any{"iss": "https://id.example", "aud": "caregate", "sub": "agent@example.com", "exp": time.Now().Add(time.Hour).Unix(),
+			"iat": time.Now().Unix(), "roles": []string{"support"}, "amr": []string{"pwd", "otp"}}
+		for k, v := range change {
+			claims[k] = v
+		}
+		s, err := jwt.Signed(signer).Claims(claims).Serialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return http.Header{"Caregate-Token": {s}}
+	}
+	u := proxytest.NewUpstream(t, nil)
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL,
+		Block: "identity jwt {\n issuer https://id.example\n audience caregate\n jwks " + jwks + "\n role support agent\n }"})
+	for name, test := range map[string]struct {
+		header http.Header
+		status int
+		reason string
+	}{
+		"good":             {token(nil), 200, ""},
+		"no second factor": {token(map[string]any{"amr": []string{"pwd"}}), 403, "mfa_required"},
+		"expired":          {token(map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}), 401, "invalid_credential"},
+		"other audience":   {token(map[string]any{"aud": "shop"}), 401, "invalid_credential"},
+		"other issuer":     {token(map[string]any{"iss": "https://evil.example"}), 401, "invalid_credential"},
+		"somebody else":    {token(map[string]any{"sub": "mallory@example.com"}), 403, "identity_mismatch"},
+		"no role":          {token(map[string]any{"roles": []string{"visitors"}}), 403, ""},
+		"not a token":      {http.Header{"Caregate-Token": {"e30.e30."}}, 401, "invalid_credential"},
+	} {
+		a := do(t, g, call{method: "GET", path: "/api/v2/tickets/1", header: test.header})
+		if a.status != test.status || test.reason != "" && a.problem.Reason != test.reason {
+			t.Errorf("%s: got %d %s, want %d %s", name, a.status, a.problem.Reason, test.status, test.reason)
+		}
+		if name == "good" {
+			if e := g.Event(a.header.Get("Caregate-Receipt")); e.Identity != "proven" {
+				t.Errorf("identity in the log: got %q, want proven", e.Identity)
+			}
+		}
+	}
+}
+
+// The API answers on a site too, for programs with a key; health needs none.
+func TestAPIOnASite(t *testing.T) {
+	u := proxytest.NewUpstream(t, nil)
+	api := proxytest.FreeAddr(t)
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Sites: "http://" + api + " {\n bind 127.0.0.1\n caregate_api\n}\n"})
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/api/v1/openapi.json": 200, "/api/v1/status": 401, "/api/v1/apikeys": 401, "/nothing": 404} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+api+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := send(t, req); a.status != want {
+			t.Errorf("%s: got %d, want %d: %s", path, a.status, want, a.body)
+		}
+	}
+	var status struct {
+		Name   string
+		Routes []struct{ Name, Channel string }
+	}
+	g.API("GET", "/api/v1/status", "", http.StatusOK, &status)
+	if status.Name != "test" || len(status.Routes) != 1 || status.Routes[0].Channel != "zendesk" {
+		t.Errorf("status: got %+v", status)
+	}
+}
