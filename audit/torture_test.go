@@ -3,6 +3,7 @@ package audit
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -72,6 +73,13 @@ func TestKill(t *testing.T) {
 				t.Fatal(err)
 			}
 			acked = append(acked, id)
+		}
+		// Another process's log verifies while it is in use (A8, A9).
+		if r, err := Verify(t.Context(), VerifyOptions{Dir: dir, patience: time.Minute}); err != nil || r.Outcome != Valid {
+			t.Errorf("round %d, in use: got %s, %v, %v, %v", round, r.Outcome, err, r.Problems, r.Unchecked)
+		}
+		if _, err := Open(t.Context(), dir, Config{Deployment: "acme"}); !errors.Is(err, ErrInUse) {
+			t.Errorf("round %d: opening a log in use: got %v, want ErrInUse", round, err)
 		}
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
