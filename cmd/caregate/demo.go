@@ -94,7 +94,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	r, err := audit.Verify(ctx, audit.VerifyOptions{Dir: d.data})
+	r, err := verifyAll(ctx, d.data, s.events())
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,10 @@ func (d *demo) run(ctx context.Context) (err error) {
 	for _, p := range r.Problems {
 		fmt.Fprintf(d.cmd.ErrOrStderr(), "WRONG: the log: %s at %s: %s\n", p.Kind, p.Place, p.Text)
 	}
-	good := len(s.wrong) == 0 && r.Outcome == audit.Valid
+	if r.Entries < s.events() {
+		fmt.Fprintf(d.cmd.ErrOrStderr(), "WRONG: the log has %d entries, want at least %d\n", r.Entries, s.events())
+	}
+	good := len(s.wrong) == 0 && r.Outcome == audit.Valid && r.Entries >= s.events()
 	if !d.once {
 		d.stay(ctx)
 	}
@@ -120,6 +123,32 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return fail("please report it with the output above", "the story did not go as it should")
 	}
 	return nil
+}
+
+// checkpointTime is how long a running gateway may take to bring an event under a
+// signed checkpoint: it makes one a second.
+const checkpointTime = 5 * time.Second
+
+// verifyAll verifies the log, again and again while fewer than want entries are
+// under a checkpoint yet.
+func verifyAll(ctx context.Context, dir string, want int64) (audit.Report, error) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	late := time.NewTimer(checkpointTime)
+	defer late.Stop()
+	for {
+		r, err := audit.Verify(ctx, audit.VerifyOptions{Dir: dir})
+		if err != nil || r.Outcome == audit.Invalid || r.Entries >= want {
+			return r, err
+		}
+		select {
+		case <-ctx.Done():
+			return r, errors.New("interrupted while the log was verified")
+		case <-late.C:
+			return r, nil // what is missing is told by who compares the counts
+		case <-tick.C:
+		}
+	}
 }
 
 // prepareData makes or checks the data directory and returns what removes it.

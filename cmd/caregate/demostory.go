@@ -210,6 +210,20 @@ func (s *story) export(ctx context.Context) error {
 	return nil
 }
 
+// events is the least number of entries that the log must have after the story:
+// its beginning, the loaded configuration, two for the key that was made, two
+// for each call that was forwarded and one for each that was refused.
+func (s *story) events() int64 {
+	n := int64(4)
+	for _, st := range s.steps {
+		n++
+		if st.forwarded {
+			n++
+		}
+	}
+	return n
+}
+
 // call makes one call through the gateway and notes what the helpdesk received
 // of it.
 func (s *story) call(ctx context.Context, name, method, path, body string, headers ...string) (*step, error) {

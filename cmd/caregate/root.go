@@ -141,8 +141,8 @@ one goes on.`,
 
 func caddyValidate() *cobra.Command {
 	cmd := caddyCommand("validate", " [--config FILE]", "Check a Caddyfile without starting it",
-		`Reads the Caddyfile and prepares everything that it asks for, short of listening.
-The data directory must exist.`,
+		`Reads the Caddyfile and prepares what it asks for, short of opening the data
+directory and listening. It may run beside a gateway and where there is none.`,
 		`  caregate validate
   caregate validate --config ./Caddyfile`)
 	cmd.Args = noArgs
