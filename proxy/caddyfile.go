@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -104,7 +106,9 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	if app.Keys == "" {
 		app.Keys = filepath.Join(app.Data, "keys")
 	}
-	useDataDir(app.Data)
+	if err := useDataDir(app.Data); err != nil {
+		return nil, d.Err(err.Error())
+	}
 	return httpcaddyfile.App{Name: appName, Value: caddyconfig.JSON(app, nil)}, nil
 }
 
@@ -166,10 +170,21 @@ func absolute(folder, path string) string {
 
 // useDataDir makes Caddy keep its own state with ours and listen for its admin
 // commands on a socket there, unless the Caddyfile says otherwise. `run` and
-// `reload` both read the Caddyfile, so both find the same socket.
-func useDataDir(dir string) {
+// `reload` both read the Caddyfile, so both find the same socket. A directory
+// that is missing is left to Start to complain about.
+func useDataDir(dir string) error {
+	if AllowCreate {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("creating the data directory: %w", err)
+		}
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return nil
+	}
 	caddy.DefaultAdminListen = "unix/" + filepath.Join(dir, "admin.sock") + "|0600"
 	caddy.DefaultStorage = &certmagic.FileStorage{Path: filepath.Join(dir, "caddy")}
+	caddy.ConfigAutosavePath = filepath.Join(dir, "caddy", "autosave.json")
+	return nil
 }
 
 // governOptions are the words of a govern block, for the error that lists them.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -30,6 +31,9 @@ var turn sync.Mutex
 type Options struct {
 	// Upstream is the URL that is governed.
 	Upstream string
+	// Data is the data directory to create, a temporary one when empty. Start reads
+	// it, Load does not.
+	Data string
 	// Govern is the inside of the govern block.
 	Govern string
 	// Global is put into the global options, Block into the caregate block, Site
@@ -41,7 +45,7 @@ type Options struct {
 type Gateway struct {
 	// URL is where callers reach it, Addr the same as host:port.
 	URL, Addr string
-	// Data is its data directory.
+	// Data is its data directory; Restart changes it.
 	Data string
 
 	tb     testing.TB
@@ -55,8 +59,11 @@ func Start(tb testing.TB, o Options) *Gateway {
 	tb.Helper()
 	turn.Lock()
 	tb.Cleanup(turn.Unlock)
-	g := &Gateway{Data: filepath.Join(tb.TempDir(), "data"), Addr: FreeAddr(tb), tb: tb, o: o}
+	g := &Gateway{Data: o.Data, Addr: FreeAddr(tb), tb: tb, o: o}
 	g.URL = "http://" + g.Addr
+	if g.Data == "" {
+		g.Data = filepath.Join(tb.TempDir(), "data")
+	}
 	if _, err := proxy.CreateData(tb.Context(), proxy.DataConfig{Dir: g.Data, Name: "test"}); err != nil {
 		tb.Fatalf("creating data: %v", err)
 	}
@@ -114,6 +121,26 @@ func (g *Gateway) Load(o Options) error {
 		}
 	}
 	return caddy.Load(cfg, true)
+}
+
+// Restart ends the gateway and starts it again on the same data, with the options
+// of Start and at the same address. A log that failed is never served again by
+// the process it failed in, and knows its directory by its path; so that this
+// process can stand for the next one, the directory is moved.
+func (g *Gateway) Restart() {
+	g.tb.Helper()
+	if err := caddy.Stop(); err != nil {
+		g.tb.Fatalf("stopping: %v", err)
+	}
+	g.socket.CloseIdleConnections()
+	moved := g.Data + "-again"
+	if err := os.Rename(g.Data, moved); err != nil {
+		g.tb.Fatal(err)
+	}
+	g.Data = moved
+	if err := g.Load(g.o); err != nil {
+		g.tb.Fatalf("starting again: %v", err)
+	}
 }
 
 // Event reads an event from the gateway's log, over its own socket.
