@@ -59,7 +59,7 @@ func Create(ctx context.Context, dir string, c Config) error {
 	if err != nil {
 		return fmt.Errorf("creating audit log: %w", err)
 	}
-	defer os.RemoveAll(temp) // gone already when all went well
+	defer func() { _ = os.RemoveAll(temp) }() // gone already when all went well
 
 	private, public, err := newKey(origin)
 	if err != nil {

@@ -11,7 +11,7 @@ CREATE TABLE audit_detail (
     ciphertext BLOB   NOT NULL,
     commitment BLOB   NOT NULL,
     PRIMARY KEY (shard, idx, part)
-);
+) WITHOUT ROWID;
 
 -- +goose Down
 DROP TABLE audit_detail;

@@ -23,7 +23,7 @@ CREATE TABLE audit_index (
     status    BIGINT NOT NULL,
     outcome   TEXT   NOT NULL,
     PRIMARY KEY (shard, idx)
-);
+) WITHOUT ROWID;
 CREATE INDEX audit_index_eid ON audit_index (eid);
 
 -- One row per subject (kind 1) or record (kind 2) and class released in the
