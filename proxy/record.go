@@ -183,7 +183,9 @@ const maxUserAgent = 512
 
 // seal encrypts what may identify somebody, apart for the actor and the people.
 func (x *exchange) seal(ctx context.Context, e *audit.Event, side *half, r *http.Request) error {
-	if !x.subject.IsZero() {
+	// Once per exchange: its events name each other, and whoever reads one finds
+	// the other.
+	if !x.subject.IsZero() && x.last.IsZero() {
 		agent := r.UserAgent()
 		if len(agent) > maxUserAgent {
 			agent = agent[:maxUserAgent]
