@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -256,8 +257,14 @@ func (c *core) dropStale(now []string) {
 // once it is large, and leaves the few pages written meanwhile to the writer.
 func (c *core) prepareTidy(ctx context.Context) error {
 	fi, err := os.Stat(c.intake.db.Path + "-wal")
-	if err != nil || fi.Size() < walTidyBytes {
-		return nil // a missing WAL is the watch's business
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing written yet, or the watch's business
+	}
+	if err != nil {
+		return fmt.Errorf("checkpointing the WAL: %w", err)
+	}
+	if fi.Size() < walTidyBytes {
+		return nil
 	}
 	if err := checkpointWAL(ctx, c.intake.db, "PASSIVE"); err != nil {
 		return err
