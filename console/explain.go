@@ -22,6 +22,9 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 	if e.Reason != "" && reason != nil {
 		why, known = reason(e.Reason)
 	}
+	if grant := e.Attrs["grant"]; grant != "" {
+		why.Fix = strings.ReplaceAll(why.Fix, "GRANT", grant)
+	}
 	switch {
 	case e.Decision == "deny" && e.Forwarded:
 		fmt.Fprintf(&b, "the answer to %s was withheld", what)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // Headers of ours. All others that begin with Caregate- are a caller's words to
@@ -52,6 +53,9 @@ func (x *exchange) writeProblem(w http.ResponseWriter, r *http.Request, ref *ref
 		Detail: reason.Fix,
 		Reason: reason.Code, Cause: ref.cause, WhoFixes: string(reason.Who),
 		Grant: ref.needs, Forwarded: x.forwarded, UpstreamStatus: x.upstreamStatus, Record: x.record,
+	}
+	if ref.needs != "" {
+		p.Detail = strings.ReplaceAll(p.Detail, "GRANT", ref.needs)
 	}
 	if ref.offset >= 0 {
 		p.Offset = &ref.offset

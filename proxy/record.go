@@ -89,6 +89,9 @@ func (x *exchange) recordRefusal(r *http.Request, ref *refusal) error {
 	if ref.cause != "" {
 		e.Attrs["cause"] = ref.cause
 	}
+	if ref.needs != "" {
+		e.Attrs["grant"] = ref.needs
+	}
 	e.Released = nil // nothing was
 	for i := range side.people.persons {
 		side.people.persons[i].Classes = nil
