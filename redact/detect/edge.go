@@ -106,17 +106,15 @@ func (c *chain) gluedAfter(k *candidate, near bool) bool {
 		end++
 	}
 	w := t[i:end]
-	if w[0] == 'X' {
+	switch {
+	case w[0] == 'X':
 		return false
-	}
-	if k.shape == brandGroups || len(w) <= maxWord && c.d.vocab.sense(w)&(senseCard|senseCVV|senseSSN|senseLink) != 0 {
+	case k.shape == brandGroups, len(w) >= 2 && foldEqual(w[:2], "ex"), len(w) >= 3 && foldEqual(w[:2], "cv"), len(w) >= 5 && foldEqual(w[:5], "valid"):
 		return true
-	}
-	if len(w) >= 2 && foldEqual(w[:2], "ex") || len(w) >= 3 && foldEqual(w[:2], "cv") || len(w) >= 5 && foldEqual(w[:5], "valid") {
+	case end < len(t) && (isDigit(t[end]) || t[end] == '_' || maskAt(t, end)):
+		return false // hexadecimal, or an id
+	case len(w) >= 2 && c.d.vocab.sense(w)&(senseCard|senseCVV|senseSSN|senseLink) != 0:
 		return true
-	}
-	if end < len(t) && (isDigit(t[end]) || t[end] == '_' || maskAt(t, end)) {
-		return false
 	}
 	return near
 }

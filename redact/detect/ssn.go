@@ -79,7 +79,8 @@ func (c *chain) ssn() (redact.Finding, bool) {
 	if !near && !joinedAfter(c.text, end) {
 		near = c.after(end) == senseSSN
 	}
-	if !usual && groups > 1 && (joined || joinedAfter(c.text, end)) {
+	// Other groupings, such as those of a postal code, only right behind the name.
+	if !usual && groups > 1 && (joined || joinedAfter(c.text, end) || key != keySSN && w.direct&senseSSN == 0) {
 		return no, false
 	}
 	if !near && (!usual || famous(n) || gaps&^(gapSpace|gapDash|gapDot) != 0) {

@@ -54,7 +54,7 @@ var wordTable = map[sense][]string{
 	senseSSN: {
 		"ssn", "ssns", "social", "soc", "itin", "tin", "taxpayer", "taxid", "w9", "w-9", "w2", "w-2", "1099", "seguro",
 	},
-	senseCVV: {"cvv", "cvv2", "cvc", "cvc2", "cvn", "cvn2", "cve", "cvp2", "csc", "cid"},
+	senseCVV: {"kartenprüfnummer", "prüfnummer", "kartenprüfziffer", "prüfziffer", "cvv", "cvv2", "cvc", "cvc2", "cvn", "cvn2", "cve", "cvp2", "csc", "cid"},
 	sensePIN: {"pin"},
 	senseLink: {
 		"number", "numbers", "no", "nr", "num", "nos", "is", "was", "are", "the", "my", "our", "your", "to", "a", "an", "of", "code", "codes", "here", "as", "it", "s",

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/detect"
 )
 
 // care generates text of the kind that gives a detector trouble: numbers, parts
@@ -35,97 +37,120 @@ func care() *rapid.Generator[string] {
 	})
 }
 
-// Rewriting leaves nothing that would be rewritten again, and whatever is cut
-// out of it, the stream gives what the whole gives.
+// seeds is how many generated texts each property is tried on; the fuzz targets
+// below go on from there.
+const seeds = 4000
+
+// textProperties: rewriting leaves nothing that would be rewritten again, and
+// whatever is cut out of it, the stream gives what the whole gives.
+func textProperties(t *testing.T, d *detect.Detector, seed int) {
+	raw := []byte(care().Example(seed))
+	doc, err := Parse(Text, raw, d, nil, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := doc.Rewrite(byDefault)
+	again, err := Parse(Text, out, d, nil, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range again.Findings {
+		t.Errorf("seed %d: found in the output: %+v\n%q\n%q", seed, f, raw, out)
+	}
+	// Far enough apart that context is cut off between.
+	pad := strings.Repeat("lorem ipsum ", 120)
+	text := pad + string(raw) + pad + string(raw) + pad
+	want, err := Parse(Text, []byte(text), d, nil, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	s, err := NewStream(Text, func(p []byte, _ []redact.Finding) error { got.Write(p); return nil }, d, nil, Limits{}, byDefault)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(uint64(seed), 1))
+	for rest := text; rest != ""; {
+		n := min(len(rest), 1+r.IntN(700))
+		if _, err := io.WriteString(s, rest[:n]); err != nil {
+			t.Fatal(err)
+		}
+		rest = rest[n:]
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want.Rewrite(byDefault)) {
+		t.Errorf("seed %d: the stream differs from the whole for %q", seed, raw)
+	}
+}
+
 func TestTextProperties(t *testing.T) {
 	t.Parallel()
 	d := newDetector(t)
-	rapid.Check(t, func(t *rapid.T) {
-		raw := []byte(care().Draw(t, "text"))
-		doc, err := Parse(Text, raw, d, nil, Limits{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		out := doc.Rewrite(byDefault)
-		again, err := Parse(Text, out, d, nil, Limits{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range again.Findings {
-			t.Fatalf("found in the output: %+v\n%q\n%q", f, raw, out)
-		}
-		var streamedOut bytes.Buffer
-		s, err := NewStream(Text, func(p []byte, _ []redact.Finding) error { streamedOut.Write(p); return nil }, d, nil, Limits{}, byDefault)
-		if err != nil {
-			t.Fatal(err)
-		}
-		// Far enough apart that context is cut off between.
-		pad := strings.Repeat("lorem ipsum ", 120)
-		text := pad + string(raw) + pad + string(raw) + pad
-		want, err := Parse(Text, []byte(text), d, nil, Limits{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for rest := text; rest != ""; {
-			n := min(len(rest), rapid.IntRange(1, 700).Draw(t, "piece"))
-			if _, err := io.WriteString(s, rest[:n]); err != nil {
-				t.Fatal(err)
-			}
-			rest = rest[n:]
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(streamedOut.Bytes(), want.Rewrite(byDefault)) {
-			t.Fatalf("the stream differs from the whole for %q", raw)
-		}
-	})
+	for seed := range seeds {
+		textProperties(t, d, seed)
+	}
 }
 
-// The same text as JSON, in any mix of escapes, is rewritten to the same text.
+func FuzzTextProperties(f *testing.F) {
+	d := newDetector(f)
+	f.Add(1)
+	f.Fuzz(func(t *testing.T, seed int) { textProperties(t, d, seed) })
+}
+
+// jsonProperties: the same text as JSON, in any mix of escapes, is rewritten to
+// the same text.
+func jsonProperties(t *testing.T, d *detect.Detector, seed int) {
+	text := care().Example(seed)
+	r := rand.New(rand.NewPCG(uint64(seed), 2))
+	keys := []string{"text", "id", "ssn", "cardNumber", "value", "order_id", "cvv"}
+	key := keys[r.IntN(len(keys))]
+	var b bytes.Buffer
+	b.WriteString(`{"a":[{"` + key + `":"`)
+	for _, c := range text {
+		if c < 0x10000 && r.IntN(10) == 0 {
+			b.WriteString(`\u`)
+			for shift := 12; shift >= 0; shift -= 4 {
+				b.WriteByte("0123456789abCDEF"[c>>shift&15])
+			}
+			continue
+		}
+		q, _ := json.Marshal(string(c))
+		b.Write(q[1 : len(q)-1])
+	}
+	b.WriteString("\"\n} , 12345]}")
+	plain, _ := json.Marshal(map[string][]map[string]string{"a": {{key: text}}})
+	rewritten := func(raw []byte) any {
+		doc, err := Parse(JSON, raw, d, nil, Limits{})
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		out := doc.Rewrite(byDefault)
+		if doc.Findings == nil && !bytes.Equal(out, raw) {
+			t.Fatalf("seed %d: changed without a finding", seed)
+		}
+		var v map[string][]any
+		if err := json.Unmarshal(out, &v); err != nil {
+			t.Fatalf("seed %d: the output is no JSON: %v", seed, err)
+		}
+		return v["a"][0].(map[string]any)[key]
+	}
+	if got, want := rewritten(b.Bytes()), rewritten(plain); got != want {
+		t.Errorf("seed %d: escaped %q, plain %q", seed, got, want)
+	}
+}
+
 func TestJSONProperties(t *testing.T) {
 	t.Parallel()
 	d := newDetector(t)
-	rapid.Check(t, func(t *rapid.T) {
-		text := care().Draw(t, "text")
-		key := rapid.SampledFrom([]string{"text", "id", "ssn", "cardNumber", "value", "order_id", "cvv"}).Draw(t, "key")
-		var b bytes.Buffer
-		b.WriteString(`{"a":[{"` + key + `":"`)
-		for _, r := range text {
-			switch {
-			case r < 0x10000 && rapid.IntRange(0, 9).Draw(t, "escape") == 0:
-				b.WriteString(`\u`)
-				for shift := 12; shift >= 0; shift -= 4 {
-					b.WriteByte("0123456789abCDEF"[r>>shift&15])
-				}
-			default:
-				q, _ := json.Marshal(string(r))
-				b.Write(q[1 : len(q)-1])
-			}
-		}
-		b.WriteString("\"\n} , 12345]}")
-		doc, err := Parse(JSON, b.Bytes(), d, nil, Limits{})
-		if err != nil {
-			t.Fatalf("%v: %s", err, b.Bytes())
-		}
-		plainText, _ := json.Marshal(map[string][]map[string]string{"a": {{key: text}}})
-		plainDoc, err := Parse(JSON, plainText, d, nil, Limits{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, plainOut := doc.Rewrite(byDefault), plainDoc.Rewrite(byDefault)
-		var got, want map[string][]any
-		if err := json.Unmarshal(out, &got); err != nil {
-			t.Fatalf("the output is no JSON: %v", err)
-		}
-		if err := json.Unmarshal(plainOut, &want); err != nil {
-			t.Fatalf("the output is no JSON: %v", err)
-		}
-		if g, w := got["a"][0].(map[string]any)[key], want["a"][0].(map[string]any)[key]; g != w {
-			t.Fatalf("escaped %q, plain %q", g, w)
-		}
-		if doc.Findings == nil && !bytes.Equal(out, b.Bytes()) {
-			t.Fatal("changed without a finding")
-		}
-	})
+	for seed := range seeds {
+		jsonProperties(t, d, seed)
+	}
+}
+
+func FuzzJSONProperties(f *testing.F) {
+	d := newDetector(f)
+	f.Add(1)
+	f.Fuzz(func(t *testing.T, seed int) { jsonProperties(t, d, seed) })
 }

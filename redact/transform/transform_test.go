@@ -1,0 +1,125 @@
+package transform
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/caregate/caregate/redact"
+)
+
+func TestAppend(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		value  string
+		class  redact.Class
+		action redact.Action
+		want   string
+	}{
+		"card as printed":         {"4111 1111 1111 1111", redact.CreditCard, redact.Mask, "XXXX XXXX XXXX 1111"},
+		"amex":                    {"3782-822463-10005", redact.CreditCard, redact.Mask, "XXXX-XXXXXX-X0005"},
+		"bare":                    {"4111111111111111", redact.CreditCard, redact.Mask, "XXXXXXXXXXXX1111"},
+		"digit by digit":          {"4 1 1 1 1 1 1 1 1 1 1 1 1 2 3 4", redact.CreditCard, redact.Mask, "X X X X X X X X X X X X 1 2 3 4"},
+		"wide separators":         {"4111\u00a01111\u20131111\u00a01111", redact.CreditCard, redact.Mask, "XXXX\u00a0XXXX\u2013XXXX\u00a01111"},
+		"card to be a token":      {"4111111111111111", redact.CreditCard, redact.Tokenize, "XXXXXXXXXXXX1111"},
+		"card to be blocked":      {"4111111111111111", redact.CreditCard, redact.Block, "XXXXXXXXXXXX1111"},
+		"card dropped":            {"4111 1111 1111 1111", redact.CreditCard, redact.Drop, "XXXX XXXX XXXX XXXX"},
+		"card reported":           {"4111111111111111", redact.CreditCard, redact.Report, "4111111111111111"},
+		"ssn":                     {"536 22 8145", redact.USSSN, redact.Mask, "XXX-XX-XXXX"},
+		"bare ssn":                {"536228145", redact.USSSN, redact.Mask, "XXX-XX-XXXX"},
+		"itin":                    {"911-70-1234", redact.USITIN, redact.Mask, "XXX-XX-XXXX"},
+		"code":                    {"123", redact.CardVerificationCode, redact.Drop, "XXX"},
+		"pin":                     {"4821", redact.CardPIN, redact.Drop, "XXXX"},
+		"code masked":             {"123", redact.CardVerificationCode, redact.Mask, "XXX"},
+		"track":                   {";4111111111111111=26121010000?", redact.CardTrackData, redact.Drop, ";XXXXXXXXXXXXXXXX=XXXXXXXXXXX?"},
+		"secret":                  {"sk_live_abc", redact.Secret, redact.Drop, "[removed]"},
+		"password masked":         {"pä55-w0rd", redact.Password, redact.Mask, "XXXX-XXXX"},
+		"reference to be a token": {"ch_3Oabc", redact.PaymentReference, redact.Tokenize, "XX_XXXXX"},
+		"nothing":                 {"", redact.CreditCard, redact.Mask, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := string(Append([]byte("> "), []byte(c.value), c.class, c.action)); got != "> "+c.want {
+				t.Errorf("got %q, want %q", got, "> "+c.want)
+			}
+		})
+	}
+}
+
+func TestMasked(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"XXXX XXXX XXXX 1111":                 true,
+		"my card XXXX-XXXXXX-X0005, thanks":   true,
+		"XXXXXXXXXXXX1111":                    true,
+		"XXXXXXXX1111":                        true, // twelve digits
+		"XXXXXXXXXXXXXXX1111":                 true, // nineteen
+		"X X X X X X X X X X X X 1 2 3 4":     true,
+		"XXXX\u00a0XXXX\u00a0XXXX\u00a01111":  true,
+		"XXXX XXXX XXXX 1111 12/26":           true,
+		"ssn XXX-XX-XXXX.":                    true,
+		"[removed]":                           true,
+		"":                                    false,
+		"XXXX":                                false,
+		"XXXXXXX1111":                         false, // too short
+		"XXXXXXXXXXXXXXXX1111":                false, // too long
+		"XXXX XXXX XXXX 111":                  false,
+		"XXXX XXXX XXXX 11112":                false,
+		"XXXX XXXX XXXX":                      false,
+		"XXX-XX-1234":                         false, // a truncation of others
+		"size XXL, XXXL and XXXXL, item 1111": false,
+		"4111 1111 1111 1111":                 false,
+		"****1111":                            false,
+		strings.Repeat("X", 5000) + "1111":    false,
+		"XXXXXXXX XXXX XXXX XXXX 1111 and XXXX XXXX": false,
+	} {
+		if got := Masked([]byte(text)); got != want {
+			t.Errorf("%.40q: %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestMaskedDoesNotAllocate(t *testing.T) {
+	text := []byte("hello XXXX XXXX XXXX 1111")
+	if n := testing.AllocsPerRun(100, func() { Masked(text) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// What Append writes for a card, Masked knows, and masking it again changes
+// nothing but digits that Append left.
+func FuzzAppend(f *testing.F) {
+	f.Add([]byte("4111 1111 1111 1111"), uint8(redact.Mask))
+	f.Add([]byte("536-22-8145"), uint8(redact.Drop))
+	f.Fuzz(func(t *testing.T, value []byte, action uint8) {
+		a := redact.Action(action % 6)
+		for _, c := range redact.Classes() {
+			once := Append(nil, value, c.Class, a)
+			twice := Append(nil, once, c.Class, a)
+			if string(once) != string(twice) && !strings.Contains(string(once), "[removed]") {
+				t.Errorf("%s, %s: masked again it is another text", c.Class, a)
+			}
+			if a.Rewrites() && c.Class == redact.CreditCard && len(once) != len(value) {
+				t.Errorf("the length of a card changed")
+			}
+		}
+		Masked(value)
+	})
+}
+
+func BenchmarkMasked(b *testing.B) {
+	text := []byte(strings.Repeat("Hello there, the parcel (size XL) has not arrived yet. ", 100))
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		Masked(text)
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	value := []byte("4111 1111 1111 1111")
+	var dst []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		dst = Append(dst[:0], value, redact.CreditCard, redact.Mask)
+	}
+}
