@@ -198,7 +198,8 @@ func (d *demo) stay(ctx context.Context) {
 	out := d.cmd.ErrOrStderr()
 	fmt.Fprintf(out, `
 It stays up until Ctrl-C:
-  gateway              %s   (give this to a tool in place of the helpdesk's address)
+  gateway              %s   or http://127.0.0.1:%d
+                       (give this to a tool in place of the helpdesk's address)
   what the helpdesk
   stored, as a page    %s/
   health               %s/readyz
@@ -208,7 +209,7 @@ Try a call of your own:
     -d '{"ticket":{"subject":"Hello","comment":{"body":"my card is 4012 8888 8888 1881"}}}' -i
 and then, with the receipt from its answer:
   caregate explain --data %s RECEIPT
-`, d.stage.gatewayURL, d.stage.helpdeskURL, d.stage.apiURL, demoUser, demoToken, d.stage.gatewayURL, d.data)
+`, d.stage.gatewayURL, d.stage.port, d.stage.helpdeskURL, d.stage.apiURL, demoUser, demoToken, d.stage.gatewayURL, d.data)
 	<-ctx.Done()
 	fmt.Fprintln(out, "\nstopping")
 }

@@ -28,6 +28,7 @@ type stage struct {
 	helpdesk *sample.Helpdesk
 
 	gatewayURL, apiURL, helpdeskURL string
+	port                            int
 
 	server  *http.Server
 	served  chan error
@@ -55,6 +56,7 @@ func openStage(ctx context.Context, data string, port int) (_ *stage, err error)
 	if port, err = claimPort(ctx, port); err != nil {
 		return nil, err
 	}
+	s.port = port
 	s.gatewayURL = fmt.Sprintf("http://desk.localhost:%d", port)
 	s.apiURL = fmt.Sprintf("http://gateway.localhost:%d", port)
 	config, err := adapt([]byte(s.caddyfile(port)), "Caddyfile of the demo", "caddyfile")
@@ -69,7 +71,8 @@ func openStage(ctx context.Context, data string, port int) (_ *stage, err error)
 }
 
 // caddyfile is the demo's configuration. Its site names end in localhost, which
-// is this machine by definition, and it listens nowhere else.
+// is this machine by definition, and it listens nowhere else. Not every program
+// resolves such names, so the address alone works too.
 func (s *stage) caddyfile(port int) string {
 	return fmt.Sprintf(`{
 	admin off
@@ -85,7 +88,7 @@ func (s *stage) caddyfile(port int) string {
 		policy builtin
 	}
 }
-http://desk.localhost:%[3]d {
+http://desk.localhost:%[3]d, http://127.0.0.1:%[3]d {
 	bind 127.0.0.1
 	govern zendesk %[4]s
 }

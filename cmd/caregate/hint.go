@@ -26,6 +26,8 @@ func hintFor(err error) string {
 		return "`caregate audit verify` says what is wrong; keep the directory as it is until somebody looked at it"
 	case errors.Is(err, syscall.EADDRINUSE), strings.Contains(text, "address already in use"):
 		return "another program listens there: end it, or change the port in the site's address in the Caddyfile"
+	case strings.Contains(text, ".sock: bind: invalid argument"):
+		return "the path of the data directory is too long for a socket, which may have about 100 bytes: take a shorter one"
 	case strings.Contains(text, "bind: permission denied"):
 		return "ports below 1024 need the right to use them: take a higher one, or grant cap_net_bind_service"
 	case errors.Is(err, fs.ErrPermission):

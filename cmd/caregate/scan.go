@@ -56,6 +56,9 @@ It exits with 0 whether or not something was found.`,
 		if !isTerminal(cmd.OutOrStdout()) {
 			defer progress(cmd, "reading "+name)()
 		}
+		if *asLines && *asJSON {
+			return wrongUsage("--json describes one file, --jsonl many lines: use one of them")
+		}
 		if *asLines {
 			return eachLine(in, cmd.OutOrStdout(), name, func(dst []byte, l *line) ([]byte, error) { return r.scanLine(dst, l, kind) })
 		}
