@@ -130,7 +130,7 @@ func makeKey(cmd *cobra.Command, path string, wish any, asJSON bool) error {
 
 func newAPIKeyList() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "list",
+		Use:     "list [--json]",
 		Short:   "List the API keys",
 		Long:    `Lists all keys, revoked ones too, oldest first. Keys themselves are not shown: the gateway does not have them.`,
 		Example: `  caregate apikey list --json`,
@@ -164,7 +164,7 @@ func newAPIKeyList() *cobra.Command {
 
 func newAPIKeyRevoke() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "revoke ID",
+		Use:     "revoke ID [--data DIR]",
 		Short:   "End an API key at once",
 		Long:    `Ends a key at once. Calls that present it from now on are refused. It stays in the list.`,
 		Example: `  caregate apikey revoke 7f3a...`,

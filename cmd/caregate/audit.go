@@ -28,7 +28,7 @@ func newAudit() *cobra.Command {
 
 func newAuditVerify() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "verify [--data DIR] [--trust FILE] [--deadline DURATION]",
+		Use:   "verify [--data DIR] [--trust FILE] [--deadline DURATION] [--json]",
 		Short: "Check the whole log",
 		Long: `Reads every entry, tile, checkpoint and sealed detail of the log and checks that
 they belong together and are signed. It changes nothing and may run beside the

@@ -46,7 +46,7 @@ func rowOf(c *channel.Channel) channelRow {
 
 func newChannelList() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "list",
+		Use:     "list [--json]",
 		Short:   "List the built-in channels with their reach",
 		Long:    `Lists the channels in this binary, and for each what passes a gateway and what does not.`,
 		Example: `  caregate channel list --json`,
@@ -91,7 +91,7 @@ func bullets(list []string) string {
 
 func newChannelCheck() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "check [FILE ...]",
+		Use:   "check [--json] [FILE ...]",
 		Short: "Check channel files",
 		Long: `Checks channel files of your own, or the built-in ones when none is named. All
 mistakes are listed, with file, line and the allowed values.`,

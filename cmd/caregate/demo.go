@@ -33,7 +33,8 @@ them, and shows for each call what was sent, what the helpdesk stored, what came
 back, and the receipt. Then it checks the outcome, verifies the audit log, and
 stays up until Ctrl-C, so that you can try calls of your own.
 
-All numbers are public test numbers. Keys and log are made in ./data when they
+The card numbers are the card schemes' own examples, the social security number is
+made up. Keys and log are made in ./data when they
 are not there; with --once in a temporary directory, which is removed.
 
 With --once it exits after the story: 0 when everything was as it should be, 1
@@ -111,6 +112,9 @@ func (d *demo) run(ctx context.Context) (err error) {
 	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(d.cmd.ErrOrStderr(), "WRONG: the log: %s at %s: %s\n", p.Kind, p.Place, p.Text)
+	}
+	for _, u := range r.Unchecked {
+		fmt.Fprintf(d.cmd.ErrOrStderr(), "WRONG: the log: not checked: %s\n", u)
 	}
 	if r.Entries < s.events() {
 		fmt.Fprintf(d.cmd.ErrOrStderr(), "WRONG: the log has %d entries, want at least %d\n", r.Entries, s.events())

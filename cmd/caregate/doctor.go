@@ -13,7 +13,7 @@ import (
 
 func newDoctor() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "doctor [--data DIR]",
+		Use:   "doctor [--json] [--sbom] [--data DIR]",
 		Short: "Look at everything the gateway needs",
 		Long: `Looks at the configuration, the data directory, keys, log, disk and the running
 gateway, says what is wrong and what to do about it, repeats what each configured

@@ -13,7 +13,7 @@ import (
 
 func newExplain() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "explain RECEIPT",
+		Use:   "explain [--json] [--data DIR] RECEIPT",
 		Short: "Say why a call was answered as it was",
 		Long: `Says in one sentence what happened to a call, why, and who can change it. The
 receipt is the value of the Caregate-Receipt header, or stands in the answer of a

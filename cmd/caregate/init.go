@@ -13,7 +13,7 @@ import (
 
 func newInit() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "init [--name NAME] [--data DIR]",
+		Use:   "init [--name NAME] [--data DIR] [--json]",
 		Short: "Create keys, vault and audit log",
 		Long: `Creates a data directory: keys, the vault, the audit log with its first shard, and
 the database of API keys. Name and directories are those of ./Caddyfile unless

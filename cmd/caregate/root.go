@@ -72,7 +72,16 @@ func newRoot() *cobra.Command {
 	add(groupGateway, newDemo(), newInit(), caddyRun(), caddyReload(), caddyValidate(), caddyAdapt(), caddyFmt(), newAPIKey())
 	add(groupLook, newExplain(), newAudit(), newChannel(), newDoctor(), newVersion())
 	add(groupText, newScan(), newRedact())
+	plainUsage(root)
 	return root
+}
+
+// plainUsage keeps cobra from adding "[flags]" to usage lines that name the flags.
+func plainUsage(cmd *cobra.Command) {
+	cmd.DisableFlagsInUseLine = true
+	for _, c := range cmd.Commands() {
+		plainUsage(c)
+	}
 }
 
 // caddyCommand takes one of Caddy's commands, with our words about it.
@@ -83,6 +92,9 @@ func caddyCommand(name, usage, short, long, example string) *cobra.Command {
 	}
 	cmd := &cobra.Command{Use: name + usage, Short: short, Long: long, Example: example}
 	theirs.CobraFunc(cmd)
+	if f := cmd.Flags().Lookup("config"); f != nil {
+		f.Usage = "Configuration file (default: ./" + defaultCaddyfile + ")"
+	}
 	return cmd
 }
 
