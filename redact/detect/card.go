@@ -351,13 +351,19 @@ func (c *chain) judge(k *candidate, joined bool) (redact.Finding, bool) {
 	}
 	if near {
 		f.Confidence = min(0.99, f.Confidence+0.2)
-		f.Rule += ", card word"
+		f.Rule = namedRules[k.shape]
 		if !k.luhn {
 			f.Confidence = 0.6
 		}
 	}
 	f.Strong = strong
 	return f, c.plain(k)
+}
+
+// namedRules are the rules by grouping where a card word stands beside.
+var namedRules = [...]string{
+	oddGroups: "card in odd groups, card word", evenGroups: "card in groups, card word",
+	brandGroups: "card as printed, card word", withoutGroup: "card digits, card word",
 }
 
 // loose reports whether thirteen bare digits may stand alone: in prose, not as
