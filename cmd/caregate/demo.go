@@ -52,6 +52,8 @@ when not.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
+		// A second Ctrl-C ends at once what the first one began to end in order.
+		context.AfterFunc(ctx, stop)
 		d := demo{cmd: cmd, once: *once, asJSON: *asJSON, data: *data, port: *port}
 		return d.run(ctx)
 	}
