@@ -246,6 +246,8 @@ func (s *scanner) hold(i int) int {
 		return i - 1
 	case i-2 >= s.from && s.text[i-1]|0x20 == 'b' && s.text[i-2] == '%':
 		return i - 2
+	case i-1 >= s.from && s.text[i-1]|0x20 == 'b':
+		return i - 1
 	}
 	return i
 }

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -182,7 +183,7 @@ func (s *Stream) line(begin, end int) error {
 	if skipSpace(raw, 0) < len(raw) {
 		doc, err := Parse(JSON, raw, s.det, s.fields, s.limits)
 		if err != nil {
-			if r, ok := err.(*Refusal); ok {
+			if r := (*Refusal)(nil); errors.As(err, &r) {
 				r.Offset += int64(s.base + begin)
 			}
 			return err
