@@ -6,6 +6,9 @@ package detect
 func (c *chain) edges(k *candidate, near bool) (sense, bool) {
 	t := c.text
 	bare := k.shape == withoutGroup
+	if k.shape <= evenGroups && c.at(0).len() == 2 && hexPairs(t, k.start, k.end) {
+		return 0, false
+	}
 	var sym sense
 	if k.start > 0 {
 		b := t[k.start-1]
@@ -52,6 +55,19 @@ func (c *chain) edges(k *candidate, near bool) (sense, bool) {
 		}
 	}
 	return sym, true
+}
+
+// hexPairs reports whether pairs of digits stand in a row of bytes in
+// hexadecimal: the pair before or behind has a letter in it. The pair "cc" before
+// is what people write for a credit card.
+func hexPairs(t []byte, start, end int) bool {
+	pair := func(i int) bool {
+		return i >= 0 && i+2 <= len(t) && isHex(t[i]) && isHex(t[i+1]) && (isLetter(t[i]) || isLetter(t[i+1]))
+	}
+	if b := start - 3; pair(b) && t[start-1] == ' ' && (b == 0 || !isWordByte(t[b-1])) && !foldEqual(t[b:b+2], "cc") {
+		return true
+	}
+	return end < len(t) && t[end] == ' ' && pair(end+1) && (end+3 == len(t) || !isWordByte(t[end+3]))
 }
 
 // gluedBefore reports whether the letters right before i may stand there: the

@@ -188,6 +188,10 @@ func (r *reader) settle(at, begin, end int, text []byte, place redact.Place, nev
 
 // capture records the value for each rule that wants it.
 func (r *reader) capture(st int32, begin, end, outer int, place redact.Place) {
+	if r.Captures == nil {
+		// Records of a helpdesk have a few captures in each kilobyte.
+		r.Captures = make([]Capture, 0, 4+len(r.raw)/512)
+	}
 	from := len(r.paths)
 	r.paths = r.appendPath(r.paths)
 	for _, n := range r.fields.states[st].rules {
