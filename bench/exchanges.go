@@ -54,12 +54,12 @@ func (b bench) exchanges(ctx context.Context, out *tabwriter.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer upstream.Close()
+	defer func() { _ = upstream.Close() }()
 	dir, err := os.MkdirTemp("", "caregate-bench-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	bare, err := b.startGateway(ctx, dir, "bare", "reverse_proxy http://"+upstream.Addr, upstream.Addr)
 	if err != nil {
 		return err
@@ -163,12 +163,13 @@ func (b bench) startGateway(ctx context.Context, dir, name, directive, upstream 
 	if err := g.cmd.Start(); err != nil {
 		return nil, err
 	}
-	for start := time.Now(); time.Since(start) < 30*time.Second; {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for start := time.Now(); time.Since(start) < 30*time.Second; <-tick.C {
 		if conn, err := net.Dial("tcp", addr); err == nil {
 			_ = conn.Close()
 			return g, nil
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	g.stop()
 	return nil, fmt.Errorf("%s gateway did not listen on %s for %s", name, addr, upstream)

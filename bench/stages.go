@@ -29,7 +29,7 @@ func (b bench) durable(ctx context.Context, out *tabwriter.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	if err := os.Mkdir(filepath.Join(dir, "keys"), 0o700); err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (b bench) durable(ctx context.Context, out *tabwriter.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	fmt.Fprintln(out, "durable wait\tevents/s\tp50\tp99")
 	for _, load := range []struct {
 		name  string

@@ -178,12 +178,11 @@ func useDataDir(dir string) error {
 			return fmt.Errorf("creating the data directory: %w", err)
 		}
 	}
-	if _, err := os.Stat(dir); err != nil {
-		return nil
+	if _, err := os.Stat(dir); err == nil {
+		caddy.DefaultAdminListen = "unix/" + filepath.Join(dir, "admin.sock") + "|0600"
+		caddy.DefaultStorage = &certmagic.FileStorage{Path: filepath.Join(dir, "caddy")}
+		caddy.ConfigAutosavePath = filepath.Join(dir, "caddy", "autosave.json")
 	}
-	caddy.DefaultAdminListen = "unix/" + filepath.Join(dir, "admin.sock") + "|0600"
-	caddy.DefaultStorage = &certmagic.FileStorage{Path: filepath.Join(dir, "caddy")}
-	caddy.ConfigAutosavePath = filepath.Join(dir, "caddy", "autosave.json")
 	return nil
 }
 

@@ -157,7 +157,7 @@ func readAll(r io.Reader, announced, max int64, deadline time.Time) ([]byte, *re
 		if int64(len(buf)) > max {
 			return buf, refuse(reasonTooLarge)
 		}
-		if err == io.EOF { //nolint:errorlint // io.Reader's contract: EOF itself, not a wrapping of it
+		if err == io.EOF {
 			return buf, nil
 		}
 		if err != nil {

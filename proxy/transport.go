@@ -89,7 +89,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		_ = res.Body.Close()
 		return nil, ref
 	}
-	return res, nil
+	// net/http writes trailers into the answer that it made when that one's body
+	// ends. They are bytes nobody decided about, so the caller's is another.
+	released := *res
+	return &released, nil
 }
 
 // admitResponse runs the stages of the response, the same as the request's.
@@ -97,6 +100,7 @@ func (x *exchange) admitResponse(req *http.Request, res *http.Response) *refusal
 	res.Request = req
 	x.response = half{}
 	x.upstreamStatus = res.StatusCode
+	speakForOurselves(res.Header)
 	x.h.cors.learn(x.origin, res.Header)
 	if ref := x.readResponse(res); ref != nil {
 		return withheld(ref)
@@ -114,6 +118,19 @@ func (x *exchange) admitResponse(req *http.Request, res *http.Response) *refusal
 	}
 	res.Header.Set(headerReceipt, x.last.String())
 	return nil
+}
+
+// speakForOurselves takes out of an answer what an upstream says under our name,
+// and the list of headers that reverse_proxy would remove behind our back: an
+// upstream that names Caregate-Receipt or Content-Encoding there must not decide
+// what a caller learns. Hop-by-hop fields themselves are removed by reverse_proxy.
+func speakForOurselves(h http.Header) {
+	for name := range h {
+		if strings.HasPrefix(name, headerPrefix) {
+			delete(h, name)
+		}
+	}
+	h.Del("Connection")
 }
 
 // withheld wraps the reason why an answer is not released. A failure of the
@@ -158,7 +175,7 @@ func (x *exchange) readResponse(res *http.Response) *refusal {
 	if ref != nil {
 		// An empty body of unknown length has nothing to refuse.
 		var first [1]byte
-		if n, err := io.ReadFull(res.Body, first[:]); n == 0 && err == io.EOF { //nolint:errorlint // io.ReadFull returns EOF itself when nothing was read
+		if n, err := io.ReadFull(res.Body, first[:]); n == 0 && err == io.EOF {
 			b.present = false
 			return nil
 		}
@@ -201,11 +218,13 @@ func (x *exchange) readUpstream(res *http.Response, b *reading) (ref *refusal) {
 	return ref
 }
 
-// responseHasContent follows RFC 9110 section 6.4.1.
+// responseHasContent tells the answers whose framing has no content (RFC 9112
+// section 6.3) from all others. 205 is not among them: RFC 9110 section 15.3.6
+// forbids it content, but a reader finds whatever its sender put there.
 func responseHasContent(res *http.Response) bool {
 	switch {
 	case res.Request.Method == http.MethodHead,
-		res.StatusCode == http.StatusNoContent, res.StatusCode == http.StatusResetContent, res.StatusCode == http.StatusNotModified,
+		res.StatusCode == http.StatusNoContent, res.StatusCode == http.StatusNotModified,
 		res.Body == nil, res.Body == http.NoBody, res.ContentLength == 0:
 		return false
 	}
@@ -216,11 +235,6 @@ func responseHasContent(res *http.Response) bool {
 // the edited one.
 func (x *exchange) transformResponse(res *http.Response) {
 	side, h := &x.response, res.Header
-	for name := range h {
-		if strings.HasPrefix(name, headerPrefix) {
-			delete(h, name) // only we speak under this name
-		}
-	}
 	h.Del("Incremental") // the answer was read whole
 	maskHeaders(side, h)
 	x.h.ch.RewriteHeaders(h, x.h.Upstream, x.public)
@@ -237,6 +251,9 @@ func (x *exchange) transformResponse(res *http.Response) {
 		h.Set("Accept-Ranges", "none")
 	}
 	if !b.present {
+		// Whatever an upstream sends where no content may be goes nowhere.
+		_ = res.Body.Close()
+		res.Body = http.NoBody
 		if res.Request.Method == http.MethodHead {
 			// What GET would announce after masking is not known here.
 			h.Del("Content-Length")

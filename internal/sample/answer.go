@@ -76,7 +76,7 @@ func (a *answer) send(w http.ResponseWriter, r *http.Request) {
 		header.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	w.WriteHeader(a.status)
-	w.Write(body) //nolint:errcheck // the client hung up; nothing to do
+	w.Write(body) // an error means that the client hung up
 }
 
 // writeJSON answers with v.
