@@ -106,7 +106,8 @@ type issuerRange struct {
 // issuers finds the ranges of a prefix. Ranges are listed under each of their
 // first three digits, so that most digit strings are refused by one look.
 type issuers struct {
-	first3 [1000][]issuerRange
+	first3  [1000][]issuerRange
+	lengths [1000]uint32 // of all ranges listed there
 }
 
 // add checks one row and enters it.
@@ -136,6 +137,7 @@ func (t *issuers) add(b Brand) error {
 		}
 		for k := r.lo / 1e5; k <= r.hi/1e5; k++ {
 			t.first3[k] = append(t.first3[k], r)
+			t.lengths[k] |= r.lengths
 		}
 	}
 	return nil

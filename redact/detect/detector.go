@@ -1,6 +1,10 @@
 package detect
 
-import "github.com/caregate/caregate/redact"
+import (
+	"encoding/binary"
+
+	"github.com/caregate/caregate/redact"
+)
 
 // How far the detector looks around the digit group with which a value begins,
 // in bytes. Nothing outside this window changes the answer.
@@ -87,17 +91,24 @@ func (d *Detector) Nothing(text []byte) bool {
 	if n >= len("2026-01-02T03:04:05") && text[4] == '-' {
 		return isTime(text)
 	}
-	if n > maxCard || n <= shortest || n < len("12345678") || runEnd(text, 0) < n {
+	if n > maxCard || n <= shortest || !allDigits(text) {
 		return false
-	}
-	if n < minCard {
-		return true
 	}
 	prefix := uint32(0)
 	for _, b := range text[:8] {
 		prefix = prefix*10 + uint32(b-'0')
 	}
-	return len(d.issuers.first3[prefix/1e5]) == 0 || !d.issuers.read(prefix, n, luhn(text)).ok
+	if n < minCard || d.issuers.lengths[prefix/1e5]>>n&1 == 0 {
+		return true
+	}
+	return !d.issuers.read(prefix, n, luhn(text)).ok
+}
+
+// allDigits reports whether text, of 8 to 24 bytes, is digits only.
+func allDigits(text []byte) bool {
+	n := len(text)
+	return nonDigits(binary.LittleEndian.Uint64(text))|nonDigits(binary.LittleEndian.Uint64(text[n-8:]))|
+		nonDigits(binary.LittleEndian.Uint64(text[(n-8)/2:])) == 0
 }
 
 // isTime reports whether text is a time in the form of RFC 3339, with a T.

@@ -58,6 +58,19 @@ type state struct {
 	rules []int // of the rules that end here and make captures
 	names map[string]int32
 	other int32
+
+	filter  uint64 // has the filterBit of every name
+	indexes bool   // some name is a number, and so may be an index
+}
+
+// filterBit is a bit by length and ends of a name, so that most names that no
+// rule spells out are not looked up.
+func filterBit[T string | []byte](name T) uint64 {
+	n := len(name)
+	if n == 0 {
+		return 1
+	}
+	return 1 << ((uint(n)*7 + uint(name[0])*5 + uint(name[n-1])) & 63)
 }
 
 // maxStates bounds the automaton; channel files need a few hundred.
@@ -185,7 +198,10 @@ func (b *builder) steps(n int32) {
 		if b.fields.states[n].names == nil {
 			b.fields.states[n].names = make(map[string]int32, len(names))
 		}
-		b.fields.states[n].names[name] = next
+		st := &b.fields.states[n]
+		st.names[name] = next
+		st.filter |= filterBit(name)
+		st.indexes = st.indexes || name != "" && name[0]-'0' <= 9
 	}
 }
 
@@ -221,7 +237,7 @@ func (f *Fields) member(s int32, name []byte) int32 {
 		return 0
 	}
 	st := &f.states[s]
-	if st.names != nil {
+	if st.filter&filterBit(name) != 0 {
 		if next, ok := st.names[string(name)]; ok {
 			return next
 		}
@@ -235,7 +251,7 @@ func (f *Fields) element(s int32, i int) int32 {
 		return 0
 	}
 	st := &f.states[s]
-	if st.names != nil {
+	if st.indexes {
 		var buf [20]byte
 		if next, ok := st.names[string(strconv.AppendInt(buf[:0], int64(i), 10))]; ok {
 			return next

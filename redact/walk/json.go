@@ -46,15 +46,10 @@ func (p *jsonReader) refuse(reason string, at int) int {
 // space returns the offset of the first byte at or after i that is no white
 // space.
 func (p *jsonReader) space(i int) int {
-	for i < len(p.raw) {
-		switch p.raw[i] {
-		case ' ', '\t', '\n', '\r':
-			i++
-		default:
-			return i
-		}
+	if i < len(p.raw) && p.raw[i] > ' ' {
+		return i
 	}
-	return i
+	return skipSpace(p.raw, i)
 }
 
 // any reads the value at i and returns where it ends, or -1.
@@ -128,7 +123,7 @@ func (p *jsonReader) literal(i int, st int32, word string) int {
 	if end > len(p.raw) || string(p.raw[i:end]) != word {
 		return p.refuse(ReasonSyntax, i)
 	}
-	if st != 0 {
+	if p.fields.flags(st) != 0 {
 		p.value(st, i, end, end, nil, redact.PlaceNumber, false)
 	}
 	return end
@@ -337,7 +332,7 @@ func (p *jsonReader) text(i int, st int32) int {
 	if end < 0 {
 		return end
 	}
-	if f&digits == 0 && st == 0 && p.masks == nil {
+	if f&digits == 0 && p.masks == nil && p.fields.flags(st) == 0 {
 		return end + 1
 	}
 	text := p.raw[i+1 : end]
@@ -387,7 +382,7 @@ func (p *jsonReader) number(i int, st int32) int {
 		p.scratch = plain(p.scratch[:0], text, raw[whole:fraction], raw[fraction:i])
 		text = p.scratch
 	}
-	if len(text) >= 3 || st != 0 {
+	if len(text) >= 3 || p.fields.flags(st) != 0 {
 		p.value(st, begin, i, i, text, redact.PlaceNumber, len(text) >= 3)
 	}
 	return i
