@@ -46,7 +46,8 @@ func (s *keySet) open() keyMark {
 }
 
 func (s *keySet) close(m keyMark) {
-	s.hashes, s.names = s.hashes[:s.first], s.names[:s.first]
+	s.hashes = s.hashes[:s.first]
+	s.names = s.names[:s.first]
 	s.first, s.table, s.seen = m.first, m.table, m.seen
 }
 
@@ -62,7 +63,7 @@ func (s *keySet) add(r *reader, at ref, wide bool) (twin []byte, same bool) {
 		word, bit := &s.seen[h>>62], uint64(1)<<(h>>56&63)
 		if *word&bit == 0 {
 			*word |= bit
-			s.hashes, s.names = append(s.hashes, h), append(s.names, at)
+			s.push(h, at)
 			return nil, false
 		}
 		for i, old := range own {
@@ -74,7 +75,7 @@ func (s *keySet) add(r *reader, at ref, wide bool) (twin []byte, same bool) {
 				twin = folded(other, name, twin)
 			}
 		}
-		s.hashes, s.names = append(s.hashes, h), append(s.names, at)
+		s.push(h, at)
 		return twin, false
 	}
 	if 2*len(own) >= len(s.table) {
@@ -94,8 +95,15 @@ func (s *keySet) add(r *reader, at ref, wide bool) (twin []byte, same bool) {
 		}
 	}
 	s.table[s.slot(h)] = int32(len(own) + 1)
-	s.hashes, s.names = append(s.hashes, h), append(s.names, at)
+	s.push(h, at)
 	return twin, false
+}
+
+// push enters a name that is new. One statement for each list: then only lengths
+// are written.
+func (s *keySet) push(h uint64, at ref) {
+	s.hashes = append(s.hashes, h)
+	s.names = append(s.names, at)
 }
 
 // folded returns old when it equals name but for its case, and otherwise twin.
