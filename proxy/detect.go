@@ -56,6 +56,9 @@ func (x *exchange) detectBody(side *half, fields *walk.Fields) *refusal {
 		return x.leaveUnread(side, b, nil, walkRefusal(err))
 	}
 	b.doc = doc
+	if side == &x.response {
+		x.name(side) // whatever is decided about the answer
+	}
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/detect"
 	"github.com/caregate/caregate/redact/walk"
 	"github.com/caregate/caregate/vault"
 )
@@ -31,6 +32,7 @@ const maxPeople = 4096
 // charged to the people of their unit, and to everybody in the document when
 // they stand outside of all units.
 func (x *exchange) index(ctx context.Context, side *half) error {
+	x.name(side)
 	doc := side.body.doc
 	p := &side.people
 	clear := x.clearClasses(side)
@@ -89,6 +91,9 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 			}
 		}
 	}
+	if x.record == "" && len(p.names) > 0 && len(x.h.app.detector.Text(nil, []byte(p.names[0]), detect.Hint{})) == 0 {
+		x.record = p.names[0]
+	}
 	if len(idents) == 0 {
 		return nil
 	}
@@ -105,10 +110,47 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 		p.subjects = append(p.subjects, s)
 		p.persons = append(p.persons, audit.Ref{ID: s.Pseudonym(origin), Classes: classes[i]})
 	}
-	if len(p.names) > 0 && x.record == "" {
-		x.record = p.names[0]
-	}
 	return nil
+}
+
+// maxRecordName bounds what a refusal repeats of a vendor's answer.
+const maxRecordName = 64
+
+// name remembers the first vendor record that one half is about, so that a
+// caller whose answer is withheld can find what the call did. It is a name only
+// where the vendor's id is nothing else: an id in which a finding is confirmed
+// is never repeated.
+func (x *exchange) name(side *half) {
+	if x.record != "" {
+		return
+	}
+	note := func(label, value string) bool {
+		kind, ok := strings.CutPrefix(label, channel.LabelRecord)
+		if !ok || value == "" || value == "null" || len(value) > maxRecordName {
+			return false
+		}
+		x.record = kind + "/" + value
+		return true
+	}
+	if side == &x.request {
+		for _, p := range x.match.Params {
+			if note(p.Label, p.Value) {
+				return
+			}
+		}
+	}
+	doc := side.body.doc
+	if doc == nil {
+		return
+	}
+	for _, c := range doc.Captures {
+		confirmed := slices.ContainsFunc(doc.Findings, func(f redact.Finding) bool {
+			return f.Start < c.End && c.Start < f.End && (f.Strong || !f.Never)
+		})
+		if !confirmed && c.Flags&walk.URL == 0 && note(c.Label, string(doc.Value(c))) {
+			return
+		}
+	}
 }
 
 // ident names a person for the vault, and the class that the value itself is.
