@@ -123,16 +123,22 @@ func (g *Gateway) Load(o Options) error {
 	return caddy.Load(cfg, true)
 }
 
+// Stop ends the gateway; Load starts it again.
+func (g *Gateway) Stop() {
+	g.tb.Helper()
+	if err := caddy.Stop(); err != nil {
+		g.tb.Fatalf("stopping: %v", err)
+	}
+	g.socket.CloseIdleConnections()
+}
+
 // Restart ends the gateway and starts it again on the same data, with the options
 // of Start and at the same address. A log that failed is never served again by
 // the process it failed in, and knows its directory by its path; so that this
 // process can stand for the next one, the directory is moved.
 func (g *Gateway) Restart() {
 	g.tb.Helper()
-	if err := caddy.Stop(); err != nil {
-		g.tb.Fatalf("stopping: %v", err)
-	}
-	g.socket.CloseIdleConnections()
+	g.Stop()
 	moved := g.Data + "-again"
 	if err := os.Rename(g.Data, moved); err != nil {
 		g.tb.Fatal(err)
