@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"net/url"
@@ -14,9 +15,11 @@ import (
 
 // outside is a finding that is not in the body.
 type outside struct {
-	place   string // policy.PlaceQuery, PlacePath or PlaceHeader
-	header  string // the header's name
-	index   int    // which of its values
+	place  string // policy.PlaceQuery, PlacePath or PlaceHeader
+	header string // the header's name
+	index  int    // which of its values
+	// encoded says that the value stands percent-encoded in the header.
+	encoded bool
 	finding redact.Finding
 }
 
@@ -34,7 +37,32 @@ func (x *exchange) detectRequest(r *http.Request) *refusal {
 	}
 	x.detectPath(r)
 	x.detectHeaders(side, r.Header)
-	return x.detectBody(side, x.match.Op.Request)
+	if ref := x.detectBody(side, x.match.Op.Request); ref != nil {
+		return ref
+	}
+	return x.stop(side, overriding(r, &side.body))
+}
+
+// overriding refuses a POST whose query or form names the method that the call
+// is to be taken for: Rails, Laravel and Symfony carry out that one, and policy
+// would have decided about another.
+func overriding(r *http.Request, b *reading) *refusal {
+	if r.Method != http.MethodPost {
+		return nil
+	}
+	forms := []string{r.URL.RawQuery}
+	if b.kind == walk.Form && b.doc != nil {
+		forms = append(forms, string(b.plain))
+	}
+	for _, form := range forms {
+		for pair := range strings.SplitSeq(form, "&") {
+			name, _, _ := strings.Cut(pair, "=")
+			if name, err := url.QueryUnescape(name); err == nil && strings.EqualFold(name, "_method") {
+				return refuse(reasonOverride)
+			}
+		}
+	}
+	return nil
 }
 
 // detectBody parses one body with the places of its operation.
@@ -43,15 +71,13 @@ func (x *exchange) detectBody(side *half, fields *walk.Fields) *refusal {
 	if !b.present || b.unread != "" {
 		return nil
 	}
-	kind := b.kind
-	if kind == walk.Text && looksJSON(b.plain) {
-		// Whoever parses this as JSON in spite of its type must find what we found.
-		if doc, err := walk.Parse(walk.JSON, b.plain, x.h.app.detector, fields, x.h.Limits.walk()); err == nil {
-			b.doc = doc
-			return nil
-		}
+	parse := func(kind walk.Kind) (*walk.Doc, error) {
+		return walk.Parse(kind, b.plain, x.h.app.detector, fields, x.h.Limits.walk())
 	}
-	doc, err := walk.Parse(kind, b.plain, x.h.app.detector, fields, x.h.Limits.walk())
+	doc, err := parse(b.kind)
+	if b.kind == walk.Text && err == nil {
+		doc, err = readAsSomethingElse(b.plain, doc, parse)
+	}
 	if err != nil {
 		return x.leaveUnread(side, b, nil, walkRefusal(err))
 	}
@@ -62,8 +88,33 @@ func (x *exchange) detectBody(side *half, fields *walk.Fields) *refusal {
 	return nil
 }
 
+// readAsSomethingElse is for bodies that are announced as text. Whoever parses
+// one as JSON or as a form in spite of its type must find what we found; text is
+// the reading that was made of it so far.
+func readAsSomethingElse(plain []byte, text *walk.Doc, parse func(walk.Kind) (*walk.Doc, error)) (*walk.Doc, error) {
+	switch {
+	case looksJSON(plain):
+		doc, err := parse(walk.JSON)
+		if err == nil {
+			return doc, nil
+		}
+		// People begin sentences with brackets and quotation marks. But what hides
+		// from a reader of text hides in escapes, and what breaks no rule of JSON but
+		// one was not written by people.
+		var w *walk.Refusal
+		if bytes.Contains(plain, []byte(`\u`)) || errors.As(err, &w) && w.Reason != walk.ReasonSyntax && w.Reason != walk.ReasonTrailing {
+			return nil, err
+		}
+	case len(text.Findings) == 0 && bytes.IndexByte(plain, '%') >= 0 && bytes.IndexByte(plain, '=') > 0 && bytes.IndexAny(plain, " \t\r\n") < 0:
+		if doc, err := parse(walk.Form); err == nil {
+			return doc, nil
+		}
+	}
+	return text, nil
+}
+
 func looksJSON(b []byte) bool {
-	for _, c := range b {
+	for _, c := range bytes.TrimPrefix(b, []byte("\ufeff")) {
 		switch c {
 		case ' ', '\t', '\r', '\n':
 			continue
@@ -98,10 +149,19 @@ func (x *exchange) detectQuery(r *http.Request) *refusal {
 		if f.Place != redact.PlaceKey && x.match.Op.Query(parameter(f.Path)).ID {
 			continue
 		}
-		x.request.found = append(x.request.found, outside{place: policy.PlaceQuery, finding: f})
+		x.request.found = append(x.request.found, outside{place: queryPlace(f), finding: f})
 	}
 	x.request.query = doc
 	return nil
+}
+
+// queryPlace tells the name of a parameter, which cannot be masked without
+// becoming another parameter, from its value.
+func queryPlace(f redact.Finding) string {
+	if f.Place == redact.PlaceKey {
+		return policy.PlaceKey
+	}
+	return policy.PlaceQuery
 }
 
 // parameter turns the walker's path "/name" into the parameter's name.
@@ -133,40 +193,6 @@ func (x *exchange) isID(segment string) bool {
 		}
 	}
 	return false
-}
-
-// detectHeaders looks into headers that are not part of HTTP itself. Names that
-// sound like ids are treated as the walker treats such keys.
-func (x *exchange) detectHeaders(side *half, h http.Header) {
-	for name, values := range h {
-		if standardHeader(name) {
-			continue
-		}
-		for i, v := range values {
-			for _, f := range x.h.app.detector.Text(nil, []byte(v), detect.Hint{Key: name}) {
-				side.found = append(side.found, outside{place: policy.PlaceHeader, header: name, index: i, finding: f})
-			}
-		}
-	}
-}
-
-// standardHeader tells the fields of HTTP, of browsers and of credentials, whose
-// values have a grammar of their own, from the fields in which people and
-// programs put text.
-func standardHeader(name string) bool {
-	switch name {
-	case "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Accept-Ranges", "Age", "Allow", "Alt-Svc", "Authorization",
-		"Cache-Control", "Connection", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Length", "Content-Location",
-		"Content-Range", "Content-Security-Policy", "Content-Type", "Cookie", "Date", "Dnt", "Etag", "Expect", "Expires", "Forwarded",
-		"Host", "Idempotency-Key", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Keep-Alive",
-		"Last-Modified", "Origin", "Pragma", "Priority", "Proxy-Authenticate", "Proxy-Authorization", "Range", "Referrer-Policy",
-		"Retry-After", "Server", "Server-Timing", "Set-Cookie", "Strict-Transport-Security", "Te", "Trailer", "Transfer-Encoding",
-		"Upgrade", "Upgrade-Insecure-Requests", "User-Agent", "Vary", "Via", "Www-Authenticate",
-		"X-Content-Type-Options", "X-Frame-Options", "X-Xss-Protection", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
-		"X-Real-Ip", "Traceparent", "Tracestate":
-		return true
-	}
-	return strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "Access-Control-")
 }
 
 // decodeOnce percent-decodes a path.

@@ -25,6 +25,7 @@ type call struct {
 type answer struct {
 	status  int
 	header  http.Header
+	trailer http.Header
 	body    string
 	problem struct {
 		Reason, Cause, Receipt string
@@ -72,7 +73,7 @@ func send(t *testing.T, req *http.Request) answer {
 	if err != nil {
 		t.Fatalf("reading the answer: %v", err)
 	}
-	a := answer{status: res.StatusCode, header: res.Header, body: string(body)}
+	a := answer{status: res.StatusCode, header: res.Header, trailer: res.Trailer, body: string(body)}
 	if res.Header.Get("Content-Type") == "application/problem+json" {
 		if err := json.Unmarshal(body, &a.problem); err != nil {
 			t.Fatalf("problem document: %v", err)

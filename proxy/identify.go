@@ -83,6 +83,7 @@ func (x *exchange) operation(r *http.Request) channel.Match {
 	}
 	if !m.Mapped {
 		x.h.app.metrics.unmapped(x.h.Route)
+		// Names of unmapped operations are a closed list of methods.
 		if _, seen := x.h.unmapped.LoadOrStore(m.Op.Name, true); !seen {
 			x.h.logger.Warn("a call is not in the channel file; it is inspected whole", zap.String("operation", m.Op.Name), zap.String("channel", x.h.ch.Name))
 		}
@@ -93,7 +94,9 @@ func (x *exchange) operation(r *http.Request) channel.Match {
 // preflight and options are the same in every channel.
 var (
 	preflight = &channel.Operation{Name: "preflight", Methods: []string{http.MethodOptions}, Effect: channel.EffectRead, Scope: channel.ScopeOne, Mark: channel.MarkPreflight}
-	options   = &channel.Operation{Name: "options", Methods: []string{http.MethodOptions}, Effect: channel.EffectRead, Scope: channel.ScopeOne}
+	// unidentified is what a call is until the channel file has been asked.
+	unidentified = &channel.Operation{Name: "unidentified", Effect: channel.EffectWrite, Scope: channel.ScopeOne}
+	options      = &channel.Operation{Name: "options", Methods: []string{http.MethodOptions}, Effect: channel.EffectRead, Scope: channel.ScopeOne}
 )
 
 // presented collects what the caller shows of itself.
@@ -151,7 +154,16 @@ func checkFraming(r *http.Request, l Limits) *refusal {
 	// that policy decided about.
 	for _, name := range [...]string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url"} {
 		if r.Header.Get(name) != "" {
-			return refuse(reasonHeader)
+			return refuse(reasonOverride)
+		}
+	}
+	// reverse_proxy removes every header that Connection names, and the upstream
+	// would read another message than we did.
+	for _, list := range r.Header.Values("Connection") {
+		for name := range strings.SplitSeq(list, ",") {
+			if name = http.CanonicalHeaderKey(strings.TrimSpace(name)); decisive(name) && r.Header.Get(name) != "" {
+				return refuse(reasonHeader)
+			}
 		}
 	}
 	if r.Header.Get("Upgrade") != "" {
@@ -161,6 +173,16 @@ func checkFraming(r *http.Request, l Limits) *refusal {
 		return refuse(reasonIncremental)
 	}
 	return checkPath(r.URL.EscapedPath())
+}
+
+// decisive tells the headers that policy, reading or the upstream's own checks
+// depend on from those that a caller may declare hop-by-hop.
+func decisive(name string) bool {
+	switch name {
+	case "Authorization", "Cookie", "Origin", "Idempotency-Key", "If-Match", "If-None-Match", "If-Unmodified-Since", "Accept-Encoding":
+		return true
+	}
+	return strings.HasPrefix(name, "Content-") || strings.HasPrefix(name, "X-Forwarded-")
 }
 
 // checkPath refuses paths that servers decode differently: what we judge must be

@@ -8,7 +8,6 @@ import (
 	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/redact"
-	"github.com/caregate/caregate/redact/detect"
 	"github.com/caregate/caregate/redact/walk"
 	"github.com/caregate/caregate/vault"
 )
@@ -90,9 +89,6 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 				place(c.Label, string(doc.Value(c)), c.Unit)
 			}
 		}
-	}
-	if x.record == "" && len(p.names) > 0 && len(x.h.app.detector.Text(nil, []byte(p.names[0]), detect.Hint{})) == 0 {
-		x.record = p.names[0]
 	}
 	if len(idents) == 0 {
 		return nil

@@ -42,6 +42,7 @@ const (
 	reasonNoCredential     = "no_credential"
 	reasonBadCredential    = "invalid_credential"
 	reasonMethod           = "method_refused"
+	reasonOverride         = "method_override"
 	reasonUpgrade          = "upgrade_unsupported"
 	reasonIncremental      = "incremental_refused"
 	reasonPath             = "path_ambiguous"
@@ -122,11 +123,13 @@ var catalogue = []Reason{
 	{reasonCharset, http.StatusUnsupportedMediaType, "The body's charset is not UTF-8, or is given twice.", "Send UTF-8.", FixCaller},
 	{reasonCoding, http.StatusUnsupportedMediaType, "The body's content-coding is unknown, or there are several.", "Use one of gzip, br, zstd, deflate, or none.", FixCaller},
 	{reasonCodingBroken, http.StatusBadRequest, "The compressed body is damaged, or is not in the coding that its header names.", "Compress the body again, or drop Content-Encoding.", FixCaller},
-	{reasonHeader, http.StatusBadRequest, "A header that decides how the body is read is there twice.", "Send it once.", FixCaller},
+	{reasonHeader, http.StatusBadRequest, "A header that decides how the call is read is there twice, or is named in Connection and would be lost on the way.", "Send it once, and not in Connection.", FixCaller},
 	{reasonPurpose, http.StatusBadRequest, "The declared purpose is not one word.", "Send a name such as refund in Caregate-Purpose: lower-case letters, digits, dot, hyphen, underscore.", FixCaller},
 	{reasonPath, http.StatusBadRequest, "The path has an escape that servers decode differently.", "Send the path decoded once, without NUL, backslash or encoded separators.", FixCaller},
 	{reasonQuery, http.StatusBadRequest, "The query string cannot be read in one way.", "Encode names and values; separate pairs with &.", FixCaller},
 	{reasonMethod, http.StatusMethodNotAllowed, "The gateway does not forward this method.", "Use the method that the vendor documents.", FixCaller},
+	{reasonOverride, http.StatusBadRequest, "The call asks the upstream to carry out another method or path than its own, which is not what was decided about.",
+		"Send the method and the path that are meant, without an override header or a `_method` field.", FixCaller},
 	{reasonUpgrade, http.StatusNotImplemented, "The call asks to change the protocol, and this route inspects HTTP only.", "Call without Upgrade.", FixCaller},
 	{reasonIncremental, http.StatusNotImplemented, "The call asks for incremental forwarding, and a body is read whole before it is forwarded.", "Call without the Incremental header.", FixCaller},
 

@@ -6,9 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/caregate/caregate/policy"
 	"github.com/caregate/caregate/redact"
-	"github.com/caregate/caregate/redact/transform"
 	"github.com/caregate/caregate/redact/walk"
 )
 
@@ -85,29 +83,11 @@ func (x *exchange) maskQuery(r *http.Request) {
 		if f.Place != redact.PlaceKey && x.match.Op.Query(parameter(f.Path)).ID {
 			return redact.Report
 		}
-		return side.action(f.Class, policy.PlaceQuery)
+		return side.action(f.Class, queryPlace(f))
 	})
 	if string(out) != r.URL.RawQuery {
 		r.URL.RawQuery = string(out)
 		r.RequestURI = r.URL.RequestURI()
-	}
-}
-
-// maskHeaders edits header values. Findings of one value come in order, so the
-// value is rebuilt from the last one to the first.
-func maskHeaders(side *half, h http.Header) {
-	for i := len(side.found) - 1; i >= 0; i-- {
-		o := &side.found[i]
-		if o.place != policy.PlaceHeader {
-			continue
-		}
-		a := side.action(o.finding.Class, o.place)
-		if !a.Rewrites() {
-			continue
-		}
-		v := h[o.header][o.index]
-		masked := transform.Append(nil, []byte(v[o.finding.Start:o.finding.End]), o.finding.Class, a)
-		h[o.header][o.index] = v[:o.finding.Start] + string(masked) + v[o.finding.End:]
 	}
 }
 

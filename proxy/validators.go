@@ -35,7 +35,7 @@ func tagETag(h http.Header, suffix string) {
 // record and release nothing.
 func untagConditions(h http.Header, suffix string) {
 	h.Del("If-Modified-Since")
-	if v := h.Get("If-None-Match"); v != "" && v != "*" {
+	if v := strings.Join(h.Values("If-None-Match"), ","); v != "" && v != "*" {
 		var keep []string
 		for tag := range strings.SplitSeq(v, ",") {
 			if t, ok := strings.CutSuffix(strings.TrimSpace(tag), suffix+`"`); ok {
@@ -50,7 +50,7 @@ func untagConditions(h http.Header, suffix string) {
 			h.Set("If-None-Match", strings.Join(keep, ", "))
 		}
 	}
-	if v := h.Get("If-Match"); v != "" && v != "*" {
+	if v := strings.Join(h.Values("If-Match"), ","); v != "" && v != "*" {
 		tags := strings.Split(v, ",")
 		for i, tag := range tags {
 			tags[i] = stripAnySuffix(strings.TrimSpace(tag))
