@@ -52,7 +52,10 @@ type App struct {
 	detector *detect.Detector
 	metrics  *metrics
 	// ready is closed when Start is done. What follows is set by Start.
-	ready    chan struct{}
+	ready chan struct{}
+	// over is closed by end, when this configuration failed to start or was given up.
+	over     <-chan struct{}
+	end      context.CancelFunc
 	gen      *generation
 	resolver *policy.Resolver
 	// local and remote are the API for the command line and for programs.
@@ -90,6 +93,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.config = DataConfig{Dir: dir, Keys: repl.ReplaceKnown(a.Keys, ""), Name: a.Name, Logger: processLogger()}
 	a.ready = make(chan struct{})
+	over, end := context.WithCancel(context.Background())
+	a.over, a.end = over.Done(), end
 	if a.grants, err = a.loadPolicy(ctx); err != nil {
 		return err
 	}
@@ -101,16 +106,29 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
+// startWait is how long a call waits for a configuration that is starting. Caddy
+// stops a configuration that failed only when its calls have ended, so a call
+// that waited for ever would hold up the rejection of a reload for ever.
+const startWait = 10 * time.Second
+
 // started waits until Start has opened what calls need. Caddy starts apps in no
 // order, so the first calls can arrive before; a configuration that fails to
-// start answers them with an error.
+// start turns them away.
 func (a *App) started(ctx context.Context) bool {
 	select {
 	case <-a.ready:
 		return true
-	case <-ctx.Done():
-		return false
+	default:
 	}
+	wait, cancel := context.WithTimeout(ctx, startWait)
+	defer cancel()
+	select {
+	case <-a.ready:
+		return true
+	case <-a.over:
+	case <-wait.Done():
+	}
+	return false
 }
 
 // AllowCreate makes a gateway create a missing data directory instead of
@@ -177,6 +195,11 @@ func (a *App) addRoute(h *Handler) error {
 // records which configuration takes over, with the exceptions from fail-closed
 // that it makes, and opens the socket for the command line.
 func (a *App) Start() (err error) {
+	defer func() {
+		if err != nil {
+			a.end()
+		}
+	}()
 	// The log may have to check itself first, after an unclean stop.
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
@@ -190,7 +213,7 @@ func (a *App) Start() (err error) {
 	if err := a.recordConfig(ctx); err != nil {
 		return fmt.Errorf("recording the configuration: %w", err)
 	}
-	if err := a.gen.data.socket.serve(filepath.Join(a.gen.data.Dir, SocketName), a.local, a.logger); err != nil {
+	if err := a.gen.data.socket.serve(filepath.Join(a.gen.data.Dir, SocketName), a, a.local, a.logger); err != nil {
 		return err
 	}
 	a.logger.Info("governing", zap.String("data", a.gen.data.Dir), zap.String("log", a.gen.data.Log.Origin()), zap.Int("routes", len(a.routes)),
@@ -212,9 +235,13 @@ func (a *App) Stop() error { return nil }
 // Cleanup gives up this configuration's reference. Exchanges that still run hold
 // their own.
 func (a *App) Cleanup() error {
+	if a.end != nil {
+		a.end()
+	}
 	if a.gen == nil {
 		return nil // it never started
 	}
+	a.gen.data.socket.withdraw(a)
 	return a.gen.release()
 }
 

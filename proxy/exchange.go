@@ -47,6 +47,8 @@ type exchange struct {
 	upstreamStatus int
 	record         string
 	released       bool
+	// answered is set when an answer of ours begins.
+	answered bool
 }
 
 // half is what is known of one direction: what was read, found, decided and done.

@@ -83,6 +83,15 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return h.app.addRoute(h)
 }
 
+// Cleanup lets go of idle connections, which would otherwise outlive every
+// reload by a minute and a half.
+func (h *Handler) Cleanup() error {
+	if h.who.client != nil {
+		h.who.client.CloseIdleConnections()
+	}
+	return nil
+}
+
 // Validate refuses words that would silently mean something else.
 func (h *Handler) Validate() error {
 	switch h.Uninspected {
@@ -96,10 +105,13 @@ func (h *Handler) Validate() error {
 // ServeHTTP takes one request through its stages and hands it to reverse_proxy.
 // Whatever ends the exchange early is answered here, in one place.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	x := &exchange{h: h, id: audit.NewID(), start: h.app.now(), match: channel.Match{Op: unidentified}}
 	if !h.app.started(r.Context()) || !h.app.gen.acquire() {
-		return caddyhttp.Error(http.StatusServiceUnavailable, errors.New("this configuration has not started or has ended"))
+		// Not an error for Caddy, whose error log prints the whole request.
+		x.writeProblem(w, r, refuse(reasonAuditUnavailable))
+		return nil
 	}
-	x := &exchange{h: h, gen: h.app.gen, id: audit.NewID(), start: h.app.now()}
+	x.gen = h.app.gen
 	defer x.close()
 	defer x.recoverPanic(w, r)
 
@@ -185,17 +197,33 @@ func (x *exchange) recoverPanic(w http.ResponseWriter, r *http.Request) {
 	if p == nil {
 		return
 	}
-	if p == http.ErrAbortHandler || x.released { //nolint:errorlint // a sentinel that is panicked with, never wrapped
+	if p == http.ErrAbortHandler { //nolint:errorlint // a sentinel that is panicked with, never wrapped
+		x.report(r)
 		panic(p)
 	}
-	// The value of a panic may hold data; its type and place do not.
-	x.h.logger.Error("a stage failed", zap.String("panic", fmt.Sprintf("%T", p)), zap.StackSkip("stack", 2))
+	x.logPanic(p)
+	if x.released || x.answered {
+		x.report(r)
+		panic(http.ErrAbortHandler) // bytes are out: all that is left is to cut them off
+	}
+	defer func() {
+		if again := recover(); again != nil {
+			x.logPanic(again)
+			panic(http.ErrAbortHandler)
+		}
+	}()
 	ref := refuse(reasonInternal)
 	if x.forwarded {
 		ref = &refusal{code: reasonWithheld, cause: reasonInternal, offset: -1}
 	}
 	x.answer(w, r, ref)
 	x.report(r)
+}
+
+// logPanic names the type and the place of a defect. The value of a panic may
+// hold data, which is also why it never reaches net/http, which prints it.
+func (x *exchange) logPanic(p any) {
+	x.h.logger.Error("a stage failed", zap.String("panic", fmt.Sprintf("%T", p)), zap.StackSkip("stack", 2))
 }
 
 // report sets placeholders and metrics when the exchange has ended.
@@ -206,9 +234,7 @@ func (x *exchange) report(r *http.Request) {
 	}
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Set("caregate.channel", x.h.ch.Name)
-		if x.match.Op != nil {
-			repl.Set("caregate.operation", x.match.Op.Name)
-		}
+		repl.Set("caregate.operation", x.match.Op.Name)
 		repl.Set("caregate.decision", decision)
 		repl.Set("caregate.reason", reason)
 		repl.Set("caregate.receipt", x.last.String())
@@ -223,5 +249,6 @@ func errField(err error) zap.Field { return zap.Error(err) }
 var (
 	_ caddy.Provisioner           = (*Handler)(nil)
 	_ caddy.Validator             = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
 )

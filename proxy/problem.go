@@ -81,6 +81,7 @@ func (x *exchange) writeProblem(w http.ResponseWriter, r *http.Request, ref *ref
 	}
 	body = append(body, '\n')
 	h.Set("Content-Length", strconv.Itoa(len(body)))
+	x.answered = true
 	w.WriteHeader(reason.Status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // the client may be gone; the event stands

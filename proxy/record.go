@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -66,6 +65,9 @@ func (x *exchange) recordResponse(res *http.Response) *refusal {
 		return withheld(refuseErr(reasonAuditUnavailable, err))
 	}
 	x.released = true
+	// Both events are written. A caller who takes an hour to read the answer keeps
+	// no room in the queue from others.
+	x.slot.Release()
 	return nil
 }
 
@@ -75,8 +77,12 @@ func (x *exchange) recordResponse(res *http.Response) *refusal {
 func (x *exchange) recordRefusal(r *http.Request, ref *refusal) error {
 	ctx, cancel := detached(r.Context())
 	defer cancel()
-	if x.match.Op == nil {
-		return errors.New("refused before the call was known")
+	if x.slot == nil { // a defect stopped the exchange before it had one
+		slot, err := x.gen.data.Log.Reserve(ctx, audit.LaneReserved)
+		if err != nil {
+			return err
+		}
+		x.slot = slot
 	}
 	side, direction := &x.request, policy.Request
 	if x.forwarded {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,20 +21,40 @@ import (
 const SocketName = "caregate.sock"
 
 // socket serves the API to the command line. It belongs to the data directory,
-// because two configurations that overlap cannot both listen; each new
-// configuration puts its own handler in.
+// because two configurations that overlap cannot both listen. Each configuration
+// puts its own handler in; the newest that is still alive answers, so that one
+// that failed to start leaves the word to the one that goes on running.
 type socket struct {
-	mu     sync.Mutex // owns server
-	server *http.Server
-	done   chan struct{}
+	mu       sync.Mutex // owns server and handlers
+	server   *http.Server
+	handlers []socketHandler // oldest first
+	done     chan struct{}
 
 	handler atomic.Pointer[http.Handler]
 }
 
-// serve makes h answer on path, listening first if nobody does yet.
-func (s *socket) serve(path string, h http.Handler, logger *zap.Logger) error {
+type socketHandler struct {
+	owner *App
+	h     http.Handler
+}
+
+// withdraw takes the handler of a configuration out. The last one stays until
+// the socket closes.
+func (s *socket) withdraw(owner *App) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.handlers = slices.DeleteFunc(s.handlers, func(h socketHandler) bool { return h.owner == owner })
+	if n := len(s.handlers); n > 0 {
+		h := s.handlers[n-1].h
+		s.handler.Store(&h)
+	}
+}
+
+// serve makes h answer on path, listening first if nobody does yet.
+func (s *socket) serve(path string, owner *App, h http.Handler, logger *zap.Logger) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handlers = append(s.handlers, socketHandler{owner, h})
 	s.handler.Store(&h)
 	if s.server != nil {
 		return nil
