@@ -28,6 +28,8 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 	switch {
 	case e.Decision == "deny" && e.Forwarded:
 		fmt.Fprintf(&b, "the answer to %s was withheld", what)
+	case e.Decision == "deny" && why.Who == "upstream":
+		fmt.Fprintf(&b, "%s failed", what)
 	case e.Decision == "deny":
 		fmt.Fprintf(&b, "%s was refused", what)
 	case e.Type == "request.decided", e.Type == "api.decided":

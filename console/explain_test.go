@@ -14,7 +14,11 @@ func TestExplain(t *testing.T) {
 		if code == "unmapped" {
 			return Reason{}, false
 		}
-		return Reason{Code: code, What: "The body is not JSON.", Fix: "Send well-formed JSON.", Who: "caller"}, true
+		r := Reason{Code: code, What: "The body is not JSON.", Fix: "Send well-formed JSON.", Who: "caller"}
+		if code == "upstream" {
+			r.Who = code
+		}
+		return r, true
 	}
 	tests := []struct {
 		name string
@@ -27,6 +31,8 @@ func TestExplain(t *testing.T) {
 			"On 1 March 2026 at 12:00:05 UTC the answer to ticket.create of zendesk was withheld with status 502 (unmapped); the upstream did see the call."},
 		{"a masked answer", Event{Time: at, Type: "response.decided", Channel: "zendesk", Operation: "ticket.show", Decision: "allow", Status: 200, Forwarded: true, Findings: []Findings{{Class: "credit_card", Masked: 2}, {Class: "us_ssn", Masked: 1, Clear: 1}}},
 			"On 1 March 2026 at 12:00:05 UTC the answer to ticket.show of zendesk was given with status 200, with 2 credit_card masked, 1 us_ssn masked, 1 us_ssn unchanged."},
+		{"the upstream cannot be reached", Event{Time: at, Type: "exchange.refused", Operation: "ticket.show", Decision: "deny", Reason: "upstream", Status: 502},
+			"On 1 March 2026 at 12:00:05 UTC ticket.show failed with status 502 (upstream): the body is not JSON; the upstream never saw the call; the vendor, or whoever runs the network towards it, can change that: send well-formed JSON."},
 		{"a call that would have been refused", Event{Time: at, Type: "response.decided", Operation: "ticket.show", Decision: "allow", Attrs: map[string]string{"observe": "1", "would": "type_not_inspected", "unread": "observe"}},
 			"On 1 March 2026 at 12:00:05 UTC the answer to ticket.show was given; its body passed unread (observe); the route only observes: enforcing would have refused it (type_not_inspected): the body is not JSON."},
 		{"a masked write", Event{Time: at, Type: "request.decided", Operation: "ticket.update", Decision: "allow", Attrs: map[string]string{"masked_writes_removed": "2"}},
