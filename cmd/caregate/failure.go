@@ -15,6 +15,9 @@ const (
 	exitFailed     = 1
 	exitIncomplete = 2
 	exitUsage      = 3
+	// exitLogFailed ends `run` when the audit log has failed: whatever supervises the
+	// gateway starts it again, which checks the log first. EX_IOERR of sysexits.h.
+	exitLogFailed = 74
 )
 
 // failure is an error for the person at the terminal: what happened, with which

@@ -136,6 +136,7 @@ nobody types that, --create makes it when it is missing.`,
 			}
 		}
 		proxy.AllowCreate = *create
+		proxy.OnLogFailure = func() { os.Exit(exitLogFailed) }
 		return nil
 	})
 }
