@@ -133,7 +133,7 @@ func cliPage(root *cobra.Command) string {
 One program, ` + "`caregate`" + `, is the gateway and everything to look after it. Each command explains itself with ` + "`--help`" + `; this page is the same in one piece.
 
 - Results go to standard output, everything else to standard error. Where a table is printed, ` + "`--json`" + ` prints the same for programs.
-- Exit codes: 0 done, 1 failed or something is not right, 2 incomplete (` + "`audit verify`" + ` only), 3 wrong usage.
+- Exit codes: 0 done, 1 failed or something is not right, 2 incomplete (` + "`audit verify`" + ` only), 3 wrong usage, 74 the audit log has failed (` + "`run`" + ` only: start it again, which checks the log).
 - ` + "`--data DIR`" + ` names the data directory. Without it, commands take the one that ` + "`./Caddyfile`" + ` (or ` + "`--config FILE`" + `) names, and else ` + "`./data`" + `.
 - Commands that change something talk to the running gateway over the socket ` + "`caregate.sock`" + ` in its data directory, and say so when none runs. Who may open the socket is its administrator.
 `)
