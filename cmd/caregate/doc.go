@@ -14,7 +14,6 @@
 //	1  it failed, or what was checked is not right; for `audit verify`: the log is invalid
 //	2  `audit verify`: the check is incomplete
 //	3  wrong usage: an unknown command, flag or argument
-//	74 `run`: the audit log has failed; start it again, which checks the log
 //	74 `run`: the audit log has failed; start it again, which checks the log first
 //
 // Results go to standard output, everything else to standard error. Where a
