@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -42,7 +43,10 @@ func (h *API) Provision(ctx caddy.Context) error {
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if !h.app.started(r.Context()) || !h.app.gen.acquire() {
-		return caddyhttp.Error(http.StatusServiceUnavailable, errors.New("this configuration has not started or has ended"))
+		// Not an error for Caddy, whose error log prints the whole request, keys too.
+		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return nil
 	}
 	defer func() {
 		if err := h.app.gen.release(); err != nil {
@@ -203,7 +207,7 @@ func (c consoleMount) status(context.Context) (console.Status, error) {
 	}
 	s := console.Status{
 		Version: Version(), Name: name, Started: processStart,
-		Log:    console.LogStatus{Origin: c.a.gen.data.Log.Origin(), PublicKey: c.a.gen.data.Log.PublicKey(), Size: -1},
+		Log:    console.LogStatus{Origin: c.a.gen.data.Log.Origin(), PublicKey: c.a.gen.data.Log.PublicKey(), Size: c.a.gen.data.Log.Size()},
 		Policy: console.PolicyStatus{Digest: c.a.engine.Digest()},
 	}
 	for _, h := range c.a.routes {
