@@ -77,6 +77,9 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 
 // explainPass says what passed that would not pass on every route.
 func explainPass(b *strings.Builder, attrs map[string]string, reason func(code string) (Reason, bool)) {
+	if did := attrs["request"]; did != "" {
+		fmt.Fprintf(b, "; in the request: %s", did)
+	}
 	if n := attrs["masked_writes_removed"]; n != "" {
 		fmt.Fprintf(b, "; %s masked values were taken out of the write, so that they replace no original", n)
 	}

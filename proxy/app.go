@@ -316,8 +316,8 @@ func loadChannel(name string) (*channel.Channel, error) {
 
 // Version is the gateway's version as `caregate version` prints it.
 func Version() string {
-	_, full := caddy.Version()
-	return full
+	simple, _ := caddy.Version()
+	return simple
 }
 
 var (

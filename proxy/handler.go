@@ -115,9 +115,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	defer x.close()
 	defer x.recoverPanic(w, r)
 
+	incoming := r.Body
+	// Reading the body would ask the caller for it (RFC 9110 section 10.1.1).
+	unasked := r.Header.Get("Expect") != ""
 	ref := x.admit(w, r)
 	if ref == nil {
 		ref = x.forward(w, r, next)
+	} else if !unasked && r.ProtoMajor == 1 {
+		drain(w, incoming)
 	}
 	if ref != nil {
 		x.answer(w, r, ref)

@@ -169,6 +169,29 @@ func readAll(r io.Reader, announced, max int64, deadline time.Time) ([]byte, *re
 	}
 }
 
+// Bounds of drain: what net/http itself would read to save a connection, and as
+// long as a caller on a slow line needs for it.
+const (
+	drainLimit   = 256 << 10
+	drainTimeout = 2 * time.Second
+)
+
+// drain takes what a refused caller is still sending over HTTP/1, within bounds.
+// A connection that is closed while bytes arrive is reset, and the reset can
+// overtake the answer, so that the caller never learns why it was refused. What
+// is read is thrown away.
+func drain(w http.ResponseWriter, body io.Reader) {
+	if body == nil || body == http.NoBody {
+		return
+	}
+	rc := http.NewResponseController(w)
+	if rc.SetReadDeadline(time.Now().Add(drainTimeout)) != nil {
+		return // without a deadline a slow caller would hold the answer up
+	}
+	_, _ = io.CopyN(io.Discard, body, drainLimit)
+	_ = rc.SetReadDeadline(time.Time{})
+}
+
 func readRefusal(err error) *refusal {
 	var nerr net.Error
 	switch {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/caregate/caregate/console"
 )
 
 var update = flag.Bool("update", false, "write docs/reasons.md anew")
@@ -23,6 +25,12 @@ func TestReasonsPage(t *testing.T) {
 		"| reason | status | what happened | what to do | who can |\n| --- | --- | --- | --- | --- |\n")
 	for _, r := range Reasons() {
 		fmt.Fprintf(&b, "| `%s` | %d | %s | %s | %s |\n", r.Code, r.Status, r.What, r.Fix, r.Who)
+	}
+	b.WriteString("\nThe gateway's own API (`/api/v1`) answers with these as well:\n\n| reason | status | what happened | what to do | who can |\n| --- | --- | --- | --- | --- |\n")
+	for _, r := range console.Reasons() {
+		if _, known := LookupReason(r.Code); !known {
+			fmt.Fprintf(&b, "| `%s` | %d | %s | %s | %s |\n", r.Code, r.Status, r.What, r.Fix, r.Who)
+		}
 	}
 	const page = "../docs/reasons.md"
 	if *update {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/caregate/caregate/audit"
@@ -134,13 +136,37 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 	if side.body.unread != "" {
 		e.Attrs["unread"] = side.body.unread
 	}
-	if side.withheld > 0 {
-		e.Attrs["masked_writes_removed"] = fmt.Sprint(side.withheld)
+	if x.request.withheld > 0 {
+		e.Attrs["masked_writes_removed"] = fmt.Sprint(x.request.withheld)
+	}
+	if side == &x.response {
+		// The caller holds the receipt of this event; what was done to its request
+		// stands in the other one.
+		if did := summary(x.request.counts); did != "" {
+			e.Attrs["request"] = did
+		}
 	}
 	if !x.match.Mapped {
 		e.Attrs["unmapped"] = "1"
 	}
 	return e
+}
+
+// summary says in a few words what became of findings: "2 credit_card masked".
+func summary(counts []audit.Count) string {
+	var parts []string
+	for _, c := range counts {
+		for _, n := range [...]struct {
+			count int
+			done  string
+		}{{c.Masked, "masked"}, {c.Tokenized, "tokenized"}, {c.Dropped, "dropped"}, {c.Clear, "unchanged"}} {
+			if n.count > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s %s", n.count, c.Class, n.done))
+			}
+		}
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
 }
 
 // append seals the details, hands the event to the log and waits until it is
