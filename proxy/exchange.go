@@ -3,7 +3,10 @@ package proxy
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/channel"
@@ -120,11 +123,20 @@ func (x *exchange) close() {
 }
 
 // publicBase is the address under which the caller reached the gateway. It is
-// what vendor URLs in answers are rewritten to.
+// what vendor URLs in answers are rewritten to. What a proxy in front of us says
+// counts when the server's `trusted_proxies` name it, and from nobody else.
 func publicBase(r *http.Request) string {
-	scheme := "http"
+	scheme, host := "http", r.Host
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	return scheme + "://" + r.Host
+	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
+		if p := r.Header.Get("X-Forwarded-Proto"); p == "http" || p == "https" {
+			scheme = p
+		}
+		if h := r.Header.Get("X-Forwarded-Host"); h != "" && !strings.ContainsAny(h, ", /@\\") {
+			host = h
+		}
+	}
+	return scheme + "://" + host
 }

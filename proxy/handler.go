@@ -183,6 +183,12 @@ func (x *exchange) answer(w http.ResponseWriter, r *http.Request, ref *refusal) 
 			}
 		}
 	}
+	switch ref.code {
+	case reasonUnreachable, reasonUpstreamTimeout, reasonAuditUnavailable, reasonVaultUnavailable, reasonPolicyError, reasonInternal:
+		// What an operator must look into. These errors name addresses, files and
+		// rules; those of an upstream's malformed answer would quote it.
+		x.h.logger.Warn("a call could not be served", zap.String("reason", ref.code), zap.String("receipt", x.last.String()), errField(ref.err))
+	}
 	if ref.code == reasonClientGone {
 		w.WriteHeader(statusClientGone)
 		return

@@ -82,6 +82,7 @@ func TestHostileRequests(t *testing.T) {
 		"own method":      {call{method: "FROB"}, 405, "method_refused"},
 		"large headers":   {call{method: "GET", header: http.Header{"X-Big": {strings.Repeat("a", 9<<10)}}}, 431, "headers_too_large"},
 		"dot segments":    {call{method: "GET", path: "/api/v2/a/%2e%2e/tickets"}, 400, "path_ambiguous"},
+		"path parameter":  {call{method: "GET", path: "/api/v2/search;x/export"}, 400, "path_ambiguous"},
 		"encoded slash":   {call{method: "GET", path: "/api/v2/a%2ftickets"}, 400, "path_ambiguous"},
 		"encoded twice":   {call{method: "GET", path: "/api/v2/a%252ftickets"}, 400, "path_ambiguous"},
 		"NUL":             {call{method: "GET", path: "/api/v2/tickets%00"}, 400, "path_ambiguous"},

@@ -188,8 +188,11 @@ func decisive(name string) bool {
 // checkPath refuses paths that servers decode differently: what we judge must be
 // what the upstream serves.
 func checkPath(escaped string) *refusal {
-	if !strings.ContainsAny(escaped, "%\\") && !strings.Contains(escaped, "/.") {
+	if !strings.ContainsAny(escaped, "%\\;") && !strings.Contains(escaped, "/.") {
 		return nil
+	}
+	if strings.Contains(escaped, ";") {
+		return refuse(reasonPath) // parameters of a segment (RFC 3986 section 3.3): some servers take them off
 	}
 	path, err := decodeOnce(escaped)
 	if err != nil || !utf8.ValidString(path) || strings.ContainsAny(path, "\x00\\") {

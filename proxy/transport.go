@@ -3,7 +3,9 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -291,17 +293,20 @@ func addVary(h http.Header, name string) {
 func upstreamRefusal(err error) *refusal {
 	var dial reverseproxy.DialError
 	var nerr net.Error
+	var op *net.OpError
+	var cert *tls.CertificateVerificationError
 	switch {
-	case errors.As(err, &dial):
+	case errors.As(err, &dial), errors.As(err, &cert):
 		return refuseErr(reasonUnreachable, err)
 	case errors.As(err, &nerr) && nerr.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		return refuseErr(reasonUpstreamTimeout, err)
-	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "tls: first record"), strings.Contains(err.Error(), "bad request"):
+	case strings.Contains(err.Error(), "malformed"), strings.Contains(err.Error(), "tls: first record"), strings.Contains(err.Error(), "bad request"):
 		return refuseErr(reasonUpstreamProtocol, err)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "connection reset"):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &op):
 		return refuseErr(reasonUpstreamAborted, err)
 	default:
-		return refuseErr(reasonUnreachable, err)
+		// Whatever else net/http says may quote what it read.
+		return refuseErr(reasonUnreachable, fmt.Errorf("calling the upstream: %T", err))
 	}
 }
 

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"bufio"
 	"io"
 	"net"
 	"net/http"
@@ -95,7 +96,10 @@ func TestUpstreamOutOfReach(t *testing.T) {
 			if err != nil {
 				return
 			}
-			_, _ = conn.Read(make([]byte, 1024))
+			// The whole request first: a connection closed over unread bytes is reset.
+			if r, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+				_, _ = io.Copy(io.Discard, r.Body)
+			}
 			_, _ = io.WriteString(conn, "SSH-2.0-OpenSSH_9.2 4111 1111 1111 1111\r\n\r\n")
 			_ = conn.Close()
 		}
