@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -24,6 +25,8 @@ type place struct {
 	app *proxy.App
 	// routes are the governed routes of the configuration.
 	routes []*proxy.Handler
+	// bareLogs: access logs would print gateway keys, see printsHeaders.
+	bareLogs bool
 }
 
 // placeFlags adds --data and --config to a command.
@@ -96,6 +99,7 @@ func (p *place) parse(raw []byte) error {
 		return fmt.Errorf("reading the configuration: %w", err)
 	}
 	p.app = doc.Apps.Caregate
+	p.bareLogs = printsHeaders(raw)
 	if len(doc.Apps.HTTP) == 0 {
 		return nil
 	}
@@ -104,6 +108,46 @@ func (p *place) parse(raw []byte) error {
 		return fmt.Errorf("reading the configuration: %w", err)
 	}
 	return p.collect(tree)
+}
+
+// printsHeaders tells whether a configuration has access logs that nothing is
+// taken out of: Caddy prints every header in them but Authorization and cookies,
+// a caller's gateway key included.
+func printsHeaders(raw []byte) bool {
+	var doc struct {
+		Logging struct {
+			Logs map[string]struct {
+				Include []string `json:"include"`
+				Encoder struct {
+					Format string `json:"format"`
+				} `json:"encoder"`
+			} `json:"logs"`
+		} `json:"logging"`
+		Apps struct {
+			HTTP struct {
+				Servers map[string]struct {
+					Logs json.RawMessage `json:"logs"`
+				} `json:"servers"`
+			} `json:"http"`
+		} `json:"apps"`
+	}
+	if json.Unmarshal(raw, &doc) != nil {
+		return false // another reader of the same bytes says what is wrong
+	}
+	on, filtered := false, 0
+	for _, s := range doc.Apps.HTTP.Servers {
+		on = on || len(s.Logs) > 0
+	}
+	for _, l := range doc.Logging.Logs {
+		if !slices.ContainsFunc(l.Include, func(name string) bool { return strings.HasPrefix(name, "http.log.access") }) {
+			continue
+		}
+		if l.Encoder.Format != "filter" {
+			return true
+		}
+		filtered++
+	}
+	return on && filtered == 0
 }
 
 // collect finds our handlers wherever they stand in the routes.

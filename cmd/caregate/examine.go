@@ -32,6 +32,10 @@ func (e *examination) lookAtConfig(p *place) {
 		return
 	}
 	e.add("configuration", stateOK, fmt.Sprintf("%s, %d governed routes", p.config, len(p.routes)), "")
+	if p.bareLogs {
+		e.add("access log", stateWarn, "prints headers, Caregate-Key and Caregate-Token among them",
+			"give `log` a filter that deletes request>headers and request>uri, see docs/caddyfile.md")
+	}
 	for _, h := range p.routes {
 		r := routeReach{Route: h.Route, Channel: h.Channel, Upstream: h.Upstream, Exceptions: []string{}}
 		if r.Route == "" {
