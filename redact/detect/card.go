@@ -171,48 +171,93 @@ func (c *chain) card() (redact.Finding, bool) {
 	if c.hopeless() {
 		return redact.Finding{}, false
 	}
-	k, ok := c.best()
-	if ok {
-		if n := c.cuts(&k); n > 0 {
-			all := c.n
-			c.n = n
-			k, ok = c.best()
-			c.n = all
-		}
+	k, f, ok := c.take()
+	if ok && f.Class == redact.CreditCard {
+		c.extend(&k, &f)
 	}
-	if !ok {
-		return redact.Finding{}, false
-	}
-	if f, ok := c.track(&k); ok {
-		return f, true
-	}
-	f, ok := c.judge(&k, c.joinedBefore(0))
-	if !ok {
-		return f, false
-	}
-	if c.better(&k) {
-		return redact.Finding{}, false
-	}
-	c.extend(&k, &f)
-	return f, true
+	return f, ok
 }
 
-// better reports whether a candidate that begins inside k reads better and is a
-// card too: "4026 4111 1111 1111 1111" is a year, or the like, and a card. Two
-// readings as printed are equally good, and the first one wins.
-func (c *chain) better(k *candidate) bool {
-	if k.shape >= brandGroups && !k.brand.context {
-		return false
+// take decides which card or track begins at the head, if any.
+func (c *chain) take() (candidate, redact.Finding, bool) {
+	all := c.n
+	k, f, ok := c.decide()
+	c.n = all
+	return k, f, ok
+}
+
+// decide is take, and leaves c.n at the groups that remained.
+func (c *chain) decide() (candidate, redact.Finding, bool) {
+	for {
+		k, ok := c.reading()
+		if !ok {
+			return k, redact.Finding{}, false
+		}
+		if f, ok := c.track(&k); ok {
+			return k, f, true
+		}
+		if n := c.better(&k); n > 0 {
+			c.n = n
+			continue
+		}
+		f, ok := c.judge(&k, c.joinedBefore(0))
+		return k, f, ok
 	}
-	for j := 1; j < k.groups; j++ {
-		sub := c.since(j)
-		if n, ok := sub.best(); ok && n.score > k.score {
+}
+
+// reading is best, less the groups that a tax number takes. It leaves c.n at
+// those that remain.
+func (c *chain) reading() (candidate, bool) {
+	for {
+		k, ok := c.best()
+		if !ok {
+			return k, false
+		}
+		n := c.cuts(&k)
+		if n == 0 {
+			return k, true
+		}
+		c.n = n
+	}
+}
+
+// better returns with which group of k a candidate begins that reads better and
+// is a card too, or 0: "4026 4111 1111 1111 1111" is a year, or the like, and a
+// card. Then the card that begins at the head can only be what stands before, as
+// it is once the other one is masked. Two readings as printed are equally good,
+// and the first one wins. A candidate that loses in the same way against one
+// behind k does not count, because it is not going to be masked.
+func (c *chain) better(k *candidate) int {
+	at, sub, best := 0, *c, *k
+	for {
+		j, next, n, ok := sub.inside(&best)
+		if !ok {
+			break
+		}
+		at, sub, best = at+j, next, n
+	}
+	if at == 0 || best.start >= k.end {
+		return 0
+	}
+	return at
+}
+
+// inside returns the first candidate that begins inside k and reads better, with
+// which group it begins, and the chain from there on.
+func (c *chain) inside(k *candidate) (int, chain, candidate, bool) {
+	if k.shape < brandGroups || k.brand.context {
+		for j := 1; j < k.groups; j++ {
+			sub := c.since(j)
+			n, ok := sub.reading()
+			if !ok || n.score <= k.score {
+				continue
+			}
 			if _, ok := sub.judge(&n, true); ok {
-				return true
+				return j, sub, n, true
 			}
 		}
 	}
-	return false
+	return 0, chain{}, candidate{}, false
 }
 
 // cuts returns with which group of k a tax number begins that ends behind k, or 0:
@@ -238,34 +283,45 @@ func (c *chain) since(j int) chain {
 	return sub
 }
 
+// maxExtended is how often a finding is made longer. Three cards and the first
+// stay within LookAhead.
+const maxExtended = 3
+
 // extend makes f longer for as long as the last four digits of k, which the
 // mask leaves, would read as the begin of another card with what follows.
 // Otherwise the masked text would hold a finding again.
 func (c *chain) extend(k *candidate, f *redact.Finding) {
+	from, last := *c, *k
+	for range maxExtended {
+		next, n, ok := from.follow(&last)
+		if !ok {
+			return
+		}
+		f.End = n.end
+		from, last = next, n
+	}
+}
+
+// follow returns the card that begins within the last four digits of k and ends
+// behind it, and the chain from there on.
+func (c *chain) follow(k *candidate) (chain, candidate, bool) {
 	if c.n > k.groups {
 		sub := c.since(k.groups)
-		if next, ok := sub.best(); ok {
-			if _, ok := sub.judge(&next, true); ok {
-				return // the follower is masked by itself
-			}
+		if _, _, ok := sub.take(); ok {
+			return sub, candidate{}, false // the follower is masked by itself
 		}
 	}
 	kept := 0
-	for j := k.groups - 1; j > 0 && kept < 4; j-- {
-		kept += c.at(j).len()
-		if kept > 4 {
-			return
+	for j := k.groups - 1; j > 0; j-- {
+		if kept += c.at(j).len(); kept > 4 {
+			break
 		}
 		sub := c.since(j)
-		n, ok := sub.best()
-		if !ok || n.end <= k.end {
-			continue
-		}
-		if _, ok := sub.judge(&n, true); ok {
-			f.End = n.end
-			return
+		if n, _, ok := sub.take(); ok && n.end > k.end {
+			return sub, n, true
 		}
 	}
+	return chain{}, candidate{}, false
 }
 
 // judge decides about a candidate by its grouping and by what stands around it.
@@ -386,14 +442,18 @@ func (c *chain) wordsBefore(i int, joined bool) words {
 	if joined {
 		w.direct = 0
 	}
-	if i-w.nearAt > wordWindow {
+	if beyond(i, w.nearAt) {
 		w.near = 0
 	}
-	if i-w.cardAt > wordWindow {
+	if beyond(i, w.cardAt) {
 		w.cardAt = -1
 	}
-	if i-w.ssnAt > wordWindow {
+	if beyond(i, w.ssnAt) {
 		w.ssnAt = -1
 	}
 	return w
 }
+
+// beyond reports whether wordBefore, asked for the words in front of i, would not
+// return the one that begins at word.
+func beyond(i, word int) bool { return i-word >= wordWindow && word > 0 || i-word > wordWindow }

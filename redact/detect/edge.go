@@ -14,7 +14,8 @@ func (c *chain) edges(k *candidate, near bool) (sense, bool) {
 		b := t[k.start-1]
 		switch {
 		case isLetter(b):
-			if !c.gluedBefore(k.start, near) {
+			// In "cvv2 123" the digit belongs to the word.
+			if c.at(0).len() == 1 && !bare && digitWord(t[lo(k.start, maxWord):k.start], t[k.start]) || !c.gluedBefore(k.start, near) {
 				return 0, false
 			}
 		case b == '.' && bare:

@@ -191,9 +191,13 @@ func isLetter(b byte) bool { return (b|0x20)-'a' < 26 }
 func wordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsMark(r) }
 
 // wordBefore returns the last word that ends at or before i and begins at or
-// after lo. ok is false when there is none. A word that may begin before lo is
-// no word, so that the answer does not depend on what stands there.
+// after lo. ok is false when there is none. A word that begins right at lo may
+// begin before it and is no word, whatever stands there: so a reader that begins
+// closer by sees the same words at the same distance.
 func wordBefore(text []byte, i, lo int) (start, end int, ok bool) {
+	for n := 0; n < 3 && lo > 0 && lo < i && text[lo]&0xC0 == 0x80; n++ {
+		lo-- // not inside a character
+	}
 	for i > lo {
 		kind := byteKinds[text[i-1]]
 		if kind == otherByte {
@@ -225,7 +229,7 @@ func wordBefore(text []byte, i, lo int) (start, end int, ok bool) {
 			break
 		}
 		if i < end && isDigit(text[i-1]) != number {
-			if !number || end-i > 1 || !digitWord(text[lo:i]) {
+			if !number || end-i > 1 || !digitWord(text[lo:i], text[i]) {
 				break
 			}
 			number = false
@@ -242,17 +246,18 @@ func wordBefore(text []byte, i, lo int) (start, end int, ok bool) {
 		}
 		i -= size
 	}
-	if i == lo && lo > 0 && isWordByte(text[lo-1]) {
+	if i == lo && lo > 0 {
 		return 0, 0, false
 	}
 	return i, end, true
 }
 
-// digitWord reports whether the letters at the end of text take a digit into the
+// digitWord reports whether the letters at the end of text take digit into the
 // word: cvv2, cvc2, cvn2, cvp2, w2, w9.
-func digitWord(text []byte) bool {
+func digitWord(text []byte, digit byte) bool {
 	n := len(text)
-	return n >= 3 && foldEqual(text[n-3:n-1], "cv") || text[n-1]|0x20 == 'w' && (n == 1 || !isWordByte(text[n-2]))
+	return digit == '2' && n >= 3 && foldEqual(text[n-3:n-1], "cv") ||
+		(digit == '2' || digit == '9') && n >= 1 && text[n-1]|0x20 == 'w' && (n == 1 || !isWordByte(text[n-2]))
 }
 
 // runeBefore returns the size of the character before i when it belongs to a
@@ -283,7 +288,7 @@ func wordAfter(text []byte, i, hi int) (start, end int, ok bool) {
 	}
 	start = i
 	for i < hi {
-		if i > start && isDigit(text[i]) != isDigit(text[i-1]) && (!isDigit(text[i]) || i+1 < len(text) && isWordByte(text[i+1])) {
+		if i > start && isDigit(text[i]) != isDigit(text[i-1]) && (!isDigit(text[i]) || i+1 < len(text) && isWordByte(text[i+1]) || !digitWord(text[start:i], text[i])) {
 			break // see wordBefore
 		}
 		if i > start && maskAt(text, i) {
