@@ -110,9 +110,9 @@ func (c *chain) best() (best candidate, ok bool) {
 		}
 		if !joinedAfter(c.text, g.end) {
 			n.score += 2
-			// Three digits behind the usual length, after a blank, are rather the
-			// verification code; other rests belong to the number.
-			if n.shape == brandGroups && !r.usual && (g.len() != 3 || g.gap != gapSpace) {
+			// What stands behind the usual length belongs to the number. Three digits
+			// may be the verification code all the same, and transform keeps none then.
+			if n.shape == brandGroups && !r.usual {
 				n.score += 4
 			}
 		}

@@ -3,7 +3,8 @@
 // side by side, give the number back (PCI SSC FAQ 1091).
 //
 //   - credit_card: every digit becomes X except the last four, separators stay;
-//     length-preserving;
+//     length-preserving. Nineteen digits that may as well be sixteen and a
+//     verification code keep none;
 //   - us_ssn, us_itin: XXX-XX-XXXX;
 //   - verification codes, PINs, track data: every digit becomes X;
 //   - a dropped secret: [removed];

@@ -26,7 +26,7 @@ func Append(dst, value []byte, c redact.Class, a redact.Action) []byte {
 	case redact.USSSN, redact.USITIN:
 		return append(dst, ssnMask...)
 	case redact.CreditCard:
-		if a == redact.Drop {
+		if a == redact.Drop || codeBehind(value) {
 			return maskDigits(dst, value, 0)
 		}
 		return maskDigits(dst, value, 4)
@@ -37,6 +37,38 @@ func Append(dst, value []byte, c redact.Class, a redact.Action) []byte {
 		return append(dst, removed...)
 	}
 	return maskAll(dst, value)
+}
+
+// codeBehind reports whether a card number of nineteen digits may as well be one
+// of sixteen and its verification code: three digits stand apart at the end, and
+// those before have a right check digit. One card of nineteen digits in ten looks
+// like that. Nothing of it is kept, because the last four digits of one reading
+// hold the code of the other.
+func codeBehind(value []byte) bool {
+	const card, code = 16, 3
+	n := len(value)
+	if n <= card+code || isDigit(value[n-code-1]) {
+		return false
+	}
+	digits, sum := 0, 0
+	for i, b := range value {
+		if !isDigit(b) {
+			continue
+		}
+		digits++
+		if i >= n-code || digits > card {
+			continue
+		}
+		v := int(b - '0')
+		if digits%2 == 1 {
+			if v *= 2; v > 9 {
+				v -= 9
+			}
+		}
+		sum += v
+	}
+	last := value[n-code:]
+	return digits == card+code && sum%10 == 0 && isDigit(last[0]) && isDigit(last[1]) && isDigit(last[2])
 }
 
 // maskDigits replaces every ASCII digit except the last keep by X.
@@ -105,14 +137,18 @@ const (
 	maxGap    = 12 // bytes of separator between two digits: three characters of four bytes
 )
 
-// maskedCard reads from the X at i: X and separators, then four digits. It
-// returns where to go on when this is no mask.
+// maskedCard reads from the X at i: X and separators, then four digits, or none
+// where the card may hold a code. It returns where to go on when this is no mask.
 func maskedCard(text []byte, i int) (bool, int) {
-	xs, gap := 0, 0
+	xs, gap, run := 0, 0, 0
 	for ; i < len(text) && gap <= maxGap; i++ {
 		switch b := text[i]; {
 		case b == 'X':
+			if gap > 0 {
+				run = 0
+			}
 			xs++
+			run++
 			gap = 0
 		case isDigit(b):
 			if xs < minMasked || xs > maxMasked {
@@ -122,10 +158,10 @@ func maskedCard(text []byte, i int) (bool, int) {
 		case separator(b):
 			gap++
 		default:
-			return false, i
+			return xs == maxMasked+4 && run == 3, i // see codeBehind
 		}
 	}
-	return false, i
+	return xs == maxMasked+4 && run == 3, i
 }
 
 // lastFour reports whether exactly four digits, possibly with separators

@@ -20,6 +20,9 @@ func TestAppend(t *testing.T) {
 		"bare":                    {"4111111111111111", redact.CreditCard, redact.Mask, "XXXXXXXXXXXX1111"},
 		"digit by digit":          {"4 1 1 1 1 1 1 1 1 1 1 1 1 2 3 4", redact.CreditCard, redact.Mask, "X X X X X X X X X X X X 1 2 3 4"},
 		"wide separators":         {"4111\u00a01111\u20131111\u00a01111", redact.CreditCard, redact.Mask, "XXXX\u00a0XXXX\u2013XXXX\u00a01111"},
+		"nineteen digits":         {"6212 3456 7890 0000 003", redact.CreditCard, redact.Mask, "XXXX XXXX XXXX XXX0 003"},
+		"nineteen, or a code":     {"4111 1111 1111 1111 110", redact.CreditCard, redact.Mask, "XXXX XXXX XXXX XXXX XXX"},
+		"nineteen in one run":     {"4111111111111111110", redact.CreditCard, redact.Mask, "XXXXXXXXXXXXXXX1110"},
 		"card to be a token":      {"4111111111111111", redact.CreditCard, redact.Tokenize, "XXXXXXXXXXXX1111"},
 		"card to be blocked":      {"4111111111111111", redact.CreditCard, redact.Block, "XXXXXXXXXXXX1111"},
 		"card dropped":            {"4111 1111 1111 1111", redact.CreditCard, redact.Drop, "XXXX XXXX XXXX XXXX"},
@@ -48,28 +51,32 @@ func TestAppend(t *testing.T) {
 func TestMasked(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
-		"XXXX XXXX XXXX 1111":                 true,
-		"my card XXXX-XXXXXX-X0005, thanks":   true,
-		"XXXXXXXXXXXX1111":                    true,
-		"XXXXXXXX1111":                        true, // twelve digits
-		"XXXXXXXXXXXXXXX1111":                 true, // nineteen
-		"X X X X X X X X X X X X 1 2 3 4":     true,
-		"XXXX\u00a0XXXX\u00a0XXXX\u00a01111":  true,
-		"XXXX XXXX XXXX 1111 12/26":           true,
-		"ssn XXX-XX-XXXX.":                    true,
-		"[removed]":                           true,
-		"":                                    false,
-		"XXXX":                                false,
-		"XXXXXXX1111":                         false, // too short
-		"XXXXXXXXXXXXXXXX1111":                false, // too long
-		"XXXX XXXX XXXX 111":                  false,
-		"XXXX XXXX XXXX 11112":                false,
-		"XXXX XXXX XXXX":                      false,
-		"XXX-XX-1234":                         false, // a truncation of others
-		"size XXL, XXXL and XXXXL, item 1111": false,
-		"4111 1111 1111 1111":                 false,
-		"****1111":                            false,
-		strings.Repeat("X", 5000) + "1111":    false,
+		"XXXX XXXX XXXX 1111":                        true,
+		"my card XXXX-XXXXXX-X0005, thanks":          true,
+		"XXXXXXXXXXXX1111":                           true,
+		"XXXXXXXX1111":                               true, // twelve digits
+		"XXXXXXXXXXXXXXX1111":                        true, // nineteen
+		"X X X X X X X X X X X X 1 2 3 4":            true,
+		"XXXX\u00a0XXXX\u00a0XXXX\u00a01111":         true,
+		"XXXX XXXX XXXX 1111 12/26":                  true,
+		"XXXX XXXX XXXX XXXX XXX":                    true, // nineteen, or sixteen and a code
+		"XXXX XXXX XXXX XXXX XXX, thanks":            true,
+		"XXXX XXXX XXXX XXXX XXXX":                   false,
+		"XXXXXXXXXXXXXXXXXXX":                        false,
+		"ssn XXX-XX-XXXX.":                           true,
+		"[removed]":                                  true,
+		"":                                           false,
+		"XXXX":                                       false,
+		"XXXXXXX1111":                                false, // too short
+		"XXXXXXXXXXXXXXXX1111":                       false, // too long
+		"XXXX XXXX XXXX 111":                         false,
+		"XXXX XXXX XXXX 11112":                       false,
+		"XXXX XXXX XXXX":                             false,
+		"XXX-XX-1234":                                false, // a truncation of others
+		"size XXL, XXXL and XXXXL, item 1111":        false,
+		"4111 1111 1111 1111":                        false,
+		"****1111":                                   false,
+		strings.Repeat("X", 5000) + "1111":           false,
 		"XXXXXXXX XXXX XXXX XXXX 1111 and XXXX XXXX": false,
 	} {
 		if got := Masked([]byte(text)); got != want {
