@@ -102,7 +102,7 @@ func (c *chain) joinedBefore(k int) bool {
 // joinedAfter is joinedBefore for what follows end.
 func joinedAfter(text []byte, end int) bool {
 	_, g := numberGapAfter(text, end)
-	return g != none || maskAt(text, end)
+	return g != none
 }
 
 // numberGapAfter is gapAfter where a mask of ours counts as digits.
@@ -174,7 +174,9 @@ func separatorBefore(text []byte, i int) (gap, int) {
 }
 
 // A mask of ours shows as two X, side by side or with separators between: masks
-// of cards written digit by digit have those.
+// of cards written digit by digit have those. A digit behind separators counts as
+// an X, because it may become one: so an X beside a number reads the same before
+// the number is masked and after.
 
 // maskAt reports whether a mask begins, or goes on, at i.
 func maskAt(text []byte, i int) bool {
@@ -182,7 +184,7 @@ func maskAt(text []byte, i int) bool {
 		return false
 	}
 	for n := 0; n <= maxGapChars && i+1 < len(text); n++ {
-		if text[i+1] == 'X' {
+		if text[i+1] == 'X' || n > 0 && isDigit(text[i+1]) {
 			return true
 		}
 		g, size := separator(text, i+1)
@@ -201,7 +203,7 @@ func maskEnds(text []byte, i int) bool {
 	}
 	i--
 	for n := 0; n <= maxGapChars && i > 0; n++ {
-		if text[i-1] == 'X' {
+		if text[i-1] == 'X' || n > 0 && isDigit(text[i-1]) {
 			return true
 		}
 		g, size := separatorBefore(text, i)

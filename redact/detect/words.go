@@ -52,7 +52,7 @@ var wordTable = map[sense][]string{
 		"sendungsnummer", "sendungsverfolgung", "seriennummer", "suivi", "colis", "seguimiento", "tracciamento", "telefon", "téléphone", "teléfono", "telefono",
 	},
 	senseSSN: {
-		"ssn", "ssns", "social", "soc", "itin", "tin", "taxpayer", "taxid", "w9", "w-9", "w2", "w-2", "1099", "seguro",
+		"ssn", "ssns", "social", "soc", "itin", "tin", "taxpayer", "taxid", "w9", "w-9", "w2", "w-2", "seguro",
 	},
 	senseCVV: {"kartenprüfnummer", "prüfnummer", "kartenprüfziffer", "prüfziffer", "cvv", "cvv2", "cvc", "cvc2", "cvn", "cvn2", "cve", "cvp2", "csc", "cid"},
 	sensePIN: {"pin"},

@@ -22,6 +22,15 @@ var settledTexts = map[string]string{
 	"a code word with its own digit and a grouped number":  "4111111111111111@cvv2 201 3828 2246 3100",
 	"a tax number in the middle of a card in odd groups":   "カード8145411136-228145\u00a0454 1111111111111",
 	"a card that ends where another as printed one begins": "カード815536 22 81450109\n3782822463 10005",
+	"an X behind a card and in front of another":           "4111 1111 1111 1111 110X 378282246310005",
+	"an X behind a card and in front of another, glued":    "card411111111111-1111-110X 620000000005",
+	"an X behind odd groups and in front of a card":        "exp81459662536228 1 4 5X\u00a04111111111111111",
+	"an X between a code and a card word":                  "cvv071*Xcard s4111111111111111",
+	"a form's number glued to a code word":                 "visa cvv1099 6441001111111",
+	"a form's number in the last four digits":              "card8197162952151099\u00a0536.22.8145",
+	"a form's number between a card word and a card":       "card1099 41111 11111111111 472681111",
+	"a form's number as a pin":                             "pin1099?3411111 11111111",
+	"nineteen digits that may be sixteen and a code":       "4111 1111 1111 1111 110 4111 1111 1111 1111",
 }
 
 // What is masked is not found again, and a second rewriting changes nothing.
