@@ -42,14 +42,18 @@ func (h *API) Provision(ctx caddy.Context) error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	if !h.app.started(r.Context()) || !h.app.gen.acquire() {
+	var gen *generation
+	if h.app.started(r.Context()) {
+		gen = h.app.gen.join()
+	}
+	if gen == nil {
 		// Not an error for Caddy, whose error log prints the whole request, keys too.
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return nil
 	}
 	defer func() {
-		if err := h.app.gen.release(); err != nil {
+		if err := gen.release(); err != nil {
 			h.app.logger.Error("closing the data directory", errField(err))
 		}
 	}()

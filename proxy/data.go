@@ -194,4 +194,7 @@ func (d *Data) Close() error {
 }
 
 // Destruct implements caddy.Destructor for the pool of generation.go.
-func (d *Data) Destruct() error { return d.Close() }
+func (d *Data) Destruct() error {
+	defer held.add(-1)
+	return d.Close()
+}

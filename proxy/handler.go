@@ -106,12 +106,14 @@ func (h *Handler) Validate() error {
 // Whatever ends the exchange early is answered here, in one place.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	x := &exchange{h: h, id: audit.NewID(), start: h.app.now(), match: channel.Match{Op: unidentified}}
-	if !h.app.started(r.Context()) || !h.app.gen.acquire() {
+	if h.app.started(r.Context()) {
+		x.gen = h.app.gen.join()
+	}
+	if x.gen == nil {
 		// Not an error for Caddy, whose error log prints the whole request.
 		x.writeProblem(w, r, refuse(reasonAuditUnavailable))
 		return nil
 	}
-	x.gen = h.app.gen
 	defer x.close()
 	defer x.recoverPanic(w, r)
 

@@ -74,6 +74,11 @@ func Start(tb testing.TB, o Options) *Gateway {
 		if err := caddy.Stop(); err != nil {
 			tb.Errorf("stopping: %v", err)
 		}
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := proxy.Drained(ctx); err != nil {
+			tb.Errorf("the data directory is still open: %v", err)
+		}
 	})
 	g.socket = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
