@@ -434,11 +434,14 @@ func (c *chain) loose(k *candidate) bool {
 // wordsBefore is before for the group that begins at i. Inside a chain the
 // words are the same for every group, only farther away, so they are read once.
 func (c *chain) wordsBefore(i int, joined bool) words {
-	if !c.known {
-		c.words = c.before(i, joined)
-		c.known = true
-	}
 	w := c.words
+	if !c.known {
+		w = c.before(i, joined)
+		// Not in front of the digit of "w2": for the groups behind, the word counts.
+		if !digitWord(c.text[lo(i, maxWord):i], c.text[i]) && (i < 2 || c.text[i-1] != '-' || c.text[i-2]|0x20 != 'w') {
+			c.words, c.known = w, true
+		}
+	}
 	if joined {
 		w.direct = 0
 	}

@@ -56,6 +56,25 @@ func TestSettled(t *testing.T) {
 	}
 }
 
+// A stream that goes on inside a chain of groups knows the word in front of it,
+// whose digit begins the chain.
+func TestStreamWordWithDigit(t *testing.T) {
+	t.Parallel()
+	d := newDetector(t)
+	for _, front := range []string{"W2", "w-9", "cvv2"} {
+		in := front + ", 461716141 11 11 11 11 11 11 11" + strings.Repeat(" lorem ipsum", 100)
+		doc, err := Parse(Text, []byte(in), d, nil, Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for cut := 1020; cut < 1050; cut++ {
+			if got, found, err := streamed(t, Text, in, cut); err != nil || got != string(doc.Rewrite(byDefault)) || !same(found, doc.Findings) {
+				t.Errorf("%q cut at %d: %v, or the stream differs", front, cut, err)
+			}
+		}
+	}
+}
+
 // Words that begin just inside or just outside the reach of the detector, and
 // characters across its border: a stream that goes on inside a chain of groups
 // reads the same words as one that began with it.
