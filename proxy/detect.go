@@ -105,7 +105,7 @@ func readAsSomethingElse(plain []byte, text *walk.Doc, parse func(walk.Kind) (*w
 		if bytes.Contains(plain, []byte(`\u`)) || errors.As(err, &w) && w.Reason != walk.ReasonSyntax && w.Reason != walk.ReasonTrailing {
 			return nil, err
 		}
-	case len(text.Findings) == 0 && bytes.IndexByte(plain, '%') >= 0 && bytes.IndexByte(plain, '=') > 0 && bytes.IndexAny(plain, " \t\r\n") < 0:
+	case len(text.Findings) == 0 && bytes.IndexByte(plain, '%') >= 0 && bytes.IndexByte(plain, '=') > 0 && !bytes.ContainsAny(plain, " \t\r\n"):
 		if doc, err := parse(walk.Form); err == nil {
 			return doc, nil
 		}
