@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caregate/caregate/internal/sample"
+	"github.com/caregate/caregate/proxy"
 )
 
 // Credentials of the sample helpdesk. It answers loopback connections only.
@@ -21,6 +22,9 @@ const (
 	demoUser  = "ana@helpdesk.example/token"
 	demoToken = "demo-token"
 )
+
+// stopTime is how long the last calls of the demo may take to end.
+const stopTime = 5 * time.Second
 
 // stage is a sample helpdesk with a gateway in front of it.
 type stage struct {
@@ -66,7 +70,12 @@ func openStage(ctx context.Context, data string, port int) (_ *stage, err error)
 	if err := caddy.Load(config, true); err != nil {
 		return nil, fmt.Errorf("starting the gateway: %w", err)
 	}
-	s.stopped = sync.OnceValue(caddy.Stop)
+	s.stopped = sync.OnceValue(func() error {
+		err := caddy.Stop()
+		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+		defer cancel()
+		return errors.Join(err, proxy.Drained(ctx))
+	})
 	return s, nil
 }
 

@@ -3,6 +3,7 @@ package proxytest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -71,13 +72,8 @@ func Start(tb testing.TB, o Options) *Gateway {
 		tb.Fatalf("loading the configuration: %v", err)
 	}
 	tb.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
+		if err := stop(); err != nil {
 			tb.Errorf("stopping: %v", err)
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		if err := proxy.Drained(ctx); err != nil {
-			tb.Errorf("the data directory is still open: %v", err)
 		}
 	})
 	g.socket = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
@@ -128,10 +124,18 @@ func (g *Gateway) Load(o Options) error {
 	return caddy.Load(cfg, true)
 }
 
+// stop ends Caddy and waits for the exchanges that it leaves behind.
+func stop() error {
+	err := caddy.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	return errors.Join(err, proxy.Drained(ctx))
+}
+
 // Stop ends the gateway; Load starts it again.
 func (g *Gateway) Stop() {
 	g.tb.Helper()
-	if err := caddy.Stop(); err != nil {
+	if err := stop(); err != nil {
 		g.tb.Fatalf("stopping: %v", err)
 	}
 	g.socket.CloseIdleConnections()
