@@ -2,6 +2,9 @@ module github.com/caregate/caregate
 
 go 1.26.0
 
+// An npm package may hold Go files of its own.
+ignore ./test/zendesk/node_modules
+
 require (
 	github.com/andybalholm/brotli v1.2.8
 	github.com/caddyserver/caddy/v2 v2.11.9
