@@ -25,10 +25,25 @@ func TestGrantedKey(t *testing.T) {
 	u := proxytest.NewUpstream(t, jsonUpstream(200, `{"tickets":[]}`))
 	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
 	a := do(t, g, call{method: "GET", path: export})
-	var refused struct{ Grant string }
+	var refused struct{ Grant, Actor string }
 	if err := json.Unmarshal([]byte(a.body), &refused); err != nil || a.status != 403 || a.problem.Reason != "export_needs_grant" || refused.Grant == "" {
 		t.Fatalf("vendor credential: got %d %s, want a denial that names the grant", a.status, a.body)
 	}
+	// The same by a policy document, for a program that cannot send a key.
+	document := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(document, []byte("version: 1\ngrants:\n  - actor: "+refused.Actor+"\n    grants: [\""+refused.Grant+"\"]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Load(proxytest.Options{Upstream: u.URL, Block: "policy builtin " + document}); err != nil {
+		t.Fatalf("policy document: %v", err)
+	}
+	if a := do(t, g, call{method: "GET", path: export}); a.status != 200 {
+		t.Errorf("granted by document: got %d %s", a.status, a.body)
+	}
+	if err := g.Load(proxytest.Options{Upstream: u.URL}); err != nil {
+		t.Fatal(err)
+	}
+
 	var made struct {
 		Key struct{ ID string }
 		ID  string

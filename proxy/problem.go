@@ -33,6 +33,9 @@ type problem struct {
 	// Grant is what would have permitted the call, in the form that keys and policy
 	// documents take.
 	Grant string `json:"grant,omitempty"`
+	// Actor is what a policy document calls this caller when it grants: a digest of
+	// its credential, and told to nobody but the caller itself.
+	Actor string `json:"actor,omitempty"`
 	// UpstreamStatus and Record let a caller find what a withheld call did.
 	UpstreamStatus int    `json:"upstream_status,omitempty"`
 	Record         string `json:"record,omitempty"`
@@ -55,6 +58,7 @@ func (x *exchange) writeProblem(w http.ResponseWriter, r *http.Request, ref *ref
 		Grant: ref.needs, Forwarded: x.forwarded, UpstreamStatus: x.upstreamStatus, Record: x.record,
 	}
 	if ref.needs != "" {
+		p.Actor = x.actor.ID
 		p.Detail = strings.ReplaceAll(p.Detail, "GRANT", ref.needs)
 	}
 	if ref.offset >= 0 {

@@ -22,6 +22,8 @@ func TestReasonsPage(t *testing.T) {
 		"Every answer that comes from the gateway and not from the vendor is a problem document (RFC 9457) with one of these reasons, in its\n" +
 		"`reason` member and in the header `Caregate-Error`. `forwarded` says whether the vendor saw the call: if it is false, repeating the call is safe.\n" +
 		"`caregate explain RECEIPT` says the same about one answer, from the log.\n\n" +
+		"Not every client library treats each of these as an error: node-zendesk 6, for one, takes 413, 415 and 502 for an empty success. Look at\n" +
+		"`Caregate-Error` when an integration seems to succeed with nothing.\n\n" +
 		"| reason | status | what happened | what to do | who can |\n| --- | --- | --- | --- | --- |\n")
 	for _, r := range Reasons() {
 		fmt.Fprintf(&b, "| `%s` | %d | %s | %s | %s |\n", r.Code, r.Status, r.What, r.Fix, r.Who)
