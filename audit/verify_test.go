@@ -126,16 +126,18 @@ func TestTamperedFiles(t *testing.T) {
 func TestTamperedRows(t *testing.T) {
 	t.Parallel()
 	clean := closedLog(t)
+	// Leaves of the log itself have no details and stand anywhere: each statement
+	// looks for the next row of an event.
 	tests := []struct{ name, file, sql string }{
-		{"detail ciphertext", detailFile, "UPDATE audit_detail SET ciphertext = zeroblob(132) WHERE idx = 300 AND part = 'subject'"},
-		{"detail commitment", detailFile, "UPDATE audit_detail SET commitment = x'00' WHERE idx = 300"},
-		{"detail key", detailFile, "UPDATE audit_detail SET key = 'k3' WHERE idx = 300"},
-		{"detail part", detailFile, "UPDATE audit_detail SET part = 'other' WHERE idx = 300 AND part = 'actor'"},
-		{"detail removed", detailFile, "DELETE FROM audit_detail WHERE idx = 7 AND part = 'actor'"},
+		{"detail ciphertext", detailFile, "UPDATE audit_detail SET ciphertext = zeroblob(132) WHERE idx = (SELECT min(idx) FROM audit_detail WHERE idx >= 300) AND part = 'subject'"},
+		{"detail commitment", detailFile, "UPDATE audit_detail SET commitment = x'00' WHERE idx = (SELECT min(idx) FROM audit_detail WHERE idx >= 300)"},
+		{"detail key", detailFile, "UPDATE audit_detail SET key = 'k3' WHERE idx = (SELECT min(idx) FROM audit_detail WHERE idx >= 300)"},
+		{"detail part", detailFile, "UPDATE audit_detail SET part = 'other' WHERE idx = (SELECT min(idx) FROM audit_detail WHERE idx >= 300) AND part = 'actor'"},
+		{"detail removed", detailFile, "DELETE FROM audit_detail WHERE idx = (SELECT min(idx) FROM audit_detail WHERE idx >= 7) AND part = 'actor'"},
 		{"details removed", detailFile, "DELETE FROM audit_detail"},
-		{"detail moved", detailFile, "UPDATE audit_detail SET idx = 100000 WHERE idx = 300"},
+		{"detail moved", detailFile, "UPDATE audit_detail SET idx = 100000 WHERE idx = (SELECT min(idx) FROM audit_detail WHERE idx >= 300)"},
 		{"detail added", detailFile, "INSERT INTO audit_detail VALUES ('SHARD', -1, 'a', 'k', x'00', x'00')"},
-		{"detail added beyond", detailFile, "INSERT INTO audit_detail SELECT shard, 9999, part, key, ciphertext, commitment FROM audit_detail WHERE idx = 7"},
+		{"detail added beyond", detailFile, "INSERT INTO audit_detail SELECT shard, 9999, part, key, ciphertext, commitment FROM audit_detail WHERE idx = (SELECT min(idx) FROM audit_detail WHERE idx >= 7)"},
 		{"details swapped", detailFile, "UPDATE audit_detail SET idx = CASE idx WHEN 20 THEN -21 ELSE -20 END WHERE idx IN (20, 21); UPDATE audit_detail SET idx = -idx WHERE idx < 0"},
 		{"index field", indexFile, "UPDATE audit_index SET decision = 'deny' WHERE idx = 100"},
 		{"index time", indexFile, "UPDATE audit_index SET wall = wall + 1 WHERE idx = 599"},
@@ -143,8 +145,8 @@ func TestTamperedRows(t *testing.T) {
 		{"last index row removed", indexFile, "DELETE FROM audit_index WHERE idx = (SELECT max(idx) FROM audit_index)"},
 		{"index row added", indexFile, "INSERT INTO audit_index SELECT shard, 100000, leaf_hash, eid, xid, type, wall, tenant, route, decision, reason, act, idk, chan, op, effect, scope, status, outcome FROM audit_index WHERE idx = 1"},
 		{"index of another shard", indexFile, "INSERT INTO audit_cover VALUES ('2020h1', 5)"},
-		{"exposure removed", indexFile, "DELETE FROM audit_exposure WHERE idx = 5 AND kind = 1"},
-		{"exposure changed", indexFile, "UPDATE audit_exposure SET class = 'us_ssn' WHERE idx = 400 AND kind = 1"},
+		{"exposure removed", indexFile, "DELETE FROM audit_exposure WHERE idx = (SELECT min(idx) FROM audit_exposure WHERE idx >= 5 AND kind = 1) AND kind = 1"},
+		{"exposure changed", indexFile, "UPDATE audit_exposure SET class = 'us_ssn' WHERE idx = (SELECT min(idx) FROM audit_exposure WHERE idx >= 400 AND kind = 1) AND kind = 1"},
 		{"exposure added", indexFile, "INSERT INTO audit_exposure VALUES (x'00', 'a', 1, 'SHARD', -5)"},
 		{"block digest", indexFile, "UPDATE audit_block SET digest = zeroblob(32) WHERE n = 1"},
 		{"block removed", indexFile, "DELETE FROM audit_block WHERE n = 0"},
