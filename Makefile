@@ -64,7 +64,7 @@ check: ## formatting, generated files, linters, short fuzz, race detector
 	$(GO_TOOL) golangci-lint run ./...
 	@echo "== 7/8 fuzz, $(FUZZTIME) for each target"
 	@.ci/fuzz $(FUZZTIME)
-	@# -short: fewer reloads and no tampering with every byte; `test` runs them all.
+	@# -short: fewer reloads and fewer tampered files; `test` runs them all.
 	@echo "== 8/8 race detector (cgo, so the first time compiles once more: about eight minutes on two cores)"
 	CGO_ENABLED=1 go test -race -short -timeout 20m $(RACE)
 

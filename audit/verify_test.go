@@ -40,9 +40,6 @@ func mustEncode(t testing.TB, c *core, e Event) entry {
 // A14, A21, F17: a bit changed anywhere in a file of the tree or in the key beside
 // the log is found, as is a file cut, extended, missing or swapped.
 func TestTamperedFiles(t *testing.T) {
-	if testing.Short() {
-		t.Skip("some hundred verifications")
-	}
 	t.Parallel()
 	dir := closedLog(t)
 	var files []string
@@ -62,6 +59,9 @@ func TestTamperedFiles(t *testing.T) {
 		rel, err := filepath.Rel(root, path)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if testing.Short() && classes[filepath.Dir(rel)] {
+			continue // one file of each folder; all of them are some hundred verifications
 		}
 		classes[filepath.Dir(rel)] = true
 		good, err := os.ReadFile(path)

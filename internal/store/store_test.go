@@ -5,9 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/fstest"
 
@@ -131,46 +129,6 @@ func TestWriteFilesMakesDirectories(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(dir, "a/.tmp-*"))
 	if err != nil || len(left) != 0 {
 		t.Errorf("temporary files left: got %v, %v, want none", left, err)
-	}
-}
-
-// TestSecondOpenKeepsLocks: POSIX locks belong to the process and fall with the
-// first descriptor closed, so opening a file a second time must not close one.
-func TestSecondOpenKeepsLocks(t *testing.T) {
-	if _, err := os.Stat("/proc/locks"); err != nil {
-		t.Skip("the kernel shows no locks here")
-	}
-	path := filepath.Join(t.TempDir(), "x.db")
-	locks := func() int {
-		fi, err := os.Stat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := os.ReadFile("/proc/locks")
-		if err != nil {
-			t.Fatal(err)
-		}
-		inode := ":" + strconv.FormatUint(fi.Sys().(*syscall.Stat_t).Ino, 10) + " "
-		return strings.Count(string(b), inode)
-	}
-	db, err := store.Open(t.Context(), path, store.Options{Create: true, MaxConns: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.Exec("CREATE TABLE t (a)"); err != nil {
-		t.Fatal(err)
-	}
-	if locks() == 0 {
-		t.Fatal("an open WAL database shows no lock: the test cannot see")
-	}
-	again, err := store.Open(t.Context(), path, store.Options{ReadOnly: true, MaxConns: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer again.Close()
-	if locks() == 0 {
-		t.Error("the second Open dropped the first one's locks")
 	}
 }
 
