@@ -50,7 +50,7 @@ type Handler struct {
 	logger *zap.Logger
 	suffix string // of entity tags, see validators.go
 	cors   *corsMemory
-	who    whoamiClient
+	who    *whoami
 
 	unmapped *sync.Map // operation names already warned about
 }
@@ -77,19 +77,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.cors, h.unmapped = new(corsMemory), new(sync.Map)
 	h.Limits.setDefaults()
 	h.suffix = etagSuffix(h.app.version[:8])
-	if h.who, err = newWhoami(h.ch, h.Upstream); err != nil {
-		return err
-	}
+	h.who = newWhoami(h.ch.Whoami)
 	return h.app.addRoute(h)
-}
-
-// Cleanup lets go of idle connections, which would otherwise outlive every
-// reload by a minute and a half.
-func (h *Handler) Cleanup() error {
-	if h.who.client != nil {
-		h.who.client.CloseIdleConnections()
-	}
-	return nil
 }
 
 // Validate refuses words that would silently mean something else.
@@ -120,7 +109,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	incoming := r.Body
 	// Reading the body would ask the caller for it (RFC 9110 section 10.1.1).
 	unasked := r.Header.Get("Expect") != ""
-	ref := x.admit(w, r)
+	ref := x.admit(w, r, next)
 	if ref == nil {
 		ref = x.forward(w, r, next)
 	} else if !unasked && r.ProtoMajor == 1 {
@@ -135,8 +124,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // admit runs the stages of the request. When it returns nil, the event that
 // permits forwarding is durable and r is what the upstream may see.
-func (x *exchange) admit(w http.ResponseWriter, r *http.Request) *refusal {
-	if ref := x.identify(r); ref != nil {
+func (x *exchange) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) *refusal {
+	if ref := x.identify(r, next); ref != nil {
 		return ref
 	}
 	if ref := x.readRequest(w, r); ref != nil {
@@ -262,6 +251,5 @@ func errField(err error) zap.Field { return zap.Error(err) }
 var (
 	_ caddy.Provisioner           = (*Handler)(nil)
 	_ caddy.Validator             = (*Handler)(nil)
-	_ caddy.CleanerUpper          = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
 )

@@ -27,7 +27,7 @@ const (
 // identify finds out what the call is and who makes it, from the request line
 // and the headers only, and reserves room in the audit queue before any byte of
 // the body is read (invariant A17).
-func (x *exchange) identify(r *http.Request) *refusal {
+func (x *exchange) identify(r *http.Request, next caddyhttp.Handler) *refusal {
 	slot, err := x.gen.data.Log.Reserve(r.Context(), audit.LaneNormal)
 	switch {
 	case errors.Is(err, audit.ErrOverloaded):
@@ -47,7 +47,7 @@ func (x *exchange) identify(r *http.Request) *refusal {
 			return ref
 		}
 	}
-	presented, ref := x.presented(r)
+	presented, ref := x.presented(r, next)
 	// Whatever the caller said to us ends here.
 	for name := range r.Header {
 		if strings.HasPrefix(name, headerPrefix) {
@@ -100,8 +100,8 @@ var (
 )
 
 // presented collects what the caller shows of itself.
-func (x *exchange) presented(r *http.Request) (policy.Presented, *refusal) {
-	p := policy.Presented{Channel: x.h.ch.Name, Whoami: x.h.who.ask}
+func (x *exchange) presented(r *http.Request, next caddyhttp.Handler) (policy.Presented, *refusal) {
+	p := policy.Presented{Channel: x.h.ch.Name, Whoami: x.h.who.ask(r, next)}
 	for name, to := range map[string]*policy.Secret{headerKey: &p.Key, headerToken: &p.Token} {
 		switch v := r.Header.Values(name); len(v) {
 		case 0:

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -148,5 +149,54 @@ func TestAPIOnASite(t *testing.T) {
 	g.API("GET", "/api/v1/status", "", http.StatusOK, &status)
 	if status.Name != "test" || len(status.Routes) != 1 || status.Routes[0].Channel != "zendesk" {
 		t.Errorf("status: got %+v", status)
+	}
+}
+
+// The vendor is asked whom a bearer belongs to over the same connection as the
+// calls, also where a private authority vouches for it, once for each bearer, and
+// with nothing of the call but the bearer.
+func TestWhoami(t *testing.T) {
+	const path = "/api/v2/oauth/tokens/current"
+	var asked sync.Map
+	u, authority := proxytest.NewTLSUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == path {
+			asked.Store(r.Header.Get("Authorization"), r.Header.Clone())
+			if r.Header.Get("Authorization") == "Bearer broken" {
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
+			jsonUpstream(200, `{"token":{"user_id":7,"client_id":9}}`)(w, r)
+			return
+		}
+		jsonUpstream(200, "{}")(w, r)
+	})
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Govern: "trust_pool file " + authority})
+	actor := func(bearer string) string {
+		t.Helper()
+		var refused struct{ Actor string }
+		a := do(t, g, call{method: "GET", path: export, header: http.Header{"Authorization": {"Bearer " + bearer}, "Cookie": {"session=1"}, "Caregate-Purpose": {"support"}}})
+		if err := json.Unmarshal([]byte(a.body), &refused); err != nil || a.status != 403 || refused.Actor == "" {
+			t.Fatalf("%s: got %d %s, want a denial that names the actor", bearer, a.status, a.body)
+		}
+		return refused.Actor
+	}
+	first, second, broken := actor("first"), actor("second"), actor("broken")
+	if first != second || first == broken {
+		t.Errorf("actors: two bearers of one account %s and %s, one of nobody %s", first, second, broken)
+	}
+	actor("first")
+	if n := len(u.Requests()); n != 3 {
+		t.Errorf("questions: got %d, want one for each bearer", n)
+	}
+	header, ok := asked.Load("Bearer first")
+	if !ok {
+		t.Fatal("the first bearer was not asked about")
+	}
+	for name := range header.(http.Header) {
+		switch name {
+		case "Authorization", "Accept", "Accept-Encoding", "User-Agent", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto":
+		default:
+			t.Errorf("the question carries %s", name)
+		}
 	}
 }

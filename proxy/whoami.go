@@ -1,84 +1,104 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
-	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/policy"
 )
 
-// whoamiClient asks the upstream whom a bearer belongs to. The question carries
-// the caller's own credential to the one host that the credential is for, and
-// nothing of the answer is kept but two ids.
-type whoamiClient struct {
-	client *http.Client
-	method string
-	url    string
-	user   []string // path of the user's id in the answer
-	app    []string // path of the OAuth client's id
+// whoami says how a channel is asked whom a bearer belongs to.
+type whoami struct {
+	method, path string
+	user         []string // path of the user's id in the answer
+	app          []string // path of the OAuth client's id
 }
-
-// whoamiTimeout keeps a slow vendor from holding the first call of a token.
-const whoamiTimeout = 5 * time.Second
 
 // maxWhoami bounds the answer; a profile has a few KiB.
 const maxWhoami = 256 << 10
 
-func newWhoami(ch *channel.Channel, upstream string) (whoamiClient, error) {
-	if ch.Whoami == nil {
-		return whoamiClient{}, nil
+func newWhoami(w *channel.Whoami) *whoami {
+	if w == nil {
+		return nil
 	}
-	transport, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		return whoamiClient{}, errors.New("the default transport was replaced")
-	}
-	return whoamiClient{
-		client: &http.Client{
-			Transport: transport.Clone(),
-			Timeout:   whoamiTimeout,
-			// A credential follows no redirect.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		method: ch.Whoami.Method,
-		url:    strings.TrimSuffix(upstream, "/") + ch.Whoami.Path,
-		user:   pointer(ch.Whoami.User),
-		app:    pointer(ch.Whoami.Client),
-	}, nil
+	return &whoami{method: w.Method, path: w.Path, user: pointer(w.User), app: pointer(w.Client)}
 }
 
-// ask implements policy.Whoami.
-func (c whoamiClient) ask(ctx context.Context, bearer policy.Secret) (policy.Account, error) {
-	if c.client == nil {
-		return policy.Account{}, errors.New("this channel cannot be asked who a bearer is")
+// whoamiKey marks the context of our own question, for the transport.
+type whoamiKey struct{}
+
+func isWhoami(ctx context.Context) bool { return ctx.Value(whoamiKey{}) != nil }
+
+// ask returns the question for the calls that r is one of. It goes the way of a
+// call, through next and the transport, so that it trusts the same authorities
+// and reaches the same host. It carries the caller's own credential and nothing
+// else of the call, follows no redirect, and keeps two ids of the answer. It may
+// outlive r's exchange, and shares nothing with it that changes.
+func (w *whoami) ask(r *http.Request, next caddyhttp.Handler) policy.Whoami {
+	if w == nil {
+		return nil
 	}
-	req, err := http.NewRequestWithContext(ctx, c.method, c.url, nil)
-	if err != nil {
-		return policy.Account{}, err
+	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	host, remote := r.Host, r.RemoteAddr
+	return func(ctx context.Context, bearer policy.Secret) (policy.Account, error) {
+		req, err := http.NewRequestWithContext(context.WithValue(ctx, whoamiKey{}, true), w.method, w.path, nil)
+		if err != nil {
+			return policy.Account{}, err
+		}
+		req.Host, req.RemoteAddr, req.RequestURI = host, remote, w.path
+		req.Header = http.Header{"Authorization": {"Bearer " + string(bearer)}, "Accept": {"application/json"}, "Accept-Encoding": {"identity"}, "User-Agent": {"Caregate"}}
+		answer := &whoamiAnswer{header: make(http.Header), status: http.StatusOK}
+		req = caddyhttp.PrepareRequest(req, caddy.NewReplacer(), answer, server)
+		if err := next.ServeHTTP(answer, req); err != nil {
+			return policy.Account{}, fmt.Errorf("asking who a bearer is: %w", upstreamRefusal(err))
+		}
+		return w.account(answer)
 	}
-	req.Header.Set("Authorization", "Bearer "+string(bearer))
-	req.Header.Set("Accept", "application/json")
-	res, err := c.client.Do(req)
-	if err != nil {
-		return policy.Account{}, fmt.Errorf("asking who a bearer is: %w", err)
+}
+
+// account reads the answer.
+func (w *whoami) account(answer *whoamiAnswer) (policy.Account, error) {
+	if answer.status != http.StatusOK {
+		return policy.Account{}, fmt.Errorf("asking who a bearer is: the upstream answered %d", answer.status)
 	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return policy.Account{}, fmt.Errorf("asking who a bearer is: the upstream answered %d", res.StatusCode)
-	}
-	var answer any
-	d := json.NewDecoder(io.LimitReader(res.Body, maxWhoami))
+	var v any
+	d := json.NewDecoder(&answer.body)
 	d.UseNumber()
-	if err := d.Decode(&answer); err != nil {
+	if err := d.Decode(&v); err != nil {
 		return policy.Account{}, errors.New("asking who a bearer is: the answer is not JSON")
 	}
-	return policy.Account{User: lookup(answer, c.user), Client: lookup(answer, c.app)}, nil
+	return policy.Account{User: lookup(v, w.user), Client: lookup(v, w.app)}, nil
+}
+
+// whoamiAnswer takes the answer to our question, which nobody else sees.
+type whoamiAnswer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *whoamiAnswer) Header() http.Header { return a.header }
+
+func (a *whoamiAnswer) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		a.status = status
+	}
+}
+
+func (a *whoamiAnswer) Write(p []byte) (int, error) {
+	if a.body.Len()+len(p) > maxWhoami {
+		return 0, errors.New("the answer is longer than any profile")
+	}
+	return a.body.Write(p)
 }
 
 // pointer splits a JSON Pointer (RFC 6901); nil for an empty one.

@@ -1,9 +1,12 @@
 package proxytest
 
 import (
+	"encoding/pem"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 )
@@ -28,8 +31,26 @@ type Upstream struct {
 // runs; a nil handle answers 200 with an empty JSON object.
 func NewUpstream(tb testing.TB, handle http.HandlerFunc) *Upstream {
 	tb.Helper()
+	return newUpstream(tb, handle, httptest.NewServer)
+}
+
+// NewTLSUpstream is NewUpstream over TLS, with a certificate that nobody knows,
+// and returns the file of its authority for `trust_pool file`.
+func NewTLSUpstream(tb testing.TB, handle http.HandlerFunc) (u *Upstream, authority string) {
+	tb.Helper()
+	u = newUpstream(tb, handle, httptest.NewTLSServer)
+	authority = filepath.Join(tb.TempDir(), "authority.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: u.Certificate().Raw})
+	if err := os.WriteFile(authority, block, 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	return u, authority
+}
+
+func newUpstream(tb testing.TB, handle http.HandlerFunc, start func(http.Handler) *httptest.Server) *Upstream {
+	tb.Helper()
 	u := &Upstream{}
-	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	u.Server = start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body) // a broken body is recorded as far as it came
 		u.mu.Lock()
 		u.requests = append(u.requests, Request{Method: r.Method, Target: r.RequestURI, Header: r.Header.Clone(), Trailer: r.Trailer.Clone(), Body: body, Length: r.ContentLength})
