@@ -53,7 +53,7 @@ func files(t *testing.T, f func(name string, content []byte)) {
 			}
 			return nil
 		}
-		if !d.Type().IsRegular() || name == "caregate" || strings.HasSuffix(name, ".test") || strings.HasSuffix(name, ".prof") {
+		if !d.Type().IsRegular() || name == ".git" || name == "caregate" || strings.HasSuffix(name, ".test") || strings.HasSuffix(name, ".prof") {
 			return nil
 		}
 		content, err := os.ReadFile(file)
