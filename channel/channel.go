@@ -1,8 +1,6 @@
 package channel
 
 import (
-	"time"
-
 	"github.com/caregate/caregate/redact/walk"
 )
 
@@ -54,7 +52,8 @@ const (
 	LabelRecord            = "record:"
 	LabelTimeCreated       = "time:created"
 	LabelTimeClosed        = "time:closed"
-	LabelURL               = "url" // an address that may be the upstream's: see Channel.RewriteURL
+	LabelURL               = "url"         // an address that may be the upstream's: see Channel.RewriteURL
+	LabelDelivery          = "delivery:id" // what a webhook delivery calls itself: see Webhooks.Dedupe
 )
 
 // Channel is one upstream system. It is immutable; all methods are safe for
@@ -184,25 +183,4 @@ type CredentialScheme struct {
 	// Secret says which half of scheme "basic" is the secret: "user",
 	// "password", or "both" where the password alone does not tell callers apart.
 	Secret string
-}
-
-// Webhooks is how the vendor signs what it sends.
-type Webhooks struct {
-	// Algorithm is "hmac-sha256" or "hmac-sha1"; Encoding is "base64" or "hex".
-	Algorithm, Encoding string
-	// Signature is the header that holds the signature.
-	Signature string
-	// SignaturePrefix stands before the encoded signature ("sha256="); often empty.
-	SignaturePrefix string
-	// Timestamp is the header with the time of sending, TimeFormat "rfc3339" or
-	// "unix"; empty when the vendor sends none.
-	Timestamp, TimeFormat string
-	// Signed lists what is signed, in order, without separators: "timestamp", "body".
-	Signed []string
-	// Tolerance is how far the timestamp may be from now.
-	Tolerance time.Duration
-	// Dedupe is the JSON Pointer of the delivery's id in the body.
-	Dedupe string
-	// Operation is what a delivery is called; its Request holds the body's places.
-	Operation *Operation
 }

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -240,54 +239,6 @@ func (r *reader) whoami(n *yaml.Node) *Whoami {
 		if *to = r.pointer(m[key], "`whoami."+key+"`"); strings.Contains(*to, "*") {
 			r.fail(m[key], "`whoami."+key+"` points to many places", "name one place, without a star")
 		}
-	}
-	return w
-}
-
-// webhooks reads how the vendor signs deliveries.
-func (b *builder) webhooks(n *yaml.Node) *Webhooks {
-	r := b.reader
-	m := r.object(n, "`webhooks`", []string{"algorithm", "encoding", "signature", "signed"},
-		[]string{"signature_prefix", "timestamp", "time_format", "tolerance", "dedupe", "request"})
-	w := &Webhooks{
-		Algorithm:       r.oneOf(m["algorithm"], "`algorithm`", "hmac-sha256", "hmac-sha1"),
-		Encoding:        r.oneOf(m["encoding"], "`encoding`", "base64", "hex"),
-		Signature:       r.header(m["signature"], "`signature`"),
-		SignaturePrefix: r.text(m["signature_prefix"], "`signature_prefix`"),
-		Timestamp:       r.header(m["timestamp"], "`timestamp`"),
-	}
-	for _, item := range r.list(m["signed"], "`signed`") {
-		if part := r.oneOf(item, "an entry of `signed`", "timestamp", "body"); part != "" {
-			w.Signed = append(w.Signed, part)
-		}
-	}
-	if slices.Contains(w.Signed, "timestamp") && w.Timestamp == "" {
-		r.fail(m["signed"], "the timestamp is signed but no header holds it", "add `timestamp: HEADER`")
-	}
-	if m["signed"] != nil && !slices.Contains(w.Signed, "body") {
-		r.fail(m["signed"], "the body is not signed", "a signature that leaves the body out proves nothing about it; add `body`")
-	}
-	if m["timestamp"] != nil {
-		w.TimeFormat, w.Tolerance = "rfc3339", 5*time.Minute
-		if m["time_format"] != nil {
-			w.TimeFormat = r.oneOf(m["time_format"], "`time_format`", "rfc3339", "unix")
-		}
-		if v := r.text(m["tolerance"], "`tolerance`"); v != "" {
-			d, err := time.ParseDuration(v)
-			if err != nil || d <= 0 || d > 24*time.Hour {
-				r.fail(m["tolerance"], fmt.Sprintf("`tolerance` is %q", v), "write a duration above zero and up to 24h, for instance `5m`")
-			}
-			w.Tolerance = d
-		}
-	}
-	if m["dedupe"] != nil {
-		w.Dedupe = r.pointer(m["dedupe"], "`dedupe`")
-	}
-	rules := b.places(m["request"], "`webhooks.request`")
-	w.Operation = &Operation{
-		Name: "webhook.delivery", Methods: []string{http.MethodPost}, Pattern: "/**",
-		Effect: EffectWrite, Scope: ScopeOne, Mark: MarkSigned,
-		RequestRules: rules, Request: b.compile(n, rules),
 	}
 	return w
 }

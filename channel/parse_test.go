@@ -106,8 +106,8 @@ func TestOwnFile(t *testing.T) {
 		t.Errorf("whoami is %+v, want %+v", *c.Whoami, want)
 	}
 	w := c.Webhooks
-	if w.Algorithm != "hmac-sha1" || w.Signature != "X-Signature" || w.SignaturePrefix != "sha1=" || w.Timestamp != "" || w.Tolerance != 0 ||
-		w.Operation.Mark != MarkSigned || w.Operation.Request == nil {
+	if w.Algorithm != "hmac-sha1" || w.Signature != "X-Signature" || w.SignaturePrefix != "sha1=" || w.Timestamp != "" || w.Tolerance != 5*time.Minute ||
+		w.HandshakeQuery != "hub.challenge" || w.Handshake.Mark != MarkHandshake || w.Operation.Mark != MarkSigned || w.Operation.Request == nil {
 		t.Errorf("webhooks are %+v", *w)
 	}
 	open := c.Operation("case.open")
@@ -170,7 +170,7 @@ func TestZendeskWebhookScheme(t *testing.T) {
 	w := zendesk(t).Webhooks
 	if w.Algorithm != "hmac-sha256" || w.Encoding != "base64" || w.Signature != "X-Zendesk-Webhook-Signature" ||
 		w.Timestamp != "X-Zendesk-Webhook-Signature-Timestamp" || w.TimeFormat != "rfc3339" || w.Tolerance != 5*time.Minute ||
-		!slices.Equal(w.Signed, []string{"timestamp", "body"}) || w.Dedupe != "/id" {
+		!slices.Equal(w.Signed, []SignedPart{{Word: "timestamp"}, {Word: "body"}}) || w.Dedupe != "/id" || w.Handshake != nil {
 		t.Errorf("got %+v", *w)
 	}
 }
