@@ -41,7 +41,7 @@ var flagKeys = []struct {
 	flags      walk.Flags
 }{
 	{"text", LabelText, 0},
-	{"html", LabelText, walk.HTML},
+	{"html", LabelText, walk.HTMLValue},
 	{"never", "", walk.Never},
 	{"url", LabelURL, walk.URL | walk.Wanted},
 	{"payment_reference", LabelText, walk.PaymentReference},
@@ -136,7 +136,7 @@ func (r *reader) contradictions(n *yaml.Node, rules []walk.Rule) {
 		}
 	}
 	for _, rule := range rules {
-		if never[rule.Pointer] && (rule.Label == LabelText || rule.Flags&(walk.HTML|walk.PaymentReference|walk.Overwrite) != 0) {
+		if never[rule.Pointer] && (rule.Label == LabelText || rule.Flags&(walk.HTMLValue|walk.PaymentReference|walk.Overwrite) != 0) {
 			r.fail(n, fmt.Sprintf("%s is text to rewrite and at the same time never rewritten", rule.Pointer),
 				"keep one; subjects (except e-mail) and records are never rewritten")
 			return

@@ -123,7 +123,7 @@ func TestOwnFile(t *testing.T) {
 		{Pointer: "/case/opened", Label: LabelTimeCreated, Flags: walk.Wanted},
 		{Pointer: "/case/owner/mail", Label: LabelSubjectEmail, Flags: walk.Wanted},
 		{Pointer: "/case/owner/phone", Label: LabelSubjectPhone, Flags: walk.Wanted | walk.Never},
-		{Pointer: "/case/page", Label: LabelText, Flags: walk.HTML},
+		{Pointer: "/case/page", Label: LabelText, Flags: walk.HTMLValue},
 		{Pointer: "/case/title", Label: LabelText, Flags: walk.Overwrite},
 		{Pointer: "/case/watchers/*/id", Label: LabelSubjectID, Flags: walk.Wanted | walk.Never},
 		{Pointer: "/case/watchers/*/reference", Label: LabelText, Flags: walk.PaymentReference},

@@ -18,8 +18,8 @@ const (
 	// URL marks addresses of the vendor; they become captures, so that the
 	// caller can point them to the gateway.
 	URL
-	// HTML marks values that are HTML. They are scanned as text.
-	HTML
+	// HTMLValue marks values that are HTML. They are scanned as text.
+	HTMLValue
 	// PaymentReference marks values that are processor ids or account numbers:
 	// the whole value is a finding of that class, unless a card is in it.
 	PaymentReference

@@ -106,7 +106,7 @@ func (d *Doc) MaskedWrites() (removable []Edit, blocked int) {
 			return nil, 1
 		}
 		return nil, 0
-	case !bytes.Contains(d.raw, []byte("XX")) && !bytes.Contains(d.raw, []byte("removed")) &&
+	case (d.Kind == JSON || d.Kind == Form) && !bytes.Contains(d.raw, []byte("XX")) && !bytes.Contains(d.raw, []byte("removed")) &&
 		!bytes.Contains(d.raw, []byte(`\u00`)) && !bytes.Contains(d.raw, []byte("%5")):
 		return nil, 0 // X may also be written with an escape
 	}

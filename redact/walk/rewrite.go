@@ -26,13 +26,29 @@ type Edit struct {
 //
 // Rewrite returns raw itself when nothing changes. It may be called again.
 func (d *Doc) Rewrite(act func(redact.Finding) redact.Action, more ...Edit) []byte {
+	edits := d.edits(func(i int) redact.Action { return act(d.Findings[i]) })
+	if len(more) > 0 {
+		edits = d.merge(edits, more)
+	}
+	if len(edits) == 0 {
+		return d.raw
+	}
+	return apply(d.raw, edits)
+}
+
+// edits returns what becomes of the findings, in order. act is asked about each
+// that may be rewritten, by its number.
+func (d *Doc) edits(act func(i int) redact.Action) []Edit {
+	if d.sources != nil {
+		return d.partEdits(act)
+	}
 	var edits []Edit
 	var arena []byte
-	for _, f := range d.Findings {
+	for i, f := range d.Findings {
 		if f.Never {
 			continue
 		}
-		a := act(f)
+		a := act(i)
 		if !a.Rewrites() {
 			continue
 		}
@@ -40,24 +56,7 @@ func (d *Doc) Rewrite(act func(redact.Finding) redact.Action, more ...Edit) []by
 		arena = d.appendEdit(arena, f, a)
 		edits = append(edits, Edit{f.Start, f.End, arena[at:len(arena):len(arena)]})
 	}
-	if len(more) > 0 {
-		edits = d.merge(edits, more)
-	}
-	if len(edits) == 0 {
-		return d.raw
-	}
-	grow := 0
-	for _, e := range edits {
-		grow += max(0, len(e.New)-(e.End-e.Start))
-	}
-	out := make([]byte, 0, len(d.raw)+grow)
-	at := 0
-	for _, e := range edits {
-		out = append(out, d.raw[at:e.Start]...)
-		out = append(out, e.New...)
-		at = e.End
-	}
-	return append(out, d.raw[at:]...)
+	return edits
 }
 
 // merge adds further edits to those of findings, sorted and without overlaps.

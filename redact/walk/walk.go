@@ -21,11 +21,13 @@ const (
 	Form
 	// Text is plain text in UTF-8.
 	Text
-	// NDJSON is one JSON document in each line. Only [NewStream] takes it.
+	// NDJSON is one JSON document in each line.
 	NDJSON
+	// HTML is a document or a fragment of the HTML standard.
+	HTML
 )
 
-var kindNames = [...]string{"auto", "json", "form", "text", "ndjson"}
+var kindNames = [...]string{"auto", "json", "form", "text", "ndjson", "html"}
 
 // String returns the name of the kind.
 func (k Kind) String() string {
@@ -51,6 +53,7 @@ const (
 	ReasonFormSemicolon = "form_semicolon" // some parsers split there, others do not
 	ReasonFormCharset   = "form_charset"   // _charset_ names another charset than UTF-8
 	ReasonLine          = "line_too_long"
+	ReasonHTML          = "html_syntax" // a character that some readers leave out
 )
 
 // Refusal is the error of a strict reader.
@@ -111,21 +114,28 @@ type Capture struct {
 type Doc struct {
 	// Kind is the kind it was read as.
 	Kind Kind
-	// Findings are sorted and do not overlap.
+	// Findings are sorted and do not overlap, but for a number that runs around a
+	// tag with a finding of its own.
 	Findings []redact.Finding
 	// Captures are in document order.
 	Captures []Capture
 	// Units is how many record units the rules marked.
 	Units int
+	// Unread lists what of the body nobody looked at, in order.
+	Unread []Unread
 
 	raw    []byte
 	det    *detect.Detector
 	fields *Fields
 	limits Limits
+
+	// Of kinds made of pieces and parts: where each finding came from.
+	sources []source
+	parts   []part
 }
 
-// Parse reads raw as one document of the given kind: JSON, Form or Text. f may
-// be nil: then every string is text. The error is a *[Refusal] when the body is
+// Parse reads raw as one document of the given kind, any but Auto. f may be nil:
+// then every string is text. The error is a *[Refusal] when the body is
 // refused.
 func Parse(kind Kind, raw []byte, d *detect.Detector, f *Fields, l Limits) (*Doc, error) {
 	l.setDefaults()
@@ -156,7 +166,13 @@ func (d *Doc) read(masks *maskHits) error {
 			d.Findings = d.det.Text(nil, d.raw, detect.Hint{})
 		}
 	default:
-		return fmt.Errorf("walk: a body of kind %s is not read whole", d.Kind)
+		if d.Kind == Auto || int(d.Kind) >= len(kindNames) {
+			return fmt.Errorf("walk: there is no body of kind %s", d.Kind)
+		}
+		c := collector{Doc: d, masks: masks}
+		if refused = c.read(); refused == nil {
+			c.settle()
+		}
 	}
 	if refused != nil {
 		return refused
