@@ -40,7 +40,7 @@ var wordTable = map[sense][]string{
 	senseSoft: {
 		"order", "orders", "ref", "reference", "references", "ticket", "tickets", "case", "cases", "id", "ids", "account", "acct", "policy", "claim",
 		"invoice", "inv", "confirmation", "conf", "transaction", "txn", "trans", "trace", "booking", "reservation", "customer", "member",
-		"membership", "client", "contract", "request", "rma", "po", "quote", "ean-code",
+		"membership", "client", "contract", "request", "rma", "po", "quote", "ean-code", "product", "item", "article", "artikel", "artikelnummer", "artículo",
 		"bestellung", "bestellnummer", "auftrag", "auftragsnummer", "rechnung", "rechnungsnummer", "kundennummer", "vorgang", "vorgangsnummer",
 		"commande", "facture", "dossier", "référence", "pedido", "factura", "referencia", "ordine", "fattura", "pratica", "bestelling",
 		"bestelnummer", "klantnummer", "encomenda", "zamówienie", "zamówienia", "ordernummer", "заказ", "заказа", "счет",
@@ -52,7 +52,7 @@ var wordTable = map[sense][]string{
 		"sendungsnummer", "sendungsverfolgung", "seriennummer", "suivi", "colis", "seguimiento", "tracciamento", "telefon", "téléphone", "teléfono", "telefono",
 	},
 	senseSSN: {
-		"ssn", "ssns", "social", "soc", "itin", "tin", "taxpayer", "taxid", "w9", "w-9", "w2", "w-2", "seguro",
+		"ssn", "ssns", "ss", "social", "soc", "itin", "tin", "taxpayer", "taxid", "w9", "w-9", "w2", "w-2", "seguro",
 	},
 	senseCVV: {"kartenprüfnummer", "prüfnummer", "kartenprüfziffer", "prüfziffer", "cvv", "cvv2", "cvc", "cvc2", "cvn", "cvn2", "cve", "cvp2", "csc", "cid"},
 	sensePIN: {"pin"},

@@ -20,6 +20,7 @@ type reader struct {
 	scratch []byte
 	decoded []byte // names with escapes, of the open objects
 	paths   []byte // of all captures, one behind the other
+	joined  []byte // the last name that was put together; see key
 }
 
 // finish gives the captures their paths, which share one string.
@@ -96,17 +97,45 @@ func (r *reader) appendPath(b []byte) []byte {
 }
 
 // key returns the name beside the value being read: of the member, or of the
-// nearest member an array is in. Only its end is kept, which decides (package
-// detect), so that the string stays off the heap.
+// nearest member an array is in. A name that says nothing by itself follows the
+// name of the object it is in: "order number". Only the end is kept, which
+// decides (package detect), so that the string stays off the heap.
 func (r *reader) key() []byte {
-	for i := len(r.frames) - 1; i >= 0; i-- {
+	b, i := r.memberName(len(r.frames) - 1)
+	if !generic(b) {
+		return b
+	}
+	if outer, _ := r.memberName(i - 1); len(outer) > 0 {
+		outer = outer[max(0, len(outer)-(keyTail-1-len(b))):]
+		r.joined = append(append(append(r.joined[:0], outer...), ' '), b...)
+		return r.joined
+	}
+	return b
+}
+
+// memberName returns the end of the name of the innermost member at or outside
+// frame i, and its frame.
+func (r *reader) memberName(i int) ([]byte, int) {
+	for ; i >= 0; i-- {
 		if f := &r.frames[i]; !f.array {
 			n := f.name
 			n.from = max(n.from, n.to-keyTail)
-			return r.bytes(n)
+			return r.bytes(n), i
 		}
 	}
-	return nil
+	return nil, i
+}
+
+// generic reports whether a name says only that something is a number.
+func generic(name []byte) bool {
+	if len(name) > 6 {
+		return false
+	}
+	switch string(name) {
+	case "number", "Number", "no", "num", "nr", "value", "code":
+		return true
+	}
+	return false
 }
 
 // keyTail is how much of a name is handed to the detector, in bytes.
