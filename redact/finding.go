@@ -63,4 +63,6 @@ type Finding struct {
 	Unit int
 	// Rule is the short name of the rule that fired, for explanations.
 	Rule string
+	// Evidence is what spoke for the finding.
+	Evidence Evidence
 }

@@ -232,7 +232,7 @@ func (s *scanner) codeWordAfter(i int) bool {
 		w := s.text[start:end]
 		sn := s.d.vocab.sense(w)
 		if sn&senseCVV != 0 && !foldEqual(w, "cid") || security && foldEqual(w, "code") {
-			return !s.numberAfter(end)
+			return !numberSoon(s.text, end)
 		}
 		if sn&senseLink == 0 {
 			return false

@@ -127,7 +127,7 @@ func (s *scanner) after(end int) sense {
 		case sn&senseCVV != 0 || len(w) >= 3 && foldEqual(w[:3], "exp"):
 			return senseCard
 		case named != 0:
-			if s.numberAfter(b) || n == 0 && named&(senseSoft|senseHard) != 0 {
+			if numberSoon(s.text, b) || n == 0 && named&(senseSoft|senseHard) != 0 {
 				return 0
 			}
 			return named
@@ -137,17 +137,6 @@ func (s *scanner) after(end int) sense {
 		at = b
 	}
 	return 0
-}
-
-// numberAfter reports whether a number, or a mask of ours, stands soon behind i.
-func (s *scanner) numberAfter(i int) bool {
-	limit := min(len(s.text), i+wordWindow/4)
-	for ; i < limit; i++ {
-		if isDigit(s.text[i]) || maskAt(s.text, i) {
-			return true
-		}
-	}
-	return false
 }
 
 // keyBefore reads the name in "name: 123", "name=123" or `"name":"123"` that

@@ -2,6 +2,8 @@ package detect
 
 import (
 	"encoding/binary"
+	"fmt"
+	"slices"
 
 	"github.com/caregate/caregate/redact"
 )
@@ -33,13 +35,24 @@ type Config struct {
 // Detector finds cards, their codes, and US social security and taxpayer
 // numbers. It is immutable and safe for concurrent use.
 type Detector struct {
-	issuers issuers
-	vocab   vocabulary
+	issuers  issuers
+	vocab    vocabulary
+	families []family
+	wake     wakeWords
 }
 
 // New checks c and builds a Detector. An error names the brand row that is wrong.
 func New(c Config) (*Detector, error) {
-	d := &Detector{vocab: newVocabulary(c)}
+	d := &Detector{families: families()}
+	d.vocab = newVocabulary(c, d.families)
+	for _, f := range d.families {
+		for _, w := range f.wake {
+			if len(w) < minWake || len(w) > maxWake {
+				return nil, fmt.Errorf("family %s: the word to wait for at %d has not %d to %d letters", f.name, slices.Index(f.wake, w), minWake, maxWake)
+			}
+			d.wake.add(w)
+		}
+	}
 	for _, rows := range [][]Brand{builtinBrands, c.ExtraBrands} {
 		for _, b := range rows {
 			if err := d.issuers.add(b); err != nil {
@@ -65,16 +78,18 @@ type Hint struct {
 // and Unit are left for the caller; Never is set where the key says that the
 // value is an identifier. Text does not allocate unless it finds something.
 func (d *Detector) Text(dst []redact.Finding, text []byte, h Hint) []redact.Finding {
-	i := nextDigit(text, 0)
+	i := d.nextSpot(text, 0, len(text))
 	if i == len(text) {
 		return dst
 	}
 	if i == 0 && len(text) <= shortest && runEnd(text, 0) == len(text) && !cueInKey(h.Key) {
 		return dst
 	}
+	base := len(dst)
 	s := scanner{d: d, text: text, hint: h, final: true, card: -1}
-	s.run(&dst, i)
-	return dst
+	s.run(&dst, nextDigit(text, i))
+	dst = s.spots(dst, i, len(text))
+	return dst[:base+len(resolve(dst[base:]))]
 }
 
 // Nothing reports whether text can hold no finding whatever its key is. It knows
@@ -146,36 +161,6 @@ func luhn(text []byte) bool {
 	return sum%10 == 0
 }
 
-// Carry is what one call of Window tells the next. The zero value begins a
-// stream.
-type Carry struct {
-	// behind is how far before the next window's begin the last card ended,
-	// plus one; 0 means there is none.
-	behind int
-}
-
-// Window is Text for a stream. text is a piece of it, of which text[:from] was
-// settled by earlier calls and is only there as context: at least [LookBehind]
-// bytes, or all there were. Window appends the findings that begin at or after
-// from and cannot change any more, and returns the offset up to which text is
-// settled: findings never reach beyond it, and the next call passes it as from,
-// less what was cut off in front. When final is true, all of text is settled.
-//
-// Settled stays at most [LookAhead] bytes, and four for a torn character, behind
-// the end of text.
-func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final bool, c *Carry) (_ []redact.Finding, settled int) {
-	s := scanner{d: d, text: text, from: from, final: final, card: -1}
-	if c.behind > 0 && c.behind-1 <= from {
-		s.card = from - (c.behind - 1)
-	}
-	settled = s.run(&dst, nextDigit(text, from))
-	c.behind = 0
-	if s.card >= 0 && settled-s.card <= codeReach {
-		c.behind = settled - s.card + 1
-	}
-	return dst, settled
-}
-
 // scanner is the state of one scan over one text.
 type scanner struct {
 	d     *Detector
@@ -184,6 +169,7 @@ type scanner struct {
 	from  int
 	final bool
 	card  int // where the last card ended, -1 for none
+	asked [maxFamilies]int
 
 	key      keySense
 	keyKnown bool

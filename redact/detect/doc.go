@@ -17,6 +17,31 @@
 //   - verification codes and PINs need a word that names them, or stand behind a
 //     card and its expiry date (code.go).
 //
+// # Families
+//
+// Every other class is found by a family (family.go): a find function that is
+// asked about stretches of text around its triggers, which one pass over the text
+// looks for. lastfour.go is a family of one rule and the pattern for others:
+//
+//   - the row in families names the triggers (a chain of so many digits, a digit
+//     glued to a letter, an @, an underscore, a word), the vocabulary, and find;
+//   - find appends what begins in text[from:to) and reads the rest as context. It
+//     keeps no state, so that a stream that goes on anywhere finds the same;
+//   - [Detector.named] reads the words and the key beside a value. Check digits come
+//     first, because they are cheap and most numbers fail; then the words;
+//   - a finding sets Class, Start, End, Confidence, Strong, Rule and Evidence, and
+//     Never where the hint says ID.
+//
+// Findings that overlap are put in order by rank (family.go): what is enforced by
+// default before check digits, check digits before words, words before shape, then
+// the longer one.
+//
+// # Views
+//
+// Text in other digits, encodings or number words is read by a producer of package
+// view, around its own trigger (family.go). The card scan and the families run on
+// the view as on any text, and their findings are mapped back to the raw bytes.
+//
 // # What it promises
 //
 // Whether a digit group begins a finding depends only on the [LookBehind]
@@ -28,7 +53,5 @@
 //
 // # What it refuses to do
 //
-// It does not decode: callers hand over decoded text and map offsets back
-// (package walk does). Digits of other scripts, spoken digits and encodings
-// inside text are not read yet. It never returns or formats a value.
+// It never returns or formats a value, and never changes the text.
 package detect

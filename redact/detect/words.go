@@ -3,12 +3,14 @@ package detect
 import (
 	"bytes"
 	"maps"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
-// sense is what a word says about the number beside it.
-type sense uint16
+// sense is what a word says about the number beside it. The low sixteen bits are
+// shared; each group of families has some of the rest for its own words.
+type sense uint64
 
 const (
 	senseCard sense = 1 << iota // names a card, or something only a card has
@@ -20,7 +22,16 @@ const (
 	senseLink // may stand between a name and its number: "order number is"
 	senseKind // in front of "card" makes it another thing: gift card, sim card
 	senseTail // digits that stand behind such a word are a code: "digits on the back"
+
+	sensePhrase sense = 1 << 15 // the last word of some phrase of two or three words
+	senseIDs    sense = 1 << 16 // and 31 above: national identifiers, banking, telephone, dates
+	senseKeys   sense = 1 << 48 // and 7 above: secrets, passwords, addresses
+	senseSpeech sense = 1 << 56 // and 7 above: spoken values
 )
+
+// senseNames are the senses that say what a number is: the nearest word with one
+// of them decides.
+const senseNames = ^(senseLink | senseKind | senseTail | sensePhrase)
 
 // wordWindow is how far words are looked for on both sides, in bytes.
 const wordWindow = 64
@@ -90,7 +101,7 @@ type scriptWord struct {
 	sense sense
 }
 
-func newVocabulary(c Config) vocabulary {
+func newVocabulary(c Config, families []family) vocabulary {
 	v := vocabulary{words: make(map[string]sense, 512)}
 	add := func(words []string, s sense) {
 		for _, w := range words {
@@ -110,6 +121,16 @@ func newVocabulary(c Config) vocabulary {
 	}
 	add(c.CardWords, senseCard)
 	add(c.OtherWords, senseSoft)
+	for _, f := range families {
+		for s, words := range f.vocabulary {
+			add(words, s)
+			for _, w := range words {
+				if i := strings.LastIndexByte(w, ' '); i >= 0 {
+					add([]string{w[i+1:]}, sensePhrase)
+				}
+			}
+		}
+	}
 	return v
 }
 
@@ -122,39 +143,41 @@ func (v *vocabulary) sense(word []byte) sense {
 		return 0
 	}
 	var buf [2 * maxWord]byte
-	n, plain := 0, true
-	for _, b := range word {
-		if b >= 0x80 {
-			plain = false
-			break
-		}
-		if b-'A' < 26 {
-			b |= 0x20
-		}
-		buf[n] = b
-		n++
-	}
-	if plain {
-		return v.words[string(buf[:n])]
-	}
-	folded := buf[:0]
-	for i := 0; i < len(word); {
-		r, size := utf8.DecodeRune(word[i:])
-		folded = utf8.AppendRune(folded, unicode.ToLower(r))
-		i += size
-		if len(folded) > len(buf)-utf8.UTFMax {
-			break
-		}
-	}
-	if s, ok := v.words[string(folded)]; ok {
+	if s, ok := v.words[string(fold(buf[:0], word))]; ok {
 		return s
 	}
-	for i := range v.script {
-		if bytes.Contains(word, v.script[i].text) {
-			return v.script[i].sense
+	if word[0] >= 0x80 || bytes.IndexFunc(word, wide) >= 0 {
+		for i := range v.script {
+			if bytes.Contains(word, v.script[i].text) {
+				return v.script[i].sense
+			}
 		}
 	}
 	return 0
+}
+
+func wide(r rune) bool { return r >= utf8.RuneSelf }
+
+// fold appends word in lower case to dst, which has room for twice its size.
+func fold(dst, word []byte) []byte {
+	for i := 0; i < len(word); {
+		b := word[i]
+		if b < utf8.RuneSelf {
+			if b-'A' < 26 {
+				b |= 0x20
+			}
+			dst = append(dst, b)
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(word[i:])
+		if len(dst)+utf8.UTFMax > cap(dst) {
+			return dst
+		}
+		dst = utf8.AppendRune(dst, unicode.ToLower(r))
+		i += size
+	}
+	return dst
 }
 
 // byteKind sorts the bytes of words.

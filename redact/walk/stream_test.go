@@ -157,7 +157,7 @@ func TestStreamError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(s, "hello"); !errors.Is(err, broken) {
+	if _, err := io.WriteString(s, "hello there"); !errors.Is(err, broken) {
 		t.Errorf("write: %v", err)
 	}
 	if err := s.Close(); !errors.Is(err, broken) {

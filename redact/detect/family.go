@@ -1,0 +1,135 @@
+package detect
+
+import "github.com/caregate/caregate/redact"
+
+// trigger says what makes the scan ask a family about a stretch of text. The one
+// pass over a text looks for these and for nothing else.
+type trigger uint16
+
+const (
+	// onDigits: a chain of digit groups, with one to three separators between any
+	// two, that has at least family.digits digits in all.
+	onDigits trigger = 1 << iota
+	// onGlued: a digit with a letter right before or right behind it, as tokens,
+	// addresses and most identifiers have.
+	onGlued
+	// onAt: the sign @.
+	onAt
+	// onUnder: the underscore.
+	onUnder
+	// onWords: one of family.wake.
+	onWords
+	// onWide: a character outside ASCII.
+	onWide
+)
+
+// family finds some classes in plain text. It keeps no state: whether something
+// is a finding depends on text[begin-LookBehind : begin+LookAhead] and the hint.
+type family struct {
+	// name is for tests and benchmarks.
+	name string
+	// on are the triggers at which the family is asked.
+	on trigger
+	// digits is for onDigits: the fewest digits a chain must have in all.
+	digits int
+	// wake are words for onWords: lower-case ASCII, seven to 32 bytes long, found
+	// anywhere and in any case, also inside longer words: the family looks closer.
+	wake []string
+	// vocabulary are words the family wants to know about, by what they mean:
+	// lower case, whole words, or phrases of two or three words with one blank
+	// between. See named.
+	vocabulary map[sense][]string
+	// find appends the findings that begin in text[from:to): the token or the
+	// chain that holds the trigger, up to and with the trigger. When the trigger is
+	// a word, it also appends what begins behind it, up to wakeReach bytes.
+	// Everything else of text is context, to be read LookBehind and LookAhead bytes
+	// far. It may be asked about parts of a token, and about a stretch again: what
+	// it finds must not depend on that. No allocation when nothing is found.
+	find func(d *Detector, dst []redact.Finding, text []byte, from, to int, h Hint) []redact.Finding
+}
+
+// maxFamilies is how many families there may be.
+const maxFamilies = 32
+
+// wakeReach is how far behind a word of family.wake a finding may begin, and
+// tokenReach how far in front of any other trigger, in bytes.
+const (
+	wakeReach  = 128
+	tokenReach = 128
+)
+
+// families are asked in this order; it has no influence on the result. A new
+// family is a file with its find function and a line here.
+func families() []family {
+	return []family{
+		lastFourFamily(),
+		// ids: national identifiers, banking, telephone, dates of birth
+
+		// secrets: keys, passwords, crypto addresses, e-mail, IP, blocklist, payment references
+
+		// spoken and split values
+
+	}
+}
+
+// rank orders findings that overlap: what is enforced by default first, then what
+// has a check digit, then what a word or key names, then the mere shape.
+func rank(f *redact.Finding) int {
+	r := 0
+	switch f.Class {
+	case redact.CardTrackData:
+		r = 48
+	case redact.CreditCard, redact.CardVerificationCode, redact.CardPIN, redact.USSSN, redact.USITIN:
+		r = 32
+	case redact.Blocklist:
+		r = 16
+	}
+	if f.Evidence&redact.EvidenceChecksum != 0 {
+		r += 4
+	}
+	if f.Evidence&(redact.EvidenceWord|redact.EvidenceKey) != 0 {
+		r += 2
+	}
+	if f.Evidence&(redact.EvidenceIssuer|redact.EvidenceGrouping) != 0 {
+		r++
+	}
+	return r
+}
+
+// better reports whether a wins over b, which overlaps it.
+func better(a, b *redact.Finding) bool {
+	if x, y := rank(a), rank(b); x != y {
+		return x > y
+	}
+	if x, y := a.End-a.Start, b.End-b.Start; x != y {
+		return x > y
+	}
+	if a.Confidence != b.Confidence {
+		return a.Confidence > b.Confidence
+	}
+	return a.Class < b.Class
+}
+
+// resolve sorts found and takes out all but the best of those that overlap, from
+// the left: a finding that lost does not defend what stands behind it.
+func resolve(found []redact.Finding) []redact.Finding {
+	if len(found) < 2 {
+		return found
+	}
+	for i := 1; i < len(found); i++ { // nearly sorted, and mostly very few
+		for j := i; j > 0 && (found[j].Start < found[j-1].Start || found[j].Start == found[j-1].Start && better(&found[j], &found[j-1])); j-- {
+			found[j], found[j-1] = found[j-1], found[j]
+		}
+	}
+	out := found[:1]
+	for _, f := range found[1:] {
+		last := &out[len(out)-1]
+		switch {
+		case f.Start >= last.End:
+			out = append(out, f)
+		case better(&f, last):
+			*last = f
+		}
+	}
+	return out
+}

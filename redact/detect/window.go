@@ -1,0 +1,75 @@
+package detect
+
+import "github.com/caregate/caregate/redact"
+
+// Carry is what one call of Window tells the next. The zero value begins a
+// stream.
+type Carry struct {
+	// behind is how far before the place where the card scan goes on the last card
+	// ended, plus one; 0 means there is none.
+	behind int
+	// ahead is how far behind the next window's begin the card scan goes on.
+	ahead int
+}
+
+// Window is Text for a stream. text is a piece of it, of which text[:from] was
+// settled by earlier calls and is only there as context: at least [LookBehind]
+// bytes, or all there were. Window appends the findings that begin at or after
+// from and cannot change any more, and returns the offset up to which text is
+// settled: findings never reach beyond it, and the next call passes it as from,
+// less what was cut off in front. When final is true, all of text is settled.
+//
+// Settled stays at most [LookBehind] and [LookAhead] bytes behind the end of
+// text.
+func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final bool, c *Carry) (_ []redact.Finding, settled int) {
+	base := len(dst)
+	resume := from + c.ahead
+	s := scanner{d: d, text: text, from: resume, final: final, card: -1}
+	if c.behind > 0 && c.behind-1 <= resume {
+		s.card = resume - (c.behind - 1)
+	}
+	card := s.card
+	resume = s.run(&dst, nextDigit(text, resume))
+	cards := len(dst)
+
+	// What begins before known cannot change any more.
+	known, decided := len(text), len(text)
+	if !final {
+		decided = max(0, len(text)-LookAhead)
+		known = tokenStart(text, len(text))
+		if i := d.nextSpot(text, decided, len(text)); i < len(text) {
+			known = min(known, tokenStart(text, i))
+		}
+		known = max(from, min(known, resume))
+	}
+	dst = s.spots(dst, lo(from, max(wakeReach, tokenReach)), decided)
+
+	// The findings are put together behind the raw ones, which say where the card
+	// scan goes on.
+	all := len(dst)
+	for _, f := range dst[base:all] {
+		if f.Start >= from && f.Start < known {
+			dst = append(dst, f)
+		}
+	}
+	won := resolve(dst[all:])
+	for i := 0; i < len(won); i++ {
+		if won[i].End > known { // something may still begin inside it that wins
+			won, known = won[:i], won[i].Start
+		}
+	}
+	for _, f := range dst[base:cards] {
+		if f.Start >= known {
+			resume = f.Start
+			break
+		}
+		if f.Class == redact.CreditCard {
+			card = f.End
+		}
+	}
+	c.ahead, c.behind = max(0, resume-known), 0
+	if resume = max(resume, known); card >= 0 && resume-card <= codeReach {
+		c.behind = resume - card + 1
+	}
+	return append(dst[:base], won...), known
+}
