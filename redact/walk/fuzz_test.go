@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"testing"
 
-	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/detect"
 )
 
@@ -88,39 +87,30 @@ func FuzzText(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) { checkDoc(t, Text, raw, d) })
 }
 
-// FuzzStream cuts a text in three and compares with the whole.
+// FuzzStream cuts a text, or lines of JSON, in three and compares with the whole.
 func FuzzStream(f *testing.F) {
 	for _, s := range streamTexts {
 		f.Add([]byte(s), uint(3), uint(len(s)/2))
 	}
 	d := newDetector(f)
+	for _, s := range []string{"{\"a\":\"4111111111111111\"}\n{\"b\":[1,\"536-22-8145\"]}\n", "{}\r\n\n[\"\\u0034111111111111111\"]"} {
+		f.Add([]byte(s), uint(3), uint(len(s)/2))
+	}
 	f.Fuzz(func(t *testing.T, raw []byte, a, b uint) {
-		doc, err := Parse(Text, raw, d, nil, Limits{})
-		if err != nil {
-			return
-		}
-		first := int(a % uint(len(raw)+1))
-		second := first + int(b%uint(len(raw)-first+1))
-		var out []byte
-		var found []redact.Finding
-		s, err := NewStream(Text, func(p []byte, x []redact.Finding) error {
-			out = append(out, p...)
-			found = append(found, x...)
-			return nil
-		}, d, nil, Limits{}, byDefault)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range [][]byte{raw[:first], raw[first:second], raw[second:]} {
-			if _, err := s.Write(p); err != nil {
+		for _, kind := range []Kind{Text, NDJSON} {
+			doc, err := Parse(kind, raw, d, nil, Limits{})
+			if err != nil {
+				continue
+			}
+			first := int(a % uint(len(raw)+1))
+			second := first + int(b%uint(len(raw)-first+1))
+			out, found, err := streamed(t, kind, string(raw), int(a%512), first, second)
+			if err != nil {
 				t.Fatal(err)
 			}
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(out, doc.Rewrite(byDefault)) || !same(found, doc.Findings) {
-			t.Fatalf("cut at %d and %d the stream differs from the whole", first, second)
+			if out != string(doc.Rewrite(byDefault)) || !same(found, doc.Findings) {
+				t.Fatalf("%s cut at %d and %d: the stream differs from the whole", kind, first, second)
+			}
 		}
 	})
 }

@@ -21,13 +21,15 @@ type reader struct {
 	decoded []byte // names with escapes, of the open objects
 	paths   []byte // of all captures, one behind the other
 	joined  []byte // the last name that was put together; see key
+
+	captured int // how many captures the document had before this reader
 }
 
 // finish gives the captures their paths, which share one string.
 func (r *reader) finish() {
 	all := string(r.paths)
-	for i := range r.Captures {
-		c := &r.Captures[i]
+	for i := range r.Captures[r.captured:] {
+		c := &r.Captures[r.captured+i]
 		c.Path = all[c.path[0]:c.path[1]]
 	}
 }

@@ -110,7 +110,7 @@ func (d *Doc) MaskedWrites() (removable []Edit, blocked int) {
 		!bytes.Contains(d.raw, []byte(`\u00`)) && !bytes.Contains(d.raw, []byte("%5")):
 		return nil, 0 // X may also be written with an escape
 	}
-	again := &Doc{Kind: d.Kind, raw: d.raw, det: d.det, fields: d.fields, limits: d.limits}
+	again := &Doc{Kind: d.Kind, lines: d.lines, raw: d.raw, det: d.det, fields: d.fields, limits: d.limits}
 	var hits maskHits
 	if err := again.read(&hits); err != nil {
 		return nil, 0 // cannot be: it was read before

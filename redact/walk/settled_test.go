@@ -68,7 +68,7 @@ func TestStreamWordWithDigit(t *testing.T) {
 			t.Fatal(err)
 		}
 		for cut := 1020; cut < 1050; cut++ {
-			if got, found, err := streamed(t, Text, in, cut); err != nil || got != string(doc.Rewrite(byDefault)) || !same(found, doc.Findings) {
+			if got, found, err := streamed(t, Text, in, 0, cut); err != nil || got != string(doc.Rewrite(byDefault)) || !same(found, doc.Findings) {
 				t.Errorf("%q cut at %d: %v, or the stream differs", front, cut, err)
 			}
 		}
@@ -93,7 +93,7 @@ func TestStreamWordsAtTheBorder(t *testing.T) {
 			for i := 1; i < len(in); i++ {
 				every = append(every, i)
 			}
-			if got, found, err := streamed(t, Text, in, every...); err != nil || got != string(doc.Rewrite(byDefault)) || !same(found, doc.Findings) {
+			if got, found, err := streamed(t, Text, in, 0, every...); err != nil || got != string(doc.Rewrite(byDefault)) || !same(found, doc.Findings) {
 				t.Errorf("%q and %d: %v, or the stream differs", front, fill, err)
 			}
 		}

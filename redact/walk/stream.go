@@ -6,52 +6,47 @@ import (
 	"fmt"
 	"unicode/utf8"
 
-	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/detect"
 )
 
-// Sink takes the next bytes of a stream's output, already rewritten, and the
-// findings that were in them, with offsets into the whole input. It is called
-// with nothing to write only for findings that vanish. The caller records the
-// findings before it releases the bytes. Both arguments are reused after it
-// returns; its error ends the stream.
-type Sink func(out []byte, found []redact.Finding) error
-
-// Stream rewrites Text or NDJSON as it arrives. What reaches the sink in all
-// equals what Parse and Rewrite make of the whole, however the input is cut: of
-// the document for Text, of each line for NDJSON. It holds back the bytes that
-// an open candidate can still reach, or one line. A Stream is for one goroutine.
+// Stream reads Text or NDJSON as it arrives. What is settled is taken out in
+// documents: their findings are those of the whole, and what their Rewrite
+// returns, put together, equals what Parse and Rewrite make of the whole, however
+// the input is cut and whenever it is taken. It holds back the bytes that an open
+// candidate can still reach, or one line. A Stream is for one goroutine.
 type Stream struct {
 	kind   Kind
-	sink   Sink
 	det    *detect.Detector
 	fields *Fields
 	limits Limits
-	act    func(redact.Finding) redact.Action
 
-	buf     []byte // what is not settled yet, behind some context
-	settled int    // up to where buf was given to the sink
+	buf     []byte // some context, what is settled, what is not
+	taken   int    // buf[:taken] was taken and is there as context only
+	settled int    // buf[taken:settled] is ready to be taken
 	base    int    // offset of buf in the input
 	scanned int    // NDJSON: up to where buf was searched for a line end
 	carry   detect.Carry
-	out     []byte
-	found   []redact.Finding
-	err     error
-	closed  bool
+	// ready has the findings and captures of what is settled, with offsets into buf.
+	ready  Doc
+	err    error
+	closed bool
 }
 
-// NewStream returns a stream of Text or NDJSON. act says what happens to each
-// finding; f and l are for NDJSON.
-func NewStream(kind Kind, sink Sink, d *detect.Detector, f *Fields, l Limits, act func(redact.Finding) redact.Action) (*Stream, error) {
-	if kind != Text && kind != NDJSON {
+// NewStream returns a stream of Text or NDJSON; f and l are for NDJSON.
+func NewStream(kind Kind, d *detect.Detector, f *Fields, l Limits) (*Stream, error) {
+	if !kind.Streams() {
 		return nil, fmt.Errorf("walk: a body of kind %s does not stream", kind)
 	}
 	l.setDefaults()
-	return &Stream{kind: kind, sink: sink, det: d, fields: f, limits: l, act: act}, nil
+	return &Stream{kind: kind, det: d, fields: f, limits: l}, nil
 }
 
-// Write takes the next bytes. The error is a *[Refusal], or the sink's; after one
-// the stream takes no more.
+// Streams reports whether a body of kind k can be read as it arrives.
+func (k Kind) Streams() bool { return k == Text || k == NDJSON }
+
+// Write takes the next bytes. The error is a *[Refusal] with an offset into the
+// input; after one the stream takes no more, and what was settled before it can
+// still be taken. A document taken earlier is no longer valid.
 func (s *Stream) Write(p []byte) (int, error) {
 	if s.err == nil && s.closed {
 		s.err = fmt.Errorf("walk: write after close")
@@ -59,8 +54,9 @@ func (s *Stream) Write(p []byte) (int, error) {
 	if s.err != nil {
 		return 0, s.err
 	}
+	s.forget()
 	for n := 0; n < len(p); {
-		// In pieces, so that one large write does not grow the buffer.
+		// In pieces, so that one large write is not scanned again and again.
 		piece := p[n:min(len(p), n+streamPiece)]
 		s.buf = append(s.buf, piece...)
 		n += len(piece)
@@ -71,7 +67,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// streamPiece is how much is taken in at a time, in bytes.
+// streamPiece is how much is scanned at a time, in bytes.
 const streamPiece = 32 << 10
 
 // Close settles what was held back. It may be called more than once.
@@ -80,8 +76,50 @@ func (s *Stream) Close() error {
 		return s.err
 	}
 	s.closed = true
+	s.forget()
 	s.err = s.settle(true)
 	return s.err
+}
+
+// Settled returns how many bytes can be taken, and whether anything was found or
+// captured in them.
+func (s *Stream) Settled() (n int, marked bool) {
+	return s.settled - s.taken, len(s.ready.Findings)+len(s.ready.Captures) > 0
+}
+
+// Take returns what is settled as a document, nil when nothing is. Its offsets
+// are its own, of NDJSON it holds whole lines. It is valid until the next Write
+// or Close.
+func (s *Stream) Take() *Doc {
+	if s.settled == s.taken {
+		return nil
+	}
+	doc := s.ready
+	doc.Kind, doc.raw, doc.det, doc.fields, doc.limits = s.kind, s.buf[s.taken:s.settled], s.det, s.fields, s.limits
+	if s.kind == NDJSON {
+		doc.Kind, doc.lines = JSON, true
+	}
+	doc.shift(0, 0, -s.taken)
+	s.ready = Doc{}
+	s.taken = s.settled
+	return &doc
+}
+
+// forget lets go of what was taken, but for the context that is still needed.
+func (s *Stream) forget() {
+	cut := s.taken
+	if s.kind == Text {
+		cut -= detect.LookBehind
+	}
+	if cut <= 0 {
+		return
+	}
+	s.buf = s.buf[:copy(s.buf, s.buf[cut:])]
+	s.base += cut
+	s.taken -= cut
+	s.settled -= cut
+	s.scanned = max(0, s.scanned-cut)
+	s.ready.shift(0, 0, -cut)
 }
 
 func (s *Stream) settle(final bool) error {
@@ -100,30 +138,7 @@ func (s *Stream) text(final bool) error {
 	if at := invalidUTF8(s.buf[s.settled:whole]); at >= 0 {
 		return &Refusal{ReasonUTF8, int64(s.base + s.settled + at)}
 	}
-	var to int
-	s.found, to = s.det.Window(s.found[:0], s.buf[:whole], s.settled, final, &s.carry)
-	if to == s.settled && len(s.found) == 0 {
-		return nil
-	}
-	doc := Doc{Kind: Text, raw: s.buf[s.settled:to], Findings: s.found}
-	for i := range s.found {
-		s.found[i].Start -= s.settled
-		s.found[i].End -= s.settled
-	}
-	s.out = append(s.out[:0], doc.Rewrite(s.act)...)
-	for i := range s.found {
-		s.found[i].Start += s.base + s.settled
-		s.found[i].End += s.base + s.settled
-	}
-	if err := s.sink(s.out, s.found); err != nil {
-		return err
-	}
-	s.settled = to
-	if cut := to - detect.LookBehind; cut > 0 {
-		s.buf = s.buf[:copy(s.buf, s.buf[cut:])]
-		s.base += cut
-		s.settled -= cut
-	}
+	s.ready.Findings, s.settled = s.det.Window(s.ready.Findings, s.buf[:whole], s.settled, final, &s.carry)
 	return nil
 }
 
@@ -141,65 +156,109 @@ func tornRune(b []byte) int {
 	return 0
 }
 
-// lines settles the complete lines of NDJSON. Empty lines pass.
+// lines settles the complete lines of NDJSON.
 func (s *Stream) lines(final bool) error {
-	done := 0
-	for {
+	for s.settled < len(s.buf) {
 		end := bytes.IndexByte(s.buf[s.scanned:], '\n')
-		if end < 0 {
+		if end < 0 && !final {
 			s.scanned = len(s.buf)
-			if !final {
-				break
-			}
-			end = len(s.buf)
-		} else {
-			end += s.scanned
-		}
-		if err := s.line(done, end); err != nil {
-			return err
-		}
-		if done = min(end+1, len(s.buf)); done == len(s.buf) {
-			s.scanned = done
 			break
 		}
-		s.scanned = done
+		next := len(s.buf)
+		if end >= 0 {
+			next = s.scanned + end + 1
+		}
+		s.ready.det, s.ready.fields, s.ready.limits = s.det, s.fields, s.limits
+		if err := s.ready.line(s.buf, s.settled, next, nil); err != nil {
+			if r := (*Refusal)(nil); errors.As(err, &r) {
+				r.Offset += int64(s.base)
+			}
+			return err
+		}
+		s.settled, s.scanned = next, next
 	}
-	s.buf = s.buf[:copy(s.buf, s.buf[done:])]
-	s.base += done
-	s.scanned -= done
-	if len(s.buf) > s.limits.Line {
-		return &Refusal{ReasonLine, int64(s.base)}
+	if len(s.buf)-s.settled > s.limits.Line {
+		return &Refusal{ReasonLine, int64(s.base + s.settled)}
 	}
 	return nil
 }
 
-// line settles buf[begin:end] and the line feed behind it.
-func (s *Stream) line(begin, end int) error {
-	raw := s.buf[begin:end]
-	if len(raw) > s.limits.Line {
-		return &Refusal{ReasonLine, int64(s.base + begin)}
-	}
-	s.out, s.found = append(s.out[:0], raw...), s.found[:0]
-	if skipSpace(raw, 0) < len(raw) {
-		doc, err := Parse(JSON, raw, s.det, s.fields, s.limits)
-		if err != nil {
-			if r := (*Refusal)(nil); errors.As(err, &r) {
-				r.Offset += int64(s.base + begin)
-			}
+// readLines reads a whole body of NDJSON.
+func (d *Doc) readLines(masks *maskHits) error {
+	all := d.raw
+	defer func() { d.raw = all }()
+	for begin := 0; begin < len(all); {
+		next := len(all)
+		if end := bytes.IndexByte(all[begin:], '\n'); end >= 0 {
+			next = begin + end + 1
+		}
+		if err := d.line(all, begin, next, masks); err != nil {
 			return err
 		}
-		s.out = append(s.out[:0], doc.Rewrite(s.act)...)
-		for _, f := range doc.Findings {
-			f.Start += s.base + begin
-			f.End += s.base + begin
-			s.found = append(s.found, f)
-		}
+		begin = next
 	}
-	if end < len(s.buf) {
-		s.out = append(s.out, '\n')
+	return nil
+}
+
+// line reads all[begin:next], one line with its line feed, as a document of its
+// own. An empty line passes. What it finds has offsets into all; what is
+// captured and found in one line is one unit, so that it is of the same people.
+func (d *Doc) line(all []byte, begin, next int, masks *maskHits) error {
+	d.raw = all[begin:next]
+	if len(bytes.TrimSuffix(d.raw, []byte("\n"))) > d.limits.Line {
+		return &Refusal{ReasonLine, int64(begin)}
 	}
-	if len(s.out) == 0 {
+	if skipSpace(d.raw, 0) == len(d.raw) {
 		return nil
 	}
-	return s.sink(s.out, s.found)
+	found, captured := len(d.Findings), len(d.Captures)
+	before := masks.mark()
+	p := jsonReader{reader: reader{Doc: d, masks: masks, captured: captured}}
+	d.Kind, d.lines = JSON, true
+	if d.fields.flags(d.fields.root())&Unit == 0 {
+		d.Units++
+		p.unit = d.Units
+	}
+	refused := p.document()
+	p.finish()
+	if refused != nil {
+		refused.Offset += int64(begin)
+		d.Findings, d.Captures = d.Findings[:found], d.Captures[:captured]
+		return refused
+	}
+	d.shift(found, captured, begin)
+	if masks != nil {
+		for i := range masks.removable[len(before.removable):] {
+			masks.removable[len(before.removable)+i].shift(begin)
+		}
+	}
+	return nil
+}
+
+// shift moves the findings and captures from the given numbers on.
+func (d *Doc) shift(found, captured, by int) {
+	for i := range d.Findings[found:] {
+		f := &d.Findings[found+i]
+		f.Start += by
+		f.End += by
+	}
+	for i := range d.Captures[captured:] {
+		c := &d.Captures[captured+i]
+		c.Start += by
+		c.End += by
+		c.member.shift(by)
+	}
+}
+
+func (m *member) shift(by int) {
+	if m.container < 0 {
+		m.end += by
+		return
+	}
+	m.container += by
+	m.start += by
+	m.end += by
+	if m.comma >= 0 {
+		m.comma += by
+	}
 }

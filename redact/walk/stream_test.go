@@ -2,7 +2,9 @@ package walk
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,27 +12,43 @@ import (
 )
 
 // streamed runs in through a stream, cut after the given offsets, and returns
-// the output and the findings.
-func streamed(t testing.TB, kind Kind, in string, cuts ...int) (string, []redact.Finding, error) {
+// the output and the findings. What is settled is taken after every write, or
+// only when more than late bytes are.
+func streamed(t testing.TB, kind Kind, in string, late int, cuts ...int) (string, []redact.Finding, error) {
 	t.Helper()
 	var out strings.Builder
 	var found []redact.Finding
-	s, err := NewStream(kind, func(p []byte, f []redact.Finding) error {
-		out.Write(p)
-		found = append(found, f...)
-		return nil
-	}, newDetector(t), nil, Limits{}, byDefault)
+	s, err := NewStream(kind, newDetector(t), nil, Limits{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	read := 0
+	take := func() {
+		doc := s.Take()
+		if doc == nil {
+			return
+		}
+		for _, f := range doc.Findings {
+			f.Start += read
+			f.End += read
+			found = append(found, f)
+		}
+		out.Write(doc.Rewrite(byDefault))
+		read += len(doc.raw)
 	}
 	at := 0
 	for _, c := range append(cuts, len(in)) {
 		if _, err := io.WriteString(s, in[at:c]); err != nil {
+			take()
 			return out.String(), found, err
+		}
+		if n, _ := s.Settled(); n > late {
+			take()
 		}
 		at = c
 	}
 	err = s.Close()
+	take()
 	return out.String(), found, err
 }
 
@@ -66,7 +84,7 @@ func TestStreamEqualsWhole(t *testing.T) {
 		want := string(doc.Rewrite(byDefault))
 		step := 1 + len(in)/500
 		for cut := 0; cut <= len(in); cut += step {
-			got, found, err := streamed(t, Text, in, cut)
+			got, found, err := streamed(t, Text, in, cut%2*100, cut)
 			if err != nil || got != want || !same(found, doc.Findings) {
 				t.Fatalf("text %d cut at %d: %v, or the output differs", n, cut, err)
 			}
@@ -75,22 +93,19 @@ func TestStreamEqualsWhole(t *testing.T) {
 		for i := 1; i < len(in); i++ {
 			every = append(every, i)
 		}
-		if got, found, err := streamed(t, Text, in, every...); err != nil || got != want || !same(found, doc.Findings) {
+		if got, found, err := streamed(t, Text, in, n%3*200, every...); err != nil || got != want || !same(found, doc.Findings) {
 			t.Errorf("text %d, byte by byte: %v, or the output differs", n, err)
 		}
 	}
 }
 
+// same compares findings, but for their units, which are counted in each
+// document.
 func same(a, b []redact.Finding) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
+	return slices.EqualFunc(a, b, func(a, b redact.Finding) bool {
+		a.Unit, b.Unit = 0, 0
+		return a == b
+	})
 }
 
 func TestStreamLines(t *testing.T) {
@@ -98,7 +113,7 @@ func TestStreamLines(t *testing.T) {
 	in := "{\"a\":\"4111111111111111\"}\n\n{\"id\":4111111111111111}\r\n  {\"ssn\":\"536228145\"}"
 	want := "{\"a\":\"XXXXXXXXXXXX1111\"}\n\n{\"id\":4111111111111111}\r\n  {\"ssn\":\"XXX-XX-XXXX\"}"
 	for cut := range len(in) {
-		got, found, err := streamed(t, NDJSON, in, cut)
+		got, found, err := streamed(t, NDJSON, in, cut%2*30, cut)
 		if err != nil || got != want {
 			t.Fatalf("cut at %d: %v, got %s", cut, err, got)
 		}
@@ -107,16 +122,16 @@ func TestStreamLines(t *testing.T) {
 		}
 	}
 	var r *Refusal
-	if _, _, err := streamed(t, NDJSON, "{}\n{\"a\":1,\"a\":2}\n"); !errors.As(err, &r) || r.Reason != ReasonDuplicate || r.Offset != 10 {
+	if _, _, err := streamed(t, NDJSON, "{}\n{\"a\":1,\"a\":2}\n", 0); !errors.As(err, &r) || r.Reason != ReasonDuplicate || r.Offset != 10 {
 		t.Errorf("duplicate in the second line: got %v", err)
 	}
-	if _, _, err := streamed(t, NDJSON, strings.Repeat(" ", 1<<20+1)); !errors.As(err, &r) || r.Reason != ReasonLine {
+	if _, _, err := streamed(t, NDJSON, strings.Repeat(" ", 1<<20+1), 0); !errors.As(err, &r) || r.Reason != ReasonLine {
 		t.Errorf("long line: got %v", err)
 	}
-	if _, _, err := streamed(t, Text, "abc\xe2\x82"); !errors.As(err, &r) || r.Reason != ReasonUTF8 || r.Offset != 3 {
+	if _, _, err := streamed(t, Text, "abc\xe2\x82", 0); !errors.As(err, &r) || r.Reason != ReasonUTF8 || r.Offset != 3 {
 		t.Errorf("torn character at the end: got %v", err)
 	}
-	if _, err := NewStream(JSON, nil, newDetector(t), nil, Limits{}, byDefault); err == nil {
+	if _, err := NewStream(JSON, newDetector(t), nil, Limits{}); err == nil {
 		t.Error("JSON is not streamed")
 	}
 }
@@ -130,7 +145,7 @@ func TestStreamMemory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, err := NewStream(Text, func([]byte, []redact.Finding) error { return nil }, newDetector(t), nil, Limits{}, byDefault)
+			s, err := NewStream(Text, newDetector(t), nil, Limits{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -138,7 +153,8 @@ func TestStreamMemory(t *testing.T) {
 				if _, err := io.WriteString(s, strings.Repeat(piece, 4000)); err != nil {
 					t.Fatal(err)
 				}
-				if held := len(s.buf); held > 2048 {
+				s.Take()
+				if held := len(s.buf) - s.taken; held > 2048 {
 					t.Fatalf("%d bytes held back", held)
 				}
 			}
@@ -149,18 +165,78 @@ func TestStreamMemory(t *testing.T) {
 	}
 }
 
-// The stream ends with the first error, of the sink too.
-func TestStreamError(t *testing.T) {
+// A document taken from the middle of NDJSON is edited like any other: its
+// captures, units and masked values are those of its lines.
+func TestStreamLineUnits(t *testing.T) {
 	t.Parallel()
-	broken := errors.New("broken")
-	s, err := NewStream(Text, func([]byte, []redact.Finding) error { return broken }, newDetector(t), nil, Limits{}, byDefault)
+	fields, err := Compile([]Rule{{Pointer: "/id", Label: "record:ticket", Flags: Wanted}, {Pointer: "/note", Flags: Overwrite}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(s, "hello there"); !errors.Is(err, broken) {
+	in := "{\"id\":\"a\",\"d\":\"4111111111111111\"}\n{\"id\":\"b\"}\n{\"note\":\"XXXX XXXX XXXX 1111\",\"id\":\"c\",\"d\":\"536-22-8145\"}\n"
+	whole, err := Parse(NDJSON, []byte(in), newDetector(t), fields, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewStream(NDJSON, newDetector(t), fields, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parts []*Doc
+	for _, piece := range []string{in[:40], in[40:60], in[60:]} {
+		if _, err := io.WriteString(s, piece); err != nil {
+			t.Fatal(err)
+		}
+		if len(parts) == 0 { // the rest is taken as one
+			parts = append(parts, s.Take())
+			check(t, parts[0], "a=1", "1", "")
+		}
+	}
+	check(t, s.Take(), "b=1 c=2", "2", "{\"id\":\"c\",\"d\":\"536-22-8145\"}")
+	check(t, whole, "a=1 b=2 c=3", "1 3", "{\"id\":\"c\",\"d\":\"536-22-8145\"}")
+}
+
+// check looks at the ids that were captured with their units, the units of the
+// findings, and what is left of the last line without its masked member.
+func check(t *testing.T, doc *Doc, ids, units, last string) {
+	t.Helper()
+	var got, of []string
+	for _, c := range doc.Captures {
+		if c.Label != "" {
+			got = append(got, fmt.Sprintf("%s=%d", doc.Value(c), c.Unit))
+		}
+	}
+	for _, f := range doc.Findings {
+		of = append(of, fmt.Sprint(f.Unit))
+	}
+	if strings.Join(got, " ") != ids || strings.Join(of, " ") != units {
+		t.Errorf("got ids %v, findings of units %v; want %s, %s", got, of, ids, units)
+	}
+	edits, elsewhere := doc.MaskedWrites()
+	out := doc.Rewrite(func(redact.Finding) redact.Action { return redact.Report }, edits...)
+	if lines := strings.Split(strings.TrimSpace(string(out)), "\n"); elsewhere != 0 || last != "" && lines[len(lines)-1] != last {
+		t.Errorf("without the masked member: got %s, want %s; %d elsewhere", lines[len(lines)-1], last, elsewhere)
+	}
+}
+
+// The stream ends with the first error; what was settled before can be taken.
+func TestStreamError(t *testing.T) {
+	t.Parallel()
+	s, err := NewStream(NDJSON, newDetector(t), nil, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r *Refusal
+	if _, err := io.WriteString(s, "{}\n{\"a\":\"4111111111111111\"]\n{}\n"); !errors.As(err, &r) || r.Reason != ReasonSyntax {
 		t.Errorf("write: %v", err)
 	}
-	if err := s.Close(); !errors.Is(err, broken) {
+	if doc := s.Take(); doc == nil || string(doc.raw) != "{}\n" || len(doc.Findings) != 0 {
+		t.Errorf("before the error: %+v", doc)
+	}
+	if _, err := io.WriteString(s, "{}\n"); !errors.As(err, &r) {
+		t.Errorf("second write: %v", err)
+	}
+	if err := s.Close(); !errors.As(err, &r) {
 		t.Errorf("close: %v", err)
 	}
 }

@@ -129,6 +129,9 @@ type Doc struct {
 	fields *Fields
 	limits Limits
 
+	// lines says that each line of raw is a JSON document of its own.
+	lines bool
+
 	// Of kinds made of pieces and parts: where each finding came from.
 	sources []source
 	parts   []part
@@ -150,6 +153,9 @@ func Parse(kind Kind, raw []byte, d *detect.Detector, f *Fields, l Limits) (*Doc
 // findings; see MaskedWrites.
 func (d *Doc) read(masks *maskHits) error {
 	var refused *Refusal
+	if d.lines || d.Kind == NDJSON {
+		return d.readLines(masks)
+	}
 	switch d.Kind {
 	case JSON:
 		p := jsonReader{reader: reader{Doc: d, masks: masks}}
