@@ -6,6 +6,9 @@ func (c *collector) read() *Refusal {
 	case HTML:
 		p := htmlReader{collector: *c}
 		return p.document()
+	case CSV:
+		p := csvReader{collector: *c}
+		return p.document()
 	}
 	return nil
 }

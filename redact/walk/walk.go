@@ -25,9 +25,11 @@ const (
 	NDJSON
 	// HTML is a document or a fragment of the HTML standard.
 	HTML
+	// CSV is RFC 4180 with commas, semicolons or tabs.
+	CSV
 )
 
-var kindNames = [...]string{"auto", "json", "form", "text", "ndjson", "html"}
+var kindNames = [...]string{"auto", "json", "form", "text", "ndjson", "html", "csv"}
 
 // String returns the name of the kind.
 func (k Kind) String() string {
@@ -54,6 +56,7 @@ const (
 	ReasonFormCharset   = "form_charset"   // _charset_ names another charset than UTF-8
 	ReasonLine          = "line_too_long"
 	ReasonHTML          = "html_syntax" // a character that some readers leave out
+	ReasonCSV           = "csv_syntax"
 )
 
 // Refusal is the error of a strict reader.

@@ -1,0 +1,338 @@
+package walk
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+
+	"github.com/caregate/caregate/redact/detect"
+)
+
+// csvReader reads comma-separated values, strictly by RFC 4180: a quotation mark
+// begins and ends a cell or is doubled in one that it encloses. The separator is
+// the one of comma, semicolon and tab that the first record has most of; line
+// feeds may stand for CRLF; records may differ in length. Limits.Values is for one
+// record, because nothing of a record stays when it has been read.
+type csvReader struct {
+	collector
+	separator byte
+	names     []string // of the columns, when the first record has names
+	row       int
+	cells     []csvCell
+	cell      joined
+	run       joined
+}
+
+// csvCell is a cell of the record being read.
+type csvCell struct {
+	from, to int // without its quotes
+	quoted   bool
+	digits   int // when there is nothing but digits and their separators, else 0
+}
+
+func (p *csvReader) document() *Refusal {
+	if at := invalidUTF8(p.raw); at >= 0 {
+		return &Refusal{ReasonUTF8, int64(at)}
+	}
+	if at := bytes.IndexByte(p.raw, 0); at >= 0 {
+		return &Refusal{ReasonCSV, int64(at)}
+	}
+	i := 0
+	if bytes.HasPrefix(p.raw, []byte("\xef\xbb\xbf")) {
+		i = 3 // what spreadsheets write
+	}
+	p.separator = separatorOf(p.raw[i:])
+	for ; i < len(p.raw); p.row++ {
+		next, r := p.record(i)
+		if r != nil {
+			return r
+		}
+		if p.row == 0 {
+			p.header()
+		}
+		p.look()
+		i = next
+	}
+	return nil
+}
+
+// separatorOf counts the separators of the first record.
+func separatorOf(raw []byte) byte {
+	var counts [3]int
+	quoted := false
+	for _, b := range raw {
+		switch {
+		case b == '"':
+			quoted = !quoted
+		case quoted:
+		case b == ',':
+			counts[0]++
+		case b == ';':
+			counts[1]++
+		case b == '\t':
+			counts[2]++
+		case b == '\n':
+			return mostOf(counts)
+		}
+	}
+	return mostOf(counts)
+}
+
+func mostOf(counts [3]int) byte {
+	switch {
+	case counts[1] > counts[0] && counts[1] >= counts[2]:
+		return ';'
+	case counts[2] > counts[0]:
+		return '\t'
+	}
+	return ','
+}
+
+// record reads the cells of the record at i and returns where the next begins.
+func (p *csvReader) record(i int) (int, *Refusal) {
+	p.cells = p.cells[:0]
+	raw := p.raw
+	for {
+		if len(p.cells) == p.limits.Values {
+			return 0, &Refusal{ReasonValues, int64(i)}
+		}
+		c := csvCell{from: i}
+		if i < len(raw) && raw[i] == '"' {
+			c.quoted = true
+			c.from++
+			for i++; ; i++ {
+				n := bytes.IndexByte(raw[i:], '"')
+				if n < 0 {
+					return 0, &Refusal{ReasonCSV, int64(c.from - 1)}
+				}
+				if i += n; i+1 == len(raw) || raw[i+1] != '"' {
+					break
+				}
+				i++
+			}
+			c.to = i
+			i++
+			if i < len(raw) && raw[i] != p.separator && raw[i] != '\n' && raw[i] != '\r' {
+				return 0, &Refusal{ReasonCSV, int64(i)}
+			}
+		} else {
+			for i < len(raw) && raw[i] != p.separator && raw[i] != '\n' && raw[i] != '\r' {
+				if raw[i] == '"' {
+					return 0, &Refusal{ReasonCSV, int64(i)}
+				}
+				i++
+			}
+			c.to = i
+		}
+		c.digits = onlyDigits(raw[c.from:c.to])
+		p.cells = append(p.cells, c)
+		switch {
+		case i == len(raw):
+			return i, nil
+		case raw[i] == p.separator:
+			i++
+		case raw[i] == '\n':
+			return i + 1, nil
+		case i+1 < len(raw) && raw[i+1] == '\n':
+			return i + 2, nil
+		default: // a bare carriage return ends a record for some
+			return 0, &Refusal{ReasonCSV, int64(i)}
+		}
+	}
+}
+
+// onlyDigits counts the digits of text that has nothing else but blanks and
+// hyphens, and is 0 for others.
+func onlyDigits(text []byte) int {
+	n := 0
+	for _, b := range text {
+		switch {
+		case b-'0' <= 9:
+			n++
+		case b != ' ' && b != '-':
+			return 0
+		}
+	}
+	return n
+}
+
+// header takes the first record for the names of the columns when every cell of
+// it is empty or has a letter, and none has a number of any length in it.
+func (p *csvReader) header() {
+	letters := false
+	for _, c := range p.cells {
+		digits, letter := 0, c.from == c.to
+		for _, b := range p.raw[c.from:c.to] {
+			if b-'0' <= 9 {
+				digits++
+			}
+			letter = letter || b >= 0x80 || (b|0x20)-'a' < 26
+		}
+		if !letter || digits > 4 {
+			return
+		}
+		letters = letters || c.from < c.to
+	}
+	if !letters {
+		return
+	}
+	for _, c := range p.cells {
+		p.names = append(p.names, string(p.raw[c.from:min(c.to, c.from+2*keyTail)]))
+	}
+}
+
+// name returns the name of column n, without the row of names itself.
+func (p *csvReader) name(n int) string {
+	if p.row == 0 || n >= len(p.names) {
+		return ""
+	}
+	return p.names[n]
+}
+
+// look looks for findings in the cells of the record, and in numbers that are
+// spread over cells.
+func (p *csvReader) look() {
+	first := len(p.Findings)
+	runs := 0
+	for n := range p.cells {
+		c := &p.cells[n]
+		if n > 0 && c.digits > 0 && p.cells[n-1].digits > 0 {
+			runs++
+		}
+		if c.to-c.from < 3 {
+			continue
+		}
+		p.cell.reset()
+		p.add(&p.cell, c)
+		p.scan(&p.cell, p.where(n))
+	}
+	if runs > 0 && p.masks == nil {
+		p.spread(first)
+	}
+}
+
+func (p *csvReader) where(n int) where {
+	c := p.cells[n]
+	w := where{hint: detect.Hint{Key: p.name(n)}, write: p.unquoted}
+	if c.quoted {
+		w.write = writeQuoted
+	}
+	w.path = func() string {
+		column := strconv.Itoa(n)
+		if name := p.name(n); name != "" {
+			column = strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+		}
+		return "/" + strconv.Itoa(p.row) + "/" + column
+	}
+	return w
+}
+
+// add adds the text of a cell.
+func (p *csvReader) add(j *joined, c *csvCell) {
+	if !c.quoted {
+		j.copy(p.raw, c.from, c.to)
+		return
+	}
+	for i := c.from; i < c.to; {
+		n := bytes.IndexByte(p.raw[i:c.to], '"')
+		if n < 0 {
+			j.copy(p.raw, i, c.to)
+			return
+		}
+		j.copy(p.raw, i, i+n)
+		j.code([]byte{'"'}, i+n, i+n+2)
+		i += n + 2
+	}
+}
+
+// A number over several cells has as many digits as a card has, and perhaps a
+// code and a date beside it.
+const (
+	minSpread = 12
+	maxSpread = 30
+)
+
+// spread looks for a card number whose groups are cells beside each other.
+// Columns of numbers look like one at times, so that a word for a card must stand
+// in a name of these columns or in the cell before. first is the number of the
+// first finding of this record.
+func (p *csvReader) spread(first int) {
+	for n := 0; n < len(p.cells); {
+		from, digits := n, 0
+		for n < len(p.cells) && p.cells[n].digits > 0 {
+			digits += p.cells[n].digits
+			n++
+		}
+		if n-from >= 2 && digits >= minSpread && digits <= maxSpread && p.aboutCard(from, n) {
+			p.join(from, n, first)
+		}
+		n = max(n, from+1)
+	}
+}
+
+func (p *csvReader) aboutCard(from, to int) bool {
+	for n := from; n < to; n++ {
+		if p.det.NamesCard([]byte(p.name(n))) {
+			return true
+		}
+	}
+	if from == 0 {
+		return false
+	}
+	c := p.cells[from-1]
+	return p.det.NamesCard(p.raw[max(c.from, c.to-2*keyTail):c.to])
+}
+
+// join looks at the cells from to to as one number.
+func (p *csvReader) join(from, to, first int) {
+	p.run.reset()
+	at := p.cells[from].from
+	p.run.gap("card ", at, at)
+	for n := from; n < to; n++ {
+		if n > from {
+			p.run.gap(" ", p.cells[n-1].to, p.cells[n].from)
+		}
+		p.add(&p.run, &p.cells[n])
+	}
+	p.found = p.det.Text(p.found[:0], p.run.text, detect.Hint{})
+	for i, f := range p.found {
+		_, start, end := p.run.spot(f.Start, f.End, asText)
+		if start < p.cells[from].to && end <= p.cells[from].to || p.overlaps(first, start, end) {
+			continue
+		}
+		p.keep(&p.run, p.where(from), p.found[i:i+1])
+	}
+}
+
+// overlaps reports whether a finding from number first on lies in raw[start:end].
+func (c *collector) overlaps(first, start, end int) bool {
+	for _, f := range c.Findings[first:] {
+		if f.Start < end && start < f.End {
+			return true
+		}
+	}
+	return false
+}
+
+// writeQuoted is the encoder of cells in quotation marks.
+func writeQuoted(dst, text []byte) []byte {
+	for _, b := range text {
+		if b == '"' {
+			dst = append(dst, '"')
+		}
+		dst = append(dst, b)
+	}
+	return dst
+}
+
+// unquoted is the encoder of cells without quotation marks. No mask has a
+// character that would end the cell; one that came would become a blank.
+func (p *csvReader) unquoted(dst, text []byte) []byte {
+	for _, b := range text {
+		if b == p.separator || b == '"' || b == '\r' || b == '\n' {
+			b = ' '
+		}
+		dst = append(dst, b)
+	}
+	return dst
+}
