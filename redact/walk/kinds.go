@@ -9,6 +9,9 @@ func (c *collector) read() *Refusal {
 	case CSV:
 		p := csvReader{collector: *c}
 		return p.document()
+	case XML:
+		p := xmlReader{collector: *c}
+		return p.document()
 	}
 	return nil
 }

@@ -27,9 +27,11 @@ const (
 	HTML
 	// CSV is RFC 4180 with commas, semicolons or tabs.
 	CSV
+	// XML is one document of XML 1.0.
+	XML
 )
 
-var kindNames = [...]string{"auto", "json", "form", "text", "ndjson", "html", "csv"}
+var kindNames = [...]string{"auto", "json", "form", "text", "ndjson", "html", "csv", "xml"}
 
 // String returns the name of the kind.
 func (k Kind) String() string {
@@ -57,6 +59,10 @@ const (
 	ReasonLine          = "line_too_long"
 	ReasonHTML          = "html_syntax" // a character that some readers leave out
 	ReasonCSV           = "csv_syntax"
+	ReasonXML           = "xml_syntax"
+	// The version is not 1.0, or the encoding not UTF-8.
+	ReasonXMLDeclaration = "xml_declaration"
+	ReasonXMLExternal    = "xml_external" // a document type, an entity, an inclusion
 )
 
 // Refusal is the error of a strict reader.
