@@ -39,6 +39,7 @@ type Detector struct {
 	vocab    vocabulary
 	families []family
 	wake     wakeWords
+	on       trigger // of all families
 }
 
 // New checks c and builds a Detector. An error names the brand row that is wrong.
@@ -46,6 +47,7 @@ func New(c Config) (*Detector, error) {
 	d := &Detector{families: families()}
 	d.vocab = newVocabulary(c, d.families)
 	for _, f := range d.families {
+		d.on |= f.on
 		for _, w := range f.wake {
 			if len(w) < minWake || len(w) > maxWake {
 				return nil, fmt.Errorf("family %s: the word to wait for at %d has not %d to %d letters", f.name, slices.Index(f.wake, w), minWake, maxWake)
@@ -71,6 +73,9 @@ type Hint struct {
 	Key string
 	// ID says that the place holds an identifier, whatever its key is called.
 	ID bool
+
+	// phase is the offset of the text in its stream, for families that sample.
+	phase int
 }
 
 // Text appends the findings of text to dst and returns the extended slice. They
@@ -78,7 +83,7 @@ type Hint struct {
 // and Unit are left for the caller; Never is set where the key says that the
 // value is an identifier. Text does not allocate unless it finds something.
 func (d *Detector) Text(dst []redact.Finding, text []byte, h Hint) []redact.Finding {
-	i := d.nextSpot(text, 0, len(text))
+	i := d.next(text, 0)
 	if i == len(text) {
 		return dst
 	}
@@ -87,8 +92,8 @@ func (d *Detector) Text(dst []redact.Finding, text []byte, h Hint) []redact.Find
 	}
 	base := len(dst)
 	s := scanner{d: d, text: text, hint: h, final: true, card: -1}
-	s.run(&dst, nextDigit(text, i))
-	dst = s.spots(dst, i, len(text))
+	s.run(&dst, i)
+	dst = s.always(dst, 0, len(text))
 	return dst[:base+len(resolve(dst[base:]))]
 }
 
@@ -178,18 +183,23 @@ type scanner struct {
 // shortest is the number of digits below which only codes are looked for.
 const shortest = 9
 
-// run finds from the digit at i on and returns how far the text is settled.
+// run reads the text from i on, asks the families about the triggers on the way,
+// and returns how far the search for cards and tax numbers is settled.
 func (s *scanner) run(dst *[]redact.Finding, i int) int {
 	text := s.text
-	if i > s.from || i == len(text) {
-		// not inside a run that began earlier
-	} else if i > 0 && isDigit(text[i-1]) {
-		// Only a run longer than any value is ever cut in two.
-		i = nextDigit(text, runEnd(text, i))
+	if i < len(text) && i == s.from && i > 0 && isDigit(text[i]) && isDigit(text[i-1]) {
+		i = runEnd(text, i) // only a run longer than any value is ever cut in two
 	}
-	for i < len(text) {
+	for i = s.d.next(text, i); i < len(text); i = s.d.next(text, i) {
 		if !s.final && i+LookAhead > len(text) {
-			return s.hold(i)
+			if i = nextDigit(text, i); i < len(text) {
+				return s.hold(i)
+			}
+			break
+		}
+		if !isDigit(text[i]) {
+			i = s.sign(dst, i)
+			continue
 		}
 		end := i + 1
 		for end < len(text) && isDigit(text[end]) {
@@ -222,7 +232,8 @@ func (s *scanner) run(dst *[]redact.Finding, i int) int {
 		case total >= minCode:
 			s.short(dst, i, end)
 		}
-		i = nextDigit(text, last)
+		*dst = s.digits(*dst, i, last)
+		i = last
 	}
 	if s.final {
 		return len(text)

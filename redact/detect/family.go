@@ -19,8 +19,11 @@ const (
 	onUnder
 	// onWords: one of family.wake.
 	onWords
-	// onWide: a character outside ASCII.
+	// onWide: a stretch of characters outside ASCII, with the letters between.
 	onWide
+	// onAlways: all of the text, in one call. For what has a quick trigger of its
+	// own.
+	onAlways
 )
 
 // family finds some classes in plain text. It keeps no state: whether something
@@ -46,6 +49,10 @@ type family struct {
 	// far. It may be asked about parts of a token, and about a stretch again: what
 	// it finds must not depend on that. No allocation when nothing is found.
 	find func(d *Detector, dst []redact.Finding, text []byte, from, to int, h Hint) []redact.Finding
+	// open is for families that read further than LookAhead, and for onAlways: it
+	// returns the first offset at or after from at which a finding may begin that
+	// more text could still change, or len(text). When it is nil, LookAhead decides.
+	open func(d *Detector, text []byte, from int, h Hint) int
 }
 
 // maxFamilies is how many families there may be.

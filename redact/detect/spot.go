@@ -2,39 +2,7 @@ package detect
 
 import "github.com/caregate/caregate/redact"
 
-// spots asks the families about the stretches of text around triggers in
-// text[from:to), and appends what they find.
-func (s *scanner) spots(dst []redact.Finding, from, to int) []redact.Finding {
-	for i := s.d.nextSpot(s.text, from, to); i < to; i = s.d.nextSpot(s.text, i, to) {
-		b := s.text[i]
-		if !isDigit(b) {
-			on := spotKinds[b]
-			if s.d.wake.at(s.text, i) {
-				on |= onWords
-			}
-			dst = s.ask(dst, on, 0, tokenStart(s.text, i), i+1)
-			i++
-			continue
-		}
-		end := runEnd(s.text, i)
-		total, on := end-i, onDigits
-		if i > 0 && isLetter(s.text[i-1]) || end < len(s.text) && isLetter(s.text[end]) {
-			on |= onGlued
-		}
-		for next, g := gapAfter(s.text, end); g != none && end-i < maxChain; next, g = gapAfter(s.text, end) {
-			end = runEnd(s.text, next)
-			total += end - next
-			if end < len(s.text) && isLetter(s.text[end]) {
-				on |= onGlued
-			}
-		}
-		dst = s.ask(dst, on, total, tokenStart(s.text, i), min(end, to))
-		i = end
-	}
-	return dst
-}
-
-// spotKinds are the triggers that one byte is.
+// spotKinds are the triggers that one byte is, beside digits.
 var spotKinds = func() (t [256]trigger) {
 	t['@'], t['_'] = onAt, onUnder
 	for b := 0x80; b < len(t); b++ {
@@ -43,24 +11,91 @@ var spotKinds = func() (t [256]trigger) {
 	return t
 }()
 
-// nextSpot returns the offset of the next byte at or after i that is a trigger, or
-// with which a word may begin that is one; to when there is none before to.
-func (d *Detector) nextSpot(text []byte, i, to int) int {
-	for ; i < to; i++ {
-		if isDigit(text[i]) || spotKinds[text[i]] != 0 || d.wake.at(text, i) {
-			return i
+// sign asks the families about the trigger at i, which is no digit, and returns
+// where to go on.
+func (s *scanner) sign(dst *[]redact.Finding, i int) int {
+	text, on := s.text, spotKinds[s.text[i]]
+	from, to := i, i+1
+	switch {
+	case on == onWide:
+		// A word or a sentence at once: there are many such characters where there
+		// are any.
+		for to < len(text) && to-i < tokenReach && (text[to] >= 0x80 || isLetter(text[to])) {
+			to++
 		}
+	case on != 0:
+		from = tokenStart(text, i)
 	}
+	if s.d.wake.at(text, i) {
+		on |= onWords
+	}
+	*dst = s.ask(*dst, on&s.d.on, 0, from, to)
 	return to
 }
 
-// ask asks the families that wait for one of the triggers on.
+// digits asks the families about the chain of digit groups text[i:end], in pieces
+// of maxChain bytes.
+func (s *scanner) digits(dst []redact.Finding, i, end int) []redact.Finding {
+	for text := s.text; i < end; i = nextDigit(text[:end], i) {
+		from := tokenStart(text, i)
+		total, on := 0, onDigits
+		for begin := i; i < end && i-begin < maxChain; i = nextDigit(text[:end], i) {
+			if i > 0 && isLetter(text[i-1]) {
+				on |= onGlued
+			}
+			n := i
+			i = runEnd(text, i)
+			total += i - n
+			if i < len(text) && isLetter(text[i]) {
+				on |= onGlued
+			}
+		}
+		dst = s.ask(dst, on, total, from, min(i, end))
+	}
+	return dst
+}
+
+// earlier asks the families about the triggers in text[from:to), without looking
+// for cards.
+func (s *scanner) earlier(dst []redact.Finding, from, to int) []redact.Finding {
+	for i := s.d.next(s.text, from); i < to; i = s.d.next(s.text, i) {
+		if !isDigit(s.text[i]) {
+			i = s.sign(&dst, i)
+			continue
+		}
+		end := runEnd(s.text, i)
+		for next, g := gapAfter(s.text, end); g != none && end-i < maxChain; next, g = gapAfter(s.text, end) {
+			end = runEnd(s.text, next)
+		}
+		dst = s.digits(dst, i, end)
+		i = end
+	}
+	return dst
+}
+
+// always asks the families that look at all of a text, about text[from:to).
+func (s *scanner) always(dst []redact.Finding, from, to int) []redact.Finding {
+	if s.d.on&onAlways == 0 || from >= to {
+		return dst
+	}
+	for i := range s.d.families {
+		if f := &s.d.families[i]; f.on&onAlways != 0 {
+			dst = f.find(s.d, dst, s.text, from, to, s.hint)
+		}
+	}
+	return dst
+}
+
+// ask asks the families that wait for one of the triggers on, and so many digits.
 func (s *scanner) ask(dst []redact.Finding, on trigger, digits, from, to int) []redact.Finding {
+	if on == 0 {
+		return dst
+	}
 	for i := range s.d.families {
 		f := &s.d.families[i]
 		hit := f.on & on
-		if hit == onDigits && digits < f.digits {
-			hit = 0
+		if digits < f.digits {
+			hit &^= onDigits
 		}
 		if from := max(from, s.asked[i]); hit != 0 && from < to {
 			dst = f.find(s.d, dst, s.text, from, to, s.hint)

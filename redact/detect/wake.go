@@ -1,6 +1,9 @@
 package detect
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // The shortest and longest words that families may wait for.
 const (
@@ -8,28 +11,70 @@ const (
 	maxWake = 32
 )
 
-// wakeWords finds words that families wait for without looking at every byte: each
-// word of seven letters has four letters that lie in an aligned word of four
-// bytes, whatever its place, and those are looked up in a set of hashes.
+// wakeWords finds words that families wait for without looking at every byte: a
+// word of seven letters holds four bytes at a multiple of four, wherever it
+// stands, and those are looked up in a set of hashes.
 type wakeWords struct {
-	grams [64]uint64
+	grams [1 << gramBits]uint8 // 1 for each piece of some word
 }
 
+const gramBits = 12
+
 func (w *wakeWords) add(word string) {
-	for i := 0; i+4 <= len(word) && i < 4; i++ {
-		h := gramHash(binary.LittleEndian.Uint32([]byte(word[i:])))
-		w.grams[h>>6] |= 1 << (h & 63)
+	for i := range 4 {
+		w.grams[gramHash(binary.LittleEndian.Uint32([]byte(word[i:])))] = 1
 	}
 }
 
-// gramHash is the hash of four letters in lower case.
-func gramHash(gram uint32) uint32 { return (gram | 0x20202020) * 0x9E3779B1 >> 20 }
+// gramHash spreads four bytes, folded to lower case, over gramBits bits.
+func gramHash(gram uint32) uint32 { return (gram | 0x20202020) * 0x9E3779B1 >> (32 - gramBits) }
 
 // at reports whether a word may stand around i.
 func (w *wakeWords) at(text []byte, i int) bool {
-	if i+4 > len(text) {
-		return false
+	return i+4 <= len(text) && w.grams[gramHash(binary.LittleEndian.Uint32(text[i:]))] != 0
+}
+
+// signs has marks in the high bits of the bytes of w that are triggers by
+// themselves. The lowest mark is exact, those above it may be wrong.
+func signs(w uint64) uint64 {
+	t, at, under := w^0x30*ones, w^'@'*ones, w^'_'*ones
+	return (^((t&(0x7f*ones) + 0x76*ones) | t) | (at-ones)&^at | (under-ones)&^under | w) & highs
+}
+
+// next returns the offset of the first byte at or after i at which something may
+// begin, or len(text): a digit, another trigger of one byte, four bytes of a wake
+// word.
+func (d *Detector) next(text []byte, i int) int {
+	g := &d.wake.grams
+	for i+16 <= len(text) {
+		b := text[i : i+16 : i+16]
+		v, w := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+		x := g[gramHash(uint32(v))] | g[gramHash(uint32(v>>32))]
+		y := g[gramHash(uint32(w))] | g[gramHash(uint32(w>>32))]
+		if signs(v)|signs(w)|uint64(x|y) != 0 {
+			break
+		}
+		i += 16
 	}
-	h := gramHash(binary.LittleEndian.Uint32(text[i:]))
-	return w.grams[h>>6]>>(h&63)&1 != 0
+	for ; i+8 <= len(text); i += 8 {
+		w := binary.LittleEndian.Uint64(text[i:])
+		n := 8
+		if hit := signs(w); hit != 0 {
+			n = bits.TrailingZeros64(hit) >> 3
+		}
+		if g[gramHash(uint32(w))] != 0 {
+			n = 0
+		} else if g[gramHash(uint32(w>>32))] != 0 {
+			n = min(n, 4)
+		}
+		if n < 8 {
+			return i + n
+		}
+	}
+	for ; i < len(text); i++ {
+		if isDigit(text[i]) || spotKinds[text[i]] != 0 {
+			return i
+		}
+	}
+	return i
 }

@@ -10,6 +10,8 @@ type Carry struct {
 	behind int
 	// ahead is how far behind the next window's begin the card scan goes on.
 	ahead int
+	// at is how far the stream is settled, in bytes.
+	at int
 }
 
 // Window is Text for a stream. text is a piece of it, of which text[:from] was
@@ -25,24 +27,34 @@ func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final boo
 	base := len(dst)
 	resume := from + c.ahead
 	s := scanner{d: d, text: text, from: resume, final: final, card: -1}
+	s.hint.phase = c.at - from
 	if c.behind > 0 && c.behind-1 <= resume {
 		s.card = resume - (c.behind - 1)
 	}
 	card := s.card
-	resume = s.run(&dst, nextDigit(text, resume))
+	dst = s.earlier(dst, lo(from, tokenReach), resume)
+	early := len(dst)
+	resume = s.run(&dst, resume)
 	cards := len(dst)
 
 	// What begins before known cannot change any more.
-	known, decided := len(text), len(text)
+	known := len(text)
 	if !final {
-		decided = max(0, len(text)-LookAhead)
+		decided := max(from, len(text)-LookAhead)
 		known = tokenStart(text, len(text))
-		if i := d.nextSpot(text, decided, len(text)); i < len(text) {
+		if i := d.next(text, decided); i < len(text) {
 			known = min(known, tokenStart(text, i))
+		}
+		for i := range d.families {
+			if f := &d.families[i]; f.open != nil {
+				known = min(known, f.open(d, text, from, s.hint))
+			} else if f.on&onAlways != 0 {
+				known = min(known, decided)
+			}
 		}
 		known = max(from, min(known, resume))
 	}
-	dst = s.spots(dst, lo(from, max(wakeReach, tokenReach)), decided)
+	dst = s.always(dst, from, known)
 
 	// The findings are put together behind the raw ones, which say where the card
 	// scan goes on.
@@ -58,7 +70,7 @@ func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final boo
 			won, known = won[:i], won[i].Start
 		}
 	}
-	for _, f := range dst[base:cards] {
+	for _, f := range dst[early:cards] {
 		if f.Start >= known {
 			resume = f.Start
 			break
@@ -67,6 +79,7 @@ func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final boo
 			card = f.End
 		}
 	}
+	c.at += known - from
 	c.ahead, c.behind = max(0, resume-known), 0
 	if resume = max(resume, known); card >= 0 && resume-card <= codeReach {
 		c.behind = resume - card + 1
