@@ -183,7 +183,7 @@ func (a *App) loadPolicy(ctx context.Context) (grants map[string][]string, err e
 // addRoute is called by every governed route while it is provisioned.
 func (a *App) addRoute(h *Handler) error {
 	for _, other := range a.routes {
-		if other.Route == h.Route && (other.Channel != h.Channel || other.Upstream != h.Upstream) {
+		if other.Route == h.Route && (other.Channel != h.Channel || other.Upstream != h.Upstream || other.Webhooks != h.Webhooks) {
 			return fmt.Errorf("two governed routes are called %s: give one of them a name of its own with `route`", h.Route)
 		}
 	}

@@ -187,17 +187,19 @@ func useDataDir(dir string) error {
 }
 
 // governOptions are the words of a govern block, for the error that lists them.
-const governOptions = "limits, observe, uninspected, audit_down, trust_pool, route"
+const governOptions = "limits, observe, uninspected, audit_down, trust_pool, route; for webhooks also webhook_secret, webhook_tolerance"
 
 // parseGovern expands
 //
-//	govern <channel> <upstream> {
+//	govern <channel>[/webhooks] <upstream> {
 //		route        <name>
 //		limits       { body 10MiB | depth 128 | values 100000 | headers 64KiB | ratio 100 | read_timeout 60s }
 //		observe
 //		uninspected  refuse|pass
 //		audit_down   refuse
 //		trust_pool   <module> ...
+//		webhook_secret    <reference> [<reference of the secret before>]
+//		webhook_tolerance <duration>
 //	}
 //
 // to our handler followed by reverse_proxy with our transport, in one subroute,
@@ -245,14 +247,28 @@ func parseGovern(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 		case "trust_pool":
 			trustPool = g.NextSegment()
 			trustPool[0].Text = "tls_trust_pool"
-		case "key", "webhook_secret":
-			return nil, g.Errf("%s is not built yet: this version governs calls towards a helpdesk with the callers' own credentials", option)
+		case "webhook_secret":
+			if err := parseWebhookSecret(g, handler); err != nil {
+				return nil, err
+			}
+		case "webhook_tolerance":
+			if err := parseWebhookTolerance(g, handler); err != nil {
+				return nil, err
+			}
+		case "key":
+			if handler.Webhooks {
+				return nil, g.Err("key belongs to a route towards the vendor: a webhook is known by its signature, and its receiver needs no credential of the gateway")
+			}
+			return nil, g.Err("key is not built yet: this version governs calls towards a helpdesk with the callers' own credentials")
 		default:
 			return nil, g.Errf("unknown option %s of govern; it has %s", option, governOptions)
 		}
 		if option := g.Val(); option != "trust_pool" && g.NextArg() {
 			return nil, g.ArgErr()
 		}
+	}
+	if handler.Webhooks && len(handler.WebhookSecrets) == 0 {
+		return nil, g.Errf("govern %s needs the secret that the vendor signs with: webhook_secret {env.NAME}", name)
 	}
 	proxy, err := reverseProxy(g, upstream, trustPool)
 	if err != nil {
@@ -265,15 +281,17 @@ func parseGovern(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 }
 
 func chooseChannel(g *caddyfile.Dispenser, handler *Handler, name string) error {
+	name, handler.Webhooks = strings.CutSuffix(name, webhooksSuffix)
 	handler.Channel = name
-	if base, isHook := strings.CutSuffix(name, "/webhooks"); isHook && slices.Contains(channel.Names(), base) {
-		return g.Errf("%s: this version governs calls towards the helpdesk; webhooks are not built yet", name)
-	}
 	if strings.ContainsAny(name, "/.") {
 		handler.Channel = absolute(filepath.Dir(g.File()), name)
 	}
-	if _, err := loadChannel(handler.Channel); err != nil {
+	c, err := loadChannel(handler.Channel)
+	if err != nil {
 		return g.Errf("%v (built in: %s; or give the path of a channel file of your own)", err, strings.Join(channel.Names(), ", "))
+	}
+	if handler.Webhooks && c.Webhooks == nil {
+		return g.Errf("channel %s has no webhooks: its file does not say how the vendor signs them", c.Name)
 	}
 	return nil
 }

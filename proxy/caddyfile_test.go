@@ -37,6 +37,7 @@ func adapt(t *testing.T, file, text string) (string, error) {
 // for the folder of the Caddyfile, against which relative paths are resolved.
 func TestCaddyfileGolden(t *testing.T) {
 	t.Setenv("CAREGATE_KEYS", "geheim")
+	t.Setenv("ZENDESK_WEBHOOK_SECRET", "geheim")
 	files, err := filepath.Glob("testdata/caddyfile/*.Caddyfile")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no golden files: %v", err)
@@ -86,7 +87,22 @@ func TestCaddyfileMistakes(t *testing.T) {
 		"no upstream":       {govern("govern zendesk"), []string{"govern zendesk https://", "Caddyfile:8"}},
 		"unknown channel":   {govern("govern zendisk https://a.b"), []string{"zendisk", "zendesk", "Caddyfile:8"}},
 		"missing file":      {govern("govern ./nothing.yaml https://a.b"), []string{"nothing.yaml", "Caddyfile:8"}},
-		"webhooks":          {govern("govern zendesk/webhooks http://a.b"), []string{"webhooks", "not built yet"}},
+		"no webhook secret": {govern("govern zendesk/webhooks http://a.b"), []string{"govern zendesk/webhooks", "webhook_secret {env.", "Caddyfile:8"}},
+		"an empty block":    {govern("govern zendesk/webhooks http://a.b {\n\t}"), []string{"webhook_secret {env.", "Caddyfile:9"}},
+		"a secret as such":  {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret geheim\n\t}"), []string{"{env.NAME}", "Caddyfile:9"}},
+		"half a reference":  {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret geheim{env.A}\n\t}"), []string{"{env.NAME}", "Caddyfile:9"}},
+		"another reference": {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret {http.request.uri}\n\t}"), []string{"{env.NAME}", "Caddyfile:9"}},
+		"no word for it":    {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret\n\t}"), []string{"one reference", "Caddyfile:9"}},
+		"three secrets":     {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret {env.A} {env.B} geheim\n\t}"), []string{"two while", "Caddyfile:9"}},
+		"secret twice":      {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret {env.A}\n\t\twebhook_secret {env.B}\n\t}"), []string{"stands once", "Caddyfile:10"}},
+		"secret elsewhere":  {govern("govern zendesk https://a.b {\n\t\twebhook_secret {env.A}\n\t}"), []string{"govern zendesk/webhooks", "Caddyfile:9"}},
+		"tolerance of none": {govern("govern zendesk https://a.b {\n\t\twebhook_tolerance 1h\n\t}"), []string{"govern zendesk/webhooks", "Caddyfile:9"}},
+		"tolerance of days": {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret {env.A}\n\t\twebhook_tolerance 48h\n\t}"), []string{"up to 24h", "Caddyfile:10"}},
+		"tolerance of zero": {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret {env.A}\n\t\twebhook_tolerance 0\n\t}"), []string{"above zero", "Caddyfile:10"}},
+		"key of webhooks":   {govern("govern zendesk/webhooks http://a.b {\n\t\tkey {env.A}\n\t}"), []string{"signature", "Caddyfile:9"}},
+		"key":               {govern("govern zendesk http://a.b {\n\t\tkey {env.A}\n\t}"), []string{"not built yet", "Caddyfile:9"}},
+		"no such webhooks":  {govern("govern ./testdata/silent.yaml/webhooks http://a.b"), []string{"silent", "no webhooks", "Caddyfile:8"}},
+		"unknown webhooks":  {govern("govern zendisk/webhooks http://a.b"), []string{"zendisk", "zendesk", "Caddyfile:8"}},
 		"no scheme":         {govern("govern zendesk acme.zendesk.com"), []string{"https://acme.zendesk.com"}},
 		"wrong scheme":      {govern("govern zendesk ftp://acme.zendesk.com"), []string{"http or https"}},
 		"path":              {govern("govern zendesk https://acme.zendesk.com/api"), []string{"scheme and host only"}},
@@ -106,6 +122,9 @@ func TestCaddyfileMistakes(t *testing.T) {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("got %q, want it to say %q", err, want)
 				}
+			}
+			if strings.Contains(err.Error(), "geheim") {
+				t.Errorf("got %q, which repeats a secret", err)
 			}
 		})
 	}

@@ -64,7 +64,7 @@ type Created struct {
 // A gateway must not begin a new log because a volume was not mounted.
 var ErrNoData = errors.New("this directory holds no Caregate data")
 
-// statePath is the database of API keys, and later of everything that is neither
+// statePath is the database of API keys, webhook deliveries, and later of everything that is neither
 // log nor vault.
 func statePath(dir string) string { return filepath.Join(dir, "state.db") }
 
@@ -109,7 +109,8 @@ type Data struct {
 	Vault *vault.Vault
 	Keys  *policy.Keys
 
-	state *store.DB
+	state      *store.DB
+	deliveries *deliveries
 	socket
 	closing chan struct{} // closed by Close
 }
@@ -139,6 +140,9 @@ func OpenData(ctx context.Context, c DataConfig) (d *Data, err error) {
 	}
 	if d.Keys, err = policy.OpenKeys(ctx, d.state, policy.KeysConfig{Digest: d.Vault.Digest, Logger: c.Logger}); err != nil {
 		return d, fmt.Errorf("opening the API keys: %w", err)
+	}
+	if d.deliveries, err = openDeliveries(ctx, d.state); err != nil {
+		return d, fmt.Errorf("opening the deliveries of webhooks: %w", err)
 	}
 	d.closing = make(chan struct{})
 	go d.watch(c.Logger)

@@ -11,6 +11,7 @@
 // file of its own:
 //
 //	identify.go    channel, operation and actor; a slot in the audit queue
+//	verify.go      webhooks: the vendor's signature over the raw bytes, replays
 //	read.go        limits, content-coding, charset; the bytes
 //	detect.go      one strict reading: findings and captures
 //	decide.go      policy's answer, and what it means for every finding

@@ -38,6 +38,8 @@ type exchange struct {
 	accepts bool   // the caller takes gzip
 
 	request, response half
+	// hook is the verified delivery of a webhook, nil in every other exchange.
+	hook *hook
 	// last is the newest durable event, the receipt of the exchange.
 	last audit.ID
 	// admitted is set when the event that permits forwarding is durable, forwarded
@@ -114,6 +116,7 @@ func unobservable(code string) bool {
 
 // close gives back the slot and the reference that the exchange holds.
 func (x *exchange) close() {
+	x.endDelivery()
 	if x.slot != nil {
 		x.slot.Release()
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/channel"
+	"github.com/caregate/caregate/policy"
 )
 
 func init() { caddy.RegisterModule(Handler{}) }
@@ -42,6 +43,17 @@ type Handler struct {
 	// read: "refuse" (default) or "pass". What passes unread is recorded as not
 	// inspected.
 	Uninspected string `json:"uninspected,omitempty"`
+	// Webhooks makes this a route for what the vendor sends: Upstream is the system
+	// that receives it, and a call counts by its signature only. Default: off.
+	Webhooks bool `json:"webhooks,omitempty"`
+	// WebhookSecrets are references to the secrets that deliveries are signed with,
+	// one ("{env.NAME}", "{file./path}"), or two while it is rotated. They are
+	// resolved when the route is provisioned; a secret itself is refused here,
+	// because the configuration can be read back. Needed with Webhooks.
+	WebhookSecrets []string `json:"webhook_secrets,omitempty"`
+	// WebhookTolerance is how far the time of signing may be from now, at most 24
+	// hours. Default: what the channel file says, 5 minutes where it says nothing.
+	WebhookTolerance caddy.Duration `json:"webhook_tolerance,omitempty"`
 	// Limits bound what is read of one message.
 	Limits Limits `json:"limits,omitzero"`
 
@@ -53,6 +65,9 @@ type Handler struct {
 	who    *whoami
 
 	unmapped *sync.Map // operation names already warned about
+
+	secrets   []policy.Secret // of webhooks, resolved
+	tolerance time.Duration
 }
 
 // CaddyModule returns the Caddy module information.
@@ -72,7 +87,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if h.Route == "" {
-		h.Route = h.ch.Name
+		h.Route = h.defaultRoute()
+	}
+	if err := h.provisionWebhooks(); err != nil {
+		return err
 	}
 	h.cors, h.unmapped = new(corsMemory), new(sync.Map)
 	h.Limits.setDefaults()
@@ -128,6 +146,9 @@ func (x *exchange) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if ref := x.identify(r, next); ref != nil {
 		return ref
 	}
+	if ref := x.verify(w, r); ref != nil {
+		return ref
+	}
 	if ref := x.readRequest(w, r); ref != nil {
 		return ref
 	}
@@ -138,6 +159,10 @@ func (x *exchange) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		return ref
 	}
 	if ref := x.transformRequest(r); ref != nil {
+		return ref
+	}
+	x.resign(r)
+	if ref := x.claimDelivery(r); ref != nil {
 		return ref
 	}
 	return x.recordRequest(r)

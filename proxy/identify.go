@@ -72,6 +72,9 @@ func (x *exchange) identify(r *http.Request, next caddyhttp.Handler) *refusal {
 // operation finds the channel's operation. A browser's preflight is one by its
 // headers (Fetch standard, section 3.2.2), whatever the path says.
 func (x *exchange) operation(r *http.Request) channel.Match {
+	if x.h.Webhooks {
+		return x.delivery(r)
+	}
 	if r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != "" {
 		return channel.Match{Op: preflight, Mapped: true}
 	}
@@ -101,6 +104,11 @@ var (
 
 // presented collects what the caller shows of itself.
 func (x *exchange) presented(r *http.Request, next caddyhttp.Handler) (policy.Presented, *refusal) {
+	if x.h.Webhooks {
+		// What vendors put into Authorization is for the system that receives the
+		// delivery; only the signature counts here, see verify.go.
+		return policy.Presented{Channel: x.h.ch.Name}, nil
+	}
 	p := policy.Presented{Channel: x.h.ch.Name, Whoami: x.h.who.ask(r, next)}
 	for name, to := range map[string]*policy.Secret{headerKey: &p.Key, headerToken: &p.Token} {
 		switch v := r.Header.Values(name); len(v) {

@@ -67,6 +67,16 @@ const (
 	reasonUpstreamProtocol = "upstream_protocol"
 	reasonClientGone       = "client_gone"
 	reasonPartialUnasked   = "partial_unasked"
+
+	reasonSignatureMissing   = "signature_missing"
+	reasonSignatureMalformed = "signature_malformed"
+	reasonSignatureInvalid   = "signature_invalid"
+	reasonSignatureStale     = "signature_stale"
+	reasonSignatureFuture    = "signature_future"
+	reasonWebhookDuplicate   = "webhook_duplicate"
+	reasonWebhookConflict    = "webhook_conflict"
+	reasonWebhookUnderWay    = "webhook_under_way"
+	reasonWebhookWindow      = "webhook_window_unavailable"
 )
 
 // catalogue lists every answer of ours. docs/reasons.md is generated from it,
@@ -132,6 +142,18 @@ var catalogue = []Reason{
 		"Send the method and the path that are meant, without an override header or a `_method` field.", FixCaller},
 	{reasonUpgrade, http.StatusNotImplemented, "The call asks to change the protocol, and this route inspects HTTP only.", "Call without Upgrade.", FixCaller},
 	{reasonIncremental, http.StatusNotImplemented, "The call asks for incremental forwarding, and a body is read whole before it is forwarded.", "Call without the Incremental header.", FixCaller},
+
+	{reasonSignatureMissing, http.StatusForbidden, "The call came to a route for webhooks without the vendor's signature, or without the time that it covers.",
+		"Have the vendor send it: a webhook is signed by the system that sends it, not by whoever passes it on.", FixCaller},
+	{reasonSignatureMalformed, http.StatusBadRequest, "The webhook's signature or its time is there twice, or is not in the vendor's form.", "Send each header once, as the vendor made it.", FixCaller},
+	{reasonSignatureInvalid, http.StatusForbidden, "The webhook's signature is not the one of these bytes under the configured secret.",
+		"Check that `webhook_secret` is the secret of this webhook, and that nothing on the way changes the body; while the secret is rotated, name both.", FixOperator},
+	{reasonSignatureStale, http.StatusForbidden, "The webhook was signed longer ago than the tolerance.", "Check the gateway's clock, or raise `webhook_tolerance` of the route.", FixOperator},
+	{reasonSignatureFuture, http.StatusForbidden, "The webhook's time of signing is further in the future than the tolerance.", "Check the gateway's clock.", FixOperator},
+	{reasonWebhookDuplicate, http.StatusOK, "This delivery was forwarded and taken before; it is not forwarded again.", "Nothing: the vendor need not repeat it.", FixCaller},
+	{reasonWebhookConflict, http.StatusUnprocessableEntity, "A delivery with this id was taken before, with another body.", "Find out why the vendor's system uses an id twice; what came first stands.", FixUpstream},
+	{reasonWebhookUnderWay, http.StatusServiceUnavailable, "The same delivery is being forwarded, and its outcome is not known yet.", "Repeat it after the time in Retry-After.", FixCaller},
+	{reasonWebhookWindow, http.StatusServiceUnavailable, "The gateway cannot look up whether this delivery was taken before.", "Look at the gateway's log and disk; `caregate doctor` says what is wrong.", FixOperator},
 
 	{reasonOverloaded, http.StatusServiceUnavailable, "The audit queue is full; the call was turned away before its body was read.", "Repeat the call after the time in Retry-After.", FixOperator},
 	{reasonAuditUnavailable, http.StatusServiceUnavailable, "The audit log cannot take events, so nothing may pass.", "Look at the gateway's log and disk; `caregate doctor` says what is wrong.", FixOperator},

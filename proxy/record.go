@@ -149,6 +149,9 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 	if !x.match.Mapped {
 		e.Attrs["unmapped"] = "1"
 	}
+	if x.hook != nil && x.hook.resigned {
+		e.Attrs["resigned"] = "1"
+	}
 	return e
 }
 

@@ -89,6 +89,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		x.forwarded = !errors.As(err, &dial)
 		return nil, err
 	}
+	x.delivered(req.Context(), res.StatusCode)
 	if ref := x.admitResponse(req, res); ref != nil {
 		x.final = ref
 		_ = res.Body.Close()

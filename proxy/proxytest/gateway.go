@@ -30,6 +30,8 @@ var turn sync.Mutex
 
 // Options of a Gateway; the zero value governs Zendesk in front of Upstream.
 type Options struct {
+	// Channel is the first word of govern; zendesk when empty.
+	Channel string
 	// Upstream is the URL that is governed.
 	Upstream string
 	// Data is the data directory to create, a temporary one when empty. Start reads
@@ -87,6 +89,9 @@ func Start(tb testing.TB, o Options) *Gateway {
 
 // Caddyfile is the configuration for o.
 func (g *Gateway) Caddyfile(o Options) string {
+	if o.Channel == "" {
+		o.Channel = "zendesk"
+	}
 	return fmt.Sprintf(`{
 	admin off
 	auto_https off
@@ -102,12 +107,12 @@ func (g *Gateway) Caddyfile(o Options) string {
 http://%s {
 	bind 127.0.0.1
 	%s
-	govern zendesk %s {
+	govern %s %s {
 		%s
 	}
 }
 %s
-`, o.Global, g.Data, o.Block, g.Addr, o.Site, o.Upstream, o.Govern, o.Sites)
+`, o.Global, g.Data, o.Block, g.Addr, o.Site, o.Channel, o.Upstream, o.Govern, o.Sites)
 }
 
 // Load (re)loads the gateway with other options, on the same data and address.

@@ -1,0 +1,176 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/caregate/caregate/internal/store"
+)
+
+func openTestDeliveries(t *testing.T) *deliveries {
+	t.Helper()
+	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	d, err := openDeliveries(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+var began = time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
+
+// key makes a key that counts for an hour.
+func key(b byte) keptDelivery {
+	return keptDelivery{deliveryKey{b}, began.Add(time.Hour)}
+}
+
+// What was taken stays taken for as long as its keys count, each for itself.
+func TestDeliveriesAreTakenOnce(t *testing.T) {
+	t.Parallel()
+	d := openTestDeliveries(t)
+	long, short := key(1), key(2)
+	long.expires = began.Add(72 * time.Hour)
+	c, err := d.claim(t.Context(), []keptDelivery{long, short}, []byte("body"), began, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.take(t.Context(), began); err != nil {
+		t.Fatal(err)
+	}
+	c.end()
+	c.end() // twice is once
+	for name, test := range map[string]struct {
+		keys  []keptDelivery
+		body  string
+		after time.Duration
+		want  error
+	}{
+		"both keys":              {[]keptDelivery{long, short}, "body", time.Minute, errTaken},
+		"one of them":            {[]keptDelivery{short}, "body", time.Minute, errTaken},
+		"with another":           {[]keptDelivery{key(3), long}, "body", time.Minute, errTaken},
+		"another body":           {[]keptDelivery{key(3), long}, "other", time.Minute, errOtherBody},
+		"the short one expired":  {[]keptDelivery{short}, "body", time.Hour, nil},
+		"the long one has not":   {[]keptDelivery{short, long}, "body", 2 * time.Hour, errTaken},
+		"both expired":           {[]keptDelivery{short, long}, "body", 73 * time.Hour, nil},
+		"a delivery of its own":  {[]keptDelivery{key(4), key(5)}, "body", time.Minute, nil},
+		"expired, another body":  {[]keptDelivery{short}, "other", 2 * time.Hour, nil},
+		"nothing that tells one": {nil, "body", time.Minute, nil},
+	} {
+		c, err := d.claim(t.Context(), test.keys, []byte(test.body), began.Add(test.after), 0)
+		if !errors.Is(err, test.want) {
+			t.Errorf("%s: got %v, want %v", name, err, test.want)
+		}
+		if c != nil {
+			c.end()
+		}
+	}
+}
+
+// One of two gets the claim; the other learns the outcome.
+func TestDeliveriesUnderWay(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		take bool
+		want error
+	}{
+		"taken":  {true, errTaken},
+		"failed": {false, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := openTestDeliveries(t)
+			first, err := d.claim(t.Context(), []keptDelivery{key(1), key(2)}, []byte("body"), began, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := d.claim(t.Context(), []keptDelivery{key(2)}, []byte("body"), began, 0); !errors.Is(err, errUnderWay) {
+				t.Errorf("without waiting: got %v", err)
+			}
+			gone, hangUp := context.WithCancel(t.Context())
+			hangUp()
+			if _, err := d.claim(gone, []keptDelivery{key(2)}, []byte("body"), began, time.Hour); !errors.Is(err, errUnderWay) {
+				t.Errorf("of a caller who hung up: got %v", err)
+			}
+			waited := make(chan error)
+			go func() {
+				c, err := d.claim(t.Context(), []keptDelivery{key(2), key(3)}, []byte("body"), began, time.Hour)
+				if c != nil {
+					c.end()
+				}
+				waited <- err
+			}()
+			select {
+			case err := <-waited:
+				t.Fatalf("it did not wait: %v", err)
+			default:
+			}
+			if test.take {
+				if err := first.take(t.Context(), began); err != nil {
+					t.Fatal(err)
+				}
+			}
+			first.end()
+			if err := <-waited; !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+			if len(d.runs) != 0 {
+				t.Errorf("%d claims are left", len(d.runs))
+			}
+		})
+	}
+}
+
+// The table holds what counts and not more.
+func TestDeliveriesAreForgotten(t *testing.T) {
+	t.Parallel()
+	d := openTestDeliveries(t)
+	const n = 200
+	for i := range n {
+		at := began.Add(time.Duration(i) * time.Minute)
+		c, err := d.claim(t.Context(), []keptDelivery{{deliveryKey{byte(i), 1}, at.Add(time.Hour)}}, []byte("body"), at, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.take(t.Context(), at); err != nil {
+			t.Fatal(err)
+		}
+		c.end()
+	}
+	var rows int
+	if err := d.db.QueryRowContext(t.Context(), `SELECT count(*) FROM webhook_delivery`).Scan(&rows); err != nil {
+		t.Fatal(err)
+	}
+	if rows != 60 {
+		t.Errorf("got %d rows after %d deliveries a minute apart, want the 60 that count", rows, n)
+	}
+}
+
+// Without the table nobody can say that a delivery is new.
+func TestDeliveriesWithoutTable(t *testing.T) {
+	t.Parallel()
+	d := openTestDeliveries(t)
+	c, err := d.claim(t.Context(), []keptDelivery{key(1)}, []byte("body"), began, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.take(t.Context(), began); err == nil {
+		t.Error("take: got no error")
+	}
+	c.end()
+	if _, err := d.claim(t.Context(), []keptDelivery{key(1)}, []byte("body"), began, 0); err == nil || errors.Is(err, errTaken) || errors.Is(err, errUnderWay) {
+		t.Errorf("claim: got %v", err)
+	}
+	if len(d.runs) != 0 {
+		t.Error("the claim was not given back")
+	}
+}
