@@ -14,6 +14,7 @@ type part struct {
 	start, end int     // raw range of what stands for it
 	layers     []layer // from the outermost on; none when it stands there as it is
 	texts      [][]byte
+	path       string // in front of the paths of its findings
 }
 
 // layer is one encoding around a part: a transfer encoding, a charset.
@@ -55,6 +56,9 @@ func (c *collector) addPart(p part) {
 	}
 	for i, f := range p.doc.Findings {
 		f.Start, f.End = at(f.Start), at(f.End)
+		if !f.Never || f.Strong {
+			f.Path = p.path + f.Path
+		}
 		c.Findings = append(c.Findings, f)
 		c.sources = append(c.sources, source{part: n, n: i})
 	}

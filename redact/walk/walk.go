@@ -29,9 +29,11 @@ const (
 	CSV
 	// XML is one document of XML 1.0.
 	XML
+	// Multipart is multipart/form-data.
+	Multipart
 )
 
-var kindNames = [...]string{"auto", "json", "form", "text", "ndjson", "html", "csv", "xml"}
+var kindNames = [...]string{"auto", "json", "form", "text", "ndjson", "html", "csv", "xml", "multipart"}
 
 // String returns the name of the kind.
 func (k Kind) String() string {
@@ -63,6 +65,8 @@ const (
 	// The version is not 1.0, or the encoding not UTF-8.
 	ReasonXMLDeclaration = "xml_declaration"
 	ReasonXMLExternal    = "xml_external" // a document type, an entity, an inclusion
+	ReasonMultipart      = "multipart_syntax"
+	ReasonCharset        = "charset_unsupported"
 )
 
 // Refusal is the error of a strict reader.
