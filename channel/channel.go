@@ -52,8 +52,8 @@ const (
 	LabelRecord            = "record:"
 	LabelTimeCreated       = "time:created"
 	LabelTimeClosed        = "time:closed"
-	LabelURL               = "url"         // an address that may be the upstream's: see Channel.RewriteURL
-	LabelDelivery          = "delivery:id" // what a webhook delivery calls itself: see Webhooks.Dedupe
+	LabelURL               = "url"       // an address that may be the upstream's: see Channel.RewriteURL
+	LabelDelivery          = "delivery:" // what a webhook delivery calls itself: see Webhooks.DeliveryID
 )
 
 // Channel is one upstream system. It is immutable; all methods are safe for

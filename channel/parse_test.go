@@ -170,7 +170,7 @@ func TestZendeskWebhookScheme(t *testing.T) {
 	w := zendesk(t).Webhooks
 	if w.Algorithm != "hmac-sha256" || w.Encoding != "base64" || w.Signature != "X-Zendesk-Webhook-Signature" ||
 		w.Timestamp != "X-Zendesk-Webhook-Signature-Timestamp" || w.TimeFormat != "rfc3339" || w.Tolerance != 5*time.Minute ||
-		!slices.Equal(w.Signed, []SignedPart{{Word: "timestamp"}, {Word: "body"}}) || w.Dedupe != "/id" || w.Handshake != nil {
+		!slices.Equal(w.Signed, []SignedPart{{Word: "timestamp"}, {Word: "body"}}) || !slices.Equal(w.Dedupe, []string{"/zendesk_event_version", "/account_id", "/id"}) || w.Handshake != nil {
 		t.Errorf("got %+v", *w)
 	}
 }

@@ -249,3 +249,27 @@ func TestAddressPlaces(t *testing.T) {
 		}
 	}
 }
+
+// A delivery has a name only in the vendor's own envelope: an "id" in a body that
+// an administrator wrote is a ticket's, and comes again.
+func TestDeliveryID(t *testing.T) {
+	t.Parallel()
+	w := zendesk(t).Webhooks
+	envelope := `{"zendesk_event_version":"2022-11-06","account_id":22129848,"id":"cbe4028c-7239-495d-b020-f22348516046","detail":{"id":"5158"}}`
+	name := func(body string) string { return string(w.DeliveryID(parse(t, body, w.Operation.Request))) }
+	if got := name(envelope); got == "" || got != name(" "+envelope) {
+		t.Errorf("an envelope is called %q", got)
+	}
+	if name(envelope) == name(strings.Replace(envelope, "cbe4", "cbe5", 1)) || name(envelope) == name(strings.Replace(envelope, "48,", "49,", 1)) {
+		t.Error("another event has the same name")
+	}
+	for _, body := range []string{`{"id":12,"status":"open"}`, `{"id":12,"account_id":7}`, strings.Replace(envelope, `"cbe4028c-7239-495d-b020-f22348516046"`, "null", 1),
+		strings.Replace(envelope, `"cbe4028c-7239-495d-b020-f22348516046"`, `""`, 1), `[]`} {
+		if got := name(body); got != "" {
+			t.Errorf("%s is called %q", body, got)
+		}
+	}
+	if got := w.DeliveryID(nil); got != nil {
+		t.Errorf("an unread body is called %q", got)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,8 +35,9 @@ type Webhooks struct {
 	// Tolerance is how far the timestamp may be from now. Without a timestamp it is
 	// how long the same signed bytes count as one delivery.
 	Tolerance time.Duration
-	// Dedupe is the JSON Pointer of the delivery's id in the body; empty without one.
-	Dedupe string
+	// Dedupe are the JSON Pointers of the values that together name a delivery; empty
+	// without any. See DeliveryID.
+	Dedupe []string
 	// Operation is what a delivery is called; its Request holds the body's places.
 	Operation *Operation
 	// HandshakeQuery is the query parameter that makes a GET without a body the
@@ -105,11 +107,17 @@ func (b *builder) webhooks(n *yaml.Node) *Webhooks {
 	}
 	rules := b.places(m["request"], "`webhooks.request`")
 	if m["dedupe"] != nil {
-		if w.Dedupe = r.pointer(m["dedupe"], "`dedupe`"); strings.Contains(w.Dedupe, "*") {
-			r.fail(m["dedupe"], "`dedupe` points to many places", "name the one place of the delivery's id, without a star")
-		} else if w.Dedupe != "" {
-			rules = merge(append(rules, walk.Rule{Pointer: w.Dedupe, Label: LabelDelivery, Flags: walk.Wanted | walk.Never}))
+		w.Dedupe = r.pointers(m["dedupe"], "`dedupe`")
+		for i, pointer := range w.Dedupe {
+			if strings.Contains(pointer, "*") {
+				r.fail(m["dedupe"], "`dedupe` points to many places", "name the places of the delivery's own id, without a star")
+			}
+			rules = append(rules, walk.Rule{Pointer: pointer, Label: LabelDelivery + strconv.Itoa(i), Flags: walk.Wanted | walk.Never})
 		}
+		if len(w.Dedupe) > maxDedupe {
+			r.fail(m["dedupe"], fmt.Sprintf("`dedupe` has more than %d places", maxDedupe), "name the id and what tells the vendor's own bodies from others")
+		}
+		rules = merge(rules)
 	}
 	w.Operation = &Operation{
 		Name: operationDelivery, Methods: []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, Pattern: "/**",
@@ -123,6 +131,33 @@ func (b *builder) webhooks(n *yaml.Node) *Webhooks {
 			Effect: EffectRead, Scope: ScopeOne, Mark: MarkHandshake}
 	}
 	return w
+}
+
+// maxDedupe is far above any vendor's need.
+const maxDedupe = 4
+
+// DeliveryID is what a delivery calls itself: the values at the places of Dedupe,
+// or nil when one of them is missing. Where people write the body of a webhook
+// themselves, an "id" alone may be that of a ticket, which is in many deliveries;
+// the other places tell the vendor's own envelope from such a body.
+func (w *Webhooks) DeliveryID(doc *walk.Doc) []byte {
+	if doc == nil || len(w.Dedupe) == 0 {
+		return nil
+	}
+	var id []byte
+	for i := range w.Dedupe {
+		label := LabelDelivery + strconv.Itoa(i)
+		at := slices.IndexFunc(doc.Captures, func(c walk.Capture) bool { return c.Label == label })
+		if at < 0 {
+			return nil
+		}
+		value := doc.Value(doc.Captures[at])
+		if len(value) == 0 || string(value) == "null" {
+			return nil
+		}
+		id = strconv.AppendQuote(id, string(value)) // so that no two lists read alike
+	}
+	return id
 }
 
 // parts reads the names of the members of a signature header that is a list.

@@ -25,7 +25,10 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 	if grant := e.Attrs["grant"]; grant != "" {
 		why.Fix = strings.ReplaceAll(why.Fix, "GRANT", grant)
 	}
+	repeated := e.Decision == "deny" && e.Status >= 200 && e.Status < 300 // what the caller wanted has happened
 	switch {
+	case repeated:
+		fmt.Fprintf(&b, "%s was answered without being forwarded", what)
 	case e.Decision == "deny" && e.Forwarded:
 		fmt.Fprintf(&b, "the answer to %s was withheld", what)
 	case e.Decision == "deny" && why.Who == "upstream":
@@ -56,7 +59,7 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 	if cause := e.Attrs["cause"]; cause != "" {
 		fmt.Fprintf(&b, " (%s)", cause)
 	}
-	if e.Decision == "deny" {
+	if e.Decision == "deny" && !repeated {
 		if e.Forwarded {
 			b.WriteString("; the upstream did see the call")
 		} else {
@@ -65,7 +68,7 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 	}
 	if known {
 		e.Fix, e.FixedBy = why.Fix, why.Who
-		if e.Decision == "deny" {
+		if e.Decision == "deny" && !repeated {
 			fmt.Fprintf(&b, "; %s can change that: %s", fixers(why.Who), clause(why.Fix))
 		}
 	}
@@ -82,6 +85,9 @@ func explainPass(b *strings.Builder, attrs map[string]string, reason func(code s
 	}
 	if n := attrs["masked_writes_removed"]; n != "" {
 		fmt.Fprintf(b, "; %s masked values were taken out of the write, so that they replace no original", n)
+	}
+	if attrs["resigned"] != "" {
+		b.WriteString("; the changed delivery was signed anew")
 	}
 	if unread := attrs["unread"]; unread != "" {
 		fmt.Fprintf(b, "; its body passed unread (%s)", unread)

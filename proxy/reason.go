@@ -151,7 +151,7 @@ var catalogue = []Reason{
 	{reasonSignatureStale, http.StatusForbidden, "The webhook was signed longer ago than the tolerance.", "Check the gateway's clock, or raise `webhook_tolerance` of the route.", FixOperator},
 	{reasonSignatureFuture, http.StatusForbidden, "The webhook's time of signing is further in the future than the tolerance.", "Check the gateway's clock.", FixOperator},
 	{reasonWebhookDuplicate, http.StatusOK, "This delivery was forwarded and taken before; it is not forwarded again.", "Nothing: the vendor need not repeat it.", FixCaller},
-	{reasonWebhookConflict, http.StatusUnprocessableEntity, "A delivery with this id was taken before, with another body.", "Find out why the vendor's system uses an id twice; what came first stands.", FixUpstream},
+	{reasonWebhookConflict, http.StatusUnprocessableEntity, "A delivery with this id was taken before, with another body.", "Find out why the vendor's system uses an id twice; what came first stands.", FixCaller},
 	{reasonWebhookUnderWay, http.StatusServiceUnavailable, "The same delivery is being forwarded, and its outcome is not known yet.", "Repeat it after the time in Retry-After.", FixCaller},
 	{reasonWebhookWindow, http.StatusServiceUnavailable, "The gateway cannot look up whether this delivery was taken before.", "Look at the gateway's log and disk; `caregate doctor` says what is wrong.", FixOperator},
 

@@ -194,7 +194,7 @@ func (x *exchange) claimDelivery(r *http.Request) *refusal {
 		signed = now.Add(x.h.tolerance)
 	}
 	keys := []keptDelivery{{digest("webhook signature", d.mac), signed}}
-	if id := x.deliveryID(); len(id) > 0 {
+	if id := scheme.DeliveryID(x.request.body.doc); id != nil {
 		secret := x.gen.data.Vault.Digest("webhook secret", []byte(x.h.secrets[d.secret]))
 		keys = append(keys, keptDelivery{digest("webhook id", secret, id), kept})
 	}
@@ -218,23 +218,6 @@ func (x *exchange) claimDelivery(r *http.Request) *refusal {
 	default:
 		return x.stop(&x.request, refuseErr(reasonWebhookWindow, err))
 	}
-}
-
-// deliveryID is what the delivery calls itself at the place that the channel file
-// names.
-func (x *exchange) deliveryID() []byte {
-	doc := x.request.body.doc
-	if doc == nil {
-		return nil
-	}
-	for _, c := range doc.Captures {
-		if c.Label == channel.LabelDelivery {
-			if id := doc.Value(c); string(id) != "null" {
-				return id
-			}
-		}
-	}
-	return nil
 }
 
 // delivered is called when the upstream has answered, before anything of its

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caregate/caregate/internal/store"
 	"github.com/caregate/caregate/proxy/proxytest"
 )
 
@@ -54,7 +56,7 @@ func startHooks(t *testing.T, o proxytest.Options) *proxytest.Gateway {
 
 // event is Zendesk's envelope of an event with a comment.
 func event(id, comment string) string {
-	return `{"type":"zen:event-type:ticket.comment_added", "id":"` + id + `","account_id":22129848,"detail":{"id":"5158","requester_id":"8447388090494"},` +
+	return `{"type":"zen:event-type:ticket.comment_added","zendesk_event_version":"2022-11-06", "id":"` + id + `","account_id":22129848,"detail":{"id":"5158","requester_id":"8447388090494"},` +
 		`"event":{"comment":{"body":"` + comment + `"}}}`
 }
 
@@ -274,6 +276,13 @@ func TestWebhookReplays(t *testing.T) {
 	if a := do(t, g, hook(event("r2", "hello"), now)); a.status != 200 || a.problem.Reason != "" {
 		t.Errorf("another delivery: got %d %s", a.status, a.body)
 	}
+	// The id in a body that somebody wrote is a ticket's and names no delivery.
+	for _, status := range []string{"open", "solved", "open"} {
+		now = now.Add(time.Second)
+		if a := do(t, g, hook(`{"id":12,"account_id":7,"status":"`+status+`"}`, now)); a.problem.Reason != "" {
+			t.Errorf("a ticket that is %s: got %d %s", status, a.status, a.body)
+		}
+	}
 	// Without an id, the same text at another time is another delivery.
 	for i := range 2 {
 		if a := do(t, g, hook(`{"open":true}`, now.Add(time.Duration(i)*time.Second))); a.problem.Reason != "" {
@@ -439,7 +448,7 @@ func TestWebhooksObserved(t *testing.T) {
 	unsigned := hook(event("o2", "card 4111 1111 1111 1111"), now)
 	delete(unsigned.header, hookSignature)
 	good := hook(event("o3", "card 4111 1111 1111 1111"), now)
-	for _, test := range []struct {
+	tests := []struct {
 		name  string
 		call  call
 		would string
@@ -449,20 +458,23 @@ func TestWebhooksObserved(t *testing.T) {
 		{"stale", hook(event("o4", "hi"), now.Add(-time.Hour)), "signature_stale"},
 		{"good", good, ""},
 		{"replayed", good, "webhook_duplicate"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			a := do(t, g, test.call)
-			if a.status != 200 || a.problem.Reason != "" {
-				t.Fatalf("got %d %s", a.status, a.body)
-			}
-			got := u.Last(t)
-			if string(got.Body) != test.call.body || got.Header.Get(hookSignature) != test.call.header.Get(hookSignature) {
-				t.Errorf("something was changed: %s", got.Body)
-			}
-			if e := g.Exchange(a.header.Get("Caregate-Receipt")); e[0].Attrs["would"] != test.would || e[0].Attrs["observe"] != "1" {
-				t.Errorf("event: got %v, want %q", e[0].Attrs, test.would)
-			}
-		})
+	}
+	receipts := make([]string, len(tests))
+	for i, test := range tests {
+		a := do(t, g, test.call)
+		if a.status != 200 || a.problem.Reason != "" {
+			t.Fatalf("%s: got %d %s", test.name, a.status, a.body)
+		}
+		got := u.Last(t)
+		if string(got.Body) != test.call.body || got.Header.Get(hookSignature) != test.call.header.Get(hookSignature) {
+			t.Errorf("%s: something was changed: %s", test.name, got.Body)
+		}
+		receipts[i] = a.header.Get("Caregate-Receipt")
+	}
+	for i, test := range tests { // after all, because the index lags by a second
+		if e := g.Exchange(receipts[i]); e[0].Attrs["would"] != test.would || e[0].Attrs["observe"] != "1" {
+			t.Errorf("%s: got event %v, want %q", test.name, e[0].Attrs, test.would)
+		}
 	}
 }
 
@@ -517,6 +529,68 @@ func TestWebhookHandshake(t *testing.T) {
 	signed := call{method: "POST", path: "/hooks", body: `{"object":"page"}`, header: http.Header{"X-Hub-Signature-256": {fmt.Sprintf("sha256=%x", m.Sum(nil))}}}
 	if a := do(t, g, signed); a.status != 200 || a.problem.Reason != "" {
 		t.Errorf("signed: got %d %s", a.status, a.body)
+	}
+}
+
+// While nobody can look up what was taken, nothing is forwarded; a delivery that
+// was taken and could not be remembered is answered all the same.
+func TestWebhooksWithoutTheWindow(t *testing.T) {
+	var db *store.DB
+	drop := func() {
+		if _, err := db.ExecContext(context.Background(), `DROP TABLE webhook_delivery`); err != nil {
+			t.Error(err)
+		}
+	}
+	u := proxytest.NewUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		drop()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	g := startHooks(t, proxytest.Options{Upstream: u.URL})
+	var err error
+	if db, err = store.Open(t.Context(), filepath.Join(g.Data, "state.db"), store.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if a := do(t, g, hook(event("n1", "hello"), time.Now())); a.status != 204 {
+		t.Errorf("it was taken: got %d %s", a.status, a.body)
+	}
+	a := do(t, g, hook(event("n2", "hello"), time.Now()))
+	if a.status != 503 || a.problem.Reason != "webhook_window_unavailable" || a.problem.Forwarded || a.header.Get("Retry-After") == "" {
+		t.Errorf("got %d %s", a.status, a.body)
+	}
+	if e := g.Event(a.problem.Receipt); e.Reason != "webhook_window_unavailable" || e.Decision != "deny" {
+		t.Errorf("event: got %s %s", e.Decision, e.Reason)
+	}
+	if n := len(u.Requests()); n != 1 {
+		t.Errorf("the upstream saw %d requests, want 1", n)
+	}
+}
+
+// Of the secret nothing stands in the data directory, of a delivery no id.
+func TestWebhooksLeaveNoSecret(t *testing.T) {
+	u := proxytest.NewUpstream(t, nil)
+	g := startHooks(t, proxytest.Options{Upstream: u.URL})
+	c := hook(event("id-of-a-delivery", "card 4111 1111 1111 1111"), time.Now())
+	if a := do(t, g, c); a.status != 200 {
+		t.Fatalf("got %d %s", a.status, a.body)
+	}
+	g.Stop()
+	files := 0
+	err := filepath.WalkDir(g.Data, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		files++
+		content, err := os.ReadFile(path)
+		for _, secret := range []string{hookSecret, "id-of-a-delivery", "4111 1111", c.header.Get(hookSignature), u.Last(t).Header.Get(hookSignature)} {
+			if strings.Contains(string(content), secret) {
+				t.Errorf("%s holds %.8s...", d.Name(), secret)
+			}
+		}
+		return err
+	})
+	if err != nil || files < 5 {
+		t.Errorf("%d files: %v", files, err)
 	}
 }
 

@@ -31,13 +31,14 @@ type channelRow struct {
 	Version     int            `json:"version"`
 	Operations  int            `json:"operations"`
 	Effects     map[string]int `json:"effects"`
+	Webhooks    bool           `json:"webhooks"` // govern NAME/webhooks verifies what the vendor sends
 	Governed    []string       `json:"governed"`
 	NotGoverned []string       `json:"not_governed"`
 }
 
 func rowOf(c *channel.Channel) channelRow {
 	row := channelRow{Name: c.Name, Title: c.Title, Version: c.Version, Operations: len(c.Operations),
-		Effects: make(map[string]int), Governed: c.Reach.Governed, NotGoverned: c.Reach.NotGoverned}
+		Effects: make(map[string]int), Webhooks: c.Webhooks != nil, Governed: c.Reach.Governed, NotGoverned: c.Reach.NotGoverned}
 	for _, op := range c.Operations {
 		row.Effects[string(op.Effect)]++
 	}
@@ -66,9 +67,9 @@ func newChannelList() *cobra.Command {
 		if *asJSON {
 			return printJSON(out, map[string]any{"channels": rows})
 		}
-		t := newTable(out, "CHANNEL", "TITLE", "OPERATIONS", "READ", "WRITE", "DELETE", "ADMIN")
+		t := newTable(out, "CHANNEL", "TITLE", "OPERATIONS", "READ", "WRITE", "DELETE", "ADMIN", "WEBHOOKS")
 		for _, r := range rows {
-			t.row(r.Name, r.Title, r.Operations, r.Effects["read"], r.Effects["write"], r.Effects["delete"], r.Effects["admin"])
+			t.row(r.Name, r.Title, r.Operations, r.Effects["read"], r.Effects["write"], r.Effects["delete"], r.Effects["admin"], yesNo(r.Webhooks))
 		}
 		if err := t.print(); err != nil {
 			return err
@@ -79,6 +80,13 @@ func newChannelList() *cobra.Command {
 		return nil
 	}
 	return cmd
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }
 
 func bullets(list []string) string {

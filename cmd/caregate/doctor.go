@@ -83,6 +83,7 @@ type routeReach struct {
 	Route       string   `json:"route"`
 	Channel     string   `json:"channel"`
 	Upstream    string   `json:"upstream"`
+	Webhooks    bool     `json:"webhooks"`
 	Exceptions  []string `json:"exceptions"`
 	Governed    []string `json:"governed"`
 	NotGoverned []string `json:"not_governed"`
@@ -144,7 +145,11 @@ func (e *examination) print(w io.Writer) error {
 		}
 	}
 	for _, r := range e.Routes {
-		fmt.Fprintf(w, "\nRoute %s (%s towards %s)%s governs:\n%sIt does not govern:\n%s", plain(r.Route), plain(r.Channel), plain(r.Upstream),
+		what := plain(r.Channel)
+		if r.Webhooks {
+			what = "webhooks of " + what
+		}
+		fmt.Fprintf(w, "\nRoute %s (%s towards %s)%s governs:\n%sIt does not govern:\n%s", plain(r.Route), what, plain(r.Upstream),
 			exceptionsText(r.Exceptions), bullets(r.Governed), bullets(r.NotGoverned))
 	}
 	fmt.Fprintf(w, "\nAs configured, the audit log proves:\n%sIt cannot prove:\n%s", bullets(e.Proves), bullets(e.Cannot))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caregate/caregate/console"
 	"github.com/caregate/caregate/internal/store"
+	"github.com/caregate/caregate/proxy"
 )
 
 // lowDisk is where free space becomes worth a word: a busy gateway writes about
@@ -37,9 +38,12 @@ func (e *examination) lookAtConfig(p *place) {
 			"give `log` a filter that deletes request>headers and request>uri, see docs/caddyfile.md")
 	}
 	for _, h := range p.routes {
-		r := routeReach{Route: h.Route, Channel: h.Channel, Upstream: h.Upstream, Exceptions: []string{}}
+		r := routeReach{Route: h.Route, Channel: h.Channel, Upstream: h.Upstream, Webhooks: h.Webhooks, Exceptions: []string{}}
 		if r.Route == "" {
 			r.Route = h.Channel
+			if h.Webhooks {
+				r.Route += "/webhooks"
+			}
 		}
 		if h.Observe {
 			r.Exceptions = append(r.Exceptions, "observe")
@@ -57,8 +61,23 @@ func (e *examination) lookAtConfig(p *place) {
 		}
 		r.Governed, r.NotGoverned = c.Reach.Governed, c.Reach.NotGoverned
 		e.Routes = append(e.Routes, r)
+		e.lookAtSecrets(r.Route, h)
 		if strings.HasPrefix(h.Upstream, "http://") && !loopbackURL(h.Upstream) {
 			e.add("route "+r.Route, stateWarn, "the upstream is called without TLS", "use https:// unless the network between is yours")
+		}
+	}
+}
+
+// lookAtSecrets tries the references to secrets of webhooks. The gateway may run
+// with another environment and as another user than this command, so what is not
+// found here is a warning.
+func (e *examination) lookAtSecrets(route string, h *proxy.Handler) {
+	for _, ref := range h.WebhookSecrets {
+		if _, err := proxy.ResolveSecret(ref); err != nil {
+			e.add("route "+route, stateWarn, "webhook_secret: "+err.Error()+", as this command sees it",
+				"give the gateway's own environment the secret, or the file; it does not start without")
+		} else {
+			e.add("route "+route, stateOK, "webhook_secret "+ref+" is there", "")
 		}
 	}
 }
