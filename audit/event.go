@@ -96,7 +96,7 @@ type Event struct {
 	// Forwarded says that the upstream saw the call.
 	Forwarded bool
 	// Outcome says what became of the bytes: OutcomeReleased,
-	// OutcomeNotReleased ... (invariant A3).
+	// OutcomeNotReleased, OutcomeCut ... (invariant A3).
 	Outcome string
 
 	// Released counts findings per class by what left the gateway.
@@ -131,6 +131,8 @@ const (
 
 	OutcomeReleased    = "released"
 	OutcomeNotReleased = "not_released"
+	// OutcomeCut: a part was released, as its own events say, and no end.
+	OutcomeCut = "cut"
 )
 
 // Types of the leaves that the log writes by itself.

@@ -334,8 +334,12 @@ func parseLimits(g *caddyfile.Dispenser, l *Limits) error {
 			var t time.Duration
 			t, err = caddy.ParseDuration(value)
 			l.ReadTimeout = caddy.Duration(t)
+		case "idle_timeout":
+			var t time.Duration
+			t, err = caddy.ParseDuration(value)
+			l.IdleTimeout = caddy.Duration(t)
 		default:
-			return g.Errf("unknown limit %s; there are body, headers, depth, values, ratio, read_timeout", name)
+			return g.Errf("unknown limit %s; there are body, headers, depth, values, ratio, read_timeout, idle_timeout", name)
 		}
 		if err != nil {
 			return g.Errf("limits %s: %v", name, err)

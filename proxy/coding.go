@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bufio"
 	"bytes"
 	"compress/flate"
 	"compress/zlib"
@@ -77,18 +78,15 @@ func decode(coding string, wire []byte, max int64, ratio int64) ([]byte, *refusa
 	if len(wire) == 0 {
 		return wire, nil
 	}
-	src := bytes.NewReader(wire)
-	r, err := decoder(coding, src, wire)
+	src := bufio.NewReader(bytes.NewReader(wire))
+	r, err := decoder(coding, src)
 	if err != nil {
 		return nil, refuseErr(reasonCodingBroken, err)
 	}
 	if c, ok := r.(io.Closer); ok {
 		defer c.Close()
 	}
-	// A small body may expand freely up to this floor: a few hundred bytes of
-	// repeated ticket markup compress well beyond any honest ratio.
-	const floor = 64 << 10
-	limit := min(max, int64(len(wire))*ratio+floor)
+	limit := min(max, int64(len(wire))*ratio+expansionFloor)
 	var out bytes.Buffer
 	out.Grow(int(min(limit, 4*int64(len(wire)))))
 	n, err := io.Copy(&out, io.LimitReader(r, limit+1))
@@ -97,21 +95,28 @@ func decode(coding string, wire []byte, max int64, ratio int64) ([]byte, *refusa
 		return nil, refuse(reasonTooLarge)
 	case n > limit:
 		return nil, refuse(reasonExpansion)
-	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
-		return nil, refuseErr(reasonExpansion, err)
 	case err != nil:
-		return nil, refuseErr(reasonCodingBroken, err)
-	case src.Len() != 0:
+		return nil, decodeRefusal(err)
+	}
+	if _, err := src.Peek(1); err != io.EOF {
 		return nil, refuse(reasonCodingBroken)
 	}
 	return out.Bytes(), nil
+}
+
+// decodeRefusal tells a body that would need too much memory from a broken one.
+func decodeRefusal(err error) *refusal {
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		return refuseErr(reasonExpansion, err)
+	}
+	return refuseErr(reasonCodingBroken, err)
 }
 
 // maxWindow bounds what a zstd frame may make its decoder allocate: RFC 8878
 // section 3.1.1.1.2 recommends that decoders support 8 MiB.
 const maxWindow = 8 << 20
 
-func decoder(coding string, src *bytes.Reader, wire []byte) (io.Reader, error) {
+func decoder(coding string, src *bufio.Reader) (io.Reader, error) {
 	switch coding {
 	case "gzip":
 		return gzip.NewReader(src)
@@ -126,7 +131,7 @@ func decoder(coding string, src *bytes.Reader, wire []byte) (io.Reader, error) {
 	default:
 		// RFC 9110 section 8.4.1.2: "deflate" is zlib. Some senders mean raw
 		// deflate; the two are told apart by zlib's header check, never by trying.
-		if len(wire) >= 2 && wire[0]&0x0f == 8 && (uint(wire[0])<<8|uint(wire[1]))%31 == 0 {
+		if head, err := src.Peek(2); err == nil && head[0]&0x0f == 8 && (uint(head[0])<<8|uint(head[1]))%31 == 0 {
 			return zlib.NewReader(src)
 		}
 		return flate.NewReader(src), nil

@@ -71,6 +71,12 @@ func (x *exchange) detectBody(side *half, fields *walk.Fields) *refusal {
 	if !b.present || b.unread != "" {
 		return nil
 	}
+	if b.stream != nil {
+		if side == &x.response {
+			x.name(side)
+		}
+		return nil // it reads itself
+	}
 	parse := func(kind walk.Kind) (*walk.Doc, error) {
 		return walk.Parse(kind, b.plain, x.h.app.detector, fields, x.h.Limits.walk())
 	}

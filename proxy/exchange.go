@@ -52,6 +52,10 @@ type exchange struct {
 	upstreamStatus int
 	record         string
 	released       bool
+	// streaming are the bodies that are judged as they pass; whole says that the
+	// caller's HTTP/1.0 has no way to tell a cut answer from a complete one.
+	streaming []*stream
+	whole     bool
 	// answered is set when an answer of ours begins.
 	answered bool
 }
@@ -117,6 +121,7 @@ func unobservable(code string) bool {
 // close gives back the slot and the reference that the exchange holds.
 func (x *exchange) close() {
 	x.endDelivery()
+	x.endStreams(false)
 	if x.slot != nil {
 		x.slot.Release()
 	}

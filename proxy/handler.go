@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,7 +113,7 @@ func (h *Handler) Validate() error {
 // ServeHTTP takes one request through its stages and hands it to reverse_proxy.
 // Whatever ends the exchange early is answered here, in one place.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	x := &exchange{h: h, id: audit.NewID(), start: h.app.now(), match: channel.Match{Op: unidentified}}
+	x := &exchange{h: h, id: audit.NewID(), start: h.app.now(), match: channel.Match{Op: unidentified}, whole: !r.ProtoAtLeast(1, 1)}
 	if h.app.started(r.Context()) {
 		x.gen = h.app.gen.join()
 	}
@@ -130,9 +131,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	ref := x.admit(w, r, next)
 	if ref == nil {
 		ref = x.forward(w, r, next)
-	} else if !unasked && r.ProtoMajor == 1 {
+	} else if !unasked && r.ProtoMajor == 1 && len(x.streaming) == 0 {
 		drain(w, incoming)
 	}
+	for _, s := range x.streaming {
+		s.hangUpAfter()
+	}
+	x.endStreams(ref != nil && r.ProtoMajor == 1)
 	if ref != nil {
 		x.answer(w, r, ref)
 	}
@@ -255,9 +260,11 @@ func (x *exchange) logPanic(p any) {
 
 // report sets placeholders and metrics when the exchange has ended.
 func (x *exchange) report(r *http.Request) {
+	x.endStreams(false)
 	decision, reason := "allow", ""
-	if x.final != nil {
-		decision, reason = "deny", x.final.code
+	switch ref := cmp.Or(x.final, x.request.body.stream.wasCut(), x.response.body.stream.wasCut()); {
+	case ref != nil:
+		decision, reason = "deny", ref.code
 	}
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Set("caregate.channel", x.h.ch.Name)
@@ -265,6 +272,14 @@ func (x *exchange) report(r *http.Request) {
 		repl.Set("caregate.decision", decision)
 		repl.Set("caregate.reason", reason)
 		repl.Set("caregate.receipt", x.last.String())
+	}
+	for _, half := range [...]struct {
+		direction string
+		body      *reading
+	}{{policy.Request, &x.request.body}, {policy.Response, &x.response.body}} {
+		if b := half.body; b.stream == nil && b.unread == "" {
+			x.h.app.metrics.read(x.h.Route, half.direction, int64(len(b.plain)))
+		}
 	}
 	x.h.app.metrics.exchange(x, decision, reason, time.Since(x.start))
 }

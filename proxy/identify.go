@@ -177,7 +177,7 @@ func checkFraming(r *http.Request, l Limits) *refusal {
 	if r.Header.Get("Upgrade") != "" {
 		return refuse(reasonUpgrade)
 	}
-	if hasBody(r) && caddyhttp.IsIncremental(r.Header) {
+	if hasBody(r) && caddyhttp.IsIncremental(r.Header) && !streamed(r.Header) {
 		return refuse(reasonIncremental)
 	}
 	return checkPath(r.URL.EscapedPath())

@@ -24,8 +24,11 @@ type Limits struct {
 	Values int `json:"values,omitempty"`
 	// Ratio is how many bytes one compressed byte may become. Default 100.
 	Ratio int `json:"ratio,omitempty"`
-	// ReadTimeout is how long a whole body may take to arrive. Default 60 s.
+	// ReadTimeout is how long a body that is read whole may take to arrive. Default
+	// 60 s.
 	ReadTimeout caddy.Duration `json:"read_timeout,omitempty"`
+	// IdleTimeout is how long a body that streams may pause. Default 60 s.
+	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
 }
 
 func (l *Limits) setDefaults() {
@@ -47,6 +50,9 @@ func (l *Limits) setDefaults() {
 	if l.ReadTimeout == 0 {
 		l.ReadTimeout = caddy.Duration(60 * time.Second)
 	}
+	if l.IdleTimeout == 0 {
+		l.IdleTimeout = caddy.Duration(60 * time.Second) // what proxies on the way allow between two reads
+	}
 }
 
 // maxBody bounds the setting itself: bodies are held in memory while they are
@@ -54,7 +60,7 @@ func (l *Limits) setDefaults() {
 const maxBody = 1 << 30
 
 func (l *Limits) validate() error {
-	if l.Body < 0 || l.Body > maxBody || l.Headers < 0 || l.Depth < 0 || l.Values < 0 || l.Ratio < 0 || l.ReadTimeout < 0 {
+	if l.Body < 0 || l.Body > maxBody || l.Headers < 0 || l.Depth < 0 || l.Values < 0 || l.Ratio < 0 || l.ReadTimeout < 0 || l.IdleTimeout < 0 {
 		return errors.New("limits: a value is negative, or body is over 1GiB")
 	}
 	return nil

@@ -19,6 +19,8 @@ type metrics struct {
 	duration     *prometheus.HistogramVec
 	findings     *prometheus.CounterVec
 	notInspected *prometheus.CounterVec
+	streams      *prometheus.CounterVec
+	inspected    *prometheus.CounterVec
 	unmappedOps  *prometheus.CounterVec
 	wait         prometheus.Histogram
 }
@@ -42,6 +44,12 @@ func newMetrics() *metrics {
 		notInspected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "caregate", Name: "not_inspected_total", Help: "Bodies that passed unread, by reason (the coverage ledger).",
 		}, []string{"route", "why"}),
+		streams: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caregate", Name: "streams_total", Help: "Bodies that were judged as they passed, by how they ended.",
+		}, []string{"route", "direction", "end"}),
+		inspected: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caregate", Name: "inspected_bytes_total", Help: "Decoded bytes of bodies that were read (the coverage ledger).",
+		}, []string{"route", "direction"}),
 		unmappedOps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "caregate", Name: "unmapped_total", Help: "Calls that the channel file does not know.",
 		}, []string{"route"}),
@@ -57,7 +65,7 @@ func (m *metrics) register(r *prometheus.Registry) error {
 	if r == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{m.exchanges, m.duration, m.findings, m.notInspected, m.unmappedOps, m.wait} {
+	for _, c := range []prometheus.Collector{m.exchanges, m.duration, m.findings, m.notInspected, m.streams, m.inspected, m.unmappedOps, m.wait} {
 		var already prometheus.AlreadyRegisteredError
 		if err := r.Register(c); err != nil && !errors.As(err, &already) {
 			return err
@@ -76,6 +84,17 @@ func (m *metrics) finding(route string, class redact.Class, action redact.Action
 }
 
 func (m *metrics) uninspected(route, why string) { m.notInspected.WithLabelValues(route, why).Inc() }
+
+// read counts the bytes of a body that was read.
+func (m *metrics) read(route, direction string, bytes int64) {
+	m.inspected.WithLabelValues(route, direction).Add(float64(bytes))
+}
+
+// streamed counts a stream that has ended.
+func (m *metrics) streamed(route, direction, end string, bytes int64) {
+	m.streams.WithLabelValues(route, direction, end).Inc()
+	m.read(route, direction, bytes)
+}
 
 func (m *metrics) unmapped(route string) { m.unmappedOps.WithLabelValues(route).Inc() }
 

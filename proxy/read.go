@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/caregate/caregate/redact/walk"
 )
 
@@ -26,6 +28,8 @@ type reading struct {
 	unread string
 	// rest is what of an unread body has not been taken from the wire.
 	rest io.ReadCloser
+	// stream, when set, is the body judged as it passes; doc is of its first window.
+	stream *stream
 
 	doc *walk.Doc
 }
@@ -53,6 +57,12 @@ func (x *exchange) readRequest(w http.ResponseWriter, r *http.Request) *refusal 
 	}
 	b.kind, b.coding = kind, coding
 
+	switch incremental := caddyhttp.IsIncremental(r.Header); {
+	case x.hook != nil && incremental:
+		return refuse(reasonIncremental) // a signature covers the whole body, and may have to be made anew
+	case x.hook == nil && x.streams(kind, r.ContentLength, incremental):
+		return x.streamRequest(w, r, incremental)
+	}
 	// The deadline is for the whole body: a byte a second keeps nothing open.
 	rc := http.NewResponseController(w)
 	limit := time.Duration(x.h.Limits.ReadTimeout)
@@ -130,6 +140,8 @@ func kindOf(media string) (walk.Kind, bool) {
 		return walk.Form, true
 	case media == "text/plain":
 		return walk.Text, true
+	case media == "application/x-ndjson", media == "application/ndjson", media == "application/jsonl", media == "application/x-jsonlines":
+		return walk.NDJSON, true
 	}
 	return 0, false
 }

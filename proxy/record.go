@@ -46,10 +46,16 @@ func (x *exchange) recordRequest(r *http.Request) *refusal {
 	}
 	e := x.event(eventRequest, policy.Request, &x.request, r.Method)
 	e.Decision, e.Forwarded = audit.DecisionAllow, true
+	if x.request.body.stream != nil {
+		e.Attrs["stream"] = "open"
+	}
 	if err := x.append(ctx, e, &x.request, r); err != nil {
 		return refuseErr(reasonAuditUnavailable, err)
 	}
 	x.admitted = true
+	if s := x.request.body.stream; s != nil {
+		s.open()
+	}
 	return nil
 }
 
@@ -63,10 +69,16 @@ func (x *exchange) recordResponse(res *http.Response) *refusal {
 	}
 	e := x.event(eventResponse, policy.Response, &x.response, res.Request.Method)
 	e.Decision, e.Forwarded, e.Status, e.Outcome = audit.DecisionAllow, true, res.StatusCode, audit.OutcomeReleased
+	if x.response.body.stream != nil {
+		e.Attrs["stream"] = "open"
+	}
 	if err := x.append(ctx, e, &x.response, res.Request); err != nil {
 		return withheld(refuseErr(reasonAuditUnavailable, err))
 	}
 	x.released = true
+	if s := x.response.body.stream; s != nil {
+		s.open()
+	}
 	// Both events are written. A caller who takes an hour to read the answer keeps
 	// no room in the queue from others.
 	x.slot.Release()
@@ -139,7 +151,7 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 	if x.request.withheld > 0 {
 		e.Attrs["masked_writes_removed"] = fmt.Sprint(x.request.withheld)
 	}
-	if side == &x.response {
+	if side == &x.response && x.request.body.stream == nil {
 		// The caller holds the receipt of this event; what was done to its request
 		// stands in the other one.
 		if did := summary(x.request.counts); did != "" {

@@ -24,6 +24,10 @@ func (x *exchange) transformRequest(r *http.Request) *refusal {
 
 	b := &side.body
 	switch {
+	case b.stream != nil:
+		b.stream.transform()
+		x.sendStream(r)
+		return nil
 	case !b.present:
 		r.Body, r.ContentLength = http.NoBody, 0
 		return nil

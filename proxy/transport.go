@@ -17,6 +17,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caregate/caregate/policy"
@@ -81,15 +82,28 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if x.final != nil {
 		return nil, x.final
 	}
+	if s := x.request.body.stream; s != nil && s.begun.Load() {
+		// Part of the body is gone. Whoever retries must not send the rest as a whole.
+		x.final = refuse(reasonUpstreamAborted)
+		return nil, x.final
+	}
 	x.prepareUpstream(req)
 	x.forwarded = true
 	res, err := t.HTTPTransport.RoundTrip(req.WithContext(quietContext{req.Context()}))
+	if ref := x.request.body.stream.wasCut(); ref != nil {
+		if err == nil {
+			_ = res.Body.Close()
+		}
+		x.final = ref
+		return nil, ref
+	}
 	if err != nil {
 		var dial reverseproxy.DialError
 		x.forwarded = !errors.As(err, &dial)
 		return nil, err
 	}
 	x.delivered(req.Context(), res.StatusCode)
+	x.request.body.stream.hangUpAfter()
 	if ref := x.admitResponse(req, res); ref != nil {
 		x.final = ref
 		_ = res.Body.Close()
@@ -189,6 +203,10 @@ func (x *exchange) readResponse(res *http.Response) *refusal {
 		return x.leaveUnread(&x.response, b, res.Body, ref)
 	}
 	b.kind, b.coding = kind, coding
+	if !x.whole && x.streams(kind, res.ContentLength, caddyhttp.IsIncremental(res.Header)) {
+		s := x.newStream(&x.response, res.Request, res.Body, func() { _ = res.Body.Close() })
+		return s.readFirst(false)
+	}
 	if ref = x.readUpstream(res, b); ref != nil {
 		return x.leaveUnread(&x.response, b, res.Body, ref)
 	}
@@ -241,13 +259,21 @@ func responseHasContent(res *http.Response) bool {
 // the edited one.
 func (x *exchange) transformResponse(res *http.Response) {
 	side, h := &x.response, res.Header
-	h.Del("Incremental") // the answer was read whole
+	if side.body.stream == nil {
+		h.Del("Incremental") // the answer was read whole
+	}
 	maskHeaders(side, h)
 	x.h.ch.RewriteHeaders(h, x.h.Upstream, x.public)
 	exposeOurs(h)
 	res.Trailer = nil
 
 	b := &side.body
+	if b.stream != nil {
+		x.rewriteURLs(side)
+		b.stream.transform()
+		x.releaseStream(res)
+		return
+	}
 	if b.unread != "" {
 		res.Body = b.passing()
 		return
