@@ -213,7 +213,8 @@ func parseGovern(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	g.Next() // the word govern
 	var name, upstream string
 	if !g.Args(&name, &upstream) {
-		return nil, g.Err("govern wants a channel and an upstream, for example: govern zendesk https://acme.zendesk.com")
+		// Caddy takes a first word that begins with a slash for a path to match.
+		return nil, g.Err("govern wants a channel and an upstream, for example: govern zendesk https://acme.zendesk.com; before the absolute path of a channel file write a star: govern * /etc/caregate/desk.yaml https://desk.example.com")
 	}
 	handler := &Handler{Upstream: upstream}
 	if err := chooseChannel(g, handler, name); err != nil {

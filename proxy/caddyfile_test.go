@@ -84,6 +84,7 @@ func TestCaddyfileMistakes(t *testing.T) {
 		"unknown option":    {"{\n\tcaregate {\n\t\tstorage x\n\t}\n}\n", []string{"storage", "name, store, keys, policy, identity", "Caddyfile:3"}},
 		"unknown store":     {"{\n\tcaregate {\n\t\tstore mysql x\n\t}\n}\n", []string{"mysql", "sqlite", "Caddyfile:3"}},
 		"identity without":  {"{\n\tcaregate {\n\t\tidentity jwt {\n\t\t\tissuer https://a\n\t\t}\n\t}\n}\n", []string{"audience", "jwks"}},
+		"absolute path":     {govern("govern /etc/desk.yaml https://a.b"), []string{"govern * /", "Caddyfile:8"}},
 		"no upstream":       {govern("govern zendesk"), []string{"govern zendesk https://", "Caddyfile:8"}},
 		"unknown channel":   {govern("govern zendisk https://a.b"), []string{"zendisk", "zendesk", "Caddyfile:8"}},
 		"missing file":      {govern("govern ./nothing.yaml https://a.b"), []string{"nothing.yaml", "Caddyfile:8"}},

@@ -83,10 +83,12 @@ func (x *exchange) verify(w http.ResponseWriter, r *http.Request) *refusal {
 		}
 	}
 	x.hook = d
-	if x.actor, err = x.h.app.resolver.Resolve(r.Context(), policy.Presented{Channel: x.h.ch.Name, Signed: true}); err != nil {
+	ctx, cancel := detached(r.Context())
+	defer cancel()
+	if x.actor, err = x.h.app.resolver.Resolve(ctx, policy.Presented{Channel: x.h.ch.Name, Signed: true}); err != nil {
 		return refuseErr(policy.RefusalReason(err), err)
 	}
-	if x.subject, err = x.gen.data.Vault.Actor(r.Context(), x.actor.ID); err != nil {
+	if x.subject, err = x.gen.data.Vault.Actor(ctx, x.actor.ID); err != nil {
 		return refuseErr(reasonVaultUnavailable, err)
 	}
 	return nil
@@ -213,6 +215,8 @@ func (x *exchange) claimDelivery(r *http.Request) *refusal {
 	case errors.Is(err, errOtherBody):
 		x.h.logger.Warn("a webhook delivery has the id of an earlier one and another body", zap.String("route", x.h.Route), zap.Stringer("exchange", x.id))
 		return x.stop(&x.request, refuse(reasonWebhookConflict))
+	case errors.Is(err, errUnderWay) && r.Context().Err() != nil:
+		return refuse(reasonClientGone)
 	case errors.Is(err, errUnderWay):
 		return x.stop(&x.request, refuse(reasonWebhookUnderWay))
 	default:
