@@ -18,8 +18,9 @@
 //     before. Nothing here touches the disk. More than Config.DenyRate denials of
 //     one caller in a second are counted together in one leaf.
 //  3. One writer goroutine takes all that is queued, at most 1,024 rows or 1 MiB,
-//     completes the leaves and inserts them into audit.db in one transaction. There
-//     is no timer: while one commit syncs, the next batch collects.
+//     completes the leaves and inserts them into audit.db in one transaction. While
+//     one commit syncs, the next batch collects; only a crowded log waits for more,
+//     a millisecond or two.
 //  4. [Wait.Wait] returns the receipt. Only now may the bytes go on. Any error
 //     means that they may not.
 //  5. Once a second the integrator derives, from the committed rows only, entry

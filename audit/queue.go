@@ -160,6 +160,14 @@ func (q *queue) signal() {
 	}
 }
 
+// worth reports whether a commit need not wait for more events: rows of them are
+// queued, or somebody waits for the end of the queue.
+func (q *queue) worth(rows int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed || len(q.batches) > 1 || len(q.batches) == 1 && (q.batches[0].rows >= rows || q.batches[0].rows == 0)
+}
+
 // take removes the oldest batch, nil when there is none.
 func (q *queue) take() *batch {
 	q.mu.Lock()

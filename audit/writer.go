@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -15,21 +16,56 @@ const pruneStep = 512
 // writer is the state of the writer goroutine: nobody else touches it while the
 // goroutine runs.
 type writer struct {
-	at     position // the last leaf written
-	pruned position // rows up to here are deleted
+	at     position  // the last leaf written
+	pruned position  // rows up to here are deleted
+	began  time.Time // when the last commit did
+	rows   int       // that it wrote
 }
 
-// writeLoop commits what is queued until stop is closed. There is no timer: while
-// one commit syncs, the next batch collects.
+// A commit costs about a tenth of a millisecond of processor time however small
+// it is, most of it in the kernel. A log so busy that crowdRows gathered while one
+// commit ran lets the next gather until gatherTime after the beginning of the
+// last, or until gatherRows make the commit worth its price. A log that is less
+// busy never waits.
+const (
+	crowdRows  = 4
+	gatherRows = 64
+	gatherTime = 1500 * time.Microsecond
+)
+
+// writeLoop commits what is queued until stop is closed. While one commit syncs,
+// the next batch collects.
 func (c *core) writeLoop() {
 	defer close(c.writerDone)
+	pause := time.NewTimer(0)
+	defer pause.Stop()
 	for {
 		select {
 		case <-c.q.wake:
 		case <-c.stopWriter:
 			return
 		}
-		for c.writeOnce() {
+		for more := true; more; more = c.writeOnce() {
+			c.gather(pause)
+		}
+	}
+}
+
+// gather waits for company for the queued events, see crowdRows.
+func (c *core) gather(pause *time.Timer) {
+	if c.w.rows < crowdRows {
+		return
+	}
+	rest := gatherTime - time.Since(c.w.began)
+	if rest <= 0 {
+		return
+	}
+	pause.Reset(rest)
+	for !c.q.worth(gatherRows) {
+		select {
+		case <-c.q.wake:
+		case <-pause.C:
+			return
 		}
 	}
 }
@@ -80,6 +116,7 @@ func (c *core) commit(b *batch, due *position) error {
 	w := &c.w
 	var g group
 	at := w.at
+	w.began, w.rows = time.Now(), 0
 	if b != nil && len(b.entries) > 0 {
 		g.rows, g.arena = make([]row, 0, b.rows+1), make([]byte, 0, b.bytes+leafSlack*int64(b.rows))
 		if jump := c.clock.step(); jump != 0 {
@@ -115,7 +152,7 @@ func (c *core) commit(b *batch, due *position) error {
 	if err := c.hooks.run(hookCommitted); err != nil {
 		return err
 	}
-	w.at = at
+	w.at, w.rows = at, len(g.rows)
 	if due != nil {
 		w.pruned = *due
 	}
