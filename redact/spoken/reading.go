@@ -152,12 +152,15 @@ func (s *scan) phrase(i int, m mode) int {
 	if size == 0 && x.hundreds == 0 && x.thousands == 0 {
 		return -1
 	}
-	if next == 0 {
+	w := x
+	if size == 0 {
 		next = i
+	} else {
+		w = s.tight(next)
 	}
 	// "Four thousand one hundred and eleven", "forty-one hundred".
 	total, large := v, false
-	if w := s.tight(next); w != nil && w.thousands > 0 && (size == 0 || w.thousands == 1) {
+	if w != nil && w.thousands > 0 && (size == 0 || w.thousands == 1) {
 		if size == 0 {
 			total = 1
 		}
@@ -166,7 +169,7 @@ func (s *scan) phrase(i int, m mode) int {
 		next++
 		v, size = 0, 0
 		if k, n, after := s.upTo99(next, m); n > 0 && s.toks[next].join <= joinTight {
-			if h := s.tight(after); h != nil && h.hundreds > 0 {
+			if h := s.tight(after); h != nil && h.hundreds == 1 {
 				v, size, next = k, n, after
 			}
 		}
@@ -175,8 +178,9 @@ func (s *scan) phrase(i int, m mode) int {
 			s.sayNumber(total, i, next)
 			return next
 		}
+		w = s.tight(next)
 	}
-	if w := s.tight(next); w != nil && w.hundreds > 0 && (size == 0 || w.hundreds == 1) {
+	if w != nil && w.hundreds > 0 && (size == 0 || w.hundreds == 1) {
 		if large {
 			if size == 0 {
 				v = 1
