@@ -150,6 +150,12 @@ func (x *exchange) tally(side *half) (blocked bool) {
 		countFor(&side.counts, notInspected).NotInspected++
 		x.h.app.metrics.uninspected(x.h.Route, side.body.unread)
 	}
+	if side.body.partly != "" {
+		for range side.body.doc.Unread {
+			countFor(&side.counts, notInspected).NotInspected++
+			x.h.app.metrics.uninspected(x.h.Route, side.body.partly)
+		}
+	}
 	return blocked
 }
 

@@ -78,7 +78,7 @@ func (x *exchange) detectBody(side *half, fields *walk.Fields) *refusal {
 		return nil // it reads itself
 	}
 	parse := func(kind walk.Kind) (*walk.Doc, error) {
-		return walk.Parse(kind, b.plain, x.h.app.detector, fields, x.h.Limits.walk())
+		return x.parse(b, kind, fields)
 	}
 	doc, err := parse(b.kind)
 	if b.kind == walk.Text && err == nil {
@@ -86,6 +86,9 @@ func (x *exchange) detectBody(side *half, fields *walk.Fields) *refusal {
 	}
 	if err != nil {
 		return x.leaveUnread(side, b, nil, walkRefusal(err))
+	}
+	if ref := x.leavePartsUnread(side, doc); ref != nil {
+		return ref
 	}
 	b.doc = doc
 	if side == &x.response {

@@ -24,12 +24,16 @@ type reading struct {
 	wire, plain []byte
 	coding      string
 	kind        walk.Kind
+	// boundary is the one that the type of a multipart body names.
+	boundary string
 	// unread, when set, says why nobody looked at the body; it passes as it came.
 	unread string
 	// rest is what of an unread body has not been taken from the wire.
 	rest io.ReadCloser
 	// stream, when set, is the body judged as it passes; doc is of its first window.
 	stream *stream
+	// partly, when set, says why parts of a body that was read pass unread.
+	partly string
 
 	doc *walk.Doc
 }
@@ -55,7 +59,7 @@ func (x *exchange) readRequest(w http.ResponseWriter, r *http.Request) *refusal 
 	if ref != nil {
 		return x.leaveUnread(&x.request, b, r.Body, ref)
 	}
-	b.kind, b.coding = kind, coding
+	b.kind, b.coding, b.boundary = kind, coding, boundaryOf(kind, r.Header)
 
 	switch incremental := caddyhttp.IsIncremental(r.Header); {
 	case x.hook != nil && incremental:
@@ -132,19 +136,7 @@ func (x *exchange) bodyKind(h http.Header) (walk.Kind, string, *refusal) {
 
 // kindOf maps a media type to its walker. text/plain is walked by what it holds:
 // a JSON document sent as text is read as JSON by those who receive it.
-func kindOf(media string) (walk.Kind, bool) {
-	switch {
-	case media == "application/json", strings.HasSuffix(media, "+json"):
-		return walk.JSON, true
-	case media == "application/x-www-form-urlencoded":
-		return walk.Form, true
-	case media == "text/plain":
-		return walk.Text, true
-	case media == "application/x-ndjson", media == "application/ndjson", media == "application/jsonl", media == "application/x-jsonlines":
-		return walk.NDJSON, true
-	}
-	return 0, false
-}
+func kindOf(media string) (walk.Kind, bool) { return walk.KindOf(media) }
 
 // readAll takes a whole body. announced is its Content-Length or -1. On a
 // refusal it returns what it has, so that an observing route can pass it on.

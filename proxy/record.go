@@ -148,6 +148,9 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 	if side.body.unread != "" {
 		e.Attrs["unread"] = side.body.unread
 	}
+	if side.body.partly != "" {
+		e.Attrs["unread_parts"] = side.body.partly
+	}
 	if x.request.withheld > 0 {
 		e.Attrs["masked_writes_removed"] = fmt.Sprint(x.request.withheld)
 	}

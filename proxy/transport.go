@@ -202,7 +202,7 @@ func (x *exchange) readResponse(res *http.Response) *refusal {
 		b.wire = first[:]
 		return x.leaveUnread(&x.response, b, res.Body, ref)
 	}
-	b.kind, b.coding = kind, coding
+	b.kind, b.coding, b.boundary = kind, coding, boundaryOf(kind, res.Header)
 	if !x.whole && x.streams(kind, res.ContentLength, caddyhttp.IsIncremental(res.Header)) {
 		s := x.newStream(&x.response, res.Request, res.Body, func() { _ = res.Body.Close() })
 		return s.readFirst(false)

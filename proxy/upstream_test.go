@@ -23,9 +23,9 @@ func TestHostileUpstreams(t *testing.T) {
 		upstreamStatus int
 	}{
 		"CAPTCHA": {func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "text/html")
+			w.Header().Set("Content-Type", "image/svg")
 			w.WriteHeader(http.StatusForbidden)
-			_, _ = io.WriteString(w, "<html>are you human? "+card)
+			_, _ = io.WriteString(w, "are you human? "+card)
 		}, 502, "response_withheld", "type_not_inspected", 403},
 		"malformed":     {jsonUpstream(200, `{"a":"`+card), 502, "response_withheld", "json_syntax", 200},
 		"duplicate key": {jsonUpstream(201, `{"id":1,"id":2}`), 502, "response_withheld", "json_duplicate_key", 201},

@@ -180,7 +180,7 @@ func TestWebhookRefusals(t *testing.T) {
 		"future":              {func(c *call) { *c = hook(c.body, now.Add(7*time.Minute)) }, 403, "signature_future"},
 		"removed on the way":  {func(c *call) { c.header.Set("Connection", "close, "+strings.ToLower(hookSignature)) }, 400, "header_ambiguous"},
 		"too large":           {func(c *call) { *c = hook(strings.Repeat("x", 65<<10), now) }, 413, "body_too_large"},
-		"unread type":         {func(c *call) { c.header.Set("Content-Type", "application/xml") }, 415, "type_not_inspected"},
+		"unread type":         {func(c *call) { c.header.Set("Content-Type", "application/zip") }, 415, "type_not_inspected"},
 		"not json":            {func(c *call) { *c = hook(`{"a":`, now) }, 400, "json_syntax"},
 		"two ids":             {func(c *call) { *c = hook(`{"id":"1","id":"2"}`, now) }, 400, "json_duplicate_key"},
 		"a card as a number":  {func(c *call) { *c = hook(`{"n":4111111111111111}`, now) }, 422, "finding_blocked"},
