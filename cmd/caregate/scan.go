@@ -105,7 +105,8 @@ func (r *reader) scanFile(in io.Reader, out io.Writer, name string, kind walk.Ki
 			Bytes    int     `json:"bytes"`
 			Findings []found `json:"findings"`
 			IDs      int     `json:"ids_left_alone"`
-		}{kindName(doc.Kind), len(text), findings, left})
+			Unread   int     `json:"parts_not_inspected"`
+		}{kindName(doc.Kind), len(text), findings, left, len(doc.Unread)})
 	}
 	t := newTable(out, "CLASS", "LINE", "START", "END", "CONFIDENCE", "PLACE", "RULE")
 	lines := newLineCounter(text)
@@ -118,6 +119,9 @@ func (r *reader) scanFile(in io.Reader, out io.Writer, name string, kind walk.Ki
 	fmt.Fprintf(out, "%d found in %s (%d bytes, read as %s)\n", len(findings), plain(name), len(text), kindName(doc.Kind))
 	if left > 0 {
 		fmt.Fprintf(out, "%d more at places that hold ids were left alone\n", left)
+	}
+	if n := len(doc.Unread); n > 0 {
+		fmt.Fprintf(out, "not inspected: %d parts of types that cannot be read\n", n)
 	}
 	return nil
 }

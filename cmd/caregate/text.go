@@ -18,7 +18,10 @@ import (
 )
 
 // kinds are the shapes that --type knows.
-var kinds = map[string]walk.Kind{"auto": walk.Auto, "text": walk.Text, "json": walk.JSON, "form": walk.Form}
+var kinds = map[string]walk.Kind{
+	"auto": walk.Auto, "text": walk.Text, "json": walk.JSON, "ndjson": walk.NDJSON, "form": walk.Form, "multipart": walk.Multipart,
+	"html": walk.HTML, "xml": walk.XML, "csv": walk.CSV,
+}
 
 // kindNames lists them for messages.
 func kindNames() string { return strings.Join(sortedKeys(kinds), ", ") }
@@ -27,7 +30,7 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 
 // offline are the limits of files that somebody chose to read: an export has
 // more values than any call, and no stranger wrote it to harm a gateway.
-var offline = walk.Limits{Depth: 10_000, Values: math.MaxInt32}
+var offline = walk.Limits{Depth: 10_000, Values: math.MaxInt32, Line: maxFile}
 
 // maxFile bounds a file that is read whole. Longer texts are cut up as --jsonl.
 const maxFile = 1 << 30
@@ -45,34 +48,20 @@ func newReader() (*reader, error) {
 	return &reader{d}, nil
 }
 
-// read reads text as kind. Auto is JSON when the text is one object or array
-// that is well-formed, and text otherwise.
+// read reads text as kind. Auto is what the text looks like, when it is a
+// well-formed one of it, and text otherwise.
 func (r *reader) read(kind walk.Kind, text []byte) (*walk.Doc, error) {
 	if kind != walk.Auto {
 		return walk.Parse(kind, text, r.detector, nil, offline)
 	}
-	if looksLikeJSON(text) {
-		doc, err := walk.Parse(walk.JSON, text, r.detector, nil, offline)
+	if kind = walk.Guess(text); kind != walk.Text {
+		doc, err := walk.Parse(kind, text, r.detector, nil, offline)
 		var refusal *walk.Refusal
 		if !errors.As(err, &refusal) {
 			return doc, err
 		}
 	}
 	return walk.Parse(walk.Text, text, r.detector, nil, offline)
-}
-
-// looksLikeJSON tells whether the first character can begin an object or array.
-func looksLikeJSON(text []byte) bool {
-	for _, c := range text {
-		switch c {
-		case ' ', '\t', '\r', '\n':
-		case '{', '[':
-			return true
-		default:
-			return false
-		}
-	}
-	return false
 }
 
 // listed tells whether a finding is shown. A number that merely could be one, at
