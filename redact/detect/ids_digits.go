@@ -1,0 +1,230 @@
+package detect
+
+import "github.com/caregate/caregate/redact"
+
+// How identifiers of digits are printed: the sizes of their groups, one
+// hexadecimal digit each.
+const (
+	groups333    = 0x333     // SIN, TFN, BSN
+	groups423    = 0x423     // BSN with dots
+	groups441    = 0x441     // routing number on a cheque
+	groups334    = 0x334     // NHS
+	groups343    = 0x343     // NHS, other printing
+	groups64     = 0x64      // personnummer
+	groups84     = 0x84      // personnummer with the century
+	groups2333   = 0x2333    // German tax id
+	groups3332   = 0x3332    // CPF
+	groups92     = 0x92      // CPF
+	groups444    = 0x444     // Aadhaar
+	groups23342  = 0x23342   // CNPJ
+	groups842    = 0x842     // CNPJ, the first part without dots
+	groupsNIR    = 0x1222332 // NIR and its key
+	groupsNIRKey = 0xD2      // NIR without groups, and its key
+)
+
+// digits looks at the groups that begin at i, the first of which ends at end.
+func (s *idScan) digits(i, end int, before byte) (redact.Finding, bool) {
+	r := &s.runs
+	if f, ok := s.phone(i, before); ok {
+		return f, true
+	}
+	if before == '+' {
+		return redact.Finding{}, false
+	}
+	var buf [maxCard]byte
+	n, sizes := 0, 0
+	for k := 0; k < r.n; k++ {
+		size := r.end[k] - r.start[k]
+		if n+size > 15 {
+			break
+		}
+		n += copy(buf[n:], s.text[r.start[k]:r.end[k]])
+		sizes = sizes<<4 | size
+		if n < 8 {
+			continue
+		}
+		if f, ok := s.national(i, r.end[k], sizes, buf[:n]); ok {
+			return f, true
+		}
+	}
+	if f, ok := s.lettered(i, end); ok {
+		return f, true
+	}
+	if f, ok := s.birth(i, end); ok {
+		return f, true
+	}
+	if n >= 6 {
+		if f, ok := s.account(i, end); ok {
+			return f, true
+		}
+	}
+	return redact.Finding{}, false
+}
+
+// uniform returns the separator between the first k groups when it is the same
+// everywhere, or 0.
+func (r *digitRuns) uniform(k int) byte {
+	for j := 2; j < k; j++ {
+		if r.sep[j] != r.sep[1] {
+			return 0
+		}
+	}
+	if k < 2 {
+		return 0
+	}
+	return r.sep[1]
+}
+
+// national tries digits, which stand in text[i:end] in groups of sizes, as an
+// identifier of a country.
+func (s *idScan) national(i, end, sizes int, digits []byte) (redact.Finding, bool) {
+	r := &s.runs
+	k := 0
+	for g := sizes; g > 0; g >>= 4 {
+		k++
+	}
+	bare := k == 1
+	sep := r.uniform(k)
+	even := bare || sep != 0 && sep != '/'
+	// printed numbers may stand alone; the others need a name.
+	try := func(c redact.Class, want sense, valid func([]byte) bool, alone bool) (redact.Finding, bool) {
+		if !valid(digits) {
+			return redact.Finding{}, false
+		}
+		how, by := s.named(end, want)
+		if how == unnamed && (!alone || s.other()) || !s.apart(i, end, sep) {
+			return redact.Finding{}, false
+		}
+		proof, rule := redact.EvidenceChecksum, "check digit and name"
+		if !bare {
+			proof |= redact.EvidenceGrouping
+			rule = "check digit, grouping and name"
+		}
+		if how == unnamed {
+			rule = "check digit and grouping"
+		}
+		return s.found(c, i, end, how, by, proof, rule), true
+	}
+	switch {
+	case sizes == 9 || even && (sizes == groups333 || sizes == groups423 || sizes == groups441):
+		if sizes != groups423 && sizes != groups333 {
+			if f, ok := try(redact.USBankRouting, nameRouting, validRouting, false); ok {
+				return f, ok
+			}
+		}
+		if sizes == groups441 {
+			break
+		}
+		if f, ok := try(redact.CASIN, nameSIN, validSIN, false); ok {
+			return f, ok
+		}
+		if f, ok := try(redact.AUTFN, nameTFN, validTFN, false); ok {
+			return f, ok
+		}
+		if f, ok := try(redact.NLBSN, nameBSN, validBSN, false); ok {
+			return f, ok
+		}
+		if sizes == 9 {
+			return s.passport(i, end)
+		}
+	case sizes == 8 || sizes == 0x233 && even:
+		return try(redact.AUTFN, nameTFN, validTFN, false)
+	case sizes == 10 || even && (sizes == groups334 || sizes == groups343):
+		if f, ok := try(redact.UKNHS, nameNHS, validNHS, false); ok {
+			return f, ok
+		}
+		if f, ok := try(redact.USNPI, nameNPI, validNPI, false); ok {
+			return f, ok
+		}
+		if bare {
+			return try(redact.SEPersonnummer, namePersonnummer, validPersonnummer, false)
+		}
+	case sizes == groups64 && sep == '-':
+		return try(redact.SEPersonnummer, namePersonnummer, validPersonnummer, true)
+	case sizes == 12 || sizes == groups84 && sep == '-' || sizes == groups444 && even:
+		if f, ok := try(redact.INAadhaar, nameAadhaar, validAadhaar, false); ok {
+			return f, ok
+		}
+		if c := two(digits); sizes != groups444 && (c >= 18 && c <= 20) {
+			return try(redact.SEPersonnummer, namePersonnummer, func(d []byte) bool { return validPersonnummer(d[2:]) }, sizes == groups84)
+		}
+	case sizes == 11 || even && sizes == groups2333:
+		if f, ok := try(redact.DETaxID, nameSteuerID, validSteuerID, !bare && sep == ' '); ok {
+			return f, ok
+		}
+		if !bare {
+			break
+		}
+		if f, ok := try(redact.PLPESEL, namePESEL, validPESEL, false); ok {
+			return f, ok
+		}
+		return try(redact.BRCPF, nameCPF, validCPF, false)
+	case sizes == groups3332 || sizes == groups92:
+		printed := sizes == groups3332 && r.sep[1] == '.' && r.sep[2] == '.' && r.sep[3] == '-'
+		return try(redact.BRCPF, nameCPF, validCPF, printed)
+	case sizes == 14, sizes == groups23342, sizes == groups842:
+		printed := sizes == groups23342 && r.sep[1] == '.' && r.sep[2] == '.' && r.sep[3] == '/' && r.sep[4] == '-'
+		return try(redact.BRCNPJ, nameCNPJ, validCNPJ, printed)
+	case sizes == 15, sizes == groupsNIR, sizes == groupsNIRKey:
+		return try(redact.FRNIR, nameNIR, validNIR, even)
+	}
+	return redact.Finding{}, false
+}
+
+// passport takes nine digits, or a letter and eight, that a word right in front
+// or a key calls a passport. There is no check.
+func (s *idScan) passport(start, end int) (redact.Finding, bool) {
+	how, by := s.named(end, namePassport)
+	if how != directly || !s.apart(start, end, 0) {
+		return redact.Finding{}, false
+	}
+	return s.found(redact.USPassport, start, end, how, by, redact.EvidenceShape, "passport shape and name"), true
+}
+
+// The shortest and longest bank account number that is looked for.
+const (
+	minAccount = 6
+	maxAccount = 17
+)
+
+// account takes digits that a word right in front or a key calls a bank account.
+// "Account number" alone says nothing in a helpdesk: it counts beside a word for a
+// bank or a routing number.
+func (s *idScan) account(start, end int) (redact.Finding, bool) {
+	r := &s.runs
+	digits, last := end-start, end
+	for k := 1; k < r.n && (r.sep[k] == ' ' || r.sep[k] == '-') && r.sep[k] == r.sep[1] && r.end[k]-r.start[k] >= 3; k++ {
+		digits += r.end[k] - r.start[k]
+		last = r.end[k]
+	}
+	if digits < minAccount || digits > maxAccount {
+		return redact.Finding{}, false
+	}
+	how, by := s.named(last, nameAccount)
+	if how != directly {
+		how, by = s.named(last, nameAnyAccount)
+		if how != directly || by&redact.EvidenceKey != 0 || !s.besideBank() {
+			return redact.Finding{}, false
+		}
+	}
+	if !s.apart(start, last, r.sep[1]) {
+		return redact.Finding{}, false
+	}
+	return s.found(redact.USBankAccount, start, last, how, by, redact.EvidenceShape, "account digits and name"), true
+}
+
+// besideBank reports whether the words in front of the spot speak of a bank or a
+// routing number.
+func (s *idScan) besideBank() bool {
+	from := lo(s.at, LookBehind/2)
+	for at := s.at; ; {
+		start, end, ok := wordBefore(s.text, at, from)
+		if !ok {
+			return false
+		}
+		if s.sense(start, end, from)&(nameRouting|nameAccount) != 0 || foldEqual(s.text[start:end], "bank") {
+			return true
+		}
+		at = start
+	}
+}

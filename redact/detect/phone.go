@@ -1,0 +1,307 @@
+package detect
+
+import "github.com/caregate/caregate/redact"
+
+// The fewest and most digits of a telephone number with its country code (ITU-T
+// E.164), and the fewest of one that a word names.
+const (
+	minPhone      = 8
+	maxPhone      = 15
+	minLocalPhone = 7
+)
+
+// longestPhone is how many digits numbers of a country have at most, country code
+// included. It keeps a number from swallowing the digits behind it.
+var longestPhone = map[int]int{
+	1: 11, 7: 11, 20: 12, 27: 11, 30: 12, 31: 11, 32: 11, 33: 11, 34: 11, 36: 11, 39: 13, 40: 11, 41: 11, 43: 13, 44: 12, 45: 10, 46: 12, 47: 10, 48: 11, 49: 14,
+	51: 11, 52: 13, 54: 13, 55: 13, 56: 11, 57: 12, 58: 12, 60: 12, 61: 12, 62: 15, 63: 12, 64: 12, 65: 10, 66: 11, 81: 12, 82: 12, 84: 12, 86: 13, 90: 12, 91: 12,
+	92: 12, 94: 11, 98: 12, 212: 12, 234: 13, 254: 12, 351: 12, 352: 12, 353: 12, 354: 10, 356: 11, 357: 11, 358: 13, 370: 11, 371: 11, 372: 11, 380: 12, 385: 12,
+	386: 11, 420: 12, 421: 12, 852: 11, 886: 12, 961: 11, 962: 12, 965: 11, 966: 12, 971: 12, 972: 12, 974: 11,
+}
+
+// countryCode returns the country code at the begin of digits, or 0 when there is
+// none (ITU-T E.164, list of assigned codes; two digits where a zone has one).
+func countryCode(digits []byte) int {
+	if len(digits) < 3 {
+		return 0
+	}
+	a, b := digits[0], digits[1]
+	switch a {
+	case '1', '7':
+		return int(a - '0')
+	case '0':
+		return 0
+	}
+	ab := two(digits)
+	switch a {
+	case '2':
+		if b == '0' || b == '7' {
+			return ab
+		}
+	case '3':
+		if b != '5' && b != '7' && b != '8' {
+			return ab
+		}
+	case '4':
+		if b != '2' {
+			return ab
+		}
+	case '5':
+		if b >= '1' && b <= '8' {
+			return ab
+		}
+	case '6':
+		if b <= '6' {
+			return ab
+		}
+	case '8':
+		switch b {
+		case '1', '2', '4', '6':
+			return ab
+		case '3', '9':
+			return 0
+		}
+	case '9':
+		if b <= '5' || b == '8' {
+			return ab
+		}
+	}
+	if b == '8' && a == '2' {
+		return 0
+	}
+	return ab*10 + int(digits[2]-'0')
+}
+
+// northAmerican checks ten digits as a number of the North American plan: area and
+// exchange begin with 2 to 9, and are no service codes such as 911.
+func northAmerican(digits []byte) bool {
+	return digits[0] >= '2' && digits[1] != '9' && digits[3] >= '2' && (digits[4] != '1' || digits[5] != '1')
+}
+
+// dialled is a telephone number as it is written.
+type dialled struct {
+	start, end int
+	digits     [maxPhone + 1]byte
+	n          int
+	groups     int
+	sizes      int  // one hexadecimal digit for each group
+	sep        byte // between the groups, when it is the same everywhere
+	mixed      bool
+	parens     bool
+}
+
+// phoneGap returns where the next group of a telephone number begins behind i, or
+// -1: behind one separator, or a bracket and what stands around it.
+func phoneGap(text []byte, i int) (next int, sep byte, parens bool) {
+	n := 0
+	for i < len(text) && n < 3 {
+		b := text[i]
+		if isDigit(b) {
+			return i, sep, parens
+		}
+		switch kind, size := separator(text, i); {
+		case b == '(' || b == ')':
+			parens = true
+			i++
+		case kind == gapSpace && (n == 0 || parens || sep == '-'):
+			if sep == 0 {
+				sep = ' '
+			}
+			i += size
+		case kind == gapDash && (sep == 0 || sep == ' ' || parens):
+			sep = '-'
+			i += size
+		case kind == gapDot && n == 0:
+			sep = '.'
+			i += size
+		case b == '/' && n == 0:
+			sep = '/'
+			i++
+		default:
+			return -1, 0, false
+		}
+		n++
+	}
+	if i < len(text) && isDigit(text[i]) {
+		return i, sep, parens
+	}
+	return -1, 0, false
+}
+
+// dial reads a telephone number from the digit at i on: groups as long as there
+// are no more than most digits.
+func (p *dialled) dial(text []byte, i, most int) {
+	p.start, p.end, p.n, p.groups, p.sizes, p.sep, p.mixed = i, i, 0, 0, 0, 0, false
+	for {
+		end := runEnd(text, i)
+		if p.n+end-i > most {
+			return
+		}
+		p.n += copy(p.digits[p.n:], text[i:end])
+		p.end = end
+		p.groups++
+		p.sizes = p.sizes<<4 | (end - i)
+		next, sep, parens := phoneGap(text, end)
+		if next < 0 {
+			return
+		}
+		if p.groups > 1 && sep != p.sep {
+			p.mixed = true
+		}
+		p.sep, p.parens = sep, p.parens || parens
+		i = next
+	}
+}
+
+// phone looks for a telephone number whose first digit is at i, with before in
+// front of it.
+func (s *idScan) phone(i int, before byte) (redact.Finding, bool) {
+	t := s.text
+	var p dialled
+	lead := i
+	if before == '(' {
+		lead--
+	}
+	if lead > 0 && t[lead-1] == '+' {
+		return s.international(&p, i, lead-1)
+	}
+	size := s.runs.end[0] - i
+	if size > 13 || s.runs.n == 1 && size < minLocalPhone && before != '(' && !phoneFollows(t, s.runs.end[0]) {
+		return redact.Finding{}, false
+	}
+	p.dial(t, i, maxPhone)
+	if p.n < minLocalPhone {
+		return redact.Finding{}, false
+	}
+	if p.parens && before == '(' || before == '(' && s.runs.end[0] < len(t) && t[s.runs.end[0]] == ')' {
+		p.start = lead
+	}
+	if f, ok := s.unmistakable(&p, i); ok {
+		return f, ok
+	}
+	return s.namedPhone(&p, i)
+}
+
+// phoneFollows reports whether a bracket may go on with a telephone number behind i.
+func phoneFollows(t []byte, i int) bool {
+	next, _, parens := phoneGap(t, i)
+	return next >= 0 && parens
+}
+
+// international reads a number in the form of E.164, the plus sign of which is at
+// plus.
+func (s *idScan) international(p *dialled, i, plus int) (redact.Finding, bool) {
+	t := s.text
+	no := redact.Finding{}
+	if plus > 0 {
+		if b := t[plus-1]; isWordByte(b) && (b < 0x80 || wideLetterBefore(t, plus)) || b == '+' || b == '_' || b == '/' && plus > 1 && isWordByte(t[plus-2]) {
+			return no, false
+		}
+	}
+	if i+3 > len(t) {
+		return no, false
+	}
+	if runEnd(t, i)-i > maxPhone {
+		return no, false
+	}
+	p.dial(t, i, maxPhone)
+	if p.n < 3 {
+		return no, false
+	}
+	code := countryCode(p.digits[:p.n])
+	if code == 0 {
+		return no, false
+	}
+	if most := longestPhone[code]; most > 0 && p.n > most {
+		p.dial(t, i, most)
+	}
+	if p.n < minPhone || code == 1 && (p.n != 11 || !northAmerican(p.digits[1:])) || !s.ends(p.end) {
+		return no, false
+	}
+	how, by := s.named(p.end, namePhone)
+	proof := redact.EvidenceIssuer
+	if p.groups > 1 {
+		proof |= redact.EvidenceGrouping
+	}
+	f := s.found(redact.Phone, plus, p.end, how, by, proof, "country code")
+	f.Confidence = max(f.Confidence, 0.85)
+	return f, true
+}
+
+// ends reports whether a telephone number can end at end.
+func (s *idScan) ends(end int) bool {
+	t := s.text
+	if end == len(t) {
+		return true
+	}
+	b, next := t[end], byte(' ')
+	if end+1 < len(t) {
+		next = t[end+1]
+	}
+	switch {
+	case isDigit(b), b == '_', b == '@', b == '%':
+		return false
+	case isLetter(b):
+		return b|0x20 == 'x' && isDigit(next) // an extension
+	case b == '-' || b == '/' || b == ':' || b == '.' || b == ',':
+		return !isDigit(next) && (b != '-' || !isLetter(next))
+	}
+	return true
+}
+
+// unmistakable takes numbers that are printed as nothing else is: (212) 555-0147,
+// 212-555-0147, 1-800-555-0199, 020 7946 0018, 07700 900123, 06 12 34 56 78.
+func (s *idScan) unmistakable(p *dialled, i int) (redact.Finding, bool) {
+	digits := p.digits[:p.n]
+	shape := false
+	switch {
+	case p.sizes == 0x334 && p.start < i:
+		shape = northAmerican(digits)
+	case p.sizes == 0x334 && !p.mixed && (p.sep == '-' || p.sep == '.'):
+		shape = northAmerican(digits)
+	case p.sizes == 0x1334 && digits[0] == '1' && (p.parens || !p.mixed && p.sep != '/' && p.sep != ' '):
+		shape = northAmerican(digits[1:])
+	case p.sizes == 0x344 && !p.mixed && p.sep == ' ' && digits[0] == '0' && digits[1] == '2' && digits[3] >= '3',
+		p.sizes == 0x56 && p.sep == ' ' && digits[0] == '0' && digits[1] == '7' && digits[2] >= '3',
+		p.sizes == 0x22222 && !p.mixed && (p.sep == ' ' || p.sep == '.') && digits[0] == '0' && (digits[1] == '6' || digits[1] == '7'):
+		shape = true
+	}
+	if !shape || !s.apart(p.start, p.end, p.sep) {
+		return redact.Finding{}, false
+	}
+	how, by := s.named(p.end, namePhone)
+	if how == unnamed && s.other() {
+		return redact.Finding{}, false
+	}
+	f := s.found(redact.Phone, p.start, p.end, how, by, redact.EvidenceGrouping, "telephone number as printed")
+	f.Confidence = max(f.Confidence, 0.8)
+	return f, true
+}
+
+// namedPhone takes seven to fifteen digits that a word right in front, or the key,
+// calls a telephone number.
+func (s *idScan) namedPhone(p *dialled, i int) (redact.Finding, bool) {
+	no := redact.Finding{}
+	digits := p.digits[:p.n]
+	if p.groups == 1 && p.n > 13 && digits[0] != '0' || p.groups > 6 || dateSizes(p.sizes) && !p.parens || p.sizes == 0x1111 || repeated(digits) {
+		return no, false
+	}
+	how, by := s.named(p.end, namePhone)
+	if how != directly && !(how == nearby && s.before().list) || !s.apart(p.start, p.end, p.sep) || !s.ends(p.end) {
+		return no, false
+	}
+	proof := redact.EvidenceShape
+	if p.groups > 1 {
+		proof = redact.EvidenceGrouping
+	}
+	return s.found(redact.Phone, p.start, p.end, how, by, proof, "telephone number, named"), true
+}
+
+// dateSizes reports whether groups of these sizes are more likely a date.
+func dateSizes(sizes int) bool {
+	switch sizes {
+	case 0x224, 0x422, 0x222, 0x214, 0x124, 0x412, 0x421, 0x114, 0x411, 0x44:
+		return sizes != 0x44
+	}
+	return false
+}
