@@ -13,9 +13,9 @@ const (
 	lastBirthYear  = 2039
 )
 
-// months are the first letters of the months' names, enough to tell them apart, in
+// monthNames are the first letters of the months' names, enough to tell them apart, in
 // the languages of the names table.
-var months = map[string]int{
+var monthNames = map[string]int{
 	"jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6, "jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11, "dec": 12,
 	"mär": 3, "mrz": 3, "mai": 5, "okt": 10, "dez": 12,
 	"janvier": 1, "fév": 2, "fev": 2, "mars": 3, "avr": 4, "juin": 6, "juillet": 7, "aoû": 8, "aou": 8, "déc": 12,
@@ -33,7 +33,7 @@ func month(word []byte) int {
 	}
 	var buf [2 * maxWord]byte
 	w := fold(buf[:0], word)
-	if m := months[string(w)]; m > 0 {
+	if m := monthNames[string(w)]; m > 0 {
 		return m
 	}
 	n := 0
@@ -44,7 +44,7 @@ func month(word []byte) int {
 	if string(w[:n]) == "jui" {
 		return 0 // juin, juillet: whole words
 	}
-	return months[string(w[:n])]
+	return monthNames[string(w[:n])]
 }
 
 // year completes a year of two digits: a date of birth lies in the past hundred

@@ -87,7 +87,7 @@ func (d *Detector) Text(dst []redact.Finding, text []byte, h Hint) []redact.Find
 	if i == len(text) {
 		return dst
 	}
-	if i == 0 && len(text) <= shortest && runEnd(text, 0) == len(text) && !cueInKey(h.Key) {
+	if i == 0 && len(text) <= shortest && runEnd(text, 0) == len(text) && !cueInKey(h.Key) && !MayName(h.Key) {
 		return dst
 	}
 	base := len(dst)
@@ -97,7 +97,8 @@ func (d *Detector) Text(dst []redact.Finding, text []byte, h Hint) []redact.Find
 	return dst[:base+len(resolve(dst[base:]))]
 }
 
-// Nothing reports whether text can hold no finding whatever its key is. It knows
+// Nothing reports whether text can hold no finding, unless its key names it (see
+// [MayName]). It knows
 // the two shapes that most values with digits have, identifiers and times, and is
 // much quicker than Text on them; false means that Text has to be asked.
 func (d *Detector) Nothing(text []byte) bool {

@@ -70,7 +70,7 @@ const (
 func families() []family {
 	return []family{
 		lastFourFamily(),
-		// ids: national identifiers, banking, telephone, dates of birth
+		idFamily(),
 
 		// secrets: keys, passwords, crypto addresses, e-mail, IP, blocklist, payment references
 

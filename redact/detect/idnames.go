@@ -42,15 +42,15 @@ const (
 	nameElse = nameOther | senseSoft | senseHard | senseCard | senseCVV | sensePIN
 )
 
-// names lists what people call the identifiers, in the languages they write. A
+// idNames lists what people call the identifiers, in the languages they write. A
 // phrase is found word by word, and also written as one word (nhsNumber).
-var names = map[sense][]string{
+var idNames = map[sense][]string{
 	nameRouting: {"routing", "routing no", "routing transit", "aba", "aba routing", "rtn", "transit number", "bank routing", "micr"},
 	nameAccount: {"bank account", "bank acct", "checking account", "checking acct", "savings account", "savings acct", "deposit account", "direct deposit", "ach account",
 		"dda", "checking", "savings", "bank accounts", "financial account", "cuenta bancaria"},
 	nameAnyAccount: {"account", "acct", "acc", "account no", "a c"},
 	nameIBAN:       {"iban", "ibans", "bankverbindung", "kontonummer", "rekeningnummer", "bank details"},
-	nameNINO:       {"nino", "ni", "national insurance", "nat ins", "nat insurance", "n i", "nics", "insurance number"},
+	nameNINO:       {"nino", "ni", "national insurance", "nat ins", "nat insurance", "n i", "nics"},
 	nameNHS:        {"nhs", "n h s", "national health", "health service", "patient number", "chi"},
 	nameSIN:        {"sin", "s i n", "social insurance", "nas", "assurance sociale", "canadian social"},
 	nameTFN:        {"tfn", "t f n", "tax file", "tax file no", "australian tax"},
@@ -77,18 +77,18 @@ var names = map[sense][]string{
 		"fax", "whatsapp", "sms", "dial", "dialed", "dialled", "ring", "msisdn", "landline", "hotline", "text me", "text us", "text him", "text her", "reach me", "reach us",
 		"reach him", "reach her", "contact number", "contact no", "contact me", "daytime", "ph", "wa id", "signal", "viber", "phone no",
 		"telefon", "telefonnummer", "telefonnr", "handy", "handynummer", "handynr", "rufnummer", "rückruf", "rückrufnummer", "mobil", "mobilnummer", "mobilnr", "mobiltelefon",
-		"festnetz", "anrufen", "anruf", "erreichbar", "erreichen", "téléphone", "telephone portable", "portable", "fixe", "appeler", "appelez", "rappeler", "rappelez", "joindre", "joignable",
+		"festnetz", "anrufen", "anruf", "erreichbar", "erreichen", "téléphone", "tél", "portable", "fixe", "appeler", "appelez", "rappeler", "rappelez", "joindre", "joignable",
 		"teléfono", "telefono", "teléfonos", "tlf", "tfno", "móvil", "movil", "celular", "cel", "llamar", "llamen", "llame", "llamarme", "llámame", "llámeme",
 		"cellulare", "chiamare", "chiamami", "chiamatemi", "recapito", "fisso", "telefone", "telemóvel", "telemovel", "ligar", "ligue", "fone",
 		"telefoon", "telefoonnummer", "telefoonnr", "mobiel", "mobiele", "gsm", "bellen", "bereikbaar", "mobilen", "telefonu", "komórka", "komórkowy", "numer telefonu",
 		"dzwonić", "zadzwoń", "puhelin", "puhelinnumero", "τηλέφωνο", "cep", "telefonum", "телефон", "телефону", "телефона", "тел", "моб", "звоните", "позвоните", "phone call"},
-	nameBirth: {"dob", "d o b", "dobs", "birth", "born", "birthdate", "birthday", "birthdays", "date of birth", "day of birth", "birth date", "bday", "born on", "birth day",
+	nameBirth: {"dob", "d o b", "dobs", "birth", "born", "birthdate", "birthday", "birthdays", "date of birth", "day of birth", "bday", "birth day",
 		"geburtsdatum", "geburtstag", "geboren", "geb", "geborene", "geborener", "naissance", "né", "née", "nacimiento", "nacido", "nacida", "nací", "naci", "fnac", "f nac", "cumpleaños",
 		"nascita", "nato", "nata", "nascimento", "nasc", "nascido", "nascida", "nasci", "geboortedatum", "geboorte", "geb datum", "urodzenia", "urodzony", "urodzona", "urodzin", "ur",
 		"född", "fødselsdato", "født", "födelsedatum", "födelsedag", "syntymäaika", "doğum", "doğum tarihi", "рождения", "родился", "родилась", "narození", "születési"},
 	nameExpiry: {"exp", "expiry", "expires", "expiration", "expire", "expiring", "expdate", "exp date", "valid thru", "valid through", "valid until", "valid to", "thru", "good thru", "gültig bis",
 		"caducidad", "caduca", "vencimiento", "vence", "validade", "scadenza", "expire fin", "expiration date", "vervaldatum", "ablaufdatum", "verfallsdatum", "geldig tot", "date d expiration"},
-	nameOther: {"since", "until", "date", "dated", "amount", "total", "price", "usd", "eur", "gbp", "inr", "brl", "balance", "paid", "zip", "postcode", "postal", "plz", "cep",
+	nameOther: {"since", "until", "amount", "total", "price", "usd", "eur", "gbp", "inr", "brl", "balance", "paid", "zip", "postcode", "postal", "plz", "cep",
 		"extension", "model", "part", "asset", "user", "username", "handle", "created", "updated", "batch", "lot", "registration", "licence", "license", "vat", "ein", "duns", "charity",
 		"company", "crn", "sort code", "device", "page", "version", "session", "error", "code", "job", "tag", "project", "task", "bug", "issue", "pr", "rev", "revision", "commit", "log", "line",
 		"message id", "conversation", "conversation id", "thread", "article", "phone number id", "phone id", "caller id", "call id", "passport id", "uuid", "guid", "token"},
@@ -103,17 +103,11 @@ var names = map[sense][]string{
 		"мой", "мне", "по", "это", "day", "dia", "día", "jour", "nel", "y", "et", "ou", "e", "och", "thats", "below", "found", "digits", "digit", "four", "4"},
 }
 
-// scriptNames are looked for inside a run of letters of scripts without spaces.
-var scriptNames = map[sense][]string{
-	namePhone: {"电话", "電話", "手机", "手機", "携帯", "전화", "휴대폰", "핸드폰", "电话号码", "โทร", "هاتف", "الهاتف", "جوال", "फोन", "मोबाइल"},
-	nameBirth: {"生年月日", "出生日期", "出生", "생년월일", "生日", "誕生日", "วันเกิด", "تاريخ الميلاد", "الميلاد", "जन्म"},
-}
-
-// idVocabulary is names with what follows from it: a phrase is also written as
+// idVocabulary is idNames with what follows from it: a phrase is also written as
 // one word, and a name with "number" behind it as well.
 func idVocabulary() map[sense][]string {
-	out := make(map[sense][]string, len(names))
-	for set, list := range names {
+	out := make(map[sense][]string, len(idNames))
+	for set, list := range idNames {
 		words := append([]string(nil), list...)
 		for _, p := range list {
 			if set&nameAny == 0 || strings.Count(p, " ") > 1 {
@@ -132,4 +126,58 @@ func idVocabulary() map[sense][]string {
 		out[set] = words
 	}
 	return out
+}
+
+// keyCues has a bit for the first three letters of every name that a key may hold.
+var keyCues = func() (t [1 << 15 / 64]uint64) {
+	for set, list := range idNames {
+		if set&nameAny == 0 || set&nameAnyAccount != 0 {
+			continue
+		}
+		for _, w := range list {
+			if i := strings.IndexByte(w, ' '); i == 1 || i >= 0 && w[:i] == "id" {
+				continue // single letters, and what every key has
+			}
+			c := keyCue(w)
+			t[c>>6] |= 1 << (c & 63)
+		}
+	}
+	return t
+}()
+
+// keyCue is the hash of the first three letters of a word.
+func keyCue[T []byte | string](word T) (c uint32) {
+	for i := range 3 {
+		c <<= 5
+		if i < len(word) && (isLetter(word[i]) || word[i] >= 0x80) {
+			c |= uint32(word[i] & 31)
+		}
+	}
+	return c
+}
+
+// MayName reports whether a number may be an identifier because of its key, however
+// plain it looks: [Detector.Text] has to be asked then, even where [Detector.Nothing]
+// is true. It is quick, and may be wrong on the side of yes.
+func MayName[T []byte | string](key T) bool {
+	for i := range len(key) {
+		b := key[i]
+		if b >= 0x80 {
+			return true
+		}
+		if !isLetter(b) || i > 0 && isLetter(key[i-1]) && (!upper(b) || upper(key[i-1])) {
+			continue
+		}
+		c := keyCue(key[i:])
+		if keyCues[c>>6]>>(c&63)&1 != 0 {
+			return true
+		}
+		// A name of two letters has no third one.
+		if i+2 < len(key) && upper(key[i+2]) {
+			if c &^= 31; keyCues[c>>6]>>(c&63)&1 != 0 {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -47,6 +47,7 @@ type idScan struct {
 	keyID     bool
 	keyKnown  bool
 	runs      digitRuns
+	buf       [maxCard]byte // the digits of the runs
 }
 
 // said is what the words in front of a number say.
@@ -115,7 +116,7 @@ func (s *idScan) keyNames() (sense, bool) {
 	}
 	s.keyKnown = true
 	var buf [2 * maxKey]byte
-	key := keyText(buf[:0], s.hint.Key)
+	key := wordsOfKey(buf[:0], s.hint.Key)
 	for at := len(key); ; {
 		start, end, ok := wordBefore(key, at, 0)
 		if !ok {
@@ -145,9 +146,9 @@ func (s *idScan) keyNames() (sense, bool) {
 	return s.key, s.keyID || s.hint.ID
 }
 
-// keyText appends the words of a key to dst, which has room for twice its size, in
+// wordsOfKey appends the words of a key to dst, which has room for twice its size, in
 // lower case with blanks between: nhsNumber, NHS_NUMBER.
-func keyText(dst []byte, key string) []byte {
+func wordsOfKey(dst []byte, key string) []byte {
 	if len(key) > maxKey {
 		key = key[len(key)-maxKey:]
 	}
@@ -342,8 +343,13 @@ func oneSeparator(text []byte, i int) (byte, int) {
 
 // apart reports whether text[start:end] stands by itself, and is no part of a
 // longer number, token, path or fraction. inner is the separator inside it, 0 for
-// none.
+// none. An X reads as a digit, which it may have been before it was masked.
 func (s *idScan) apart(start, end int, inner byte) bool {
+	return s.apartBefore(start, inner) && s.apartAfter(end, inner)
+}
+
+// apartBefore is apart for what stands in front.
+func (s *idScan) apartBefore(start int, inner byte) bool {
 	t := s.text
 	if start > 0 {
 		b := t[start-1]
@@ -362,7 +368,7 @@ func (s *idScan) apart(start, end int, inner byte) bool {
 				return false
 			}
 		case ',', ':':
-			if isDigit(second) {
+			if isDigit(second) || second == 'X' {
 				return false
 			}
 		case '#', '&':
@@ -378,6 +384,12 @@ func (s *idScan) apart(start, end int, inner byte) bool {
 			return false
 		}
 	}
+	return true
+}
+
+// apartAfter is apart for what stands behind.
+func (s *idScan) apartAfter(end int, inner byte) bool {
+	t := s.text
 	if end < len(t) {
 		b := t[end]
 		if isLetter(b) || isDigit(b) {
@@ -395,11 +407,11 @@ func (s *idScan) apart(start, end int, inner byte) bool {
 				return false
 			}
 		case '.', ':', ',':
-			if isDigit(next) || b == '.' && isLetter(next) && inner != ' ' && !upper(next) {
+			if isDigit(next) || next == 'X' || b == '.' && isLetter(next) && inner != ' ' && !upper(next) {
 				return false
 			}
 		case inner:
-			if isDigit(next) {
+			if isDigit(next) || next == 'X' {
 				return false
 			}
 		}

@@ -31,19 +31,18 @@ func (s *idScan) digits(i, end int, before byte) (redact.Finding, bool) {
 	if before == '+' {
 		return redact.Finding{}, false
 	}
-	var buf [maxCard]byte
 	n, sizes := 0, 0
 	for k := 0; k < r.n; k++ {
 		size := r.end[k] - r.start[k]
 		if n+size > 15 {
 			break
 		}
-		n += copy(buf[n:], s.text[r.start[k]:r.end[k]])
+		n += copy(s.buf[n:], s.text[r.start[k]:r.end[k]])
 		sizes = sizes<<4 | size
 		if n < 8 {
 			continue
 		}
-		if f, ok := s.national(i, r.end[k], sizes, buf[:n]); ok {
+		if f, ok := s.printed(i, r.end[k], sizes, s.buf[:n]); ok {
 			return f, true
 		}
 	}
@@ -75,9 +74,9 @@ func (r *digitRuns) uniform(k int) byte {
 	return r.sep[1]
 }
 
-// national tries digits, which stand in text[i:end] in groups of sizes, as an
+// printed tries digits, which stand in text[i:end] in groups of sizes, as an
 // identifier of a country.
-func (s *idScan) national(i, end, sizes int, digits []byte) (redact.Finding, bool) {
+func (s *idScan) printed(i, end, sizes int, digits []byte) (redact.Finding, bool) {
 	r := &s.runs
 	k := 0
 	for g := sizes; g > 0; g >>= 4 {
@@ -86,89 +85,130 @@ func (s *idScan) national(i, end, sizes int, digits []byte) (redact.Finding, boo
 	bare := k == 1
 	sep := r.uniform(k)
 	even := bare || sep != 0 && sep != '/'
-	// printed numbers may stand alone; the others need a name.
-	try := func(c redact.Class, want sense, valid func([]byte) bool, alone bool) (redact.Finding, bool) {
-		if !valid(digits) {
-			return redact.Finding{}, false
-		}
-		how, by := s.named(end, want)
-		if how == unnamed && (!alone || s.other()) || !s.apart(i, end, sep) {
-			return redact.Finding{}, false
-		}
-		proof, rule := redact.EvidenceChecksum, "check digit and name"
-		if !bare {
-			proof |= redact.EvidenceGrouping
-			rule = "check digit, grouping and name"
-		}
-		if how == unnamed {
-			rule = "check digit and grouping"
-		}
-		return s.found(c, i, end, how, by, proof, rule), true
-	}
 	switch {
 	case sizes == 9 || even && (sizes == groups333 || sizes == groups423 || sizes == groups441):
 		if sizes != groups423 && sizes != groups333 {
-			if f, ok := try(redact.USBankRouting, nameRouting, validRouting, false); ok {
+			if f, ok := s.national(i, end, redact.USBankRouting, nameRouting, digits, false); ok {
 				return f, ok
 			}
 		}
 		if sizes == groups441 {
 			break
 		}
-		if f, ok := try(redact.CASIN, nameSIN, validSIN, false); ok {
+		if f, ok := s.national(i, end, redact.CASIN, nameSIN, digits, false); ok {
 			return f, ok
 		}
-		if f, ok := try(redact.AUTFN, nameTFN, validTFN, false); ok {
+		if f, ok := s.national(i, end, redact.AUTFN, nameTFN, digits, false); ok {
 			return f, ok
 		}
-		if f, ok := try(redact.NLBSN, nameBSN, validBSN, false); ok {
+		if f, ok := s.national(i, end, redact.NLBSN, nameBSN, digits, false); ok {
 			return f, ok
 		}
 		if sizes == 9 {
 			return s.passport(i, end)
 		}
 	case sizes == 8 || sizes == 0x233 && even:
-		return try(redact.AUTFN, nameTFN, validTFN, false)
+		return s.national(i, end, redact.AUTFN, nameTFN, digits, false)
 	case sizes == 10 || even && (sizes == groups334 || sizes == groups343):
-		if f, ok := try(redact.UKNHS, nameNHS, validNHS, false); ok {
+		if f, ok := s.national(i, end, redact.UKNHS, nameNHS, digits, false); ok {
 			return f, ok
 		}
-		if f, ok := try(redact.USNPI, nameNPI, validNPI, false); ok {
+		if f, ok := s.national(i, end, redact.USNPI, nameNPI, digits, false); ok {
 			return f, ok
 		}
 		if bare {
-			return try(redact.SEPersonnummer, namePersonnummer, validPersonnummer, false)
+			return s.national(i, end, redact.SEPersonnummer, namePersonnummer, digits, false)
 		}
 	case sizes == groups64 && sep == '-':
-		return try(redact.SEPersonnummer, namePersonnummer, validPersonnummer, true)
+		return s.national(i, end, redact.SEPersonnummer, namePersonnummer, digits, true)
 	case sizes == 12 || sizes == groups84 && sep == '-' || sizes == groups444 && even:
-		if f, ok := try(redact.INAadhaar, nameAadhaar, validAadhaar, false); ok {
+		if f, ok := s.national(i, end, redact.INAadhaar, nameAadhaar, digits, false); ok {
 			return f, ok
 		}
 		if c := two(digits); sizes != groups444 && (c >= 18 && c <= 20) {
-			return try(redact.SEPersonnummer, namePersonnummer, func(d []byte) bool { return validPersonnummer(d[2:]) }, sizes == groups84)
+			return s.national(i, end, redact.SEPersonnummer, namePersonnummer, digits, sizes == groups84)
 		}
 	case sizes == 11 || even && sizes == groups2333:
-		if f, ok := try(redact.DETaxID, nameSteuerID, validSteuerID, !bare && sep == ' '); ok {
+		if f, ok := s.national(i, end, redact.DETaxID, nameSteuerID, digits, !bare && sep == ' '); ok {
 			return f, ok
 		}
 		if !bare {
 			break
 		}
-		if f, ok := try(redact.PLPESEL, namePESEL, validPESEL, false); ok {
+		if f, ok := s.national(i, end, redact.PLPESEL, namePESEL, digits, false); ok {
 			return f, ok
 		}
-		return try(redact.BRCPF, nameCPF, validCPF, false)
+		return s.national(i, end, redact.BRCPF, nameCPF, digits, false)
 	case sizes == groups3332 || sizes == groups92:
 		printed := sizes == groups3332 && r.sep[1] == '.' && r.sep[2] == '.' && r.sep[3] == '-'
-		return try(redact.BRCPF, nameCPF, validCPF, printed)
+		return s.national(i, end, redact.BRCPF, nameCPF, digits, printed)
 	case sizes == 14, sizes == groups23342, sizes == groups842:
 		printed := sizes == groups23342 && r.sep[1] == '.' && r.sep[2] == '.' && r.sep[3] == '/' && r.sep[4] == '-'
-		return try(redact.BRCNPJ, nameCNPJ, validCNPJ, printed)
+		return s.national(i, end, redact.BRCNPJ, nameCNPJ, digits, printed)
 	case sizes == 15, sizes == groupsNIR, sizes == groupsNIRKey:
-		return try(redact.FRNIR, nameNIR, validNIR, even)
+		return s.national(i, end, redact.FRNIR, nameNIR, digits, even)
 	}
 	return redact.Finding{}, false
+}
+
+// national makes a finding of text[i:end], whose digits are given, when the check
+// of class c holds and one of want names it. alone says that its grouping needs no
+// name, as long as nothing names it something else.
+func (s *idScan) national(i, end int, c redact.Class, want sense, digits []byte, alone bool) (redact.Finding, bool) {
+	if !validDigits(c, digits) {
+		return redact.Finding{}, false
+	}
+	how, by := s.named(end, want)
+	inner := byte(0)
+	if len(digits) < end-i {
+		inner = s.runs.sep[1]
+	}
+	if how == unnamed && (!alone || s.other()) || !s.apart(i, end, inner) {
+		return redact.Finding{}, false
+	}
+	proof, rule := redact.EvidenceChecksum, "check digit and name"
+	switch {
+	case how == unnamed:
+		proof |= redact.EvidenceGrouping
+		rule = "check digit and grouping"
+	case inner != 0:
+		proof |= redact.EvidenceGrouping
+		rule = "check digit, grouping and name"
+	}
+	return s.found(c, i, end, how, by, proof, rule), true
+}
+
+// validDigits is the check of class c.
+func validDigits(c redact.Class, digits []byte) bool {
+	switch c {
+	case redact.USBankRouting:
+		return validRouting(digits)
+	case redact.CASIN:
+		return validSIN(digits)
+	case redact.AUTFN:
+		return validTFN(digits)
+	case redact.NLBSN:
+		return validBSN(digits)
+	case redact.UKNHS:
+		return validNHS(digits)
+	case redact.USNPI:
+		return validNPI(digits)
+	case redact.SEPersonnummer:
+		return validPersonnummer(digits[len(digits)-10:])
+	case redact.INAadhaar:
+		return validAadhaar(digits)
+	case redact.DETaxID:
+		return validSteuerID(digits)
+	case redact.PLPESEL:
+		return validPESEL(digits)
+	case redact.BRCPF:
+		return validCPF(digits)
+	case redact.BRCNPJ:
+		return validCNPJ(digits)
+	case redact.FRNIR:
+		return validNIR(digits)
+	}
+	return false
 }
 
 // passport takes nine digits, or a letter and eight, that a word right in front

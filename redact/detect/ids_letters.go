@@ -148,7 +148,12 @@ func (s *idScan) lettered(i, end int) (redact.Finding, bool) {
 	case n == 2 && i >= 3 && r.n >= 3 && r.end[1]-r.start[1] == 2 && r.end[2]-r.start[2] == 2:
 		return s.groupedNINO(i)
 	case n == 2 && end < len(t) && t[end] == '.':
-		return s.groupedCNPJ(i)
+		if f, ok := s.groupedCNPJ(i); ok {
+			return f, ok
+		}
+		return s.groupedDNI(i, end)
+	case n == 6 && end+5 <= len(t) && t[end] == '+' && runEnd(t, end+1) == end+5:
+		return s.centenarian(i, end)
 	case n == 1 && end < len(t) && t[end] == ' ' && (t[i] == '1' || t[i] == '2'):
 		return s.corsican(i)
 	case n == 8, n == 7, n == 2 && r.n >= 3, n == 1 && r.n >= 3:
@@ -180,6 +185,14 @@ func (s *idScan) groupedNINO(i int) (redact.Finding, bool) {
 		return redact.Finding{}, false
 	}
 	return s.alone(redact.UKNINO, nameNINO, i-3, end+1, redact.EvidenceGrouping, allUpper(id[:]), "national insurance number as printed")
+}
+
+// centenarian reads a personnummer with a plus sign, which people have from their
+// hundredth year on.
+func (s *idScan) centenarian(i, end int) (redact.Finding, bool) {
+	n := copy(s.buf[:], s.text[i:end])
+	n += copy(s.buf[n:], s.text[end+1:end+5])
+	return s.national(i, end+5, redact.SEPersonnummer, namePersonnummer, s.buf[:n], false)
 }
 
 // groupedDNI reads a DNI of eight digits and a letter behind a hyphen or blank, the

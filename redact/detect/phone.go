@@ -75,7 +75,8 @@ func countryCode(digits []byte) int {
 // northAmerican checks ten digits as a number of the North American plan: area and
 // exchange begin with 2 to 9, and are no service codes such as 911.
 func northAmerican(digits []byte) bool {
-	return digits[0] >= '2' && digits[1] != '9' && digits[3] >= '2' && (digits[4] != '1' || digits[5] != '1')
+	service := digits[1] == '1' && digits[2] == '1' || digits[4] == '1' && digits[5] == '1'
+	return digits[0] >= '2' && digits[1] != '9' && digits[3] >= '2' && !service
 }
 
 // dialled is a telephone number as it is written.
@@ -131,7 +132,7 @@ func phoneGap(text []byte, i int) (next int, sep byte, parens bool) {
 // dial reads a telephone number from the digit at i on: groups as long as there
 // are no more than most digits.
 func (p *dialled) dial(text []byte, i, most int) {
-	p.start, p.end, p.n, p.groups, p.sizes, p.sep, p.mixed = i, i, 0, 0, 0, 0, false
+	*p = dialled{start: i, end: i}
 	for {
 		end := runEnd(text, i)
 		if p.n+end-i > most {
@@ -169,17 +170,22 @@ func (s *idScan) phone(i int, before byte) (redact.Finding, bool) {
 	if size > 13 || s.runs.n == 1 && size < minLocalPhone && before != '(' && !phoneFollows(t, s.runs.end[0]) {
 		return redact.Finding{}, false
 	}
+	if before != '(' || s.runs.end[0] == len(t) || t[s.runs.end[0]] != ')' {
+		lead = i
+	}
+	for most := 10; most <= 11; most++ { // other digits may stand behind
+		p.dial(t, i, most)
+		p.start = lead
+		if f, ok := s.unmistakable(&p, i); ok {
+			return f, ok
+		}
+	}
 	p.dial(t, i, maxPhone)
+	p.start = lead
 	if p.n < minLocalPhone {
 		return redact.Finding{}, false
 	}
-	if p.parens && before == '(' || before == '(' && s.runs.end[0] < len(t) && t[s.runs.end[0]] == ')' {
-		p.start = lead
-	}
-	if f, ok := s.unmistakable(&p, i); ok {
-		return f, ok
-	}
-	return s.namedPhone(&p, i)
+	return s.namedPhone(&p)
 }
 
 // phoneFollows reports whether a bracket may go on with a telephone number behind i.
@@ -266,7 +272,7 @@ func (s *idScan) unmistakable(p *dialled, i int) (redact.Finding, bool) {
 		p.sizes == 0x22222 && !p.mixed && (p.sep == ' ' || p.sep == '.') && digits[0] == '0' && (digits[1] == '6' || digits[1] == '7'):
 		shape = true
 	}
-	if !shape || !s.apart(p.start, p.end, p.sep) {
+	if !shape || !s.apartBefore(p.start, p.sep) || !s.ends(p.end) {
 		return redact.Finding{}, false
 	}
 	how, by := s.named(p.end, namePhone)
@@ -280,14 +286,14 @@ func (s *idScan) unmistakable(p *dialled, i int) (redact.Finding, bool) {
 
 // namedPhone takes seven to fifteen digits that a word right in front, or the key,
 // calls a telephone number.
-func (s *idScan) namedPhone(p *dialled, i int) (redact.Finding, bool) {
+func (s *idScan) namedPhone(p *dialled) (redact.Finding, bool) {
 	no := redact.Finding{}
 	digits := p.digits[:p.n]
 	if p.groups == 1 && p.n > 13 && digits[0] != '0' || p.groups > 6 || dateSizes(p.sizes) && !p.parens || p.sizes == 0x1111 || repeated(digits) {
 		return no, false
 	}
 	how, by := s.named(p.end, namePhone)
-	if how != directly && !(how == nearby && s.before().list) || !s.apart(p.start, p.end, p.sep) || !s.ends(p.end) {
+	if how != directly && !(how == nearby && s.before().list) || !s.apartBefore(p.start, p.sep) || !s.ends(p.end) {
 		return no, false
 	}
 	proof := redact.EvidenceShape
@@ -300,8 +306,8 @@ func (s *idScan) namedPhone(p *dialled, i int) (redact.Finding, bool) {
 // dateSizes reports whether groups of these sizes are more likely a date.
 func dateSizes(sizes int) bool {
 	switch sizes {
-	case 0x224, 0x422, 0x222, 0x214, 0x124, 0x412, 0x421, 0x114, 0x411, 0x44:
-		return sizes != 0x44
+	case 0x224, 0x422, 0x222, 0x214, 0x124, 0x412, 0x421, 0x114, 0x411:
+		return true
 	}
 	return false
 }

@@ -41,9 +41,9 @@ func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final boo
 	known := len(text)
 	if !final {
 		decided := max(from, len(text)-LookAhead)
-		known = tokenStart(text, len(text))
+		known = tokenStart(text, len(text)) - idLead
 		if i := d.next(text, decided); i < len(text) {
-			known = min(known, tokenStart(text, i))
+			known = min(known, tokenStart(text, i)-idLead)
 		}
 		for i := range d.families {
 			if f := &d.families[i]; f.open != nil {
@@ -53,6 +53,9 @@ func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final boo
 			}
 		}
 		known = max(from, min(known, resume))
+		for known > from && text[known]&0xC0 == 0x80 {
+			known-- // not inside a character
+		}
 	}
 	dst = s.always(dst, from, known)
 

@@ -31,7 +31,7 @@ const (
 
 // senseNames are the senses that say what a number is: the nearest word with one
 // of them decides.
-const senseNames = ^(senseLink | senseKind | senseTail | sensePhrase)
+const senseNames = ^(senseLink | senseKind | senseTail | sensePhrase | nameEnding | nameFill)
 
 // wordWindow is how far words are looked for on both sides, in bytes.
 const wordWindow = 64
@@ -82,9 +82,11 @@ var wordTable = map[sense][]string{
 // scriptWords are looked for inside a run of letters, because the scripts they
 // belong to write no spaces.
 var scriptWords = map[sense][]string{
-	senseCard: {"カード", "信用卡", "银行卡", "卡号", "卡號", "카드", "クレカ"},
-	senseSoft: {"订单", "訂單", "注文", "주문", "单号"},
-	senseHard: {"运单", "追跡番号", "快递", "电话", "電話", "전화"},
+	senseCard:             {"カード", "信用卡", "银行卡", "卡号", "卡號", "카드", "クレカ"},
+	senseSoft:             {"订单", "訂單", "注文", "주문", "单号"},
+	senseHard:             {"运单", "追跡番号", "快递"},
+	senseHard | namePhone: {"电话", "電話", "手机", "手機", "携帯", "전화", "휴대폰", "핸드폰", "هاتف", "جوال", "फोन", "मोबाइल"},
+	nameBirth:             {"生年月日", "出生日期", "出生年月", "생년월일", "誕生日", "تاريخ", "ميلاد", "जन्म"},
 }
 
 // vocabulary is the compiled word table. It is never changed after New.

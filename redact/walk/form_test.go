@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/url"
 	"testing"
+
+	"github.com/caregate/caregate/redact"
 )
 
 func TestRewriteForm(t *testing.T) {
@@ -98,7 +100,7 @@ func TestFormFields(t *testing.T) {
 	if len(doc.Captures) != 1 || string(doc.Value(doc.Captures[0])) != "+12125550147" || doc.Captures[0].Path != "/From" {
 		t.Errorf("captures %+v", doc.Captures)
 	}
-	if len(doc.Findings) != 1 || !doc.Findings[0].Never {
+	if len(doc.Findings) != 2 || doc.Findings[0].Class != redact.Phone || !doc.Findings[1].Never {
 		t.Errorf("findings %+v", doc.Findings)
 	}
 	edits, blocked := doc.MaskedWrites()

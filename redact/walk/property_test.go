@@ -53,6 +53,9 @@ func textProperties(t *testing.T, d *detect.Detector, seed int) {
 		t.Fatal(err)
 	}
 	for _, f := range again.Findings {
+		if !byDefault(f).Rewrites() {
+			continue
+		}
 		t.Errorf("seed %d: found in the output: %+v\n%q\n%q", seed, f, raw, out)
 	}
 	// Far enough apart that context is cut off between.

@@ -166,7 +166,7 @@ func (r *reader) value(st int32, begin, end, outer int, text []byte, place redac
 	if flags&(Wanted|URL) != 0 {
 		r.capture(st, begin, end, outer, place)
 	}
-	digits = digits && !r.det.Nothing(text)
+	digits = digits && (!r.det.Nothing(text) || detect.MayName(r.key()))
 	if !digits && flags&PaymentReference == 0 {
 		return
 	}
