@@ -19,6 +19,7 @@ const (
 // because the same number may be masked in a text and must stop a call in a URL.
 const (
 	PlaceText        = "text"         // a string, a form value, a text part: can be rewritten
+	PlaceMention     = "mention"      // a text that speaks of a payment reference; a field marked as one is PlaceText
 	PlaceNumber      = "number"       // a JSON number literal
 	PlaceKey         = "key"          // a member name or form name
 	PlaceQuery       = "query"        // a value in the URL's query
@@ -29,7 +30,7 @@ const (
 )
 
 // places is the closed list of places, in the order in which they are documented.
-var places = [...]string{PlaceText, PlaceNumber, PlaceKey, PlaceQuery, PlacePath, PlaceHeader, PlaceNever, PlaceNeverStrong}
+var places = [...]string{PlaceText, PlaceMention, PlaceNumber, PlaceKey, PlaceQuery, PlacePath, PlaceHeader, PlaceNever, PlaceNeverStrong}
 
 // Bounds of an Input. What is larger is not a call we know how to make and is
 // refused, so that no caller can make the rules chew on megabytes.

@@ -95,6 +95,8 @@ func placeOf(f *redact.Finding) string {
 		return policy.PlaceNever
 	case f.Place == redact.PlaceNumber:
 		return policy.PlaceNumber
+	case f.Class == redact.PaymentReference && !f.Strong:
+		return policy.PlaceMention
 	}
 	return policy.PlaceText
 }

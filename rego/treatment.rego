@@ -34,7 +34,15 @@ enforced(action) if data.treatment.rank[action] >= data.treatment.enforced_from
 at(place, action) := "block" if {
 	action == "block"
 	place != "never"
+} else := mentioned(action) if {
+	place == "mention"
 } else := data.treatment.places[input.direction][place]
+
+# A payment reference that somebody writes about stays readable for the desk; it is
+# replaced only where an operator wants it masked or dropped.
+mentioned("tokenize") := "report"
+
+mentioned(action) := action if action != "tokenize"
 
 places[finding.place][finding.class] := action if {
 	some finding in input.findings

@@ -77,6 +77,18 @@ test_places_stand_beside_text if {
 	treatment.places == {"query": {"payment_reference": "mask"}} with input as found
 }
 
+test_a_mentioned_reference_is_reported if {
+	found := found_in({"findings": [
+		{"class": "payment_reference", "place": "text", "count": 1},
+		{"class": "payment_reference", "place": "mention", "count": 1},
+	]})
+	treatment.places == {"mention": {"payment_reference": "report"}} with input as found
+	treatment.places == {} with input as found
+		with data.enforcement as {"payment_reference": {"*": {"*": "mask"}}}
+	treatment.blocked with input as found
+		with data.enforcement as {"payment_reference": {"*": {"*": "block"}}}
+}
+
 test_credentials_pass_where_they_belong if {
 	found := found_in({"mark": "auth", "findings": [
 		{"class": "password", "place": "text", "count": 1},
