@@ -106,13 +106,13 @@ var classes = [...]ClassInfo{
 	{USMBI, "US Medicare beneficiary id", "US_MBI", "US_MEDICARE_BENEFICIARY_ID_NUMBER", Report, "", false},
 	{USNPI, "US national provider id", "US_NPI", "US_HEALTHCARE_NPI", Report, "Luhn with 80840", false},
 	{USDEA, "US DEA number", "MEDICAL_LICENSE", "US_DEA_NUMBER", Report, "weighted sum", false},
-	{Email, "E-mail address", "EMAIL_ADDRESS", "EMAIL_ADDRESS", Allow, "", false},
+	{Email, "E-mail address", "EMAIL_ADDRESS", "EMAIL_ADDRESS", Allow, "", true},
 	{Phone, "Telephone number", "PHONE_NUMBER", "PHONE_NUMBER", Allow, "", false},
-	{IPAddress, "IP address", "IP_ADDRESS", "IP_ADDRESS", Report, "", false},
+	{IPAddress, "IP address", "IP_ADDRESS", "IP_ADDRESS", Report, "", true},
 	{DateOfBirth, "Date of birth", "DATE_TIME", "DATE_OF_BIRTH", Report, "", false},
-	{Secret, "Key, token or other machine secret", "", "AUTH_TOKEN", Report, "", false},
-	{Password, "Password in words", "", "PASSWORD", Report, "", false},
-	{CryptoAddress, "Crypto-currency address", "CRYPTO", "", Report, "base58check, bech32", false},
+	{Secret, "Key, token or other machine secret", "", "AUTH_TOKEN", Report, "", true},
+	{Password, "Password in words", "", "PASSWORD", Report, "", true},
+	{CryptoAddress, "Crypto-currency address", "CRYPTO", "", Report, "base58check, bech32", true},
 	{Blocklist, "Term of the operator's list", "", "", Report, "", false},
 }
 

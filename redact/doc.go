@@ -17,7 +17,8 @@
 //
 // The table names every class the product will ever report, so that policies,
 // audit leaves and dashboards can be written against one closed list. Found
-// today: credit_card, card_verification_code, card_track_data, card_pin, us_ssn
-// and us_itin in any text, and payment_reference in fields that a channel file
-// marks as such. [ClassInfo.Detected] says so for each class.
+// today: cards with their codes, PINs and tracks, us_ssn and us_itin, secrets and
+// passwords, e-mail and IP addresses, crypto-currency addresses, and payment
+// references, in any text and in fields that a channel file marks as such.
+// [ClassInfo.Detected] says so for each class.
 package redact

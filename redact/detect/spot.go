@@ -27,7 +27,10 @@ func (s *scanner) sign(dst *[]redact.Finding, i int) int {
 		from = tokenStart(text, i)
 	}
 	if s.d.wake.at(text, i) {
+		// A family that is woken in the middle of a token has to see its begin, too:
+		// it is not asked about what lies before again.
 		on |= onWords
+		from = tokenStart(text, i)
 	}
 	*dst = s.ask(*dst, on&s.d.on, 0, from, to)
 	return to

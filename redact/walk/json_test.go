@@ -276,6 +276,7 @@ func TestFieldsAndCaptures(t *testing.T) {
 		found = append(found, short{x.Class, x.Path, x.Never, x.Strong, x.Unit})
 	}
 	wantFound := []short{
+		{redact.Email, "/tickets/0/requester/email", false, false, 1},
 		{redact.CreditCard, "", true, false, 1},
 		{redact.CreditCard, "/tickets/1/note", false, true, 2},
 		{redact.PaymentReference, "/tickets/1/charge", false, true, 2},

@@ -1,0 +1,27 @@
+package detect
+
+import "github.com/caregate/caregate/redact"
+
+// seedWakes are words that announce the recovery phrase of a wallet.
+var seedWakes = []string{
+	"mnemonic", "seed phrase", "seed words", "recovery phrase", "recovery words", "secret phrase", "backup phrase", "wallet words", "12 words", "24 words", "twelve words",
+	"recovery seed", "wallet seed",
+}
+
+// findSeeds finds recovery phrases behind the words that announce them.
+func (d *Detector) findSeeds(dst []redact.Finding, t []byte, from, to int, h Hint) []redact.Finding {
+	limit := min(len(t), to+wakeReach)
+	for i := from; i < limit; i++ {
+		if !isLetter(t[i]) || i > 0 && isWordByte(t[i-1]) {
+			continue
+		}
+		if end := seedPhrase(t, i); end > 0 {
+			dst = append(dst, redact.Finding{
+				Class: redact.Secret, Start: i, End: end, Confidence: 0.99, Rule: "wallet recovery phrase",
+				Evidence: redact.EvidenceChecksum | redact.EvidenceWord, Never: h.ID,
+			})
+			i = end
+		}
+	}
+	return dst
+}
