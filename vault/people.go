@@ -53,10 +53,14 @@ func (v *Vault) Actor(ctx context.Context, id string) (Subject, error) {
 	if id == "" {
 		return Subject{}, errors.New("looking for an actor without an id")
 	}
+	if p, ok := v.actors.Get(id); ok && v.now().Sub(p.loaded) <= v.cacheTime {
+		return Subject{p}, nil
+	}
 	s, err := v.people(ctx, sortActor, []Ident{{Kind: "id", Value: id}})
 	if err != nil {
 		return Subject{}, err
 	}
+	v.actors.Add(id, s[0].p)
 	return s[0], nil
 }
 

@@ -82,7 +82,7 @@ type named struct {
 type person struct {
 	id      [idSize]byte
 	keyName string
-	sealKey secret
+	seal    *mac // under the branch for sealing
 	nameKey secret
 	loaded  time.Time
 	last    atomic.Pointer[named]
@@ -91,10 +91,11 @@ type person struct {
 // newPerson derives the branches of a person's key.
 func newPerson(id [idSize]byte, key []byte, now time.Time) (*person, error) {
 	p := &person{id: id, keyName: keyPrefix + hex.EncodeToString(id[:]), loaded: now}
+	var sealKey secret
 	for _, b := range []struct {
 		label string
 		dst   *secret
-	}{{"caregate person seal v1", &p.sealKey}, {"caregate person name v1", &p.nameKey}} {
+	}{{"caregate person seal v1", &sealKey}, {"caregate person name v1", &p.nameKey}} {
 		k, err := hkdf.Expand(sha256.New, key, b.label, len(b.dst))
 		if err != nil {
 			return nil, fmt.Errorf("deriving a person's keys: %w", err)
@@ -102,6 +103,7 @@ func newPerson(id [idSize]byte, key []byte, now time.Time) (*person, error) {
 		copy(b.dst[:], k)
 		clear(k)
 	}
+	p.seal = newMAC(sealKey[:])
 	return p, nil
 }
 

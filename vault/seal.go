@@ -2,9 +2,7 @@ package vault
 
 import (
 	"context"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
@@ -68,10 +66,7 @@ func (v *Vault) Seal(s Subject, ad, plaintext []byte) (Sealed, error) {
 	head := make([]byte, 1+saltSize)
 	head[0] = sealVersion
 	rand.Read(head[1:]) // never fails: the runtime ends the process first
-	okm, err := s.p.derive(head, ad)
-	if err != nil {
-		return Sealed{}, err
-	}
+	okm := s.p.derive(head, ad)
 	c, err := aead.NewAESGCM(okm[:32])
 	if err != nil {
 		return Sealed{}, fmt.Errorf("sealing a detail: %w", err)
@@ -97,10 +92,7 @@ func (v *Vault) Open(ctx context.Context, sealed Sealed, ad []byte) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	okm, err := p.derive(sealed.Ciphertext[:1+saltSize], ad)
-	if err != nil {
-		return nil, err
-	}
+	okm := p.derive(sealed.Ciphertext[:1+saltSize], ad)
 	// The commitment first: without it a ciphertext could be made that opens under
 	// two keys to two different texts.
 	if subtle.ConstantTimeCompare(okm[32:], sealed.Commitment) != 1 {
@@ -120,16 +112,12 @@ func (v *Vault) Open(ctx context.Context, sealed Sealed, ad []byte) ([]byte, err
 // derive gives 32 bytes of AES key and 32 bytes of commitment for one message.
 // Version, salt and associated data are the context of the derivation, so the
 // commitment covers them as well as the key.
-func (p *person) derive(head, ad []byte) ([]byte, error) {
+func (p *person) derive(head, ad []byte) []byte {
 	var buf [256]byte
 	info := append(buf[:0], sealLabel...)
 	info = appendPart(info, head)
 	info = append(info, ad...)
-	okm, err := hkdf.Expand(sha256.New, p.sealKey[:], string(info), 32+commitSize)
-	if err != nil {
-		return nil, fmt.Errorf("deriving the key of a detail: %w", err)
-	}
-	return okm, nil
+	return p.seal.expand(make([]byte, 0, 32+commitSize), info, 32+commitSize)
 }
 
 func parseKeyName(name string) (id [idSize]byte, err error) {

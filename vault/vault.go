@@ -99,6 +99,7 @@ type Vault struct {
 	// The caches are by blind index and by row id, never by value, so that memory
 	// holds no addresses.
 	byMAC  *lru.Cache[[macSize]byte, *person]
+	actors *lru.Cache[string, *person] // actors, whose ids are not personal
 	byRow  *lru.Cache[[idSize]byte, *person]
 	find   *sql.Stmt // by blind index
 	load   *sql.Stmt // by row id
@@ -212,6 +213,9 @@ func Open(ctx context.Context, dir string, c Config) (_ *Vault, err error) {
 	if v.byMAC, err = lru.New[[macSize]byte, *person](c.Cache); err != nil {
 		return nil, fmt.Errorf("opening the vault: %w", err)
 	}
+	if v.actors, err = lru.New[string, *person](c.Cache); err != nil {
+		return nil, fmt.Errorf("opening the vault: %w", err)
+	}
 	if v.byRow, err = lru.New[[idSize]byte, *person](c.Cache); err != nil {
 		return nil, fmt.Errorf("opening the vault: %w", err)
 	}
@@ -230,6 +234,9 @@ func (v *Vault) Close() error {
 	v.create.stop()
 	if v.byMAC != nil {
 		v.byMAC.Purge()
+	}
+	if v.actors != nil {
+		v.actors.Purge()
 	}
 	if v.byRow != nil {
 		v.byRow.Purge()
