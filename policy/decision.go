@@ -27,7 +27,13 @@ type Decision struct {
 	// Would is set on a route that observes: what would have been decided. Allow is
 	// true then, and no action is stronger than report.
 	Would *Would `json:"would,omitempty"`
+
+	input string
 }
+
+// Input is what the rules saw, as JSON: the Input with its counts rounded. It is
+// made once for a cached decision.
+func (d *Decision) Input() string { return d.input }
 
 // Would is the decision that an observing route did not carry out.
 type Would struct {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -147,7 +148,19 @@ func (e *Engine) evaluate(ctx context.Context, in *Input) (d *Decision, err erro
 	if len(rs) != 1 || len(rs[0].Expressions) != 1 {
 		return nil, fmt.Errorf("%w: it is undefined for this input", ErrUndecided)
 	}
-	return readDecision(rs[0].Expressions[0].Value, in)
+	if d, err = readDecision(rs[0].Expressions[0].Value, in); err != nil {
+		return nil, err
+	}
+	doc := *in
+	if doc.Findings == nil {
+		doc.Findings = []Finding{} // equal inputs have equal documents
+	}
+	seen, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUndecided, err)
+	}
+	d.input = string(seen)
+	return d, nil
 }
 
 // Digest names the policy: SHA-256 over rules and documents, 64 lower-case hex

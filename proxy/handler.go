@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -267,11 +268,7 @@ func (x *exchange) report(r *http.Request) {
 		decision, reason = "deny", ref.code
 	}
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Set("caregate.channel", x.h.ch.Name)
-		repl.Set("caregate.operation", x.match.Op.Name)
-		repl.Set("caregate.decision", decision)
-		repl.Set("caregate.reason", reason)
-		repl.Set("caregate.receipt", x.last.String())
+		repl.Map(placeholders(x.h.ch.Name, x.match.Op.Name, decision, reason, x.last))
 	}
 	for _, half := range [...]struct {
 		direction string
@@ -282,6 +279,30 @@ func (x *exchange) report(r *http.Request) {
 		}
 	}
 	x.h.app.metrics.exchange(x, decision, reason, time.Since(x.start))
+}
+
+// placeholders answers Caddy when a log or a header asks for one of ours. Most
+// exchanges end without anybody asking.
+func placeholders(channel, operation, decision, reason string, receipt audit.ID) caddy.ReplacerFunc {
+	return func(key string) (any, bool) {
+		name, ours := strings.CutPrefix(key, "caregate.")
+		if !ours {
+			return nil, false
+		}
+		switch name {
+		case "channel":
+			return channel, true
+		case "operation":
+			return operation, true
+		case "decision":
+			return decision, true
+		case "reason":
+			return reason, true
+		case "receipt":
+			return receipt.String(), true
+		}
+		return nil, false
+	}
 }
 
 // errField logs an error of ours. Errors in this package hold kinds and offsets,

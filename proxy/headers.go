@@ -17,12 +17,15 @@ import (
 // such keys.
 func (x *exchange) detectHeaders(side *half, h http.Header) {
 	for name, values := range h {
+		if knownHeader(name) {
+			continue // our own list of names: there is nothing to find in one
+		}
 		// The hyphens of a name join its words; digits behind one are no reference.
 		for _, f := range x.h.app.detector.Text(nil, []byte(strings.ReplaceAll(name, "-", " ")), detect.Hint{}) {
 			side.found = append(side.found, outside{place: policy.PlaceKey, finding: f})
 		}
-		if standardHeader(name) {
-			continue
+		if strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "Access-Control-") {
+			continue // families of the same kind, see knownHeader
 		}
 		for i, v := range values {
 			for _, f := range x.headerFindings(v, detect.Hint{Key: name}) {
@@ -107,10 +110,10 @@ func (o *outside) masked(part string, a redact.Action) string {
 	return url.PathEscape(string(transform.Append(nil, plain, o.finding.Class, a)))
 }
 
-// standardHeader tells the fields of HTTP, of browsers and of credentials, whose
+// knownHeader tells the fields of HTTP, of browsers and of credentials, whose
 // values have a grammar of their own, from the fields in which people and
 // programs put text: a name, an address, the name of a file.
-func standardHeader(name string) bool {
+func knownHeader(name string) bool {
 	switch name {
 	case "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Accept-Ranges", "Age", "Allow", "Alt-Svc", "Authorization",
 		"Cache-Control", "Connection", "Content-Encoding", "Content-Language", "Content-Length",
@@ -123,5 +126,5 @@ func standardHeader(name string) bool {
 		"X-Real-Ip", "Traceparent", "Tracestate":
 		return true
 	}
-	return strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "Access-Control-")
+	return false
 }

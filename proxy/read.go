@@ -118,6 +118,9 @@ func (x *exchange) bodyKind(h http.Header) (walk.Kind, string, *refusal) {
 	if len(types) == 0 {
 		return 0, "", refuse(reasonType)
 	}
+	if types[0] == "application/json" { // nearly always
+		return walk.JSON, coding, nil
+	}
 	media, params, err := mime.ParseMediaType(types[0])
 	if err != nil {
 		return 0, "", refuseErr(reasonType, err)

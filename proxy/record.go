@@ -135,8 +135,13 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 	if !x.subject.IsZero() {
 		e.Actor = x.subject.Pseudonym(x.gen.data.Log.Origin())
 	}
-	if in, err := json.Marshal(x.input(side, direction, method)); err == nil && len(in) <= audit.MaxInput {
+	if d := side.decision; d != nil {
+		e.Input = d.Input()
+	} else if in, err := json.Marshal(x.input(side, direction, method)); err == nil {
 		e.Input = string(in)
+	}
+	if len(e.Input) > audit.MaxInput {
+		e.Input = ""
 	}
 	e.Subjects, e.Records = side.people.persons, side.people.records
 	if x.observe() {
