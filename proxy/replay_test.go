@@ -62,6 +62,18 @@ func TestWebhookReplays(t *testing.T) {
 	if a := do(t, g, hook(event("r2", "hello"), now)); a.status != 200 || a.problem.Reason != "" {
 		t.Errorf("another delivery: got %d %s", a.status, a.body)
 	}
+	// Without a body a delivery is what its address says; two of the same second have
+	// the same signature.
+	get := hook("", now)
+	get.method = "GET"
+	for _, test := range []struct{ path, reason string }{
+		{"/hooks?ticket=12", ""}, {"/hooks?ticket=13", ""}, {"/hooks?ticket=12", "webhook_duplicate"},
+	} {
+		get.path = test.path
+		if a := do(t, g, get); a.status != 200 || a.problem.Reason != test.reason {
+			t.Errorf("%s: got %d %s, want %q", test.path, a.status, a.problem.Reason, test.reason)
+		}
+	}
 	// The id in a body that somebody wrote is a ticket's and names no delivery.
 	for _, status := range []string{"open", "solved", "open"} {
 		now = now.Add(time.Second)

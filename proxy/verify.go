@@ -23,6 +23,7 @@ type hook struct {
 	secret    int         // which of the route's secrets fits
 	mac       []byte      // the signature's own bytes
 	wire      []byte      // what it covers
+	target    string      // method and address, as they came
 	header    http.Header // the headers that hold it, as they came
 	claim     *claim
 	// resigned is set when the gateway's changes were signed anew.
@@ -58,7 +59,7 @@ func (x *exchange) verify(w http.ResponseWriter, r *http.Request) *refusal {
 	if removes(r.Header, scheme.Signature, scheme.Timestamp) {
 		return x.stop(&x.request, refuse(reasonHeader))
 	}
-	d := new(hook)
+	d := &hook{target: r.Method + " " + r.URL.RequestURI()}
 	var err error
 	if d.signature, err = scheme.ParseSignature(r.Header); err == nil {
 		err = scheme.Current(d.signature, x.h.app.now(), x.h.tolerance)
@@ -176,9 +177,10 @@ func (x *exchange) resign(r *http.Request) {
 
 // claimDelivery sees to it that one delivery has one effect. A delivery is the
 // same one when its signature is, whatever path it is sent to, or when it has the
-// same id under the same secret: the vendor repeats itself with a fresh time. One
-// that was taken is answered and not forwarded; one that failed on its way is
-// free again.
+// same id under the same secret: the vendor repeats itself with a fresh time. Of
+// one without a body, all that it says is in its address, which vendors do not
+// sign; there the address has to be the same as well. One that was taken is
+// answered and not forwarded; one that failed on its way is free again.
 func (x *exchange) claimDelivery(r *http.Request) *refusal {
 	d := x.hook
 	if d == nil {
@@ -196,6 +198,9 @@ func (x *exchange) claimDelivery(r *http.Request) *refusal {
 		signed = now.Add(x.h.tolerance)
 	}
 	keys := []keptDelivery{{digest("webhook signature", d.mac), signed}}
+	if len(d.wire) == 0 {
+		keys[0].key = digest("webhook address", d.mac, []byte(d.target))
+	}
 	if id := scheme.DeliveryID(x.request.body.doc); id != nil {
 		secret := x.gen.data.Vault.Digest("webhook secret", []byte(x.h.secrets[d.secret]))
 		keys = append(keys, keptDelivery{digest("webhook id", secret, id), kept})
