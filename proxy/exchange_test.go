@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caregate/caregate/proxy/proxytest"
 )
@@ -40,6 +41,28 @@ type answer struct {
 // redirect and decodes nothing by itself.
 func do(t *testing.T, g *proxytest.Gateway, c call) answer {
 	t.Helper()
+	return send(t, request(t, g, c))
+}
+
+// doAfterReload is do for the calls that follow a reload, also a rejected one. A
+// server that ends closes connections that it has not taken up, so such a call is
+// repeated: see callOnce.
+func doAfterReload(t *testing.T, g *proxytest.Gateway, c call) answer {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		a, err := trySend(t, request(t, g, c))
+		if err == nil {
+			return a
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("calling the gateway: %v", err)
+		}
+	}
+}
+
+// request makes the request of a call.
+func request(t *testing.T, g *proxytest.Gateway, c call) *http.Request {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), c.method, g.URL+c.path, strings.NewReader(c.body))
 	if err != nil {
 		t.Fatal(err)
@@ -55,10 +78,20 @@ func do(t *testing.T, g *proxytest.Gateway, c call) answer {
 			req.Header[k] = v
 		}
 	}
-	return send(t, req)
+	return req
 }
 
 func send(t *testing.T, req *http.Request) answer {
+	t.Helper()
+	a, err := trySend(t, req)
+	if err != nil {
+		t.Fatalf("calling the gateway: %v", err)
+	}
+	return a
+}
+
+// trySend's error says that there is no answer.
+func trySend(t *testing.T, req *http.Request) (answer, error) {
 	t.Helper()
 	client := &http.Client{
 		Transport:     &http.Transport{DisableCompression: true, DisableKeepAlives: true},
@@ -66,7 +99,7 @@ func send(t *testing.T, req *http.Request) answer {
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		t.Fatalf("calling the gateway: %v", err)
+		return answer{}, err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
@@ -82,7 +115,7 @@ func send(t *testing.T, req *http.Request) answer {
 			t.Errorf("Caregate-Error: got %q, want the problem's %q", res.Header.Get("Caregate-Error"), a.problem.Reason)
 		}
 	}
-	return a
+	return a, nil
 }
 
 // jsonUpstream answers every call with one document.

@@ -29,7 +29,7 @@ func TestWebhookReplays(t *testing.T) {
 	again := func(t *testing.T, c call, status int, reason string) {
 		t.Helper()
 		before := len(u.Requests())
-		a := do(t, g, c)
+		a := doAfterReload(t, g, c)
 		if a.status != status || a.problem.Reason != reason || a.problem.Forwarded {
 			t.Errorf("got %d %s, want %d %s", a.status, a.problem.Reason, status, reason)
 		}
