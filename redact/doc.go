@@ -6,6 +6,7 @@
 // state between calls:
 //
 //   - detect: text in, findings out, one pass, no regular expressions;
+//   - spoken: numbers in words, by language;
 //   - transform: the one mask format of the product;
 //   - walk: knows where text stands in a body (JSON, form, plain text, streams),
 //     reads it strictly and edits it in place.

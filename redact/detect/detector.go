@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/spoken"
 )
 
 // How far the detector looks around the digit group with which a value begins,
@@ -40,11 +41,16 @@ type Detector struct {
 	families []family
 	wake     wakeWords
 	on       trigger // of all families
+	talk     talk
 }
 
 // New checks c and builds a Detector. An error names the brand row that is wrong.
 func New(c Config) (*Detector, error) {
 	d := &Detector{families: families()}
+	var err error
+	if d.talk.reader, err = spoken.Default(); err != nil {
+		return nil, fmt.Errorf("reading the tables of spoken numbers: %w", err)
+	}
 	d.vocab = newVocabulary(c, d.families)
 	for _, f := range d.families {
 		d.on |= f.on
@@ -85,7 +91,9 @@ type Hint struct {
 func (d *Detector) Text(dst []redact.Finding, text []byte, h Hint) []redact.Finding {
 	i := d.next(text, 0)
 	if i == len(text) {
-		return dst
+		base := len(dst)
+		dst = d.always(dst, text, 0, len(text), h)
+		return dst[:base+len(resolve(dst[base:]))]
 	}
 	if i == 0 && len(text) <= shortest && runEnd(text, 0) == len(text) && !cueInKey(h.Key) && !MayName(h.Key) {
 		return dst

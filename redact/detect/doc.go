@@ -14,6 +14,8 @@
 //     words and the key beside them say decides the rest (card.go);
 //   - a social security or taxpayer number needs the same separator twice, or
 //     nine digits and a word or key that names it (ssn.go);
+//   - a number in words is read by package spoken, written as digits in its place,
+//     and judged by the same rules (spoken.go);
 //   - verification codes and PINs need a word that names them, or stand behind a
 //     card and its expiry date (code.go).
 //

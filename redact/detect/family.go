@@ -80,7 +80,7 @@ func families() []family {
 		{name: "ip", on: onDigits, digits: 2, find: (*Detector).findIP},
 
 		// spoken and split values
-
+		spokenFamily(),
 	}
 }
 

@@ -78,12 +78,16 @@ func (s *scanner) earlier(dst []redact.Finding, from, to int) []redact.Finding {
 
 // always asks the families that look at all of a text, about text[from:to).
 func (s *scanner) always(dst []redact.Finding, from, to int) []redact.Finding {
-	if s.d.on&onAlways == 0 || from >= to {
+	return s.d.always(dst, s.text, from, to, s.hint)
+}
+
+func (d *Detector) always(dst []redact.Finding, text []byte, from, to int, h Hint) []redact.Finding {
+	if d.on&onAlways == 0 || from >= to {
 		return dst
 	}
-	for i := range s.d.families {
-		if f := &s.d.families[i]; f.on&onAlways != 0 {
-			dst = f.find(s.d, dst, s.text, from, to, s.hint)
+	for i := range d.families {
+		if f := &d.families[i]; f.on&onAlways != 0 {
+			dst = f.find(d, dst, text, from, to, h)
 		}
 	}
 	return dst

@@ -70,7 +70,7 @@ var wordTable = map[sense][]string{
 	senseLink: {
 		"number", "numbers", "no", "nr", "num", "nos", "is", "was", "are", "the", "my", "our", "your", "to", "a", "an", "of", "code", "codes", "here", "as", "it", "s",
 		"this", "that", "following", "full", "and", "und", "ist", "lautet", "die", "der", "das", "meine", "mein", "numéro", "numero", "número", "nummer", "nº", "n", "es",
-		"mi", "el", "la", "le", "est", "ma", "mon", "è", "il", "lo", "номер", "security", "value", "ending", "on", "back",
+		"mi", "el", "la", "le", "est", "ma", "mon", "è", "il", "lo", "номер", "security", "value", "ending", "on", "back", "please", "bitte",
 	},
 	senseKind: {
 		"gift", "loyalty", "sim", "membership", "library", "id", "identity", "insurance", "punch", "graphics", "video", "memory", "sd", "student",

@@ -39,3 +39,7 @@ func New(langs ...*Language) (*Reader, error) {
 	d.addGrams()
 	return r, nil
 }
+
+// Default returns the Reader of the built-in tables, which everybody shares. Its
+// error would be a mistake in the tables.
+var Default = sync.OnceValues(func() (*Reader, error) { return New() })

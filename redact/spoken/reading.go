@@ -79,7 +79,16 @@ func (s *scan) walk(i int, m mode, lead int, joined bool) {
 // shortOnly reports whether a number that no long one begins with is still worth
 // reading to the end: a short one.
 func (s *scan) shortOnly(i int) bool {
-	return s.judge.Short(s.toks[i].start, minShort) || s.judge.Short(s.toks[i].start, taxSize)
+	at := s.context(s.toks[i].start)
+	return s.judge.Short(at, minShort) || s.judge.Short(at, taxSize)
+}
+
+// context returns where the words in front of the number at start end.
+func (s *scan) context(start int) int {
+	if s.label < start && s.led.run && s.toks[s.led.first].start == start {
+		return s.label
+	}
+	return start
 }
 
 // consider keeps the digits read so far when they are a better candidate than
@@ -88,6 +97,8 @@ func (s *scan) shortOnly(i int) bool {
 func (s *scan) consider(l *sum, start, end, lead int, joined, joins, last bool) {
 	n := s.n
 	switch {
+	case s.whole > 0 && end != s.whole:
+		return
 	case n >= minLong:
 		if !s.judge.Fits(l.first8, n, l.right(n)) {
 			return
@@ -96,11 +107,11 @@ func (s *scan) consider(l *sum, start, end, lead int, joined, joins, last bool) 
 			return
 		}
 	case n == taxSize:
-		if joined || joins || !s.judge.Short(start, n) {
+		if joined || joins || !s.judge.Short(s.context(start), n) {
 			return
 		}
 	case n >= minShort && n <= maxShort:
-		if joined || joins || !last || !s.judge.Short(start, n) {
+		if joined || joins || !last || !s.judge.Short(s.context(start), n) {
 			return
 		}
 	default:
@@ -113,7 +124,7 @@ func (s *scan) consider(l *sum, start, end, lead int, joined, joins, last bool) 
 	copy(s.copied[:], s.digits[:n])
 	copy(s.spans[0][:], s.from[:n])
 	copy(s.spans[1][:], s.to[:n])
-	s.best = Number{Start: start, End: end, Digits: s.copied[:n], From: s.spans[0][:n], To: s.spans[1][:n], Lead: lead, Joined: joined, Joins: joins}
+	s.best = Number{Start: start, End: end, Digits: s.copied[:n], From: s.spans[0][:n], To: s.spans[1][:n], Lead: lead, Label: s.label, Joined: joined, Joins: joins}
 }
 
 // say appends digits that the raw bytes [from, to) say.

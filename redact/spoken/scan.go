@@ -4,7 +4,7 @@ package spoken
 const (
 	// Reach is how far behind its begin a number may end. What a number is depends
 	// on nothing farther away than this and the words between.
-	Reach = 900
+	Reach = 720
 	// Lead is how far in front of a number the words and digits are looked at.
 	Lead = 160
 	// maxGap is how much may stand between two parts of a number: fillers, and what
@@ -18,7 +18,7 @@ const (
 	// may lie between the samples.
 	before, after = 512, 128
 	// leads is how far the numbers in front of a number are followed.
-	leads = 112
+	leads = 96
 )
 
 // Judge says what a caller looks for. Its methods are called from Scan only.
@@ -29,7 +29,9 @@ type Judge interface {
 	// Fits reports whether a number with these first eight digits and this many
 	// digits, of which the Luhn sum is right or not, may be wanted.
 	Fits(first8 uint32, digits int, luhn bool) bool
-	// Named reports whether the words in front of the offset name such a number.
+	// Named reports whether the words in front of the offset name such a number. The
+	// offset is that of the number, of others in front of it, or of the name of the
+	// speaker in front of these; so it is for Short.
 	// Where digits stand right before or behind, it is not looked for otherwise.
 	Named(at int) bool
 	// Short reports whether a number of three to six, or of nine, digits that
@@ -59,6 +61,9 @@ type Number struct {
 	// Lead is where the words in front of the number begin to count: in front of
 	// the digits that stand before it, if there are any.
 	Lead int
+	// Label is where the speaker's name begins that stands right in front of Lead,
+	// or Lead when there is none.
+	Label int
 	// Joined and Joins report whether other digits stand right before it and right
 	// behind it, with a blank or hyphen between.
 	Joined, Joins bool
@@ -98,11 +103,13 @@ type scan struct {
 	n        int
 	used     mode
 
-	best    Number
-	bestLen int
-	found   bool
-	spans   [2][maxDigits]int
-	copied  [maxDigits]byte
+	label int // see Number
+	whole int // where a candidate has to end, 0 for anywhere
+
+	best   Number
+	found  bool
+	spans  [2][maxDigits]int
+	copied [maxDigits]byte
 
 	// led is where the numbers that lead to the head begin; see lead.
 	led struct {
@@ -139,11 +146,23 @@ func (r *Reader) Scan(text []byte, from, to, phase int, judge Judge) {
 			s.ahead = r.Next(text, max(done-after, s.ahead+1), phase)
 		}
 	}
+	s.release()
+}
+
+// release gives the memory back, without what was read.
+func (s *scan) release() {
 	s.text, s.judge = nil, nil
 	clear(s.copied[:])
 	clear(s.digits[:])
 	s.best.Digits = nil
-	r.pool.Put(s)
+	s.pool.Put(s)
+}
+
+// begin starts to read tokens at offset at.
+func (s *scan) begin(at int) {
+	s.toks, s.head, s.at, s.done = s.toks[:0], 0, at, false
+	s.named.at = -1
+	s.led.first, s.led.next, s.led.run, s.led.far = 0, 0, false, false
 }
 
 // region reads the number words around the next sample, from done at the
@@ -153,10 +172,8 @@ func (s *scan) region(done, to int) int {
 	for begin > 0 && begin < len(s.text) && (wordByte(s.text[begin-1]) || s.text[begin-1]-'0' <= 9) {
 		begin++ // not inside a word
 	}
-	s.toks, s.head, s.at, s.done = s.toks[:0], 0, begin, false
+	s.begin(begin)
 	s.stop = s.ahead + maxTurnGap
-	s.named.at = -1
-	s.led.first, s.led.next, s.led.run, s.led.far = 0, 0, false, false
 	for s.fill(); s.head < len(s.toks); s.fill() {
 		t := &s.toks[s.head]
 		if t.start >= to {
@@ -266,6 +283,10 @@ func (s *scan) try() int {
 		}
 		joined := s.joined(i)
 		lead, far := s.lead()
+		s.label = lead
+		if j := s.led.first - 1; s.led.run && j >= 0 && !far && s.toks[j].kind == kindLabel {
+			s.label = s.toks[j].start
+		}
 		if joined && (far || !s.isNamed(lead)) {
 			continue
 		}
@@ -285,7 +306,7 @@ func (s *scan) try() int {
 
 func (s *scan) isNamed(at int) bool {
 	if s.named.at != at {
-		s.named.at, s.named.is = at, s.judge.Named(at)
+		s.named.at, s.named.is = at, s.judge.Named(s.label)
 	}
 	return s.named.is
 }

@@ -7,6 +7,8 @@
 //     verification code keep none;
 //   - us_ssn, us_itin: XXX-XX-XXXX;
 //   - verification codes, PINs, track data: every digit becomes X;
+//   - any of these written in words: the mask of its digits, a card grouped as
+//     printed;
 //   - a dropped secret: [removed];
 //   - any other class that policy masks: every letter and digit becomes X.
 //

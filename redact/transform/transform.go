@@ -25,6 +25,12 @@ func Append(dst, value []byte, c redact.Class, a redact.Action) []byte {
 	switch c {
 	case redact.USSSN, redact.USITIN:
 		return append(dst, ssnMask...)
+	case redact.CreditCard, redact.CardVerificationCode, redact.CardPIN:
+		if said, ok := appendSpoken(dst, value, c, a); ok {
+			return said
+		}
+	}
+	switch c {
 	case redact.CreditCard:
 		if a == redact.Drop || codeBehind(value) {
 			return maskDigits(dst, value, 0)

@@ -1,0 +1,108 @@
+package detect
+
+import (
+	"sync"
+
+	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/spoken"
+)
+
+// spokenFamily finds cards, tax numbers, codes and PINs that are written in words.
+func spokenFamily() family {
+	return family{name: "spoken", on: onAlways, find: (*Detector).findSpoken}
+}
+
+// talk is what the spoken family needs of a Detector: the reader, and memory for
+// the texts in which the words are digits.
+type talk struct {
+	reader *spoken.Reader
+	pool   sync.Pool // of *listener
+}
+
+// listener judges spoken numbers by the rules for written ones: it writes the
+// digits in the place of the words, with the same words around them, and searches
+// that. A stretch of raw text is looked at from LookBehind bytes before a number
+// to spokenAhead bytes behind it.
+type listener struct {
+	d    *Detector
+	dst  []redact.Finding
+	text []byte
+	from int
+	hint Hint
+
+	sub   scanner
+	buf   []byte
+	found []redact.Finding
+}
+
+// spokenAhead is how much of the text behind a spoken number can say what it is.
+const spokenAhead = 96
+
+// findSpoken appends the spoken numbers that begin in text[from:to).
+func (d *Detector) findSpoken(dst []redact.Finding, text []byte, from, to int, h Hint) []redact.Finding {
+	r := d.talk.reader
+	if r.Next(text, max(0, from-spoken.Lead), h.phase) == len(text) {
+		return dst
+	}
+	l, _ := d.talk.pool.Get().(*listener)
+	if l == nil {
+		l = new(listener)
+	}
+	l.d, l.dst, l.text, l.from, l.hint = d, dst, text, from, h
+	r.Scan(text, from, to, h.phase, l)
+	dst = l.dst
+	clear(l.buf)
+	*l = listener{buf: l.buf[:0], found: l.found[:0]}
+	d.talk.pool.Put(l)
+	return dst
+}
+
+// Begins implements [spoken.Judge].
+func (l *listener) Begins(first3 uint32) bool { return len(l.d.issuers.first3[first3]) > 0 }
+
+// Fits implements [spoken.Judge].
+func (l *listener) Fits(first8 uint32, digits int, luhn bool) bool {
+	return l.d.issuers.read(first8, digits, luhn).ok
+}
+
+// Named implements [spoken.Judge].
+func (l *listener) Named(at int) bool {
+	w := l.words(at)
+	return w.says(senseCard)
+}
+
+// Short implements [spoken.Judge].
+func (l *listener) Short(at, digits int) bool {
+	if digits <= maxCode {
+		return cue(l.text, at)
+	}
+	w := l.words(at)
+	return w.says(senseSSN) || senseOfKey(l.hint.Key) == keySSN
+}
+
+func (l *listener) words(at int) words {
+	l.sub = scanner{d: l.d, text: l.text, hint: l.hint, final: true, card: -1}
+	return l.sub.before(at, false)
+}
+
+// Take implements [spoken.Judge].
+func (l *listener) Take(n *spoken.Number) bool {
+	l.buf = append(l.buf[:0], l.text[lo(n.Start, LookBehind):max(n.Label, lo(n.Start, LookBehind))]...)
+	start := len(l.buf)
+	l.buf = append(l.buf, n.Digits...)
+	end := len(l.buf)
+	l.buf = append(l.buf, l.text[n.End:min(len(l.text), n.End+spokenAhead)]...)
+	l.sub = scanner{d: l.d, text: l.buf, hint: l.hint, final: true, card: -1}
+	l.found = l.found[:0]
+	l.sub.run(&l.found, start)
+	for _, f := range resolve(l.found) {
+		if f.Start != start || f.End != end {
+			continue
+		}
+		f.Start, f.End = n.Start, n.End
+		f.Evidence |= redact.EvidenceSpoken
+		l.dst = append(l.dst, f)
+		return true
+	}
+	return false
+}

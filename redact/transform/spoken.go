@@ -1,0 +1,55 @@
+package transform
+
+import (
+	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/spoken"
+)
+
+// minCard is the number of digits of the shortest card number.
+const minCard = 12
+
+// appendSpoken appends the mask of a value that is written in words, at least in
+// part. Its words do not stay, only the digits that a mask of digits keeps. ok is
+// false when value is written in digits.
+func appendSpoken(dst, value []byte, c redact.Class, a redact.Action) (out []byte, ok bool) {
+	letters := false
+	for _, b := range value {
+		letters = letters || b|0x20 >= 'a' && b|0x20 <= 'z'
+	}
+	if !letters {
+		return dst, false
+	}
+	r, err := spoken.Default()
+	if err != nil {
+		return dst, false
+	}
+	var buf [32]byte
+	digits := r.Digits(buf[:0], value)
+	defer clear(digits)
+	switch {
+	case len(digits) == 0:
+		return dst, false
+	case c != redact.CreditCard:
+		return maskDigits(dst, digits, 0), true
+	case len(digits) < minCard || a == redact.Drop:
+		return maskDigits(dst, digits, 0), true
+	}
+	for i, b := range digits {
+		if apart(i, len(digits)) {
+			dst = append(dst, ' ')
+		}
+		if i < len(digits)-4 {
+			b = 'X'
+		}
+		dst = append(dst, b)
+	}
+	return dst, true
+}
+
+// apart reports whether a card of n digits is printed with a space before digit i.
+func apart(i, n int) bool {
+	if n == 14 || n == 15 { // 4-6-4 and 4-6-5
+		return i == 4 || i == 10
+	}
+	return i > 0 && i%4 == 0
+}

@@ -1,0 +1,36 @@
+package transform
+
+import (
+	"testing"
+
+	"github.com/caregate/caregate/redact"
+)
+
+func TestAppendSpoken(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		value  string
+		class  redact.Class
+		action redact.Action
+		want   string
+	}{
+		"card":               {"four one one one one one one one one one one one one one one one", redact.CreditCard, redact.Mask, "XXXX XXXX XXXX 1111"},
+		"amex":               {"thirty-seven eighty-two, eight two two four six three, one oh oh oh five", redact.CreditCard, redact.Mask, "XXXX XXXXXX X0005"},
+		"numerals and words": {"4111 one one one one 1111 double one double one", redact.CreditCard, redact.Mask, "XXXX XXXX XXXX 1111"},
+		"between turns":      {"four one one one. Agent: go on. Customer: one one one one one one one one one one one one", redact.CreditCard, redact.Mask, "XXXX XXXX XXXX 1111"},
+		"dropped":            {"four one one one one one one one one one one one one one one one", redact.CreditCard, redact.Drop, "XXXXXXXXXXXXXXXX"},
+		"code":               {"one two three", redact.CardVerificationCode, redact.Drop, "XXX"},
+		"pin":                {"forty-eight twenty-one", redact.CardPIN, redact.Drop, "XXXX"},
+		"social":             {"five one nine, two two, eight one four five", redact.USSSN, redact.Mask, "XXX-XX-XXXX"},
+		"german":             {"einundvierzig elf elf elf elf elf elf elf", redact.CreditCard, redact.Mask, "XXXX XXXX XXXX 1111"},
+		"reported":           {"one two three", redact.CardVerificationCode, redact.Report, "one two three"},
+		"a hexadecimal word": {"cc4111111111111111", redact.CreditCard, redact.Mask, "ccXXXXXXXXXXXX1111"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := string(Append([]byte("> "), []byte(c.value), c.class, c.action)); got != "> "+c.want {
+				t.Errorf("got %q, want %q", got, "> "+c.want)
+			}
+		})
+	}
+}
