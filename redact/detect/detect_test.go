@@ -22,13 +22,22 @@ func newDetector(t testing.TB) *Detector {
 func marked(text string, found []redact.Finding) string {
 	out, at := "", 0
 	for _, f := range found {
-		if f.Never && !f.Strong || len(shortClass(f.Class)) > 1 {
-			continue // counted only, or of a class with tests of its own
+		if f.Never && !f.Strong || hasOwnCorpus(f.Class) {
+			continue // counted only, or tested elsewhere
 		}
 		out += text[at:f.Start] + shortClass(f.Class) + "<" + text[f.Start:f.End] + ">"
 		at = f.End
 	}
 	return out + text[at:]
+}
+
+// hasOwnCorpus names the classes of testdata/tokens.txt.
+func hasOwnCorpus(c redact.Class) bool {
+	switch c {
+	case redact.Email, redact.IPAddress, redact.Secret, redact.Password, redact.CryptoAddress, redact.PaymentReference:
+		return true
+	}
+	return false
 }
 
 func shortClass(c redact.Class) string {

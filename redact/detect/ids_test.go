@@ -251,7 +251,7 @@ func TestNoIdentifiers(t *testing.T) {
 		{"", "DHL 1234567893 and FedEx 123456789012"}, {"", "EAN 4006381333931"}, {"", "a 10 digit id: 1234567893"}, {"", "My order number is 675749113"},
 	} {
 		for _, f := range d.Text(nil, []byte(c.text), Hint{Key: c.key}) {
-			if !f.Never || f.Strong {
+			if (!f.Never || f.Strong) && !hasOwnCorpus(f.Class) {
 				t.Errorf("key %q: %q holds %s (%s)", c.key, c.text[f.Start:f.End], f.Class, f.Rule)
 			}
 		}

@@ -303,7 +303,7 @@ func messageID(t []byte, start, at int) bool {
 			digits++
 		}
 	}
-	return at-start >= 28 && digits >= 10
+	return at-start >= 28 && digits >= 10 || digits >= 16
 }
 
 // masked reports whether text is a mask of package transform: nothing but X, and

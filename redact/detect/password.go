@@ -11,11 +11,10 @@ import (
 // sentences with the word hold no password ("my password is not working"), so the
 // weaker the join, the more the value itself has to look like one.
 
-// passwordWakes are the words that wake the family. Shorter ones, and those of
-// other scripts, are found from the value or from their first wide character.
+// passwordWakes are the words that wake the family. Shorter and rarer names are
+// found from the value, when it holds a digit, or from their first wide character.
 var passwordWakes = []string{
-	"password", "passwort", "passphrase", "passcode", "passwd:", "passwd=", "passwd ", "kennwort", "wachtwoord", "contrasena", "mot de passe", "palavra-passe", "palavra passe",
-	"adgangskode", "salasana", "lozinka", "parola d'ordine",
+	"password", "passwort", "passphrase", "passcode", "kennwort", "wachtwoord", "contrasena", "mot de passe", "palavra-passe",
 }
 
 // nameKind says how much the name of a password says.
@@ -51,41 +50,122 @@ const (
 	maxPassword    = 64
 )
 
+// passwordBegins has a bit for the first two letters of each word that begins with
+// ASCII letters, and passwordWides the first byte of the others.
+var passwordBegins, passwordWides = func() (pairs [32]uint32, wides [256]bool) {
+	for _, w := range passwordWords {
+		if w.word[0] < 0x80 && w.word[1] < 0x80 {
+			pairs[w.word[0]&31] |= 1 << (w.word[1] & 31)
+		} else if w.word[0] < 0x80 { // lösenord
+			pairs[w.word[0]&31] |= 1 << (0xC3 & 31)
+		} else {
+			wides[w.word[0]] = true
+		}
+	}
+	return pairs, wides
+}()
+
 // findPasswords finds passwords behind the words that name them.
 func (d *Detector) findPasswords(dst []redact.Finding, t []byte, from, to int, h Hint) []redact.Finding {
 	if h.ID {
 		return dst
 	}
-	// The trigger may be the name, or the value some way behind it.
-	at := lo(from, passwordWindow+maxWord)
-	for at < to {
-		end, name := passwordWord(t, at, to)
+	try := func(at int) int {
+		end, name := passwordWord(t, at)
 		if end == 0 {
-			at++
-			continue
+			return at + 1
 		}
 		if f, ok := passwordBehind(t, at, end, name); ok && f.Start >= from && f.Start < to+wakeReach {
 			dst = append(dst, f)
 			end = max(end, f.End)
 		}
-		at = end
+		return end
+	}
+	// The trigger is the value, or some of it.
+	if from > 1 && t[from-1] <= ' ' {
+		if at := nameBefore(t, from); at >= 0 {
+			try(at)
+		}
+	}
+	// The trigger is the name, or stands in it.
+	for at := from; at < to; {
+		switch b := t[at]; {
+		case b < 0x80:
+			if at+1 == len(t) || passwordBegins[b&31]>>(t[at+1]&31)&1 == 0 || !isLetter(b) {
+				at++
+				continue
+			}
+		case b&0xC0 == 0x80:
+			at++
+			continue
+		case !passwordWides[b]:
+			if back := wideInside(t, at); back > 0 {
+				at = max(at+1, try(at-back))
+				continue
+			}
+			at++
+			continue
+		}
+		at = try(at)
 	}
 	return dst
 }
 
+// nameBefore returns where the name begins that may stand before the value at i,
+// with a colon, an equals sign, a copula or nothing between, or -1.
+func nameBefore(t []byte, i int) int {
+	limit := lo(i, passwordWindow)
+	for i > limit && (t[i-1] <= ' ' || t[i-1] == ':' || t[i-1] == '=' || t[i-1] == '"' || t[i-1] == '\'') {
+		i--
+	}
+	for range 2 {
+		begin := i
+		for begin > limit && t[begin-1] > ' ' && t[begin-1] != '/' && t[begin-1] != '(' && t[begin-1] != '"' {
+			begin--
+		}
+		if begin == i || begin == limit && limit > 0 {
+			return -1
+		}
+		// userPassword, db_password: the name is the end of it.
+		for at := begin; at < i; at++ {
+			if end, _ := passwordWord(t, at); end == i {
+				return at
+			}
+		}
+		if !isCopula(t[begin:i]) {
+			return -1
+		}
+		for i = begin; i > limit && t[i-1] == ' '; i-- {
+		}
+	}
+	return -1
+}
+
+// wideInside returns how many bytes before the wide character at i the name
+// begins in which it stands, or 0.
+func wideInside(t []byte, i int) int {
+	switch {
+	case hasSuffixFold(t[:i], "contrase"):
+		return 8
+	case hasSuffixFold(t[:i], "has"):
+		return 3
+	case hasSuffixFold(t[:i], "jelsz"):
+		return 5
+	case hasSuffixFold(t[:i], "l"):
+		return 1
+	}
+	return 0
+}
+
 // passwordWord returns where the name of a password that begins at i ends, 0 when
 // there is none. Identifiers such as db_password end in one.
-func passwordWord(t []byte, i, to int) (end int, name nameKind) {
-	switch b := t[i] | 0x20; b {
-	case 'p', 'k', 'w', 'c', 'm', 's', 'h', 'l', 'a', 'j':
-	default:
-		if t[i] < 0xC3 {
-			return 0, 0
-		}
+func passwordWord(t []byte, i int) (end int, name nameKind) {
+	if b := t[i]; b < 0x80 && (i+1 == len(t) || passwordBegins[b&31]>>(t[i+1]&31)&1 == 0) || b >= 0x80 && !passwordWides[b] {
+		return 0, 0
 	}
 	for k := range passwordWords {
 		w := &passwordWords[k]
-		if len(t)-i < len(w.word) || !equalFoldWide(t[i:i+len(w.word)], w.word) {
+		if w.word[0] != lower(t[i]) && w.word[0] < 0x80 || len(t)-i < len(w.word) || !equalFoldWide(t[i:i+len(w.word)], w.word) {
 			continue
 		}
 		end := i + len(w.word)
@@ -111,7 +191,7 @@ func equalFoldWide(t []byte, word string) bool {
 		if lower(t[i]) == word[i] {
 			continue
 		}
-		if word[i] < 0x80 {
+		if word[i] < 0x80 || t[i] < 0xC3 {
 			return false
 		}
 		var buf [64]byte

@@ -3,13 +3,15 @@ package detect
 import "github.com/caregate/caregate/redact"
 
 // seedWakes are words that announce the recovery phrase of a wallet.
-var seedWakes = []string{
-	"mnemonic", "seed phrase", "seed words", "recovery phrase", "recovery words", "secret phrase", "backup phrase", "wallet words", "12 words", "24 words", "twelve words",
-	"recovery seed", "wallet seed",
-}
+var seedWakes = []string{"mnemonic", "seed phrase", "recovery phrase", "recovery words", "secret phrase", "backup phrase"}
 
 // findSeeds finds recovery phrases behind the words that announce them.
 func (d *Detector) findSeeds(dst []redact.Finding, t []byte, from, to int, h Hint) []redact.Finding {
+	for ; !announced(t, from); from++ {
+		if from == to {
+			return dst
+		}
+	}
 	limit := min(len(t), to+wakeReach)
 	for i := from; i < limit; i++ {
 		if !isLetter(t[i]) || i > 0 && isWordByte(t[i-1]) {
@@ -24,4 +26,20 @@ func (d *Detector) findSeeds(dst []redact.Finding, t []byte, from, to int, h Hin
 		}
 	}
 	return dst
+}
+
+// announced reports whether one of seedWakes stands at i.
+func announced(t []byte, i int) bool {
+	if i == len(t) {
+		return false
+	}
+	switch lower(t[i]) {
+	case 'm', 's', 'r', 'b':
+		for _, w := range seedWakes {
+			if hasPrefixFold(t[i:], w) {
+				return true
+			}
+		}
+	}
+	return false
 }
