@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -24,12 +25,19 @@ const (
 
 // indexRow is what the index holds of one leaf: a projection and the exposures.
 type indexRow struct {
-	idx                                                                            int64
-	hash                                                                           []byte
-	eid, xid, act                                                                  []byte
+	idx           int64
+	hash          []byte
+	eid, xid, act []byte
+	wall          int64
+	rowKind
+	exposures []exposure
+}
+
+// rowKind is the part of a row that many rows share. Each of its fields is of a
+// closed list, or a name out of the configuration.
+type rowKind struct {
 	typ, tenant, route, decision, reason, idk, channel, op, effect, scope, outcome string
-	wall, status                                                                   int64
-	exposures                                                                      []exposure
+	status                                                                         int64
 }
 
 type exposure struct {
@@ -44,9 +52,11 @@ func project(l *Leaf) indexRow {
 	ids := append(append(append(make([]byte, 0, 3*len(l.ID)), l.ID[:]...), l.Exchange[:]...), l.Actor[:]...)
 	r := indexRow{
 		eid: ids[:16:16], xid: ids[16:32:32], act: ids[32:],
-		typ: l.Type, tenant: l.Tenant, route: l.Route, decision: l.Decision, reason: l.Reason, idk: l.Identity,
-		channel: l.Channel, op: l.Operation, effect: l.Effect, scope: l.Scope, outcome: l.Outcome,
-		wall: l.Wall, status: int64(l.Status),
+		wall: l.Wall,
+		rowKind: rowKind{
+			typ: l.Type, tenant: l.Tenant, route: l.Route, decision: l.Decision, reason: l.Reason, idk: l.Identity,
+			channel: l.Channel, op: l.Operation, effect: l.Effect, scope: l.Scope, outcome: l.Outcome, status: int64(l.Status),
+		},
 	}
 	for kind, refs := range [...][]Ref{kindSubject: l.Subjects, kindRecord: l.Records} {
 		for i := range refs {
@@ -110,6 +120,7 @@ type index struct {
 	size   int64
 	tail   []indexRow
 	blocks []tlog.Hash
+	kinds  map[rowKind]int64 // all rows of audit_kind
 }
 
 // openIndex opens index.db, making an empty one when it is missing: being a view,
@@ -128,8 +139,33 @@ func openIndex(ctx context.Context, path, shard string) (opened *index, err erro
 	if err := db.Migrate(ctx, "audit_index", migrations("index")); err != nil {
 		return nil, err
 	}
+	if x.kinds, err = readKinds(ctx, db); err != nil {
+		return nil, err
+	}
 	x.size, x.blocks, err = readCover(ctx, db, shard)
 	return x, err
+}
+
+// readKinds returns the numbers of all kinds.
+func readKinds(ctx context.Context, q queryer) (map[rowKind]int64, error) {
+	rows, err := q.QueryContext(ctx, `SELECT kind, type, tenant, route, decision, reason, idk, chan, op, effect, scope, status, outcome FROM audit_kind`)
+	if err != nil {
+		return nil, fmt.Errorf("reading index: %w", err)
+	}
+	defer rows.Close()
+	kinds := map[rowKind]int64{}
+	for rows.Next() {
+		var n int64
+		var k rowKind
+		if err := rows.Scan(&n, &k.typ, &k.tenant, &k.route, &k.decision, &k.reason, &k.idk, &k.channel, &k.op, &k.effect, &k.scope, &k.status, &k.outcome); err != nil {
+			return nil, fmt.Errorf("reading index: %w", err)
+		}
+		kinds[k] = n
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading index: %w", err)
+	}
+	return kinds, nil
 }
 
 // readCover returns how far the view reaches and its block digests.
@@ -162,13 +198,19 @@ func readCover(ctx context.Context, q queryer, shard string) (size int64, blocks
 
 // clear empties the view of this shard, for deriving it again.
 func (x *index) clear(ctx context.Context) error {
-	for _, table := range [...]string{"audit_index", "audit_exposure", "audit_block", "audit_cover"} {
+	for _, table := range [...]string{"audit_entry", "audit_exposure", "audit_block", "audit_cover"} {
 		if _, err := x.db.ExecContext(ctx, "DELETE FROM "+table+" WHERE shard = $1", x.shard); err != nil {
 			return fmt.Errorf("clearing index: %w", err)
 		}
 	}
+	// What no other shard uses is numbered anew.
+	if _, err := x.db.ExecContext(ctx, "DELETE FROM audit_kind WHERE kind NOT IN (SELECT kind FROM audit_entry)"); err != nil {
+		return fmt.Errorf("clearing index: %w", err)
+	}
 	x.size, x.tail, x.blocks = 0, nil, nil
-	return nil
+	kinds, err := readKinds(ctx, x.db)
+	x.kinds = kinds
+	return err
 }
 
 // add stores the next rows in one transaction.
@@ -182,18 +224,32 @@ func (x *index) add(ctx context.Context, rows []indexRow) (err error) {
 			_ = tx.Rollback()
 		}
 	}()
-	main := inserter{tx: tx, head: insertInto + "audit_index (shard, idx, leaf_hash, eid, xid, type, wall, tenant, route, decision, reason, act, idk, chan, op, effect, scope, status, outcome) VALUES ", cols: 19}
+	main := inserter{tx: tx, head: insertInto + "audit_entry (shard, idx, leaf_hash, eid, xid, wall, act, kind) VALUES ", cols: 8}
 	seen := inserter{tx: tx, head: insertInto + "audit_exposure (pseudonym, class, kind, shard, idx) VALUES ", cols: 5}
 	tail, size := slices.Clip(x.tail), x.size
 	var blocks []tlog.Hash
+	fresh := map[rowKind]int64{} // kinds of this transaction
 	for i := range rows {
 		r := &rows[i]
 		if r.idx != size {
 			return fmt.Errorf("writing index: row %d does not follow %d", r.idx, size)
 		}
 		size++
-		if err := main.add(ctx, x.shard, r.idx, r.hash, r.eid, r.xid, r.typ, r.wall, r.tenant, r.route, r.decision, r.reason,
-			r.act, r.idk, r.channel, r.op, r.effect, r.scope, r.status, r.outcome); err != nil {
+		kind, known := x.kinds[r.rowKind]
+		if !known {
+			kind, known = fresh[r.rowKind]
+		}
+		if !known {
+			kind = int64(len(x.kinds)+len(fresh)) + 1
+			fresh[r.rowKind] = kind
+			k := &r.rowKind
+			if _, err := tx.ExecContext(ctx, `INSERT INTO audit_kind (kind, type, tenant, route, decision, reason, idk, chan, op, effect, scope, status, outcome)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+				kind, k.typ, k.tenant, k.route, k.decision, k.reason, k.idk, k.channel, k.op, k.effect, k.scope, k.status, k.outcome); err != nil {
+				return fmt.Errorf("writing index: %w", err)
+			}
+		}
+		if err := main.add(ctx, x.shard, r.idx, r.hash, r.eid, r.xid, r.wall, r.act, kind); err != nil {
 			return fmt.Errorf("writing index: %w", err)
 		}
 		for _, e := range r.exposures {
@@ -219,5 +275,6 @@ func (x *index) add(ctx context.Context, rows []indexRow) (err error) {
 		return fmt.Errorf("writing index: %w", err)
 	}
 	x.size, x.tail, x.blocks = size, tail, append(x.blocks, blocks...)
+	maps.Copy(x.kinds, fresh)
 	return nil
 }

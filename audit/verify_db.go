@@ -189,7 +189,8 @@ func (v *verifier) checkIndexRange(ctx context.Context) (cover int64, ok bool) {
 	err = tx.QueryRowContext(ctx, `SELECT size FROM audit_cover WHERE shard = $1`, v.shard).Scan(&cover)
 	if err == nil || errors.Is(err, sql.ErrNoRows) {
 		err = tx.QueryRowContext(ctx, `SELECT
-			(SELECT count(*) FROM audit_index WHERE shard <> $1 OR idx < 0 OR idx >= $2) +
+			(SELECT count(*) FROM audit_entry WHERE shard <> $1 OR idx < 0 OR idx >= $2) +
+			(SELECT count(*) FROM audit_kind WHERE kind NOT IN (SELECT kind FROM audit_entry)) +
 			(SELECT count(*) FROM audit_exposure WHERE shard <> $1 OR idx < 0 OR idx >= $2) +
 			(SELECT count(*) FROM audit_block WHERE shard <> $1 OR n < 0 OR n >= $2 / 256) +
 			(SELECT count(*) FROM audit_cover WHERE shard <> $1)`, v.shard, cover).Scan(&extra)

@@ -2,29 +2,41 @@
 
 -- A view of the tree's entries for queries; never evidence. The whole file can be
 -- deleted and is then derived again.
-CREATE TABLE audit_index (
+--
+-- What many entries have in common stands once: audit_kind has a row per
+-- combination of codes, numbered in the order in which the entries first name
+-- them, and there are some hundreds. The view audit_index puts the two together.
+CREATE TABLE audit_kind (
+    kind     BIGINT NOT NULL PRIMARY KEY,
+    type     TEXT   NOT NULL,
+    tenant   TEXT   NOT NULL,
+    route    TEXT   NOT NULL,
+    decision TEXT   NOT NULL,
+    reason   TEXT   NOT NULL,
+    idk      TEXT   NOT NULL,
+    chan     TEXT   NOT NULL,
+    op       TEXT   NOT NULL,
+    effect   TEXT   NOT NULL,
+    scope    TEXT   NOT NULL,
+    status   BIGINT NOT NULL,
+    outcome  TEXT   NOT NULL,
+    UNIQUE (type, tenant, route, decision, reason, idk, chan, op, effect, scope, status, outcome)
+);
+CREATE TABLE audit_entry (
     shard     TEXT   NOT NULL,
     idx       BIGINT NOT NULL,
     leaf_hash BLOB   NOT NULL,
     eid       BLOB   NOT NULL,
     xid       BLOB   NOT NULL,
-    type      TEXT   NOT NULL,
     wall      BIGINT NOT NULL,
-    tenant    TEXT   NOT NULL,
-    route     TEXT   NOT NULL,
-    decision  TEXT   NOT NULL,
-    reason    TEXT   NOT NULL,
     act       BLOB   NOT NULL,
-    idk       TEXT   NOT NULL,
-    chan      TEXT   NOT NULL,
-    op        TEXT   NOT NULL,
-    effect    TEXT   NOT NULL,
-    scope     TEXT   NOT NULL,
-    status    BIGINT NOT NULL,
-    outcome   TEXT   NOT NULL,
+    kind      BIGINT NOT NULL,
     PRIMARY KEY (shard, idx)
 ) WITHOUT ROWID;
-CREATE INDEX audit_index_eid ON audit_index (eid);
+CREATE INDEX audit_entry_eid ON audit_entry (eid);
+CREATE VIEW audit_index AS
+SELECT shard, idx, leaf_hash, eid, xid, type, wall, tenant, route, decision, reason, act, idk, chan, op, effect, scope, status, outcome
+FROM audit_entry JOIN audit_kind USING (kind);
 
 -- One row per subject (kind 1) or record (kind 2) and class released in the
 -- clear; class '' where nothing was.
@@ -55,4 +67,6 @@ CREATE TABLE audit_cover (
 DROP TABLE audit_cover;
 DROP TABLE audit_block;
 DROP TABLE audit_exposure;
-DROP TABLE audit_index;
+DROP VIEW audit_index;
+DROP TABLE audit_entry;
+DROP TABLE audit_kind;
