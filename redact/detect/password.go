@@ -81,8 +81,8 @@ func (d *Detector) findPasswords(dst []redact.Finding, t []byte, from, to int, h
 		}
 		return end
 	}
-	// The trigger is the value, or some of it.
-	if from > 1 && t[from-1] <= ' ' {
+	// The trigger is in the value, or is the copula before it.
+	if from > 1 && t[from-1] <= ' ' && (isDigit(t[to-1]) || to-from <= 4 && t[from] >= 0x80 && isCopula(t[from:to])) {
 		if at := nameBefore(t, from); at >= 0 {
 			try(at)
 		}

@@ -3,7 +3,7 @@ package detect
 import "github.com/caregate/caregate/redact"
 
 // seedWakes are words that announce the recovery phrase of a wallet.
-var seedWakes = []string{"mnemonic", "seed phrase", "recovery phrase", "recovery words", "secret phrase", "backup phrase"}
+var seedWakes = []string{"mnemonic", "seed phrase", "recovery phrase", "recovery words", "secret phrase"}
 
 // findSeeds finds recovery phrases behind the words that announce them.
 func (d *Detector) findSeeds(dst []redact.Finding, t []byte, from, to int, h Hint) []redact.Finding {
@@ -34,7 +34,7 @@ func announced(t []byte, i int) bool {
 		return false
 	}
 	switch lower(t[i]) {
-	case 'm', 's', 'r', 'b':
+	case 'm', 's', 'r':
 		for _, w := range seedWakes {
 			if hasPrefixFold(t[i:], w) {
 				return true

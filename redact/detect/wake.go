@@ -16,22 +16,41 @@ const (
 // stands, and those are looked up in a set of hashes.
 type wakeWords struct {
 	grams [1 << gramBits]uint8 // 1 for each piece of some word
+	// pieces are the pieces themselves: most hits of grams are chance, and asking a
+	// family costs more than looking here.
+	pieces map[uint32]struct{}
 }
 
 const gramBits = 12
 
 func (w *wakeWords) add(word string) {
+	if w.pieces == nil {
+		w.pieces = make(map[uint32]struct{})
+	}
 	for i := range 4 {
-		w.grams[gramHash(binary.LittleEndian.Uint32([]byte(word[i:])))] = 1
+		piece := binary.LittleEndian.Uint32([]byte(word[i:]))
+		w.grams[gramHash(piece)] = 1
+		w.pieces[piece|caseBits] = struct{}{}
 	}
 }
 
+// caseBits fold four ASCII letters to lower case.
+const caseBits = 0x20202020
+
 // gramHash spreads four bytes, folded to lower case, over gramBits bits.
-func gramHash(gram uint32) uint32 { return (gram | 0x20202020) * 0x9E3779B1 >> (32 - gramBits) }
+func gramHash(gram uint32) uint32 { return (gram | caseBits) * 0x9E3779B1 >> (32 - gramBits) }
 
 // at reports whether a word may stand around i.
 func (w *wakeWords) at(text []byte, i int) bool {
-	return i+4 <= len(text) && w.grams[gramHash(binary.LittleEndian.Uint32(text[i:]))] != 0
+	if i+4 > len(text) {
+		return false
+	}
+	piece := binary.LittleEndian.Uint32(text[i:])
+	if w.grams[gramHash(piece)] == 0 {
+		return false
+	}
+	_, ok := w.pieces[piece|caseBits]
+	return ok
 }
 
 // signs has marks in the high bits of the bytes of w that are triggers by
