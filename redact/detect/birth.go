@@ -47,7 +47,68 @@ func month(word []byte) int {
 	return monthNames[string(w[:n])]
 }
 
-// year completes a year of two digits: a date of birth lies in the past hundred
+// monthPairs has a bit for the first two bytes of each month's name, in any case.
+var monthPairs = func() (t [32]uint32) {
+	for m := range monthNames {
+		t[m[0]&31] |= 1 << (m[1] & 31)
+	}
+	return t
+}()
+
+// monthNear reports whether the name of a month may stand right beside text[i:end],
+// a day. It is quick, and may be wrong on the side of yes.
+func monthNear(text []byte, i, end int) bool {
+	// A date begins with its day and the month follows, perhaps behind "th", "of" or
+	// "de", or the month stands in front and the year follows.
+	at := end
+	for n := 0; n < 3; n++ {
+		for k := 0; k < 3 && at < len(text) && !isWordByte(text[at]); k++ {
+			at++
+		}
+		if at+3 > len(text) || isDigit(text[at]) {
+			break
+		}
+		if monthPairs[text[at]&31]>>(text[at+1]&31)&1 != 0 {
+			return true
+		}
+		if w := text[at+2]; n == 2 || isLetter(w) {
+			break
+		}
+		for at < len(text) && isWordByte(text[at]) {
+			at++
+		}
+	}
+	return i >= 4 && monthFront(text, i) && yearBehind(text, end)
+}
+
+// monthFront reports whether the word in front of i may be a month.
+func monthFront(text []byte, i int) bool {
+	at := i
+	for at > 0 && i-at < 2 && !isWordByte(text[at-1]) {
+		at--
+	}
+	end := at
+	for at > 0 && end-at < idLead && isWordByte(text[at-1]) && !isDigit(text[at-1]) {
+		at--
+	}
+	return end-at >= 3 && monthPairs[text[at]&31]>>(text[at+1]&31)&1 != 0
+}
+
+// yearBehind reports whether two or four digits stand behind the day that ends at
+// end, perhaps behind "th" or a comma.
+func yearBehind(text []byte, end int) bool {
+	if end+2 < len(text) && isLetter(text[end]) && isLetter(text[end+1]) {
+		end += 2
+	}
+	from := end
+	for end < len(text) && end-from < 3 && indexByte(" ,.'-/", text[end]) {
+		end++
+	}
+	n := runEnd(text, end) - end
+	return n == 2 || n == 4
+}
+
+// birthYear accepts a year of two digits: a date of birth lies in the past hundred
 // years, so every two digits are one.
 func birthYear(y, digits int) bool {
 	return digits == 2 || digits == 4 && y >= firstBirthYear && y <= lastBirthYear
@@ -60,10 +121,8 @@ func (s *idScan) birth(i, end int) (redact.Finding, bool) {
 	if to == 0 {
 		return redact.Finding{}, false
 	}
-	if s.at != start {
-		s.at, s.saidKnown = start, false
-	}
-	how, by := s.named(to, nameBirth)
+	s.begin(start)
+	how, by := s.named(to, nameBirth, full)
 	if how == unnamed || how == nearby && !full || !s.dateApart(start, to) {
 		return redact.Finding{}, false
 	}
@@ -118,7 +177,9 @@ func (s *idScan) wordDate(i, end int) (start, to int, full bool) {
 	}
 	limit := min(len(t), end+wordWindow/2)
 	// The month in front: March 12, 1985.
-	if a, b, ok := wordBefore(t, i, lo(i, 2*idLead)); ok && i-b <= 2 && i-a <= idLead {
+	if !monthFront(t, i) || !yearBehind(t, end) {
+		// none
+	} else if a, b, ok := wordBefore(t, i, lo(i, 2*idLead)); ok && i-b <= 2 && i-a <= idLead {
 		if m := month(t[a:b]); m > 0 && monthAndDay(m, day) {
 			if to, n := yearAfter(t, end, limit); to > 0 {
 				return a, to, n == 4

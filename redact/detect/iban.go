@@ -43,7 +43,7 @@ func (s *idScan) iban(start, i int) (redact.Finding, bool) {
 	if !s.apart(from, end, '-') {
 		return redact.Finding{}, false
 	}
-	how, by := s.named(end, nameIBAN|nameAccount|nameAnyAccount)
+	how, by := s.named(end, nameIBAN|nameAccount|nameAnyAccount, false)
 	proof := redact.EvidenceChecksum | redact.EvidenceIssuer
 	if end-start > n {
 		proof |= redact.EvidenceGrouping

@@ -15,14 +15,14 @@ const idLead = 16
 
 // findIDs reads the groups of digits and the tokens of text[from:to).
 func (d *Detector) findIDs(dst []redact.Finding, text []byte, from, to int, h Hint) []redact.Finding {
-	s := idScan{d: d, text: text, hint: h}
 	for i := nextDigit(text[:to], from); i < to; {
-		if i > 0 && isDigit(text[i-1]) {
-			i = nextDigit(text[:to], runEnd(text, i)) // begun before
+		end := runEnd(text, i)
+		if i > 0 && isDigit(text[i-1]) || !hopeful(text, i, end) {
+			i = nextDigit(text[:to], min(end, to))
 			continue
 		}
-		s.at, s.saidKnown = i, false
-		f, next := s.spot(i)
+		s := idScan{d: d, text: text, hint: h, at: i}
+		f, next := s.spot(i, end)
 		if f.End > 0 {
 			dst = append(dst, f)
 		}
@@ -34,20 +34,84 @@ func (d *Detector) findIDs(dst []redact.Finding, text []byte, from, to int, h Hi
 	return dst
 }
 
+// hopeful reports whether something may begin with the run of digits text[i:end],
+// as far as the bytes right beside it tell. Most numbers that people and machines
+// write are too short to be anything, or stand inside a longer one.
+func hopeful(text []byte, i, end int) bool {
+	n := end - i
+	before, second, after, next := byteBefore(text, i), byteBefore(text, i-1), byte(' '), byte(' ')
+	if end < len(text) {
+		after = text[end]
+	}
+	if end+1 < len(text) {
+		next = text[end+1]
+	}
+	switch {
+	case isLetter(before):
+		return second != '_' && n <= longestToken
+	case isLetter(after):
+		// 12th, 5pm: letters that end the token at once.
+		if n > 2 || end+2 < len(text) && isWordByte(text[end+2]) && isWordByte(next) || before == '(' {
+			return n <= longestToken
+		}
+		return monthNear(text, i, end)
+	}
+	grouped := after >= 0xC2 || asciiGap[after] != none && isDigit(next)
+	if before >= 0x80 {
+		switch kind, size := separatorBefore(text, i); kind {
+		case gapSpace:
+			before, second = ' ', byteBefore(text, i-size)
+		case gapDash:
+			before, second = '-', byteBefore(text, i-size)
+		}
+	}
+	if isDigit(second) || second == 'X' && n != 7 { // X-1234567-L is a NIE
+		// Nothing but a bare number begins behind digits.
+		switch before {
+		case '-', '.', '/', ',', ':':
+			return false
+		case ' ':
+			if grouped && n < minAccount && (after == ' ' || after >= 0xC2) {
+				return false
+			}
+		}
+	}
+	switch {
+	case n >= minAccount, before == '+', before == '(':
+		return true
+	case after == ':' || after == ',' || after == '\n' || after == '_':
+		grouped = false
+	case after == ' ' && (next == '(' || next == '-') && n > 1:
+		return true
+	}
+	return grouped || n <= 2 && monthNear(text, i, end) || n == 4 && after >= 0x80
+}
+
+// byteBefore is the byte before i, a blank at the begin of the text.
+func byteBefore(text []byte, i int) byte {
+	if i < 1 {
+		return ' '
+	}
+	return text[i-1]
+}
+
 // idScan is the state of one call of findIDs.
 type idScan struct {
 	d    *Detector
 	text []byte
 	hint Hint
 
-	at        int // the digit being looked at
-	said      said
-	saidKnown bool
-	key       sense
-	keyID     bool
-	keyKnown  bool
-	runs      digitRuns
-	buf       [maxCard]byte // the digits of the runs
+	at       int // where the value being looked at begins
+	said     said
+	key      sense
+	keyID    bool
+	keyKnown bool
+
+	behindOf  int
+	behindSet sense
+
+	runs digitRuns
+	buf  [maxCard]byte // the digits of the runs
 }
 
 // said is what the words in front of a number say.
@@ -56,34 +120,53 @@ type said struct {
 	direct bool  // only filling words stand between
 	list   bool  // only filling words and other numbers
 	part   bool  // "last" or "ending" stands between: the digits are the end of a number
+
+	begun, done bool
+	from        int // how far the words are read
+	numbers     int // between
 }
 
-// before reads the words in front of the spot, once.
-func (s *idScan) before() *said {
-	if s.saidKnown {
-		return &s.said
+// maxNumbers is how many numbers may stand between a name and the number it names.
+const maxNumbers = 3
+
+// before reads the words in front of the value, as far as is asked for: all within
+// reach, or only those that stand right in front, with numbers between at most.
+func (s *idScan) before(all bool) *said {
+	w := &s.said
+	if !w.begun {
+		*w = said{direct: true, list: true, begun: true, from: s.at}
 	}
-	s.saidKnown = true
-	s.said = said{direct: true, list: true}
 	from := lo(s.at, wordWindow)
-	for at := s.at; ; {
-		start, end, ok := wordBefore(s.text, at, from)
+	for !w.done && (all || w.direct || w.list) {
+		start, end, ok := wordBefore(s.text, w.from, from)
 		if !ok {
-			s.said.direct, s.said.list = false, false
-			return &s.said
+			w.direct, w.list, w.done = false, false, true
+			break
+		}
+		w.from = start
+		if isDigit(s.text[start]) {
+			if w.direct = false; w.numbers == maxNumbers {
+				w.list, w.done = false, true
+			}
+			w.numbers++
+			continue
 		}
 		switch set := s.sense(start, end, from); {
 		case set&(nameAny|nameElse) != 0:
-			s.said.set = set
-			return &s.said
+			w.set, w.done = set, true
 		case set&nameEnding != 0:
-			s.said.part = s.said.part || s.said.direct
-		case isDigit(s.text[start]):
-			s.said.direct = false
+			w.part = w.part || w.direct
 		case set&nameFill == 0:
-			s.said.direct, s.said.list = false, false
+			w.direct, w.list = false, false
 		}
-		at = start
+	}
+	return w
+}
+
+// begin makes start the begin of the value, when letters in front belong to it.
+func (s *idScan) begin(start int) {
+	if s.at != start {
+		s.at, s.said.begun = start, false
 	}
 }
 
@@ -176,9 +259,10 @@ const (
 	directly // right in front, with only filling words between, or right behind, or by the key
 )
 
-// named says how text[s.at:end] is named one of want, and by what.
-func (s *idScan) named(end int, want sense) (int, redact.Evidence) {
-	w := s.before()
+// named says how text[s.at:end] is named one of want, and by what. far says that a
+// name within reach is enough.
+func (s *idScan) named(end int, want sense, far bool) (int, redact.Evidence) {
+	w := s.before(far)
 	if w.part {
 		return unnamed, 0
 	}
@@ -201,17 +285,24 @@ func (s *idScan) named(end int, want sense) (int, redact.Evidence) {
 }
 
 // behind is what the words right behind end name it: "... is my NHS number",
-// "... (NHS)".
+// "... (NHS)". It remembers its last answer.
 func (s *idScan) behind(end int) sense {
+	if s.behindOf != end {
+		s.behindOf, s.behindSet = end, s.readBehind(end)
+	}
+	return s.behindSet
+}
+
+func (s *idScan) readBehind(end int) sense {
 	to := min(len(s.text), end+wordWindow/2)
-	strange := 0 // the first words of a phrase say nothing by themselves
+	strange := -1 // the first words of a phrase say nothing by themselves
 	for at := end; ; {
 		a, b, ok := wordAfter(s.text, at, to)
 		if !ok || isDigit(s.text[a]) {
 			return 0
 		}
 		for _, c := range s.text[at:a] {
-			if c == '\n' || c == ';' || c == ',' || c == '"' {
+			if c == '\n' || c == ';' || c == ',' || c == '"' || c == '.' {
 				return 0
 			}
 		}
@@ -223,10 +314,12 @@ func (s *idScan) behind(end int) sense {
 			return set
 		case set&nameElse != 0:
 			return 0
-		case set&nameFill == 0:
-			if strange++; strange > 2 {
-				return 0
-			}
+		case set&nameFill != 0:
+			strange = max(strange, 0)
+		case strange < 0 || strange == 2:
+			return 0
+		default:
+			strange++
 		}
 		at = b
 	}
@@ -235,7 +328,7 @@ func (s *idScan) behind(end int) sense {
 // other reports whether a word right in front, or the key, names the number
 // something else, so that its shape alone says nothing.
 func (s *idScan) other() bool {
-	w := s.before()
+	w := s.before(false)
 	if w.part || w.direct && w.set != 0 {
 		return true
 	}
@@ -264,10 +357,8 @@ func (s *idScan) found(c redact.Class, start, end, how int, by, proof redact.Evi
 	return f
 }
 
-// spot looks at the digit at i, the first of its run, and returns what begins
-// there and where to go on. A finding with End 0 is none.
-func (s *idScan) spot(i int) (redact.Finding, int) {
-	end := runEnd(s.text, i)
+// spot looks at the run of digits text[i:end], and returns what begins there and where to go on. A finding with End 0 is none.
+func (s *idScan) spot(i, end int) (redact.Finding, int) {
 	before, after := byte(0), byte(0)
 	if i > 0 {
 		before = s.text[i-1]
@@ -380,8 +471,12 @@ func (s *idScan) apartBefore(start int, inner byte) bool {
 				return false
 			}
 		}
-		if inner == ' ' && b == 0xA0 && start > 2 && isDigit(t[start-3]) {
-			return false
+		if b >= 0x80 {
+			kind, size := separatorBefore(t, start)
+			b = byteBefore(t, start-size)
+			if (kind == gapDash && b > ' ') || (kind == gapSpace && inner == ' ' && (isDigit(b) || b == 'X')) {
+				return false
+			}
 		}
 	}
 	return true

@@ -158,7 +158,7 @@ func (s *idScan) national(i, end int, c redact.Class, want sense, digits []byte,
 	if !validDigits(c, digits) {
 		return redact.Finding{}, false
 	}
-	how, by := s.named(end, want)
+	how, by := s.named(end, want, true)
 	inner := byte(0)
 	if len(digits) < end-i {
 		inner = s.runs.sep[1]
@@ -214,7 +214,7 @@ func validDigits(c redact.Class, digits []byte) bool {
 // passport takes nine digits, or a letter and eight, that a word right in front
 // or a key calls a passport. There is no check.
 func (s *idScan) passport(start, end int) (redact.Finding, bool) {
-	how, by := s.named(end, namePassport)
+	how, by := s.named(end, namePassport, false)
 	if how != directly || !s.apart(start, end, 0) {
 		return redact.Finding{}, false
 	}
@@ -240,12 +240,13 @@ func (s *idScan) account(start, end int) (redact.Finding, bool) {
 	if digits < minAccount || digits > maxAccount {
 		return redact.Finding{}, false
 	}
-	how, by := s.named(last, nameAccount)
-	if how != directly {
-		how, by = s.named(last, nameAnyAccount)
-		if how != directly || by&redact.EvidenceKey != 0 || !s.besideBank() {
-			return redact.Finding{}, false
-		}
+	how, by := s.named(last, nameAccount|nameAnyAccount, false)
+	certain := (s.said.set|s.behindSet)&nameAccount != 0
+	if by&redact.EvidenceKey != 0 {
+		certain = s.key&nameAccount != 0
+	}
+	if how != directly || !certain && (by&redact.EvidenceKey != 0 || !s.besideBank()) {
+		return redact.Finding{}, false
 	}
 	if !s.apart(start, last, r.sep[1]) {
 		return redact.Finding{}, false

@@ -78,7 +78,7 @@ func (s *idScan) code(start, i, end int) (redact.Finding, bool) {
 		case (i == start+2 || i == start+1 && w[1] == '9') && validDEA(w):
 			return s.alone(redact.USDEA, nameDEA, start, end, redact.EvidenceChecksum, false, "check digit and name")
 		case i == start+1 && runEnd(s.text, i) == end:
-			s.at = start
+			s.begin(start)
 			return s.passport(start, end)
 		}
 	case 10:
@@ -112,10 +112,8 @@ func (s *idScan) code(start, i, end int) (redact.Finding, bool) {
 // alone makes a finding of text[start:end] when it is named, or when its shape may
 // stand alone and nothing names it something else.
 func (s *idScan) alone(c redact.Class, want sense, start, end int, proof redact.Evidence, alone bool, rule string) (redact.Finding, bool) {
-	if s.at != start {
-		s.at, s.saidKnown = start, false
-	}
-	how, by := s.named(end, want)
+	s.begin(start)
+	how, by := s.named(end, want, true)
 	if how == unnamed && (!alone || s.elsewhere()) || !s.apart(start, end, '-') {
 		return redact.Finding{}, false
 	}
@@ -126,7 +124,7 @@ func (s *idScan) alone(c redact.Class, want sense, start, end int, proof redact.
 // family: a strong shape is taken also in an order, but not under the key of an id
 // or behind the word for another number.
 func (s *idScan) elsewhere() bool {
-	w := s.before()
+	w := s.before(false)
 	return w.part || w.direct && w.set&nameElse != 0 && w.set&nameAny == 0
 }
 

@@ -130,21 +130,28 @@ func phoneGap(text []byte, i int) (next int, sep byte, parens bool) {
 }
 
 // dial reads a telephone number from the digit at i on: groups as long as there
-// are no more than most digits.
-func (p *dialled) dial(text []byte, i, most int) {
+// are no more than most digits. ten and eleven are what was read when there were so
+// many digits, because others may stand behind; their n is 0 when there never were.
+func (p *dialled) dial(text []byte, i, most int) (ten, eleven dialled) {
 	*p = dialled{start: i, end: i}
 	for {
 		end := runEnd(text, i)
 		if p.n+end-i > most {
-			return
+			return ten, eleven
 		}
 		p.n += copy(p.digits[p.n:], text[i:end])
 		p.end = end
 		p.groups++
 		p.sizes = p.sizes<<4 | (end - i)
+		switch p.n {
+		case 10:
+			ten = *p
+		case 11:
+			eleven = *p
+		}
 		next, sep, parens := phoneGap(text, end)
 		if next < 0 {
-			return
+			return ten, eleven
 		}
 		if p.groups > 1 && sep != p.sep {
 			p.mixed = true
@@ -173,14 +180,18 @@ func (s *idScan) phone(i int, before byte) (redact.Finding, bool) {
 	if before != '(' || s.runs.end[0] == len(t) || t[s.runs.end[0]] != ')' {
 		lead = i
 	}
-	for most := 10; most <= 11; most++ { // other digits may stand behind
-		p.dial(t, i, most)
-		p.start = lead
-		if f, ok := s.unmistakable(&p, i); ok {
-			return f, ok
+	ten, eleven := p.dial(t, i, maxPhone)
+	if s.runs.n > 1 || before == '(' || size < minLocalPhone {
+		for _, q := range [...]*dialled{&ten, &eleven} {
+			if q.n == 0 {
+				continue
+			}
+			q.start = lead
+			if f, ok := s.unmistakable(q, i); ok {
+				return f, ok
+			}
 		}
 	}
-	p.dial(t, i, maxPhone)
 	p.start = lead
 	if p.n < minLocalPhone {
 		return redact.Finding{}, false
@@ -224,7 +235,7 @@ func (s *idScan) international(p *dialled, i, plus int) (redact.Finding, bool) {
 	if p.n < minPhone || code == 1 && (p.n != 11 || !northAmerican(p.digits[1:])) || !s.ends(p.end) {
 		return no, false
 	}
-	how, by := s.named(p.end, namePhone)
+	how, by := s.named(p.end, namePhone, true)
 	proof := redact.EvidenceIssuer
 	if p.groups > 1 {
 		proof |= redact.EvidenceGrouping
@@ -275,7 +286,7 @@ func (s *idScan) unmistakable(p *dialled, i int) (redact.Finding, bool) {
 	if !shape || !s.apartBefore(p.start, p.sep) || !s.ends(p.end) {
 		return redact.Finding{}, false
 	}
-	how, by := s.named(p.end, namePhone)
+	how, by := s.named(p.end, namePhone, true)
 	if how == unnamed && s.other() {
 		return redact.Finding{}, false
 	}
@@ -292,8 +303,8 @@ func (s *idScan) namedPhone(p *dialled) (redact.Finding, bool) {
 	if p.groups == 1 && p.n > 13 && digits[0] != '0' || p.groups > 6 || dateSizes(p.sizes) && !p.parens || p.sizes == 0x1111 || repeated(digits) {
 		return no, false
 	}
-	how, by := s.named(p.end, namePhone)
-	if how != directly && !(how == nearby && s.before().list) || !s.apartBefore(p.start, p.sep) || !s.ends(p.end) {
+	how, by := s.named(p.end, namePhone, false)
+	if how != directly && !(how == nearby && s.before(false).list) || !s.apartBefore(p.start, p.sep) || !s.ends(p.end) {
 		return no, false
 	}
 	proof := redact.EvidenceShape
