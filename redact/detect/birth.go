@@ -71,12 +71,10 @@ func monthNear(text []byte, i, end int) bool {
 		if monthPairs[text[at]&31]>>(text[at+1]&31)&1 != 0 {
 			return true
 		}
-		if w := text[at+2]; n == 2 || isLetter(w) {
+		if n == 2 || isWordByte(text[at+2]) {
 			break
 		}
-		for at < len(text) && isWordByte(text[at]) {
-			at++
-		}
+		at += 2
 	}
 	return i >= 4 && monthFront(text, i) && yearBehind(text, end)
 }

@@ -56,7 +56,13 @@ func hopeful(text []byte, i, end int) bool {
 		}
 		return monthNear(text, i, end)
 	}
-	grouped := after >= 0xC2 || asciiGap[after] != none && isDigit(next)
+	other := end + 1 // where the second group begins, if there is one
+	grouped := asciiGap[after] != none && isDigit(next)
+	if after >= 0xC2 {
+		kind, size := separator(text, end)
+		other = end + size
+		grouped = kind != none && other < len(text) && isDigit(text[other])
+	}
 	if before >= 0x80 {
 		switch kind, size := separatorBefore(text, i); kind {
 		case gapSpace:
@@ -84,7 +90,12 @@ func hopeful(text []byte, i, end int) bool {
 	case after == ' ' && (next == '(' || next == '-') && n > 1:
 		return true
 	}
-	return grouped || n <= 2 && monthNear(text, i, end) || n == 4 && after >= 0x80
+	if grouped {
+		// Five digits are the fewest, in a date of three groups.
+		m := runEnd(text, other)
+		return m-other+n > 5 || m+1 < len(text) && (text[m] >= 0xC2 || asciiGap[text[m]] != none && isDigit(text[m+1]))
+	}
+	return n <= 2 && monthNear(text, i, end) || n == 4 && after >= 0x80
 }
 
 // byteBefore is the byte before i, a blank at the begin of the text.
@@ -127,7 +138,7 @@ type said struct {
 }
 
 // maxNumbers is how many numbers may stand between a name and the number it names.
-const maxNumbers = 3
+const maxNumbers = 2
 
 // before reads the words in front of the value, as far as is asked for: all within
 // reach, or only those that stand right in front, with numbers between at most.
@@ -138,19 +149,19 @@ func (s *idScan) before(all bool) *said {
 	}
 	from := lo(s.at, wordWindow)
 	for !w.done && (all || w.direct || w.list) {
+		if at := numberBefore(s.text, w.from, from); at >= 0 {
+			w.from, w.direct = at, false
+			if w.numbers++; w.numbers > maxNumbers {
+				w.list, w.done = false, true
+			}
+			continue
+		}
 		start, end, ok := wordBefore(s.text, w.from, from)
 		if !ok {
 			w.direct, w.list, w.done = false, false, true
 			break
 		}
 		w.from = start
-		if isDigit(s.text[start]) {
-			if w.direct = false; w.numbers == maxNumbers {
-				w.list, w.done = false, true
-			}
-			w.numbers++
-			continue
-		}
 		switch set := s.sense(start, end, from); {
 		case set&(nameAny|nameElse) != 0:
 			w.set, w.done = set, true
@@ -161,6 +172,22 @@ func (s *idScan) before(all bool) *said {
 		}
 	}
 	return w
+}
+
+// numberBefore returns where the number begins that stands in front of i with no
+// word between, or -1. Digits right behind letters belong to a word.
+func numberBefore(text []byte, i, lo int) int {
+	for i > lo && byteKinds[text[i-1]] == otherByte {
+		i--
+	}
+	at := i
+	for at > lo && isDigit(text[at-1]) {
+		at--
+	}
+	if at == i || at > 0 && isWordByte(text[at-1]) {
+		return -1
+	}
+	return at
 }
 
 // begin makes start the begin of the value, when letters in front belong to it.
