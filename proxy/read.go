@@ -63,7 +63,10 @@ func (x *exchange) readRequest(w http.ResponseWriter, r *http.Request) *refusal 
 
 	switch incremental := caddyhttp.IsIncremental(r.Header); {
 	case x.hook != nil && incremental:
-		return refuse(reasonIncremental) // a signature covers the whole body, and may have to be made anew
+		// A signature covers the whole body, and may have to be made anew.
+		if ref := x.stop(&x.request, refuse(reasonIncremental)); ref != nil {
+			return ref
+		}
 	case x.hook == nil && x.streams(kind, r.ContentLength, incremental):
 		return x.streamRequest(w, r, incremental)
 	}

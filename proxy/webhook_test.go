@@ -134,6 +134,32 @@ func TestCleanWebhookArrivesAsItCame(t *testing.T) {
 	}
 }
 
+// Triggers send what their author wrote, in any form; each is masked in place and
+// signed as it leaves.
+func TestWebhooksOfTriggers(t *testing.T) {
+	u := proxytest.NewUpstream(t, nil)
+	g := startHooks(t, proxytest.Options{Upstream: u.URL})
+	for media, body := range map[string]string{
+		"application/x-www-form-urlencoded": "ticket=12&note=card+%s+please",
+		"text/plain; charset=utf-8":         "ticket 12: card %s please",
+		"application/xml":                   "<ticket><note>card %s please</note></ticket>",
+	} {
+		card, masked := "4111 1111 1111 1111", "XXXX XXXX XXXX 1111"
+		if strings.Contains(media, "form") {
+			card, masked = strings.ReplaceAll(card, " ", "+"), strings.ReplaceAll(masked, " ", "+")
+		}
+		c := hook(fmt.Sprintf(body, card), time.Now())
+		c.header.Set("Content-Type", media)
+		if a := do(t, g, c); a.status != 200 {
+			t.Errorf("%s: got %d %s", media, a.status, a.body)
+			continue
+		}
+		if got := u.Last(t); string(got.Body) != fmt.Sprintf(body, masked) || !verified(got) || got.Header.Get("Content-Type") != media {
+			t.Errorf("%s: the upstream got %s", media, got.Body)
+		}
+	}
+}
+
 // A masked delivery that came compressed leaves uncompressed, signed as it leaves.
 func TestWebhookSignatureIsOverTheBytesOnTheWire(t *testing.T) {
 	u := proxytest.NewUpstream(t, nil)
@@ -179,6 +205,7 @@ func TestWebhookRefusals(t *testing.T) {
 		"stale":               {func(c *call) { *c = hook(c.body, now.Add(-6*time.Minute)) }, 403, "signature_stale"},
 		"future":              {func(c *call) { *c = hook(c.body, now.Add(7*time.Minute)) }, 403, "signature_future"},
 		"removed on the way":  {func(c *call) { c.header.Set("Connection", "close, "+strings.ToLower(hookSignature)) }, 400, "header_ambiguous"},
+		"incremental":         {func(c *call) { c.header.Set("Incremental", "?1") }, 501, "incremental_refused"},
 		"too large":           {func(c *call) { *c = hook(strings.Repeat("x", 65<<10), now) }, 413, "body_too_large"},
 		"unread type":         {func(c *call) { c.header.Set("Content-Type", "application/zip") }, 415, "type_not_inspected"},
 		"not json":            {func(c *call) { *c = hook(`{"a":`, now) }, 400, "json_syntax"},
@@ -323,11 +350,14 @@ func TestWebhooksObserved(t *testing.T) {
 	unsigned := hook(event("o2", "card 4111 1111 1111 1111"), now)
 	delete(unsigned.header, hookSignature)
 	good := hook(event("o3", "card 4111 1111 1111 1111"), now)
+	incremental := hook(event("o5", "card 4111 1111 1111 1111"), now)
+	incremental.header.Set("Incremental", "?1")
 	tests := []struct {
 		name  string
 		call  call
 		would string
 	}{
+		{"incremental", incremental, "incremental_refused"},
 		{"wrong", wrong, "signature_invalid"},
 		{"unsigned", unsigned, "signature_missing"},
 		{"stale", hook(event("o4", "hi"), now.Add(-time.Hour)), "signature_stale"},
@@ -357,8 +387,8 @@ func TestWebhooksObserved(t *testing.T) {
 func TestUnreadWebhooks(t *testing.T) {
 	u := proxytest.NewUpstream(t, nil)
 	g := startHooks(t, proxytest.Options{Upstream: u.URL, Govern: "uninspected pass"})
-	c := hook("<ticket>12</ticket>", time.Now())
-	c.header.Set("Content-Type", "application/xml")
+	c := hook("\x89PNG", time.Now())
+	c.header.Set("Content-Type", "image/png")
 	if a := do(t, g, c); a.status != 200 || a.problem.Reason != "" {
 		t.Fatalf("got %d %s", a.status, a.body)
 	}
