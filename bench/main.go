@@ -1,7 +1,8 @@
 // Command bench prints one table of ratios: what a governed exchange costs beside
 // the same binary's bare reverse proxy, what a durable event costs beside a bare
-// database insert, and what a scan costs beside a plain regular expression. All
-// rows come from one run; see README.md for how to read them.
+// database insert, what a decision of policy costs, and what a scan costs beside a
+// plain regular expression. All rows come from one run; see README.md for how to
+// read them.
 //
 // The gateway runs as a process of its own, so that its processor time can be
 // told from the load's. Everything talks to loopback, and the run ends by itself.
@@ -22,21 +23,24 @@ func main() {
 	seconds := flag.Float64("seconds", 2, "how long each measurement lasts")
 	rounds := flag.Int("rounds", 3, "how often bare and governed take turns")
 	clients := flag.Int("clients", 32, "connections of the closed loop")
-	only := flag.String("only", "", "proxy, audit or scan; empty for all")
+	only := flag.String("only", "", "proxy, audit, policy or scan; empty for all")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	b := bench{binary: *binary, slice: time.Duration(*seconds * float64(time.Second)), rounds: *rounds, clients: *clients}
-	for name, run := range map[string]func(context.Context, *tabwriter.Writer) error{"proxy": b.exchanges, "audit": b.durable, "scan": b.scans} {
-		if *only != "" && *only != name {
+	for _, part := range []struct {
+		name string
+		run  func(context.Context, *tabwriter.Writer) error
+	}{{"proxy", b.exchanges}, {"audit", b.durable}, {"policy", b.decisions}, {"scan", b.scans}} {
+		if *only != "" && *only != part.name {
 			continue
 		}
 		w := tabwriter.NewWriter(os.Stdout, 2, 8, 2, ' ', 0)
-		err := run(ctx, w)
+		err := part.run(ctx, w)
 		_ = w.Flush()
 		fmt.Println()
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", name, err)
+			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", part.name, err)
 			stop()
 			os.Exit(1)
 		}
