@@ -296,7 +296,7 @@ func (p *csvReader) join(from, to, first int) {
 	}
 	p.found = p.det.Text(p.found[:0], p.run.text, detect.Hint{})
 	for i, f := range p.found {
-		_, start, end := p.run.spot(f.Start, f.End, asText)
+		_, start, end := p.run.spot(f.Start, f.End)
 		if start < p.cells[from].to && end <= p.cells[from].to || p.overlaps(first, start, end) {
 			continue
 		}

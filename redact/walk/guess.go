@@ -20,6 +20,8 @@ func Guess(text []byte) Kind {
 		return guessMarkup(begin)
 	case bytes.HasPrefix(begin, []byte("--")) && firstBoundary(text) != "":
 		return Multipart
+	case looksMail(text):
+		return MIME
 	case looksForm(text):
 		return Form
 	case looksCSV(text):
@@ -88,6 +90,33 @@ func hasTags(text []byte) bool {
 		}
 		if n < len(name) && (name[n] == '>' || name[n] == '/' || htmlSpace(name[n])) && htmlElement(name[:n]) {
 			return true
+		}
+	}
+	return false
+}
+
+// looksMail reports whether text begins with headers, two of which every mail may
+// have.
+func looksMail(text []byte) bool {
+	known := 0
+	for n := 0; n < 200; n++ {
+		line, rest, ok := bytes.Cut(text, []byte("\n"))
+		text = rest
+		switch line = bytes.TrimRight(line, "\r"); {
+		case !ok:
+			return false
+		case len(line) == 0:
+			return known >= 2
+		case line[0] == ' ' || line[0] == '\t' || n == 0 && bytes.HasPrefix(line, []byte("From ")):
+			continue
+		}
+		name, _, ok := bytes.Cut(line, []byte(":"))
+		if !ok || !isToken(name) {
+			return false
+		}
+		switch string(bytes.ToLower(name)) {
+		case "from", "to", "subject", "date", "message-id", "received", "return-path", "delivered-to", "mime-version", "content-type", "content-transfer-encoding", "reply-to", "dkim-signature":
+			known++
 		}
 	}
 	return false

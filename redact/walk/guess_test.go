@@ -28,6 +28,9 @@ func TestGuess(t *testing.T) {
 		"name,card\nJo,4111":                 CSV,
 		"name;card\nJo;4111\n":               CSV,
 		"--b\r\nContent-Disposition: form-d": Multipart,
+		"From: a\nSubject: b\n\nhello":       MIME,
+		"Subject: b\n\nhello":                Text,
+		"From: me\nto: you with love":        MIME,
 		"-- \nJo Doe":                        Text,
 	} {
 		if got := Guess([]byte(in)); got != want {

@@ -18,6 +18,8 @@ func KindOf(media string) (Kind, bool) {
 		return CSV, true
 	case "multipart/form-data":
 		return Multipart, true
+	case "message/rfc822":
+		return MIME, true
 	case "application/json":
 		return JSON, true
 	case "application/xml", "text/xml":
@@ -46,6 +48,12 @@ func (c *collector) read() *Refusal {
 		return p.document()
 	case Multipart:
 		p := multipartReader{collector: *c}
+		return p.document()
+	case MIME:
+		p := mimeReader{collector: *c}
+		return p.document()
+	case quotedText, flowedText, flowedTight:
+		p := mailTextReader{collector: *c}
 		return p.document()
 	}
 	return nil

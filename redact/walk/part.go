@@ -35,6 +35,9 @@ func (c *collector) addPart(p part) {
 		}
 		return
 	}
+	for _, u := range p.doc.Unread {
+		c.Unread = append(c.Unread, Unread{p.start, p.end, u.Media})
+	}
 	if len(p.doc.Findings) == 0 {
 		return
 	}

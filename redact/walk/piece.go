@@ -86,13 +86,14 @@ type spot struct {
 	joined
 	from, to int // the finding, in the text
 	write    encoder
+	recode   encoder
 }
 
 // encoder appends text in the notation of the place where it stands.
 type encoder func(dst, text []byte) []byte
 
 // spot cuts the finding at text[from:to] out, with the raw range it covers.
-func (j *joined) spot(from, to int, write encoder) (s spot, start, end int) {
+func (j *joined) spot(from, to int) (s spot, start, end int) {
 	first := sort.Search(len(j.pieces), func(i int) bool { return int(j.pieces[i].at) > from }) - 1
 	for j.end(first) <= from || j.pieces[first].as == between {
 		first++
@@ -102,7 +103,7 @@ func (j *joined) spot(from, to int, write encoder) (s spot, start, end int) {
 		last++
 	}
 	base := j.pieces[first].at
-	s = spot{write: write, from: from - int(base), to: to - int(base)}
+	s = spot{from: from - int(base), to: to - int(base)}
 	s.pieces = slices.Clone(j.pieces[first : last+1])
 	for i := range s.pieces {
 		s.pieces[i].at -= base
@@ -143,7 +144,7 @@ func (s *spot) edits(dst []Edit, c redact.Class, a redact.Action) []Edit {
 		case bytes.Equal(is, was):
 		case p.as == coded:
 			text := slices.Concat(s.text[begin:from], is, s.text[to:end])
-			dst = append(dst, Edit{int(p.from), int(p.to), s.write(nil, text)})
+			dst = append(dst, Edit{int(p.from), int(p.to), s.recode(nil, text)})
 		case len(is) == len(was):
 			// What did not change stays as it was written.
 			b := make([]byte, 0, len(is))
@@ -209,6 +210,8 @@ type where struct {
 	place redact.Place
 	never bool
 	write encoder
+	// recode is for what is encoded as a whole; nil means write.
+	recode encoder
 }
 
 // scan looks for findings in a joined text.
@@ -232,7 +235,10 @@ func (c *collector) keep(j *joined, w where, found []redact.Finding) {
 		path = w.path()
 	}
 	for _, f := range found {
-		s, start, end := j.spot(f.Start, f.End, w.write)
+		s, start, end := j.spot(f.Start, f.End)
+		if s.write, s.recode = w.write, w.recode; s.recode == nil {
+			s.recode = w.write
+		}
 		f.Start, f.End = start, end
 		f.Place, f.Never = w.place, f.Never || w.never
 		if !f.Never || f.Strong {

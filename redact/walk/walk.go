@@ -31,9 +31,16 @@ const (
 	XML
 	// Multipart is multipart/form-data.
 	Multipart
+	// MIME is a mail, message/rfc822.
+	MIME
+
+	// The texts of a mail; see mailTextReader.
+	quotedText
+	flowedText
+	flowedTight
 )
 
-var kindNames = [...]string{"auto", "json", "form", "text", "ndjson", "html", "csv", "xml", "multipart"}
+var kindNames = [...]string{"auto", "json", "form", "text", "ndjson", "html", "csv", "xml", "multipart", "mime", "text of a mail", "flowed text", "flowed text without blanks"}
 
 // String returns the name of the kind.
 func (k Kind) String() string {
@@ -67,6 +74,8 @@ const (
 	ReasonXMLExternal    = "xml_external" // a document type, an entity, an inclusion
 	ReasonMultipart      = "multipart_syntax"
 	ReasonCharset        = "charset_unsupported"
+	ReasonMIME           = "mime_syntax"
+	ReasonMIMEEncoding   = "mime_encoding" // broken base64 or quoted-printable
 )
 
 // Refusal is the error of a strict reader.
@@ -148,6 +157,8 @@ type Doc struct {
 	// Of kinds made of pieces and parts: where each finding came from.
 	sources []source
 	parts   []part
+	// nested is how deep in a mail this document is.
+	nested int
 }
 
 // Parse reads raw as one document of the given kind, any but Auto. f may be nil:

@@ -510,7 +510,7 @@ func (p *xmlReader) whole() {
 	known := slices.Clone(p.Findings)
 	slices.SortFunc(known, func(a, b redact.Finding) int { return a.Start - b.Start })
 	for i, f := range p.found {
-		_, start, end := p.all.spot(f.Start, f.End, asText)
+		_, start, end := p.all.spot(f.Start, f.End)
 		first, _ := slices.BinarySearchFunc(known, start, func(k redact.Finding, at int) int {
 			if k.End <= at {
 				return -1
