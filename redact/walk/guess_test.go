@@ -30,7 +30,7 @@ func TestGuess(t *testing.T) {
 		"--b\r\nContent-Disposition: form-d": Multipart,
 		"From: a\nSubject: b\n\nhello":       MIME,
 		"Subject: b\n\nhello":                Text,
-		"From: me\nto: you with love":        MIME,
+		"From: me\nto: you with love":        Text,
 		"-- \nJo Doe":                        Text,
 	} {
 		if got := Guess([]byte(in)); got != want {
