@@ -16,7 +16,7 @@ const maxLong = 16 << 10
 // third part). An encrypted one has five parts, the second may be empty
 // (RFC 7516).
 func jwtEnd(t []byte, i int) int {
-	if len(t)-i < 16 || string(t[i:i+3]) != "eyJ" {
+	if len(t)-i < 16 || string(t[i:i+3]) != "eyJ" || i > 0 && t[i-1] == '-' {
 		return 0
 	}
 	const head = 1 << 10 // of a header; certificates in it are rare and longer
@@ -95,6 +95,9 @@ func pemEnd(t []byte, i int) int {
 				return at + 9 + n + 5
 			}
 			return last
+		case b == '-' && at+11 <= len(t) && string(t[at:at+11]) == begin:
+			at = limit // another key, and no end of this one
+			continue
 		case b == '\\' && at+1 < limit && (t[at+1] == 'n' || t[at+1] == 'r' || t[at+1] == 't'):
 			at++
 		case charsets[b]&(setBase64|setEqual) != 0:

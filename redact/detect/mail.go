@@ -47,11 +47,16 @@ func (d *Detector) findMail(dst []redact.Finding, t []byte, from, to int, h Hint
 // where the user begins.
 func credentials(t []byte, i int) (int, bool) {
 	from := lo(i, tokenReach-8)
-	at, colon := i, -1
+	at, colon, signs := i, -1, 0
 	for at > from {
 		b := t[at-1]
 		if b == '/' {
 			break
+		}
+		if b == '@' {
+			if signs++; signs > 2 { // one or two may be in the password
+				return 0, false
+			}
 		}
 		if b <= ' ' || b == '"' || b == '\'' || b == '<' || b == '>' || b == '`' {
 			return 0, false

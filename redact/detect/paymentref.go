@@ -1,6 +1,8 @@
 package detect
 
 import (
+	"bytes"
+
 	"github.com/caregate/caregate/redact"
 )
 
@@ -50,10 +52,11 @@ func paymentReferenceAt(t []byte, i int) (end int, rule string) {
 
 // processor is a payment processor whose ids have no mark of their own.
 type processor struct {
-	// names are looked for among the words before an id, and in its key.
-	names [2]string
+	// names are looked for among the words before an id: the end of a word, so that
+	// its first letter may be a capital.
+	names []string
 	// keys are names of members that hold the id.
-	keys     [2]string
+	keys     []string
 	set      charset
 	min, max int
 	digit    bool // holds a digit
@@ -62,9 +65,9 @@ type processor struct {
 }
 
 var processors = [...]processor{
-	{[2]string{"adyen", "psp"}, [2]string{"pspreference", "psp_reference"}, setUpper | setDigit, 16, 16, true, false, "adyen psp reference"},
-	{[2]string{"paypal", "paypal"}, [2]string{"capture_id", "paypal"}, setUpper | setDigit, 17, 17, true, true, "paypal transaction id"},
-	{[2]string{"braintree", "braintree"}, [2]string{"braintree", "braintree"}, setLower | setDigit, 6, 10, true, true, "braintree id"},
+	{[]string{"dyen", "ADYEN", "psp", "PSP"}, []string{"pspreference", "psp_reference"}, setUpper | setDigit, 16, 16, true, false, "adyen psp reference"},
+	{[]string{"aypal", "ayPal", "PAYPAL"}, []string{"capture_id", "paypal"}, setUpper | setDigit, 17, 17, true, true, "paypal transaction id"},
+	{[]string{"raintree", "BRAINTREE"}, []string{"braintree"}, setLower | setDigit, 6, 10, true, true, "braintree id"},
 }
 
 // processorNameReach is how far before an id its processor may be named.
@@ -81,11 +84,18 @@ func namedPaymentReference(t []byte, i, end int, h Hint) string {
 			continue
 		}
 		near := t[lo(i, processorNameReach):i]
-		if containsFold(near, p.names[0]) || containsFold(near, p.names[1]) || containsFold(near, p.keys[0]) || containsFold(near, p.keys[1]) {
-			return p.rule
+		for _, name := range p.names {
+			if bytes.Contains(near, []byte(name)) {
+				return p.rule
+			}
 		}
-		if h.Key != "" && i == 0 && end == len(t) && (containsFold(h.Key, p.keys[0]) || containsFold(h.Key, p.keys[1])) {
-			return p.rule
+		if h.Key == "" || i > 0 || end < len(t) {
+			continue
+		}
+		for _, key := range p.keys {
+			if containsFold(h.Key, key) {
+				return p.rule
+			}
 		}
 	}
 	return ""
