@@ -184,6 +184,8 @@ type scanner struct {
 	final bool
 	card  int // where the last card ended, -1 for none
 	asked [maxFamilies]int
+	// Where the token of the last trigger begins, and where the trigger stood.
+	tokenFrom, tokenAt int
 
 	key      keySense
 	keyKnown bool

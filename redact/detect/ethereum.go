@@ -1,6 +1,15 @@
 package detect
 
-import "golang.org/x/crypto/sha3"
+import (
+	"hash"
+	"sync"
+
+	"golang.org/x/crypto/sha3"
+)
+
+// keccaks keeps the states of Keccak-256, which are too large to make one for each
+// word that might be an address.
+var keccaks = sync.Pool{New: func() any { return sha3.NewLegacyKeccak256() }}
 
 // ethereumAddress reports whether word is 0x and forty hexadecimal digits, and
 // whether the case of its letters is a checksum (EIP-55). An address in one case
@@ -18,10 +27,12 @@ func ethereumAddress(word []byte) (ok, checked bool) {
 	for i, b := range digits {
 		small[i] = lower(b)
 	}
-	hash := sha3.NewLegacyKeccak256()
-	hash.Write(small[:])
+	state := keccaks.Get().(hash.Hash)
+	defer keccaks.Put(state)
+	state.Reset()
+	state.Write(small[:])
 	var sum [32]byte
-	hash.Sum(sum[:0])
+	state.Sum(sum[:0])
 	for i, b := range digits {
 		if !isLetter(b) {
 			continue

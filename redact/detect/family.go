@@ -73,7 +73,7 @@ func families() []family {
 		idFamily(),
 
 		// secrets: keys, passwords, crypto addresses, e-mail, IP, blocklist, payment references
-		{name: "tokens", on: onGlued | onUnder | onWords, wake: []string{"-----begin"}, find: (*Detector).findTokens, open: (*Detector).openToken},
+		{name: "tokens", on: onGlued | onUnder | onWords, wake: []string{"---begin"}, find: (*Detector).findTokens, open: (*Detector).openToken},
 		{name: "seeds", on: onWords, wake: seedWakes, find: (*Detector).findSeeds},
 		{name: "passwords", on: onWords | onWide | onGlued, wake: passwordWakes, find: (*Detector).findPasswords},
 		{name: "mail", on: onAt, find: (*Detector).findMail},

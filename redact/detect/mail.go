@@ -23,6 +23,9 @@ func (d *Detector) findMail(dst []redact.Finding, t []byte, from, to int, h Hint
 			return dst
 		}
 		i += n
+		if i == 0 || i+1 == len(t) || t[i-1] <= ' ' || t[i+1] <= ' ' || t[i+1] == '@' {
+			continue
+		}
 		if start, ok := credentials(t, i); ok {
 			if start >= from {
 				dst = append(dst, redact.Finding{

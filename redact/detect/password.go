@@ -265,6 +265,9 @@ read:
 				at = a
 				break read // "passwd Xy7!kkp0"
 			}
+			if end, _ := passwordWord(t, a); end == at {
+				return no, false // which wakes us again
+			}
 			if words++; words > 5 || name != nameSure || otherThing(w) || at+1 < len(t) && t[at] == ':' && t[at+1] == '/' {
 				return no, false
 			}

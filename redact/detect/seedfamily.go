@@ -17,13 +17,17 @@ func (d *Detector) findSeeds(dst []redact.Finding, t []byte, from, to int, h Hin
 		if !isLetter(t[i]) || i > 0 && isWordByte(t[i-1]) {
 			continue
 		}
-		if end := seedPhrase(t, i); end > 0 {
+		if i >= to && announced(t, i) {
+			return dst // which wakes us again
+		}
+		end, next := seedPhrase(t, i)
+		if end > 0 {
 			dst = append(dst, redact.Finding{
 				Class: redact.Secret, Start: i, End: end, Confidence: 0.99, Rule: "wallet recovery phrase",
 				Evidence: redact.EvidenceChecksum | redact.EvidenceWord, Never: h.ID,
 			})
-			i = end
 		}
+		i = next - 1
 	}
 	return dst
 }

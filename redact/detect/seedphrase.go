@@ -31,26 +31,42 @@ func seedIndex(word []byte) int {
 	if len(word) < 3 || len(word) > 8 {
 		return -1
 	}
-	var buf [8]byte
-	for i, b := range word {
-		buf[i] = lower(b)
+	a, b := word[0]&31, word[1]&31
+	for i := int(seedPairs[a][b]); i < len(seedWords); i++ {
+		w := seedWords[i]
+		if w[0]&31 != a || w[1]&31 != b {
+			break
+		}
+		if len(w) == len(word) && foldEqual(word, w) {
+			return i
+		}
 	}
-	i, ok := slices.BinarySearch(seedWords, string(buf[:len(word)]))
-	if !ok {
-		return -1
-	}
-	return i
+	return -1
 }
 
+// seedPairs gives, for the first two letters, the first word that begins with them,
+// or a number behind the list.
+var seedPairs = func() (t [32][32]uint16) {
+	for a := range t {
+		for b := range t[a] {
+			t[a][b] = uint16(len(seedWords))
+		}
+	}
+	for i, w := range slices.Backward(seedWords) {
+		t[w[0]&31][w[1]&31] = uint16(i)
+	}
+	return t
+}()
+
 // seedPhrase returns where the recovery phrase of a wallet whose first word
-// begins at i ends, or 0. Between its words stand a blank, a line break, a comma,
+// begins at i ends, or 0, and where the next phrase may begin. Between its words stand a blank, a line break, a comma,
 // or these and the number of the next word. A phrase of 12, 15, 18, 21 or 24
 // words holds its own checksum (BIP-39), and as one ordinary text in sixteen would
 // pass that of twelve words, the words have to stand alone: nothing else from the
 // list goes on behind the last.
-func seedPhrase(t []byte, i int) int {
+func seedPhrase(t []byte, i int) (end, next int) {
 	var numbers [maxSeedWords]uint16
-	n, at, end := 0, i, 0
+	n, at, second := 0, i, 0
 	for {
 		word := spanOf(t, at, setUpper|setLower, 9)
 		ix := seedIndex(t[at:word])
@@ -58,21 +74,27 @@ func seedPhrase(t []byte, i int) int {
 			break
 		}
 		if n == maxSeedWords {
-			return 0 // a list of words
+			return 0, second // a list of words
+		}
+		if n == 1 {
+			second = at
 		}
 		numbers[n] = uint16(ix)
 		n++
 		end = word
-		next, ok := seedGap(t, word)
+		behind, ok := seedGap(t, word)
 		if !ok {
 			break
 		}
-		at = next
+		at = behind
 	}
-	if n < minSeedWords || n%3 != 0 || !manyWords(numbers[:n]) || !seedChecksum(numbers[:n]) {
-		return 0
+	if n < minSeedWords {
+		return 0, max(end, i+1) // whatever begins inside is shorter still
 	}
-	return end
+	if n%3 != 0 || !manyWords(numbers[:n]) || !seedChecksum(numbers[:n]) {
+		return 0, second
+	}
+	return end, end
 }
 
 // manyWords reports whether at least half the words differ, as drawn ones do.

@@ -24,13 +24,17 @@ func (s *scanner) sign(dst *[]redact.Finding, i int) int {
 			to++
 		}
 	case on != 0:
-		from = tokenStart(text, i)
+		from = s.tokenStart(i)
+		for to < len(text) && to-i < tokenReach && text[to] == text[i] {
+			to++
+		}
 	}
 	if s.d.wake.at(text, i) {
 		// A family that is woken in the middle of a token has to see its begin, too:
 		// it is not asked about what lies before again.
+		// Nor does a piece of a word hold other triggers, so all of it is done.
 		on |= onWords
-		from = tokenStart(text, i)
+		from, to = s.tokenStart(i), max(to, i+4)
 	}
 	*dst = s.ask(*dst, on&s.d.on, 0, from, to)
 	return to
@@ -40,7 +44,7 @@ func (s *scanner) sign(dst *[]redact.Finding, i int) int {
 // of maxChain bytes.
 func (s *scanner) digits(dst []redact.Finding, i, end int) []redact.Finding {
 	for text := s.text; i < end; i = nextDigit(text[:end], i) {
-		from := tokenStart(text, i)
+		from := s.tokenStart(i)
 		total, on := 0, onDigits
 		for begin := i; i < end && i-begin < maxChain; i = nextDigit(text[:end], i) {
 			if i > 0 && isLetter(text[i-1]) {
@@ -114,6 +118,23 @@ func (s *scanner) ask(dst []redact.Finding, on trigger, digits, from, to int) []
 
 // maxChain is how much of a chain of digit groups is one spot, in bytes.
 const maxChain = 256
+
+// tokenStart is tokenStart for triggers from left to right: it goes back no further
+// than the trigger before, so that a long token costs no more than a short one.
+func (s *scanner) tokenStart(i int) int {
+	text, at, from := s.text, i, lo(i, tokenReach)
+	for at > from && text[at-1] > ' ' {
+		if at--; at == s.tokenAt {
+			at = max(s.tokenFrom, from)
+			break
+		}
+	}
+	for at > 0 && at < len(text) && text[at]&0xC0 == 0x80 {
+		at--
+	}
+	s.tokenFrom, s.tokenAt = at, i
+	return at
+}
 
 // tokenStart returns where the token begins that holds i: behind a blank, and at
 // most tokenReach bytes before i.
