@@ -348,7 +348,7 @@ func TestUninspectedPass(t *testing.T) {
 	if err := g.Load(o); err != nil {
 		t.Fatal(err)
 	}
-	a := do(t, g, upload)
+	a := doAfterReload(t, g, upload)
 	if a.status != 200 || a.body != png || string(u.Last(t).Body) != png {
 		t.Fatalf("pass: got %d, %d bytes", a.status, len(a.body))
 	}

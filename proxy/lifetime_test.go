@@ -137,7 +137,7 @@ func TestPanics(t *testing.T) {
 	if err := g.Load(proxytest.Options{Upstream: u2.URL}); err != nil {
 		t.Fatal(err)
 	}
-	a := do(t, g, kinds["released"])
+	a := doAfterReload(t, g, kinds["released"])
 	repair()
 	if a.status != 502 || a.problem.Cause != "internal_error" || !a.problem.Forwarded || strings.Contains(a.body, "card") {
 		t.Errorf("answer: got %d %s", a.status, a.body)
