@@ -97,8 +97,10 @@ func (s *scan) context(start int) int {
 func (s *scan) consider(l *sum, start, end, lead int, joined, joins, last bool) {
 	n := s.n
 	switch {
-	case s.whole > 0 && end != s.whole:
-		return
+	case s.whole > 0:
+		if end != s.whole || n >= minLong && !s.judge.Fits(l.first8, n, l.right(n)) {
+			return
+		}
 	case n >= minLong:
 		if !s.judge.Fits(l.first8, n, l.right(n)) {
 			return
