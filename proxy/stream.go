@@ -96,6 +96,9 @@ type stream struct {
 	totals  []audit.Count
 }
 
+// errStageFailed stands for a defect, which was logged.
+var errStageFailed = errors.New("a stage failed")
+
 // errStreamClosed answers a reader who reads after Close.
 var errStreamClosed = errors.New("this body was closed")
 
@@ -519,11 +522,17 @@ func (s *stream) cut(ref *refusal) error {
 }
 
 // finish records the end of the stream, once.
-func (s *stream) finish(end string, ref *refusal) error {
+func (s *stream) finish(end string, ref *refusal) (err error) {
 	if s.over {
 		return nil
 	}
 	s.over = true
+	defer func() { // it is called when a defect has been met already
+		if r := recover(); r != nil {
+			s.x.logPanic(r)
+			err = errStageFailed
+		}
+	}()
 	x := s.x
 	direction, kind := policy.Request, eventRequestClosed
 	if s.side == &x.response {

@@ -204,7 +204,8 @@ func (x *exchange) readResponse(res *http.Response) *refusal {
 	}
 	b.kind, b.coding, b.boundary = kind, coding, boundaryOf(kind, res.Header)
 	if !x.whole && x.streams(kind, res.ContentLength, caddyhttp.IsIncremental(res.Header)) {
-		s := x.newStream(&x.response, res.Request, res.Body, func() { _ = res.Body.Close() })
+		body := res.Body // which the stream will replace
+		s := x.newStream(&x.response, res.Request, body, func() { _ = body.Close() })
 		return s.readFirst(false)
 	}
 	if ref = x.readUpstream(res, b); ref != nil {
