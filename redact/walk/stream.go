@@ -28,6 +28,7 @@ type Stream struct {
 	carry   detect.Carry
 	// ready has the findings and captures of what is settled, with offsets into buf.
 	ready  Doc
+	lined  jsonReader // of one line after the other
 	err    error
 	closed bool
 }
@@ -169,7 +170,7 @@ func (s *Stream) lines(final bool) error {
 			next = s.scanned + end + 1
 		}
 		s.ready.det, s.ready.fields, s.ready.limits = s.det, s.fields, s.limits
-		if err := s.ready.line(s.buf, s.settled, next, nil); err != nil {
+		if err := s.ready.line(&s.lined, s.buf, s.settled, next, nil); err != nil {
 			if r := (*Refusal)(nil); errors.As(err, &r) {
 				r.Offset += int64(s.base)
 			}
@@ -183,16 +184,24 @@ func (s *Stream) lines(final bool) error {
 	return nil
 }
 
+// reuse readies p for a document after one that was accepted, which left nothing
+// open.
+func (p *jsonReader) reuse(d *Doc, masks *maskHits, captured int) {
+	p.Doc, p.masks, p.captured = d, masks, captured
+	p.unit, p.values, p.decoded, p.paths = 0, 0, p.decoded[:0], p.paths[:0]
+}
+
 // readLines reads a whole body of NDJSON.
 func (d *Doc) readLines(masks *maskHits) error {
 	all := d.raw
 	defer func() { d.raw = all }()
+	var p jsonReader
 	for begin := 0; begin < len(all); {
 		next := len(all)
 		if end := bytes.IndexByte(all[begin:], '\n'); end >= 0 {
 			next = begin + end + 1
 		}
-		if err := d.line(all, begin, next, masks); err != nil {
+		if err := d.line(&p, all, begin, next, masks); err != nil {
 			return err
 		}
 		begin = next
@@ -203,7 +212,7 @@ func (d *Doc) readLines(masks *maskHits) error {
 // line reads all[begin:next], one line with its line feed, as a document of its
 // own. An empty line passes. What it finds has offsets into all; what is
 // captured and found in one line is one unit, so that it is of the same people.
-func (d *Doc) line(all []byte, begin, next int, masks *maskHits) error {
+func (d *Doc) line(p *jsonReader, all []byte, begin, next int, masks *maskHits) error {
 	d.raw = all[begin:next]
 	if len(bytes.TrimSuffix(d.raw, []byte("\n"))) > d.limits.Line {
 		return &Refusal{ReasonLine, int64(begin)}
@@ -213,7 +222,7 @@ func (d *Doc) line(all []byte, begin, next int, masks *maskHits) error {
 	}
 	found, captured := len(d.Findings), len(d.Captures)
 	before := masks.mark()
-	p := jsonReader{reader: reader{Doc: d, masks: masks, captured: captured}}
+	p.reuse(d, masks, captured)
 	d.Kind, d.lines = JSON, true
 	if d.fields.flags(d.fields.root())&Unit == 0 {
 		d.Units++

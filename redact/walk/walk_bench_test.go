@@ -227,3 +227,24 @@ func BenchmarkHostile(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkStreamLines(b *testing.B) {
+	raw := []byte(strings.Repeat("{\"id\":48213377,\"body\":\"clean line of a chat since 10:30\"}\n", 5000))
+	d := newDetector(b)
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	done := cpuRate(b, len(raw))
+	for b.Loop() {
+		s, err := NewStream(NDJSON, d, nil, Limits{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for piece := range slices.Chunk(raw, 32<<10) {
+			if _, err := s.Write(piece); err != nil {
+				b.Fatal(err)
+			}
+			s.Take().Rewrite(byDefault)
+		}
+	}
+	done()
+}
