@@ -29,6 +29,8 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 	switch {
 	case repeated:
 		fmt.Fprintf(&b, "%s was answered without being forwarded", what)
+	case e.Decision == "deny" && e.Outcome == "cut":
+		fmt.Fprintf(&b, "a stream of %s was cut off in the middle", what)
 	case e.Decision == "deny" && e.Forwarded:
 		fmt.Fprintf(&b, "the answer to %s was withheld", what)
 	case e.Decision == "deny" && why.Who == "upstream":
@@ -39,6 +41,14 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 		fmt.Fprintf(&b, "%s was allowed", what)
 	case e.Type == "response.decided":
 		fmt.Fprintf(&b, "the answer to %s was given", what)
+	case e.Type == "request.window":
+		fmt.Fprintf(&b, "a part of what was sent to %s passed", what)
+	case e.Type == "response.window":
+		fmt.Fprintf(&b, "a part of the answer to %s was given", what)
+	case e.Type == "request.closed":
+		fmt.Fprintf(&b, "what was sent to %s ended: %s", what, e.Attrs["end"])
+	case e.Type == "response.closed":
+		fmt.Fprintf(&b, "the answer to %s ended: %s", what, e.Attrs["end"])
 	case e.Type == "api.done":
 		fmt.Fprintf(&b, "%s was carried out", what)
 	default:
@@ -80,6 +90,15 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 
 // explainPass says what passed that would not pass on every route.
 func explainPass(b *strings.Builder, attrs map[string]string, reason func(code string) (Reason, bool)) {
+	if attrs["stream"] == "open" {
+		b.WriteString("; its body streamed from here on, and its closing event has the totals")
+	}
+	if bytes := attrs["bytes"]; bytes != "" {
+		fmt.Fprintf(b, "; %s bytes of it were inspected", bytes)
+		if all := attrs["findings"]; all != "" {
+			fmt.Fprintf(b, ", with %s in all", all)
+		}
+	}
 	if did := attrs["request"]; did != "" {
 		fmt.Fprintf(b, "; in the request: %s", did)
 	}

@@ -18,6 +18,9 @@
 //	transform.go   edits in place: masks, vendor URLs, masked write-backs
 //	record.go      the event is durable before a byte leaves
 //
+// Long text and NDJSON take the stages window by window, as they pass: feed.go
+// brings the bytes, stream.go judges them.
+//
 // The response takes the same stages from read on, with the roles of client and
 // upstream exchanged.
 //
