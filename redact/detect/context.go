@@ -90,7 +90,8 @@ func (s *scanner) before(i int, joined bool) words {
 }
 
 // wordSense is the sense of one word, with the words in front that change it:
-// a gift card is no card, social media no social security.
+// a gift card is no card, social media no social security; the social insurance
+// number is Canadian.
 func (s *scanner) wordSense(start, end, from int) sense {
 	sn := s.d.vocab.sense(s.text[start:end])
 	if sn&senseCard == 0 && sn&senseSSN == 0 {
@@ -103,7 +104,7 @@ func (s *scanner) wordSense(start, end, from int) sense {
 			return senseHard
 		}
 	case sn&senseSSN != 0 && len(w) == 6 && w[0]|0x20 == 's' && w[1]|0x20 == 'o': // social
-		if a, b, ok := wordAfter(s.text, end, min(len(s.text), end+16)); ok && foldEqual(s.text[a:b], "media") {
+		if a, b, ok := wordAfter(s.text, end, min(len(s.text), end+16)); ok && (foldEqual(s.text[a:b], "media") || foldEqual(s.text[a:b], "insurance")) {
 			return 0
 		}
 	}

@@ -241,7 +241,7 @@ func (s *idScan) account(start, end int) (redact.Finding, bool) {
 		return redact.Finding{}, false
 	}
 	how, by := s.named(last, nameAccount|nameAnyAccount, false)
-	certain := (s.said.set|s.behindSet)&nameAccount != 0
+	certain := (s.said.set|s.behind(last))&nameAccount != 0
 	if by&redact.EvidenceKey != 0 {
 		certain = s.key&nameAccount != 0
 	}

@@ -81,6 +81,8 @@ func senseOfKey(key string) keySense {
 			social = true
 		case "tax":
 			tax = true
+		case "file":
+			tax = false // the tax file number is Australian
 		case "security":
 			if social {
 				s = keySSN

@@ -130,28 +130,25 @@ func phoneGap(text []byte, i int) (next int, sep byte, parens bool) {
 }
 
 // dial reads a telephone number from the digit at i on: groups as long as there
-// are no more than most digits. ten and eleven are what was read when there were so
-// many digits, because others may stand behind; their n is 0 when there never were.
-func (p *dialled) dial(text []byte, i, most int) (ten, eleven dialled) {
+// are no more than most digits. short is what was read when there were ten to twelve
+// digits, because others may stand behind; n is 0 where there never were so many.
+func (p *dialled) dial(text []byte, i, most int) (short [3]dialled) {
 	*p = dialled{start: i, end: i}
 	for {
 		end := runEnd(text, i)
 		if p.n+end-i > most {
-			return ten, eleven
+			return short
 		}
 		p.n += copy(p.digits[p.n:], text[i:end])
 		p.end = end
 		p.groups++
 		p.sizes = p.sizes<<4 | (end - i)
-		switch p.n {
-		case 10:
-			ten = *p
-		case 11:
-			eleven = *p
+		if k := p.n - 10; k >= 0 && k < len(short) {
+			short[k] = *p
 		}
 		next, sep, parens := phoneGap(text, end)
 		if next < 0 {
-			return ten, eleven
+			return short
 		}
 		if p.groups > 1 && sep != p.sep {
 			p.mixed = true
@@ -180,9 +177,10 @@ func (s *idScan) phone(i int, before byte) (redact.Finding, bool) {
 	if before != '(' || s.runs.end[0] == len(t) || t[s.runs.end[0]] != ')' {
 		lead = i
 	}
-	ten, eleven := p.dial(t, i, maxPhone)
+	short := p.dial(t, i, maxPhone)
 	if s.runs.n > 1 || before == '(' || size < minLocalPhone {
-		for _, q := range [...]*dialled{&ten, &eleven} {
+		for k := range short {
+			q := &short[k]
 			if q.n == 0 {
 				continue
 			}
@@ -267,7 +265,8 @@ func (s *idScan) ends(end int) bool {
 }
 
 // unmistakable takes numbers that are printed as nothing else is: (212) 555-0147,
-// 212-555-0147, 1-800-555-0199, 020 7946 0018, 07700 900123, 06 12 34 56 78.
+// 212-555-0147, 1-800-555-0199, 020 7946 0018, 07700 900123, 0151 23456789, 06 12 34
+// 56 78.
 func (s *idScan) unmistakable(p *dialled, i int) (redact.Finding, bool) {
 	digits := p.digits[:p.n]
 	shape := false
@@ -279,6 +278,7 @@ func (s *idScan) unmistakable(p *dialled, i int) (redact.Finding, bool) {
 	case p.sizes == 0x1334 && digits[0] == '1' && (p.parens || !p.mixed && p.sep != '/' && p.sep != ' '):
 		shape = northAmerican(digits[1:])
 	case p.sizes == 0x344 && !p.mixed && p.sep == ' ' && digits[0] == '0' && digits[1] == '2' && digits[3] >= '3',
+		(p.sizes == 0x47 || p.sizes == 0x48) && (p.sep == ' ' || p.sep == '/') && digits[0] == '0' && digits[1] == '1' && digits[2] >= '5' && digits[2] <= '7',
 		p.sizes == 0x56 && p.sep == ' ' && digits[0] == '0' && digits[1] == '7' && digits[2] >= '3',
 		p.sizes == 0x22222 && !p.mixed && (p.sep == ' ' || p.sep == '.') && digits[0] == '0' && (digits[1] == '6' || digits[1] == '7'):
 		shape = true
