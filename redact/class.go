@@ -77,7 +77,7 @@ var classes = [...]ClassInfo{
 	{CardVerificationCode, "Card verification code", "", "CVV_NUMBER", Drop, "", true},
 	{CardTrackData, "Magnetic stripe or chip track", "", "CREDIT_CARD_TRACK_NUMBER", Drop, "Luhn of the card number inside", true},
 	{CardPIN, "Card PIN", "", "", Drop, "", true},
-	{CardExpiry, "Card expiry date beside a card", "", "CREDIT_CARD_EXPIRATION_DATE", Report, "", false},
+	{CardExpiry, "Card expiry date beside a card", "", "CREDIT_CARD_EXPIRATION_DATE", Report, "", true},
 	{PaymentReference, "Payment processor reference", "", "", Tokenize, "", true},
 	{USSSN, "US social security number", "US_SSN", "US_SOCIAL_SECURITY_NUMBER", Mask, "", true},
 	{USITIN, "US individual taxpayer number", "US_ITIN", "US_INDIVIDUAL_TAXPAYER_IDENTIFICATION_NUMBER", Mask, "", true},

@@ -78,7 +78,11 @@ func (s *scanner) chain(dst *[]redact.Finding, i int) (next int, settled bool) {
 				*dst = append(*dst, f)
 				end = f.End
 				s.card = f.End
-			} else if n := head.len(); n >= minCode && n <= maxCode {
+			} else if n := head.len(); n > maxCode {
+				// neither a date nor a code
+			} else if to := s.expiry(dst, head.start); to > head.start {
+				end = to
+			} else if n >= minCode {
 				s.code(dst, *head)
 			}
 		}

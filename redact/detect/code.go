@@ -27,7 +27,7 @@ func (s *scanner) short(dst *[]redact.Finding, i, end int) {
 			return
 		}
 	}
-	if end-i <= maxCode {
+	if end-i <= maxCode && s.expiry(dst, i) == i {
 		s.code(dst, group{start: i, end: end})
 	}
 }
@@ -36,7 +36,11 @@ func (s *scanner) short(dst *[]redact.Finding, i, end int) {
 func (s *scanner) shortGroups(dst *[]redact.Finding, i, last int) {
 	g := group{start: i, end: runEnd(s.text, i)}
 	for {
-		if n := g.len(); n >= minCode && n <= maxCode {
+		if n := g.len(); n > maxCode {
+			// neither a date nor a code
+		} else if end := s.expiry(dst, g.start); end > g.start {
+			g.end = end
+		} else if n >= minCode {
 			s.code(dst, g)
 		}
 		if g.end >= last {

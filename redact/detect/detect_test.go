@@ -54,6 +54,8 @@ func shortClass(c redact.Class) string {
 		return "T"
 	case redact.CardPIN:
 		return "P"
+	case redact.CardExpiry:
+		return "E"
 	}
 	return string(c)
 }
@@ -157,11 +159,11 @@ func TestCardsInText(t *testing.T) {
 		{"odd groups, card word", Hint{}, "card C<411 11111,11111 111> is what I have"},
 		{"commas need a card word", Hint{}, "paid 4111,1111,1111,1111 units; card C<4111,1111,1111,1111>"},
 		{"a year before the card", Hint{}, "2026 C<4111 1111 1111 1111>"},
-		{"expiry behind is not glued", Hint{}, "C<4111 1111 1111 1111> 03/2015"},
-		{"expiry with blanks", Hint{}, "C<4111111111111111> 12 26"},
-		{"glued to exp", Hint{}, "C<4111111111111111>exp06/17"},
+		{"expiry behind is not glued", Hint{}, "C<4111 1111 1111 1111> E<03/2015>"},
+		{"expiry with blanks", Hint{}, "C<4111111111111111> E<12 26>"},
+		{"glued to exp", Hint{}, "C<4111111111111111>expE<06/17>"},
 		{"glued to a card word", Hint{}, "CREDIT CARDC<4111111111111111> and ccC<4111111111111111>"},
-		{"a dump line", Hint{}, "C<4111111111111111>|12/26|V<123>|DOE JANE|90210"},
+		{"a dump line", Hint{}, "C<4111111111111111>|E<12/26>|V<123>|DOE JANE|90210"},
 		{"card in a query", Hint{}, "https://x.example/pay?card=C<4111111111111111>&a=1"},
 		{"plus sign before sixteen digits", Hint{}, "+C<4111111111111111>"},
 		{"two cards", Hint{}, "C<4111 1111 1111 1111> C<5555 5555 5555 4444>"},
@@ -262,8 +264,8 @@ func TestCodesAndTracks(t *testing.T) {
 		{"digits on the back", Hint{}, "the three digits on the back are V<123>"},
 		{"word behind", Hint{}, "V<123> is the cvv"},
 		{"glued", Hint{}, "cvvV<123>"},
-		{"behind card and expiry", Hint{}, "C<4111 1111 1111 1111> 12/26 V<123>"},
-		{"behind card, exp word", Hint{}, "C<4111111111111111> exp 12/2026 V<123>"},
+		{"behind card and expiry", Hint{}, "C<4111 1111 1111 1111> E<12/26> V<123>"},
+		{"behind card, exp word", Hint{}, "C<4111111111111111> exp E<12/2026> V<123>"},
 		{"expiry is no code", Hint{}, "C<4111111111111111> 1226 cvv V<123>"},
 		{"key", Hint{Key: "cvv"}, "V<123>"},
 		{"security code key", Hint{Key: "security_code"}, "V<1234>"},

@@ -261,3 +261,26 @@ func TestNoIdentifiers(t *testing.T) {
 		}
 	}
 }
+
+func TestExpiryDates(t *testing.T) {
+	t.Parallel()
+	runCases(t, []textCase{
+		{"behind a card", Hint{}, "C<4111111111111111> E<09/27> and C<4111 1111 1111 1111>, exp. E<09-2027>"},
+		{"blanks around the slash", Hint{}, "C<4111111111111111> exp E<09 / 27>"},
+		{"year first", Hint{}, "C<4111111111111111> valid until E<2027-09>"},
+		{"bare, named", Hint{}, "C<4111111111111111> exp E<0927>"},
+		{"bare, not named", Hint{}, "C<4111111111111111> 0927"},
+		{"a dump", Hint{}, "C<4111111111111111>|E<0927>|V<123>|JO DOE"},
+		{"behind the code", Hint{}, "C<4111111111111111> cvv V<123> exp E<09/27>"},
+		{"in front", Hint{}, "exp E<09/27>, card C<4111 1111 1111 1111>"},
+		{"German", Hint{}, "Karte C<4111 1111 1111 1111> gültig bis E<09/27>"},
+		{"no card", Hint{}, "exp 09/27, valid thru 09/27"},
+		{"far behind", Hint{}, "C<4111111111111111> was declined when I tried it on 09/27"},
+		{"a whole date", Hint{}, "C<4111111111111111> 12/09/2027"},
+		{"no month", Hint{}, "C<4111111111111111> exp 19/27 00/27"},
+		{"key", Hint{Key: "card_expiry"}, "E<09/27>"},
+		{"key in camel case", Hint{Key: "cardExpirationDate"}, "E<2027-09>"},
+		{"key of a coupon", Hint{Key: "coupon_expiry"}, "09/27"},
+		{"key bare", Hint{Key: "cc_exp"}, "E<0927>"},
+	})
+}
