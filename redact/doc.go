@@ -18,8 +18,9 @@
 //
 // The table names every class the product will ever report, so that policies,
 // audit leaves and dashboards can be written against one closed list. Found
-// today: cards with their codes, PINs and tracks, us_ssn and us_itin, secrets and
-// passwords, e-mail and IP addresses, crypto-currency addresses, and payment
-// references, in any text and in fields that a channel file marks as such.
-// [ClassInfo.Detected] says so for each class.
+// today: cards with their codes, PINs, tracks and expiry dates, us_ssn and us_itin,
+// identifiers of persons and companies of many countries, bank accounts, telephone
+// numbers, dates of birth, secrets and passwords, e-mail and IP addresses,
+// crypto-currency addresses, and payment references, in any text and in fields that a
+// channel file marks as such. [ClassInfo.Detected] says so for each class.
 package redact
