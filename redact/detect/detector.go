@@ -3,7 +3,6 @@ package detect
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/spoken"
@@ -42,6 +41,7 @@ type Detector struct {
 	wake     wakeWords
 	on       trigger // of all families
 	talk     talk
+	passes   passes
 }
 
 // New checks c and builds a Detector. An error names the brand row that is wrong.
@@ -52,13 +52,12 @@ func New(c Config) (*Detector, error) {
 		return nil, fmt.Errorf("reading the tables of spoken numbers: %w", err)
 	}
 	d.vocab = newVocabulary(c, d.families)
-	for _, f := range d.families {
+	for i, f := range d.families {
 		d.on |= f.on
-		for _, w := range f.wake {
-			if len(w) < minWake || len(w) > maxWake {
-				return nil, fmt.Errorf("family %s: the word to wait for at %d has not %d to %d letters", f.name, slices.Index(f.wake, w), minWake, maxWake)
+		for n, w := range f.wake {
+			if len(w) < minWake || len(w) > maxWake || !d.wake.add(w, i) {
+				return nil, fmt.Errorf("family %s: word %d to wait for is shorter or longer than %d to %d letters, or one too many", f.name, n, minWake, maxWake)
 			}
-			d.wake.add(w)
 		}
 	}
 	for _, rows := range [][]Brand{builtinBrands, c.ExtraBrands} {
@@ -186,6 +185,12 @@ type scanner struct {
 	asked [maxFamilies]int
 	// Where the token of the last trigger begins, and where the trigger stood.
 	tokenFrom, tokenAt int
+
+	depth   int // of views
+	viewEnd int // up to where marks were seen to
+	looked  int // up to where tokens were tried as base64
+	regions []region
+	stopped bool // a region waits for more text
 
 	key      keySense
 	keyKnown bool

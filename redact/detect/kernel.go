@@ -63,7 +63,7 @@ const (
 	gapDash                  // hyphen, and the dashes and middle dots of Unicode
 	gapDot
 	gapLine // line feed or carriage return
-	gapPath // slash, underscore
+	gapPath // slash, underscore, plus, brackets
 	gapWeak // comma, colon, star, pipe: more often between numbers than within one
 	gapMark // invisible characters
 )
@@ -78,7 +78,7 @@ const maxGapChars = 3
 // asciiGap gives the gap kind of an ASCII byte.
 var asciiGap = [256]gap{
 	' ': gapSpace, '\t': gapSpace, '-': gapDash, '.': gapDot, '\n': gapLine, '\r': gapLine,
-	'/': gapPath, '_': gapPath, ',': gapWeak, ':': gapWeak, '*': gapWeak, '|': gapWeak,
+	'/': gapPath, '_': gapPath, '+': gapPath, '(': gapPath, ')': gapPath, '[': gapPath, ']': gapPath, ',': gapWeak, ':': gapWeak, '*': gapWeak, '|': gapWeak,
 }
 
 // separator returns the kind and the length in bytes of the separator character

@@ -23,20 +23,23 @@ func (s *scanner) sign(dst *[]redact.Finding, i int) int {
 		for to < len(text) && to-i < tokenReach && (text[to] >= 0x80 || isLetter(text[to])) {
 			to++
 		}
+		s.wide(dst, i, to)
 	case on != 0:
 		from = s.tokenStart(i)
 		for to < len(text) && to-i < tokenReach && text[to] == text[i] {
 			to++
 		}
+	case text[i]&^3 == 'L':
+		s.token64(dst, i)
 	}
-	if s.d.wake.at(text, i) {
+	woken := s.d.wake.at(text, i)
+	if woken != 0 {
 		// A family that is woken in the middle of a token has to see its begin, too:
 		// it is not asked about what lies before again.
-		// Nor does a piece of a word hold other triggers, so all of it is done.
-		on |= onWords
+		// Nor does a word that woke one hold other triggers at this place.
 		from, to = s.tokenStart(i), max(to, i+4)
 	}
-	*dst = s.ask(*dst, on&s.d.on, 0, from, to)
+	*dst = s.ask(*dst, on&s.d.on, woken, 0, from, to)
 	return to
 }
 
@@ -56,8 +59,14 @@ func (s *scanner) digits(dst []redact.Finding, i, end int) []redact.Finding {
 			if i < len(text) && isLetter(text[i]) {
 				on |= onGlued
 			}
+			if m := markAt(text, n, i); m != 0 {
+				s.marked(&dst, n, m)
+			}
+			if on&onGlued != 0 {
+				s.token64(&dst, n)
+			}
 		}
-		dst = s.ask(dst, on, total, from, min(i, end))
+		dst = s.ask(dst, on, 0, total, from, min(i, end))
 	}
 	return dst
 }
@@ -97,9 +106,10 @@ func (d *Detector) always(dst []redact.Finding, text []byte, from, to int, h Hin
 	return dst
 }
 
-// ask asks the families that wait for one of the triggers on, and so many digits.
-func (s *scanner) ask(dst []redact.Finding, on trigger, digits, from, to int) []redact.Finding {
-	if on == 0 {
+// ask asks the families that wait for one of the triggers on, and so many digits,
+// and those that a word has woken.
+func (s *scanner) ask(dst []redact.Finding, on trigger, woken uint32, digits, from, to int) []redact.Finding {
+	if on == 0 && woken == 0 {
 		return dst
 	}
 	for i := range s.d.families {
@@ -108,7 +118,7 @@ func (s *scanner) ask(dst []redact.Finding, on trigger, digits, from, to int) []
 		if digits < f.digits {
 			hit &^= onDigits
 		}
-		if from := max(from, s.asked[i]); hit != 0 && from < to {
+		if from := max(from, s.asked[i]); (hit != 0 || woken>>i&1 != 0) && from < to {
 			dst = f.find(s.d, dst, s.text, from, to, s.hint)
 			s.asked[i] = to
 		}
@@ -136,10 +146,13 @@ func (s *scanner) tokenStart(i int) int {
 	return at
 }
 
-// tokenStart returns where the token begins that holds i: behind a blank, and at
-// most tokenReach bytes before i.
+// tokenStart returns where the token begins that holds i: behind a blank, and
+// about tokenReach bytes before i at most, with a whole character.
 func tokenStart(text []byte, i int) int {
 	for from := lo(i, tokenReach); i > from && text[i-1] > ' '; i-- {
+	}
+	for i > 0 && i < len(text) && text[i]&0xC0 == 0x80 {
+		i--
 	}
 	return i
 }

@@ -13,25 +13,39 @@ const (
 
 // wakeWords finds words that families wait for without looking at every byte: a
 // word of seven letters holds four bytes at a multiple of four, wherever it
-// stands, and those are looked up in a set of hashes.
+// stands, and those are looked up in a table of hashes. Only where one of them is
+// known the word itself is compared.
 type wakeWords struct {
-	grams [1 << gramBits]uint8 // 1 for each piece of some word
-	// pieces are the pieces themselves: most hits of grams are chance, and asking a
-	// family costs more than looking here.
-	pieces map[uint32]struct{}
+	grams [1 << gramBits]uint8 // number of the list of words that hold such four bytes
+	lists [][]wakeWord         // list 0 is empty
 }
 
-const gramBits = 12
+// wakeWord is a word that may stand around four bytes: they are its bytes from at.
+type wakeWord struct {
+	word   string
+	at     int
+	family int
+}
 
-func (w *wakeWords) add(word string) {
-	if w.pieces == nil {
-		w.pieces = make(map[uint32]struct{})
+const gramBits = 14
+
+// add enters a word of a family; it fails when there are too many.
+func (w *wakeWords) add(word string, family int) bool {
+	if len(w.lists) == 0 {
+		w.lists = make([][]wakeWord, 1)
 	}
 	for i := range 4 {
-		piece := binary.LittleEndian.Uint32([]byte(word[i:]))
-		w.grams[gramHash(piece)] = 1
-		w.pieces[piece|caseBits] = struct{}{}
+		h := gramHash(binary.LittleEndian.Uint32([]byte(word[i:])))
+		if w.grams[h] == 0 {
+			if len(w.lists) > 255 {
+				return false
+			}
+			w.grams[h] = uint8(len(w.lists))
+			w.lists = append(w.lists, nil)
+		}
+		w.lists[w.grams[h]] = append(w.lists[w.grams[h]], wakeWord{word, i, family})
 	}
+	return true
 }
 
 // caseBits fold four ASCII letters to lower case.
@@ -40,24 +54,31 @@ const caseBits = 0x20202020
 // gramHash spreads four bytes, folded to lower case, over gramBits bits.
 func gramHash(gram uint32) uint32 { return (gram | caseBits) * 0x9E3779B1 >> (32 - gramBits) }
 
-// at reports whether a word may stand around i.
-func (w *wakeWords) at(text []byte, i int) bool {
+// at returns a bit for each family that waits for a word that stands around i.
+func (w *wakeWords) at(text []byte, i int) (families uint32) {
 	if i+4 > len(text) {
-		return false
+		return 0
 	}
-	piece := binary.LittleEndian.Uint32(text[i:])
-	if w.grams[gramHash(piece)] == 0 {
-		return false
+	n := w.grams[gramHash(binary.LittleEndian.Uint32(text[i:]))]
+	if n == 0 {
+		return 0
 	}
-	_, ok := w.pieces[piece|caseBits]
-	return ok
+	for _, x := range w.lists[n] {
+		if from := i - x.at; from >= 0 && from+len(x.word) <= len(text) && foldEqual(text[from:from+len(x.word)], x.word) {
+			families |= 1 << x.family
+		}
+	}
+	return families
 }
 
 // signs has marks in the high bits of the bytes of w that are triggers by
-// themselves. The lowest mark is exact, those above it may be wrong.
+// themselves: digits, @, underscore, bytes outside ASCII, and the first of two
+// letters L to O at a distance of four, with which digits in base64 begin (every
+// third digit gives one of M, N and O). A mark may be wrong above a right one.
 func signs(w uint64) uint64 {
-	t, at, under := w^0x30*ones, w^'@'*ones, w^'_'*ones
-	return (^((t&(0x7f*ones) + 0x76*ones) | t) | (at-ones)&^at | (under-ones)&^under | w) & highs
+	t, at, under, group := w^0x30*ones, w^'@'*ones, w^'_'*ones, (w^'L'*ones)&(0xFC*ones)
+	groups := (group - ones) &^ group & highs
+	return (^((t&(0x7f*ones)+0x76*ones)|t)|(at-ones)&^at|(under-ones)&^under|w)&highs | groups&(groups>>32)
 }
 
 // next returns the offset of the first byte at or after i at which something may

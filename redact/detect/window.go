@@ -10,6 +10,8 @@ type Carry struct {
 	behind int
 	// ahead is how far behind the next window's begin the card scan goes on.
 	ahead int
+	// view is how far behind the next window's begin text was read in other ways.
+	view int
 	// at is how far the stream is settled, in bytes.
 	at int
 }
@@ -32,7 +34,12 @@ func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final boo
 		s.card = resume - (c.behind - 1)
 	}
 	card := s.card
-	dst = s.earlier(dst, lo(from, tokenReach), resume)
+	s.viewEnd = from + c.view
+	decided := len(text)
+	if !final {
+		decided = max(from, len(text)-LookAhead)
+	}
+	dst = s.earlier(dst, lo(from, tokenReach), min(resume, decided))
 	early := len(dst)
 	resume = s.run(&dst, resume)
 	cards := len(dst)
@@ -40,9 +47,10 @@ func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final boo
 	// What begins before known cannot change any more.
 	known := len(text)
 	if !final {
-		decided := max(from, len(text)-LookAhead)
 		known = tokenStart(text, len(text)) - idLead
 		if i := d.next(text, decided); i < len(text) {
+			// A number in other digits, or in an encoding, may begin before.
+			i = d.next(text, max(from, i-markReach))
 			known = min(known, tokenStart(text, i)-idLead)
 		}
 		for i := range d.families {
@@ -68,11 +76,25 @@ func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final boo
 		}
 	}
 	won := resolve(dst[all:])
-	for i := 0; i < len(won); i++ {
-		if won[i].End > known { // something may still begin inside it that wins
-			won, known = won[:i], won[i].Start
+	for changed := true; changed; {
+		changed = false
+		for i := range won {
+			if won[i].End > known { // something may still begin inside it that wins
+				won, known, changed = won[:i], min(known, won[i].Start), true
+				break
+			}
+		}
+		for i := range s.regions {
+			if r := &s.regions[i]; r.found && r.end > known { // it is read again
+				s.viewEnd, s.regions = r.before, s.regions[:i]
+				if r.held < known {
+					known, changed = max(from, r.held), true
+				}
+				break
+			}
 		}
 	}
+	c.view = max(0, s.viewEnd-known)
 	for _, f := range dst[early:cards] {
 		if f.Start >= known {
 			resume = f.Start

@@ -22,27 +22,31 @@ func Append(dst, value []byte, c redact.Class, a redact.Action) []byte {
 	if !a.Rewrites() {
 		return append(dst, value...)
 	}
-	switch c {
-	case redact.USSSN, redact.USITIN:
-		return append(dst, ssnMask...)
-	case redact.CreditCard, redact.CardVerificationCode, redact.CardPIN:
-		if said, ok := appendSpoken(dst, value, c, a); ok {
-			return said
-		}
-	}
+	keep := 0
 	switch c {
 	case redact.CreditCard:
-		if a == redact.Drop || codeBehind(value) {
-			return maskDigits(dst, value, 0)
+		if a != redact.Drop && !codeBehind(value) {
+			keep = 4
 		}
-		return maskDigits(dst, value, 4)
-	case redact.CardVerificationCode, redact.CardTrackData, redact.CardPIN:
-		return maskDigits(dst, value, 0)
+	case redact.USSSN, redact.USITIN, redact.CardVerificationCode, redact.CardTrackData, redact.CardPIN:
+	default:
+		if a == redact.Drop {
+			return append(dst, removed...)
+		}
+		if simple(value) {
+			return maskAll(dst, value)
+		}
+		return maskWritten(dst, value, c, a, 0, true)
 	}
-	if a == redact.Drop {
-		return append(dst, removed...)
+	switch {
+	case c == redact.CardTrackData && digitsIn(value) >= fewest(c):
+		// Its own signs are those of escapes, and every digit goes.
+	case !simple(value):
+		return maskWritten(dst, value, c, a, keep, false)
+	case c == redact.USSSN || c == redact.USITIN:
+		return append(dst, ssnMask...)
 	}
-	return maskAll(dst, value)
+	return maskDigits(dst, value, keep)
 }
 
 // codeBehind reports whether a card number of nineteen digits may as well be one

@@ -1,0 +1,243 @@
+package detect
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"github.com/caregate/caregate/redact/view"
+)
+
+// marks say where text has to be read another way: at a digit that is written in
+// another script or an encoding, or at something hidden between two digits.
+type marks uint8
+
+const (
+	markNormal marks = 1 << iota // view.Reader.Normal
+	markQuoted                   // the same with quoted-printable undone
+	mark64                       // view.Reader.Base64
+)
+
+// maxBetween is how many characters, tags or escapes may stand between two digits
+// of a number.
+const maxBetween = 6
+
+// opens are the bytes with which something begins that has to be undone.
+var opens = [256]bool{'<': true, '&': true, '%': true, '\\': true, '=': true}
+
+// markAt says how the run of digits text[i:end], or what touches it, has to be
+// read.
+func markAt(text []byte, i, end int) marks {
+	m := markBefore(text, i)
+	if end == len(text) {
+		return m
+	}
+	c := text[end]
+	if asciiGap[c] != none && end+1 < len(text) {
+		c = text[end+1]
+	}
+	if opens[c] || c >= 0x80 {
+		m |= markAfter(text, end)
+	}
+	return m
+}
+
+// markBefore says whether the run of digits at i is part of an escape that stands
+// for a digit.
+func markBefore(text []byte, i int) marks {
+	if i == 0 {
+		return 0
+	}
+	b := text[i-1]
+	if !opens[b] && b != '#' && !isLetter(b) {
+		return 0
+	}
+	j := i
+	for j > 0 && i-j < 8 && isHex(text[j-1]) {
+		j--
+	}
+	if j == 0 {
+		return 0
+	}
+	front := text[:j]
+	switch text[j-1] {
+	case '#', 'x', 'X':
+		if text[j-1] != '#' {
+			front = front[:j-1]
+		}
+		switch {
+		case bytes.HasSuffix(front, []byte("&#")):
+			if r, n := view.Entity(text[len(front)-2:]); n > 0 && isNumeral(r) {
+				return markNormal
+			}
+		case bytes.HasSuffix(front, []byte("&amp;#")):
+			return markNormal
+		case text[j-1] == 'x' && bytes.HasSuffix(front, []byte(`\`)):
+			return markNormal
+		}
+	case 'u':
+		if j >= 2 && text[j-2] == '\\' {
+			if r, n := view.UnicodeEscape(text[j-2:]); n > 0 && isNumeral(r) {
+				return markNormal
+			}
+		}
+	case '%', '=':
+		if i-j > 1 {
+			break
+		}
+		return markTriple(text, j-1)
+	}
+	return 0
+}
+
+// markTriple says whether the percent or quoted-printable escape at i stands for
+// a digit, for part of one, or for a sign of another escape.
+func markTriple(text []byte, i int) marks {
+	m := markNormal
+	if text[i] == '=' {
+		m = markQuoted
+	}
+	r, n := triple(text, i)
+	switch {
+	case n == 0:
+		return 0
+	case isNumeral(r):
+		return m
+	case r == '%' && m == markNormal && i+5 <= len(text) && isHex(text[i+3]) && isHex(text[i+4]):
+		return m
+	}
+	return 0
+}
+
+// triple reads the character that the escape at i belongs to, written as one to
+// four escapes of three bytes: %XX or =XX. It returns the character and how many
+// bytes behind i belong to it.
+func triple(text []byte, i int) (rune, int) {
+	sign := text[i]
+	value := func(i int) int {
+		if i < 0 || i+3 > len(text) || text[i] != sign {
+			return -1
+		}
+		hi, lo := hexValue(text[i+1]), hexValue(text[i+2])
+		if hi < 0 || lo < 0 {
+			return -1
+		}
+		return hi<<4 | lo
+	}
+	x := value(i)
+	if x < 0 {
+		return 0, 0
+	}
+	if x < 0x80 {
+		return rune(x), 3
+	}
+	first := i
+	for n := 0; n < 3 && x&0xC0 == 0x80; n++ {
+		first -= 3
+		if x = value(first); x < 0 {
+			return 0, 0
+		}
+	}
+	var buf [utf8.UTFMax]byte
+	n := 0
+	for at := first; n < len(buf); at += 3 {
+		x := value(at)
+		if x < 0 || n > 0 && x&0xC0 != 0x80 {
+			break
+		}
+		buf[n] = byte(x)
+		n++
+	}
+	r, size := utf8.DecodeRune(buf[:n])
+	if r == utf8.RuneError {
+		return 0, 0
+	}
+	return r, first + 3*size - i
+}
+
+func hexValue(b byte) int {
+	switch {
+	case isDigit(b):
+		return int(b - '0')
+	case isHex(b):
+		return int(b|0x20-'a') + 10
+	}
+	return -1
+}
+
+// markAfter says whether a digit follows end with something between that has to be
+// undone or left out.
+func markAfter(text []byte, end int) marks {
+	var m marks
+	for n, i := 0, end; n < maxBetween && i < len(text); n++ {
+		if isDigit(text[i]) {
+			return m
+		}
+		r, size, kind := unitAt(text, i)
+		switch {
+		case size == 0:
+			return 0
+		case isNumeral(r):
+			return m | kind
+		case r >= 0 && (r >= 0x80 || asciiGap[byte(r)] == none) && view.SignOf(r) == view.None:
+			return 0
+		}
+		if r >= 0x80 && view.SignOf(r) == view.Hidden {
+			kind |= markNormal
+		}
+		m |= kind
+		i += size
+	}
+	return 0
+}
+
+// unitAt reads the character at i, which may be escaped; a tag or a soft line break
+// is the character -1. kind says what undoes it, 0 for a plain character.
+func unitAt(text []byte, i int) (r rune, size int, kind marks) {
+	switch b := text[i]; {
+	case b >= 0x80:
+		r, size = utf8.DecodeRune(text[i:])
+		if s := view.SignOf(r); s >= 0 {
+			kind = markNormal
+		}
+		return r, size, kind
+	case b == '<':
+		n, _ := view.Tag(text[i:])
+		return -1, n, markNormal
+	case b == '&':
+		r, n := view.Entity(text[i:])
+		if n > 0 && r == '&' {
+			return -1, n, markNormal // &amp;#52;
+		}
+		return r, n, markNormal
+	case b == '%':
+		r, n := triple(text, i)
+		if n > 0 && r == '%' {
+			return -1, n, markNormal
+		}
+		return r, n, markNormal
+	case b == '=':
+		if n := view.SoftBreak(text[i:]); n > 0 {
+			return -1, n, markQuoted
+		}
+		r, n := triple(text, i)
+		return r, n, markQuoted
+	case b == '\\':
+		if i+1 < len(text) {
+			switch text[i+1] {
+			case 'n', 'r', 't':
+				return ' ', 2, markNormal
+			case '/':
+				return '/', 2, markNormal
+			case '\\':
+				return -1, 1, markNormal
+			}
+		}
+		r, n := view.UnicodeEscape(text[i:])
+		return r, n, markNormal
+	default:
+		return rune(b), 1, 0
+	}
+}
+
+// isNumeral reports whether r is a digit of some script.
+func isNumeral(r rune) bool { return r >= '0' && r <= '9' || r >= 0x80 && view.SignOf(r) >= 0 }

@@ -1,0 +1,209 @@
+package transform
+
+import (
+	"bytes"
+	"encoding/base64"
+	"unicode/utf8"
+
+	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/view"
+)
+
+// How a value is written decides how its mask is. Digits that stand as they are
+// become X in place. In any other writing the view says which raw bytes are a
+// digit: those become an X, or the digit in ASCII when it is kept, tags and
+// separators stay, and what nobody sees goes. Base64 is masked inside and written
+// again.
+
+// simple reports whether value stands for itself: ASCII without the signs that
+// escapes and tags begin with, and without letters, which may be words or base64.
+// The X of a mask is none.
+func simple(value []byte) bool {
+	for _, b := range value {
+		if b >= utf8.RuneSelf || b == '&' || b == '%' || b == '\\' || b == '<' || b == '=' || b != 'X' && b|0x20 >= 'a' && b|0x20 <= 'z' {
+			return false
+		}
+	}
+	return true
+}
+
+// digitsIn counts ASCII digits.
+func digitsIn(text []byte) int {
+	n := 0
+	for _, b := range text {
+		if isDigit(b) {
+			n++
+		}
+	}
+	return n
+}
+
+// normal returns how value reads, and how many digits that has.
+func normal(value []byte) (*view.View, int) {
+	var r view.Reader
+	v := r.Normal(value, 0, len(value), isQuoted(value))
+	return v, digitsIn(v.Text())
+}
+
+// isQuoted reports whether value is quoted-printable: each of its equals signs
+// begins a soft line break, or stands for a digit, a blank, a dash or a byte outside
+// ASCII.
+func isQuoted(value []byte) bool {
+	some := false
+	for i, b := range value {
+		if b != '=' {
+			continue
+		}
+		some = true
+		if view.SoftBreak(value[i:]) > 0 {
+			continue
+		}
+		if i+3 > len(value) {
+			return false
+		}
+		hi, lo := value[i+1], value[i+2]
+		if !(hi == '3' && isDigit(lo) || hi == '2' && (lo == '0' || lo|0x20 == 'd' || lo|0x20 == 'e') || hi >= '8' && hi <= '9' || hi|0x20 >= 'a' && hi|0x20 <= 'f') {
+			return false
+		}
+	}
+	return some
+}
+
+// maskWritten masks the digits of value, a value of class c, all but the last
+// keep, however they are written. all says that letters are masked too.
+func maskWritten(dst, value []byte, c redact.Class, a redact.Action, keep int, all bool) []byte {
+	v, n := normal(value)
+	if out, ok := mask64(dst, value, n, keep, all); ok {
+		return out
+	}
+	switch {
+	case all:
+	case n < fewest(c): // words, or what cannot be read: nothing of it stays
+		if out, ok := appendSpoken(dst, value, c, a); ok && plain(c) != ssnMask {
+			return out
+		}
+		return append(dst, plain(c)...)
+	case (c == redact.USSSN || c == redact.USITIN) && bytes.IndexByte(value, '<') < 0:
+		return append(dst, ssnMask...)
+	}
+	if keep > 0 && codeBehind(v.Text()) {
+		keep = 0
+	}
+	at, text := 0, v.Text()
+	for i := 0; i < len(text); {
+		size := 1
+		if text[i] >= utf8.RuneSelf {
+			_, size = utf8.DecodeRune(text[i:])
+		}
+		from, to := v.Raw(i, i+size)
+		from = max(from, at)
+		dst = hidden(dst, value[at:from])
+		b := text[i]
+		switch {
+		case isDigit(b) && n <= keep:
+			dst = append(dst, b)
+			n--
+		case isDigit(b):
+			dst = append(dst, 'X')
+			n--
+		case all && (size > 1 || to-from > 1 || b|0x20 >= 'a' && b|0x20 <= 'z'):
+			dst = append(dst, 'X')
+		default:
+			dst = append(dst, value[from:max(from, to)]...)
+		}
+		at = max(at, to)
+		i += size
+	}
+	return append(dst, value[at:]...)
+}
+
+// hidden appends what stands between two characters of a view: tags and soft line
+// breaks stay.
+func hidden(dst, raw []byte) []byte {
+	for i := 0; i < len(raw); {
+		if n, _ := view.Tag(raw[i:]); n > 0 {
+			dst = append(dst, raw[i:i+n]...)
+			i += n
+			continue
+		}
+		if n := view.SoftBreak(raw[i:]); n > 0 {
+			dst = append(dst, raw[i:i+n]...)
+			i += n
+			continue
+		}
+		i++
+	}
+	return dst
+}
+
+// mask64 masks value as base64 when that reading has more digits than the n of the
+// other one. Whole groups of four letters go in and come out, so that what stands
+// around them still decodes.
+func mask64(dst, value []byte, n, keep int, all bool) ([]byte, bool) {
+	enc, letters := base64.RawStdEncoding, make([]byte, 0, len(value))
+	for _, b := range value {
+		switch {
+		case b == '-' || b == '_':
+			enc = base64.RawURLEncoding
+		case b == '\r' || b == '\n' || b == '=':
+			continue
+		}
+		letters = append(letters, b)
+	}
+	text, err := enc.DecodeString(string(letters))
+	if err != nil {
+		return dst, false
+	}
+	if inner, m := normal(text); m <= n && (!all || !utf8.Valid(text) || n > 0) || inner == nil {
+		return dst, false
+	}
+	var masked []byte
+	if simple(text) {
+		if masked = maskDigits(nil, text, keep); all {
+			masked = maskAll(nil, text)
+		}
+	} else {
+		masked = maskWritten(nil, text, redact.CardVerificationCode, redact.Mask, keep, all)
+	}
+	out := make([]byte, enc.EncodedLen(len(text)))
+	if len(masked) == len(text) {
+		enc.Encode(out, masked)
+	} else { // it cannot be written in its place: nothing of it stays
+		for i := range out {
+			out[i] = 'X'
+		}
+	}
+	for _, b := range value {
+		if b == '\r' || b == '\n' || b == '=' {
+			dst = append(dst, b)
+			continue
+		}
+		dst = append(dst, out[0])
+		out = out[1:]
+	}
+	return dst, true
+}
+
+// fewest is how many digits a value of class c has at least.
+func fewest(c redact.Class) int {
+	switch c {
+	case redact.CreditCard, redact.CardTrackData:
+		return 12
+	case redact.USSSN, redact.USITIN:
+		return 9
+	}
+	return 3
+}
+
+// plain is the mask of a value that is not written in digits.
+func plain(c redact.Class) string {
+	switch c {
+	case redact.CreditCard, redact.CardTrackData:
+		return "XXXX XXXX XXXX XXXX"
+	case redact.USSSN, redact.USITIN:
+		return ssnMask
+	case redact.CardPIN:
+		return "XXXX"
+	}
+	return "XXX"
+}

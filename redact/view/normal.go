@@ -1,0 +1,83 @@
+package view
+
+import "unicode/utf8"
+
+// rounds is how often escapes are undone: escapes of escapes, twice.
+const rounds = 3
+
+// Reader makes views of stretches of text. It keeps their memory, so that a reader
+// that is used again does not allocate; it is for one goroutine.
+type Reader struct {
+	a, b, folded View
+}
+
+// Normal reads raw[from:to] as it is meant to be read: escapes are undone up to
+// three times, and then signs of other scripts become ASCII. With quoted,
+// quoted-printable is undone too, which plain text with equals signs in it does
+// not survive. The view is valid until the next call.
+func (r *Reader) Normal(raw []byte, from, to int, quoted bool) *View {
+	r.a.Reset()
+	r.a.Copy(raw, from, to, 0)
+	return r.normal(&r.a, quoted)
+}
+
+func (r *Reader) normal(src *View, quoted bool) *View {
+	dst := &r.b
+	changed := src.changed
+	for range rounds {
+		dst.Reset()
+		if !dst.undo(src, quoted) {
+			break
+		}
+		changed++
+		src, dst, quoted = dst, src, false
+	}
+	r.folded.Reset()
+	r.folded.fold(src)
+	r.folded.changed += changed
+	return &r.folded
+}
+
+// fold appends src with the signs of other scripts in ASCII: digits, spaces,
+// dashes, line ends; what nobody sees is left out.
+func (v *View) fold(src *View) {
+	b := src.text
+	for i := 0; i < len(b); {
+		if b[i] < utf8.RuneSelf {
+			v.put(src, i, 1, b[i])
+			i++
+			continue
+		}
+		c, n := utf8.DecodeRune(b[i:])
+		switch s := SignOf(c); s {
+		case None:
+			for k := range n {
+				v.put(src, i+k, 1, b[i+k])
+			}
+		case Hidden:
+			v.changed++
+		case Space:
+			v.put(src, i, n, ' ')
+		case Dash:
+			v.put(src, i, n, '-')
+		case Line:
+			v.put(src, i, n, '\n')
+		default:
+			v.put(src, i, n, '0'+byte(s))
+		}
+		i += n
+	}
+}
+
+// Base64 reads raw[from:to], which is base64, with raw[context:from] in front of it
+// as it stands. The view is valid until the next call.
+func (r *Reader) Base64(raw []byte, context, from, to int) *View {
+	r.a.Reset()
+	r.a.Copy(raw, from, to, 0)
+	r.folded.Reset()
+	r.folded.Copy(raw, context, from, 0)
+	if r.folded.base64(&r.a, 0, to-from) < 0 {
+		r.folded.Reset()
+	}
+	return &r.folded
+}
