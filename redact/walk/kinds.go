@@ -18,6 +18,8 @@ func KindOf(media string) (Kind, bool) {
 		return CSV, true
 	case "multipart/form-data":
 		return Multipart, true
+	case "text/event-stream":
+		return SSE, true
 	case "message/rfc822":
 		return MIME, true
 	case "application/json":
@@ -51,6 +53,9 @@ func (c *collector) read() *Refusal {
 		return p.document()
 	case MIME:
 		p := mimeReader{collector: *c}
+		return p.document()
+	case SSE:
+		p := sseReader{collector: *c}
 		return p.document()
 	case quotedText, flowedText, flowedTight:
 		p := mailTextReader{collector: *c}

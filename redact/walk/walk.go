@@ -33,6 +33,8 @@ const (
 	Multipart
 	// MIME is a mail, message/rfc822.
 	MIME
+	// SSE is a stream of server-sent events, text/event-stream.
+	SSE
 
 	// The texts of a mail; see mailTextReader.
 	quotedText
@@ -40,7 +42,7 @@ const (
 	flowedTight
 )
 
-var kindNames = [...]string{"auto", "json", "form", "text", "ndjson", "html", "csv", "xml", "multipart", "mime", "text of a mail", "flowed text", "flowed text without blanks"}
+var kindNames = [...]string{"auto", "json", "form", "text", "ndjson", "html", "csv", "xml", "multipart", "mime", "sse", "text of a mail", "flowed text", "flowed text without blanks"}
 
 // String returns the name of the kind.
 func (k Kind) String() string {
@@ -76,6 +78,7 @@ const (
 	ReasonCharset        = "charset_unsupported"
 	ReasonMIME           = "mime_syntax"
 	ReasonMIMEEncoding   = "mime_encoding" // broken base64 or quoted-printable
+	ReasonSSE            = "sse_syntax"
 )
 
 // Refusal is the error of a strict reader.
@@ -95,7 +98,7 @@ type Limits struct {
 	Depth int
 	// Values is how many values a document, or fields a form, may have: 100,000.
 	Values int
-	// Line is the longest line of NDJSON in bytes: 1 MiB.
+	// Line is the longest line of NDJSON, or event of a stream, in bytes: 1 MiB.
 	Line int
 }
 

@@ -1,0 +1,182 @@
+package walk
+
+import (
+	"bytes"
+
+	"github.com/caregate/caregate/redact/detect"
+)
+
+// sseReader reads an event stream (HTML standard, section 9.2). The unit is the
+// event: its data lines are one text, or one JSON document where that is what
+// they hold; its other fields and its comments are texts of their own. Lines end
+// with LF, CRLF or CR, as the standard says.
+type sseReader struct {
+	collector
+	data  joined
+	field joined
+}
+
+func (p *sseReader) document() *Refusal {
+	if at := invalidUTF8(p.raw); at >= 0 {
+		return &Refusal{ReasonUTF8, int64(at)}
+	}
+	if at := bytes.IndexByte(p.raw, 0); at >= 0 {
+		return &Refusal{ReasonSSE, int64(at)} // in an id it is left out
+	}
+	for i := 0; i < len(p.raw); {
+		end, _ := eventEnd(p.raw, i, true)
+		if end-i > p.limits.Line {
+			return &Refusal{ReasonLine, int64(i)}
+		}
+		if r := p.event(i, end); r != nil {
+			return r
+		}
+		i = end
+	}
+	return nil
+}
+
+// sseLine returns where the line at i ends, and where the next begins.
+func sseLine(raw []byte, i int) (end, next int) {
+	for end = i; end < len(raw) && raw[end] != '\n' && raw[end] != '\r'; end++ {
+	}
+	switch {
+	case end+1 < len(raw) && raw[end] == '\r' && raw[end+1] == '\n':
+		return end, end + 2
+	case end < len(raw):
+		return end, end + 1
+	}
+	return end, end
+}
+
+// eventEnd returns the offset behind the event that begins at raw[from:], its
+// empty line included. When that is not there yet and final is not set, ok is
+// false, and at is from where a later call need not look again.
+func eventEnd(raw []byte, from int, final bool) (at int, ok bool) {
+	for i := from; i < len(raw); {
+		end, next := sseLine(raw, i)
+		if !final && (next == end || next == len(raw) && raw[next-1] == '\r') {
+			return i, false // the line goes on, or a line feed may follow
+		}
+		if end == i && next > end {
+			return next, true
+		}
+		i = next
+	}
+	return len(raw), final
+}
+
+// event reads raw[from:to].
+func (p *sseReader) event(from, to int) *Refusal {
+	if r := p.count(from); r != nil {
+		return r
+	}
+	p.data.reset()
+	lines := 0
+	for i := from; i < to; {
+		end, next := sseLine(p.raw[:to], i)
+		line := p.raw[i:end]
+		if i == 0 && bytes.HasPrefix(line, []byte("\xef\xbb\xbf")) {
+			i += 3
+			line = line[3:]
+		}
+		name, _, ok := bytes.Cut(line, []byte(":"))
+		value := i + len(name)
+		if ok {
+			value++
+			if value < end && p.raw[value] == ' ' {
+				value++
+			}
+		}
+		switch {
+		case ok && string(name) == "data":
+			if lines++; lines > 1 {
+				p.data.gap("\n", i, i)
+			}
+			p.data.copy(p.raw, value, end)
+		case !ok || len(name) == 0:
+			p.aside(i, end, detect.Hint{}) // a comment, or nothing that anybody knows
+		default:
+			p.aside(value, end, detect.Hint{Key: string(name[max(0, len(name)-keyTail):])})
+		}
+		i = next
+	}
+	if lines == 0 {
+		return nil
+	}
+	if looksJSON(p.data.text) {
+		if done, r := p.json(); done || r != nil {
+			return r
+		}
+	}
+	p.scan(&p.data, where{write: asText})
+	return nil
+}
+
+func (p *sseReader) aside(from, to int, h detect.Hint) {
+	if to-from < 3 {
+		return
+	}
+	p.field.reset()
+	p.field.copy(p.raw, from, to)
+	p.scan(&p.field, where{hint: h, write: asText})
+}
+
+// json reads the data as a document. done is false when it is none.
+func (p *sseReader) json() (done bool, _ *Refusal) {
+	doc, r := p.asJSON(bytes.Clone(p.data.text))
+	if doc == nil || r != nil {
+		if r != nil {
+			r.Offset = int64(p.data.rawAt(int(r.Offset)))
+		}
+		return false, r
+	}
+	pieces := make(pieceLayer, 0, len(p.data.pieces))
+	begin := int(p.data.pieces[0].from)
+	for i := range p.data.pieces {
+		c := &p.data.pieces[i]
+		pieces = append(pieces, pieceRange{text: int(c.at), raw: int(c.from) - begin, size: p.data.end(i) - int(c.at), fixed: c.as == between})
+	}
+	last := p.data.pieces[len(p.data.pieces)-1]
+	p.addPart(part{doc: doc, start: begin, end: int(last.to), layers: []layer{pieces}})
+	return true, nil
+}
+
+// rawAt returns the raw offset of the text's byte at.
+func (j *joined) rawAt(at int) int {
+	for i := range j.pieces {
+		if at < j.end(i) || i == len(j.pieces)-1 {
+			return j.pieces[i].raw(max(at, int(j.pieces[i].at)), false)
+		}
+	}
+	return at
+}
+
+// pieceLayer is the layer of a text that was put together from lines.
+type pieceLayer []pieceRange
+
+// pieceRange says where text[text:text+size] stands.
+type pieceRange struct {
+	text, raw, size int
+	fixed           bool // it stands for a line end and what begins the next line
+}
+
+func (l pieceLayer) outward(_ []byte, offsets []int) {
+	n := 0
+	for i, at := range offsets {
+		for n+1 < len(l) && at >= l[n].text+l[n].size {
+			n++
+		}
+		offsets[i] = l[n].raw + min(at-l[n].text, l[n].size)
+	}
+}
+
+// rewrite leaves what joins the lines where it is. JSON allows a line end between
+// its tokens only, and no edit goes over one.
+func (l pieceLayer) rewrite(raw, _ []byte, edits []Edit) []Edit {
+	out := outwardEdits(l, raw, edits)
+	for i := range out {
+		out[i].New = edits[i].New
+	}
+	return out
+}
