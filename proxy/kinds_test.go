@@ -16,6 +16,7 @@ var bodies = map[string]struct{ media, in, want string }{
 	"soap":      {"application/soap+xml", "<r><ssn>536228145</ssn></r>", "<r><ssn>XXX-XX-XXXX</ssn></r>"},
 	"csv":       {"text/csv", "name,cvv\nJo,123\n", "name,cvv\nJo,XXX\n"},
 	"ndjson":    {"application/x-ndjson", "{\"ssn\":\"536228145\"}\n{}\n", "{\"ssn\":\"XXX-XX-XXXX\"}\n{}\n"},
+	"sse":       {"text/event-stream", "data: 4111 1111\ndata: 1111 1111\n\n", "data: XXXX XXXX\ndata: XXXX 1111\n\n"},
 	"mail":      {"message/rfc822", "Subject: s\r\n\r\ncard 4111111111111111", "Subject: s\r\n\r\ncard XXXXXXXXXXXX1111"},
 	"multipart": {"multipart/form-data; boundary=b", part("card 4111111111111111"), part("card XXXXXXXXXXXX1111")},
 }

@@ -23,7 +23,8 @@ func TestCatalogueIsComplete(t *testing.T) {
 	}
 	for _, code := range []string{walk.ReasonSyntax, walk.ReasonDuplicate, walk.ReasonAmbiguous, walk.ReasonSurrogate, walk.ReasonTrailing, walk.ReasonBOM,
 		walk.ReasonNUL, walk.ReasonDepth, walk.ReasonValues, walk.ReasonUTF8, walk.ReasonFormSyntax, walk.ReasonFormSemicolon, walk.ReasonFormCharset, walk.ReasonLine,
-		walk.ReasonHTML, walk.ReasonCSV, walk.ReasonXML, walk.ReasonXMLDeclaration, walk.ReasonXMLExternal, walk.ReasonMultipart, walk.ReasonCharset, walk.ReasonMIME, walk.ReasonMIMEEncoding} {
+		walk.ReasonHTML, walk.ReasonCSV, walk.ReasonXML, walk.ReasonXMLDeclaration, walk.ReasonXMLExternal, walk.ReasonMultipart, walk.ReasonCharset, walk.ReasonMIME, walk.ReasonMIMEEncoding,
+		walk.ReasonSSE} {
 		if _, ok := LookupReason(code); !ok {
 			t.Errorf("%s of the walkers is missing", code)
 		}

@@ -20,7 +20,7 @@ import (
 // kinds are the shapes that --type knows.
 var kinds = map[string]walk.Kind{
 	"auto": walk.Auto, "text": walk.Text, "json": walk.JSON, "ndjson": walk.NDJSON, "form": walk.Form, "multipart": walk.Multipart,
-	"html": walk.HTML, "xml": walk.XML, "csv": walk.CSV, "mime": walk.MIME,
+	"html": walk.HTML, "xml": walk.XML, "csv": walk.CSV, "mime": walk.MIME, "sse": walk.SSE,
 }
 
 // kindNames lists them for messages.

@@ -20,6 +20,8 @@ func Guess(text []byte) Kind {
 		return guessMarkup(begin)
 	case bytes.HasPrefix(begin, []byte("--")) && firstBoundary(text) != "":
 		return Multipart
+	case looksEvents(text):
+		return SSE
 	case looksMail(text):
 		return MIME
 	case looksForm(text):
@@ -93,6 +95,28 @@ func hasTags(text []byte) bool {
 		}
 	}
 	return false
+}
+
+// looksEvents reports whether the first lines are fields of an event stream, with
+// data among them.
+func looksEvents(text []byte) bool {
+	data := false
+	for i, n := 0, 0; i < len(text) && n < 50; n++ {
+		end, next := sseLine(text, i)
+		name, _, ok := bytes.Cut(text[i:end], []byte(":"))
+		switch i = next; string(name) {
+		case "data":
+			data = data || ok
+		case "":
+			if !ok && end < next && n == 0 {
+				return false
+			}
+		case "event", "id", "retry":
+		default:
+			return false
+		}
+	}
+	return data
 }
 
 // looksMail reports whether text begins with headers, two of which every mail may

@@ -31,6 +31,9 @@ func TestGuess(t *testing.T) {
 		"From: a\nSubject: b\n\nhello":       MIME,
 		"Subject: b\n\nhello":                Text,
 		"From: me\nto: you with love":        Text,
+		": hi\n\nevent: x\ndata: y\n\n":      SSE,
+		"data: y and so on":                  SSE,
+		"id: 4\nname: x":                     Text,
 		"-- \nJo Doe":                        Text,
 	} {
 		if got := Guess([]byte(in)); got != want {

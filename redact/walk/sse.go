@@ -2,6 +2,7 @@ package walk
 
 import (
 	"bytes"
+	"math"
 
 	"github.com/caregate/caregate/redact/detect"
 )
@@ -179,4 +180,44 @@ func (l pieceLayer) rewrite(raw, _ []byte, edits []Edit) []Edit {
 		out[i].New = edits[i].New
 	}
 	return out
+}
+
+// events settles the complete events of a stream. Only how much is found in them
+// is kept: their document is made of all that are taken at once.
+func (s *Stream) events(final bool) error {
+	// One byte back, because a carriage return may have waited for its line feed.
+	fresh := s.buf[max(0, s.looked-s.base-1):]
+	s.looked = s.base + len(s.buf)
+	for s.settled < len(s.buf) && (final || bytes.ContainsAny(fresh, "\r\n")) {
+		end, ok := eventEnd(s.buf, max(s.settled, s.scanned), final)
+		if !ok {
+			s.scanned = end
+			break
+		}
+		doc, err := Parse(SSE, s.buf[s.settled:end], s.det, s.fields, s.limits)
+		if err != nil {
+			if r, _ := err.(*Refusal); r != nil {
+				return &Refusal{r.Reason, r.Offset + int64(s.base+s.settled)}
+			}
+			return err
+		}
+		s.ready.Findings = append(s.ready.Findings, doc.Findings...)
+		s.settled, s.scanned = end, end
+	}
+	if len(s.buf)-s.settled > s.limits.Line {
+		return &Refusal{ReasonLine, int64(s.base + s.settled)}
+	}
+	return nil
+}
+
+// takeEvents reads what is settled again, as one document.
+func (s *Stream) takeEvents(doc Doc) *Doc {
+	doc.Findings = nil
+	doc.limits.Values = math.MaxInt // each event was within the limit
+	s.ready = Doc{}
+	s.taken = s.settled
+	if doc.read(nil) != nil {
+		return nil // cannot be: each event was read before
+	}
+	return &doc
 }

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -81,6 +82,35 @@ func TestEventEnd(t *testing.T) {
 		if got[i] != want[i] {
 			t.Errorf("%v, want %v", got, want)
 		}
+	}
+}
+
+func TestStreamSSE(t *testing.T) {
+	t.Parallel()
+	in := ": hi\n\ndata: 4111 1111\r\ndata: 1111 1111\r\n\r\nid: 4\rdata: {\"ssn\":\ndata: \"536228145\"}\r\rdata: x\n\n\nevent: y\ndata: 5555555555554444"
+	whole, err := Parse(SSE, []byte(in), newDetector(t), nil, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := string(whole.Rewrite(byDefault))
+	for a := range len(in) {
+		for _, late := range []int{0, 30} {
+			var every []int
+			for i := a; i < len(in); i += 1 + a {
+				every = append(every, i)
+			}
+			got, found, err := streamed(t, SSE, in, late, every...)
+			if err != nil || got != want || !same(found, whole.Findings) {
+				t.Fatalf("cut from %d on, taken late %d: %v, %q", a, late, err, got)
+			}
+		}
+	}
+	var r *Refusal
+	if _, _, err := streamed(t, SSE, "data: 1\n\ndata: {\"a\":1,\"a\":2}\n\n", 0, 3, 9); !errors.As(err, &r) || r.Reason != ReasonDuplicate || r.Offset != 22 {
+		t.Errorf("got %v", err)
+	}
+	if _, _, err := streamed(t, SSE, strings.Repeat("data: x\n", 1<<18), 0); !errors.As(err, &r) || r.Reason != ReasonLine {
+		t.Errorf("endless event: got %v", err)
 	}
 }
 

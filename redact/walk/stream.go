@@ -9,11 +9,11 @@ import (
 	"github.com/caregate/caregate/redact/detect"
 )
 
-// Stream reads Text or NDJSON as it arrives. What is settled is taken out in
+// Stream reads Text, NDJSON or SSE as it arrives. What is settled is taken out in
 // documents: their findings are those of the whole, and what their Rewrite
 // returns, put together, equals what Parse and Rewrite make of the whole, however
 // the input is cut and whenever it is taken. It holds back the bytes that an open
-// candidate can still reach, or one line. A Stream is for one goroutine.
+// candidate can still reach, or one line, or one event. A Stream is for one goroutine.
 type Stream struct {
 	kind   Kind
 	det    *detect.Detector
@@ -24,7 +24,8 @@ type Stream struct {
 	taken   int    // buf[:taken] was taken and is there as context only
 	settled int    // buf[taken:settled] is ready to be taken
 	base    int    // offset of buf in the input
-	scanned int    // NDJSON: up to where buf was searched for a line end
+	scanned int    // up to where buf was searched for a line end
+	looked  int    // SSE: how much of the input was searched for one
 	carry   detect.Carry
 	// ready has the findings and captures of what is settled, with offsets into buf.
 	ready  Doc
@@ -33,7 +34,7 @@ type Stream struct {
 	closed bool
 }
 
-// NewStream returns a stream of Text or NDJSON; f and l are for NDJSON.
+// NewStream returns a stream of Text, NDJSON or SSE; f and l are for NDJSON.
 func NewStream(kind Kind, d *detect.Detector, f *Fields, l Limits) (*Stream, error) {
 	if !kind.Streams() {
 		return nil, fmt.Errorf("walk: a body of kind %s does not stream", kind)
@@ -43,7 +44,7 @@ func NewStream(kind Kind, d *detect.Detector, f *Fields, l Limits) (*Stream, err
 }
 
 // Streams reports whether a body of kind k can be read as it arrives.
-func (k Kind) Streams() bool { return k == Text || k == NDJSON }
+func (k Kind) Streams() bool { return k == Text || k == NDJSON || k == SSE }
 
 // Write takes the next bytes. The error is a *[Refusal] with an offset into the
 // input; after one the stream takes no more, and what was settled before it can
@@ -97,8 +98,11 @@ func (s *Stream) Take() *Doc {
 	}
 	doc := s.ready
 	doc.Kind, doc.raw, doc.det, doc.fields, doc.limits = s.kind, s.buf[s.taken:s.settled], s.det, s.fields, s.limits
-	if s.kind == NDJSON {
+	switch s.kind {
+	case NDJSON:
 		doc.Kind, doc.lines = JSON, true
+	case SSE:
+		return s.takeEvents(doc)
 	}
 	doc.shift(0, 0, -s.taken)
 	s.ready = Doc{}
@@ -124,8 +128,11 @@ func (s *Stream) forget() {
 }
 
 func (s *Stream) settle(final bool) error {
-	if s.kind == NDJSON {
+	switch s.kind {
+	case NDJSON:
 		return s.lines(final)
+	case SSE:
+		return s.events(final)
 	}
 	return s.text(final)
 }
