@@ -30,6 +30,13 @@ type Config struct {
 	// OtherWords are words that name another number (an order, a loyalty
 	// account): a bare number right behind one is no card.
 	OtherWords []string
+	// Terms are words and phrases of the operator's blocklist: whole words, any
+	// case, 2 to 120 bytes each.
+	Terms []string
+	// Find are the operator's own identifiers.
+	Find []Find
+	// Allow are rows that remove false alarms.
+	Allow []Allow
 }
 
 // Detector finds cards, their codes, and US social security and taxpayer
@@ -40,6 +47,7 @@ type Detector struct {
 	families []family
 	wake     wakeWords
 	on       trigger // of all families
+	listed   *listed // of the operator, nil when there is nothing
 	talk     talk
 	passes   passes
 }
@@ -50,6 +58,12 @@ func New(c Config) (*Detector, error) {
 	var err error
 	if d.talk.reader, err = spoken.Default(); err != nil {
 		return nil, fmt.Errorf("reading the tables of spoken numbers: %w", err)
+	}
+	if d.listed, err = newListed(c); err != nil {
+		return nil, err
+	}
+	if d.listed.searches() {
+		d.families = append(d.families, listedFamily())
 	}
 	d.vocab = newVocabulary(c, d.families)
 	for i, f := range d.families {
@@ -92,16 +106,16 @@ func (d *Detector) Text(dst []redact.Finding, text []byte, h Hint) []redact.Find
 	if i == len(text) {
 		base := len(dst)
 		dst = d.always(dst, text, 0, len(text), h)
-		return dst[:base+len(resolve(dst[base:]))]
+		return dst[:base+len(resolve(d.permitted(text, dst[base:], h)))]
 	}
-	if i == 0 && len(text) <= shortest && runEnd(text, 0) == len(text) && !cueInKey(h.Key) && !MayName(h.Key) {
+	if i == 0 && len(text) <= shortest && runEnd(text, 0) == len(text) && !cueInKey(h.Key) && !MayName(h.Key) && !d.listed.searches() {
 		return dst
 	}
 	base := len(dst)
 	s := scanner{d: d, text: text, hint: h, final: true, card: -1}
 	s.run(&dst, i)
 	dst = s.always(dst, 0, len(text))
-	return dst[:base+len(resolve(dst[base:]))]
+	return dst[:base+len(resolve(d.permitted(text, dst[base:], h)))]
 }
 
 // Nothing reports whether text can hold no finding, unless its key names it (see
@@ -113,7 +127,7 @@ func (d *Detector) Nothing(text []byte) bool {
 	if n < minCode {
 		return true
 	}
-	if !isDigit(text[0]) {
+	if !isDigit(text[0]) || d.listed.searches() {
 		return false
 	}
 	if n >= len("2026-01-02T03:04:05") && text[4] == '-' {

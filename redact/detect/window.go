@@ -75,7 +75,7 @@ func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final boo
 			dst = append(dst, f)
 		}
 	}
-	won := resolve(dst[all:])
+	won := resolve(d.permitted(text, dst[all:], s.hint))
 	for changed := true; changed; {
 		changed = false
 		for i := range won {
