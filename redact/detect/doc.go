@@ -1,5 +1,6 @@
-// Package detect finds payment cards, card verification codes, PINs, track data
-// and US social security and taxpayer numbers in text.
+// Package detect finds the data classes of package redact in text: payment cards and
+// what belongs to them, US social security and taxpayer numbers, identifiers of
+// persons, bank accounts, telephone numbers, dates of birth, addresses, secrets.
 //
 // # How
 //
@@ -33,6 +34,12 @@
 //     first, because they are cheap and most numbers fail; then the words;
 //   - a finding sets Class, Start, End, Confidence, Strong, Rule and Evidence, and
 //     Never where the hint says ID.
+//
+// National identifiers, banking, telephone numbers and dates of birth are one
+// family. It reads groups of digits and tokens of letters and digits at the places
+// where people begin a value (ids.go), judges shape and check digits (ids_digits.go,
+// ids_letters.go, checksum.go), and then asks whether something names the number
+// (idnames.go). Only what is printed like nothing else stands without a name.
 //
 // Findings that overlap are put in order by rank (family.go): what is enforced by
 // default before check digits, check digits before words, words before shape, then

@@ -42,8 +42,9 @@ type family struct {
 	// lower case, whole words, or phrases of two or three words with one blank
 	// between. See named.
 	vocabulary map[sense][]string
-	// find appends the findings that begin in text[from:to): the token or the
-	// chain that holds the trigger, up to and with the trigger. When the trigger is
+	// find appends the findings that begin in text[from:to), or up to idLead bytes
+	// in front: the token or the chain that holds the trigger, up to and with the
+	// trigger. When the trigger is
 	// a word, it also appends what begins behind it, up to wakeReach bytes.
 	// Everything else of text is context, to be read LookBehind and LookAhead bytes
 	// far. It may be asked about parts of a token, and about a stretch again: what

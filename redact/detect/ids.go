@@ -134,11 +134,7 @@ type said struct {
 
 	begun, done bool
 	from        int // how far the words are read
-	numbers     int // between
 }
-
-// maxNumbers is how many numbers may stand between a name and the number it names.
-const maxNumbers = 2
 
 // before reads the words in front of the value, as far as is asked for: all within
 // reach, or only those that stand right in front, with numbers between at most.
@@ -151,9 +147,6 @@ func (s *idScan) before(all bool) *said {
 	for !w.done && (all || w.direct || w.list) {
 		if at := numberBefore(s.text, w.from, from); at >= 0 {
 			w.from, w.direct = at, false
-			if w.numbers++; w.numbers > maxNumbers {
-				w.list, w.done = false, true
-			}
 			continue
 		}
 		start, end, ok := wordBefore(s.text, w.from, from)
