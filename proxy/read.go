@@ -57,6 +57,10 @@ func (x *exchange) readRequest(w http.ResponseWriter, r *http.Request) *refusal 
 	defer r.Header.Del("Expect")
 	kind, coding, ref := x.bodyKind(r.Header)
 	if ref != nil {
+		if r.ContentLength < 0 && r.Header.Get("Content-Type") == "" && x.peek(w, r) {
+			b.present = false
+			return nil
+		}
 		return x.leaveUnread(&x.request, b, r.Body, ref)
 	}
 	b.kind, b.coding, b.boundary = kind, coding, boundaryOf(kind, r.Header)
@@ -89,6 +93,19 @@ func (x *exchange) readRequest(w http.ResponseWriter, r *http.Request) *refusal 
 		return x.leaveUnread(&x.request, b, nil, ref)
 	}
 	return nil
+}
+
+// peek looks for the first byte of a body of unknown length. HTTP/3 does not say of
+// a GET that it has none, and what is empty needs no type. A byte that is there
+// stays in front of the rest.
+func (x *exchange) peek(w http.ResponseWriter, r *http.Request) (none bool) {
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(time.Duration(x.h.Limits.ReadTimeout)))
+	var first [1]byte
+	n, err := io.ReadFull(r.Body, first[:])
+	_ = rc.SetReadDeadline(time.Time{})
+	x.request.body.wire = first[:n]
+	return n == 0 && err == io.EOF
 }
 
 // leaveUnread decides about a body that cannot be read: it passes on routes and
