@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"strconv"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/caregate/caregate/redact"
@@ -17,6 +18,17 @@ type jsonReader struct {
 	keys     keySet
 	refused  *Refusal
 	frameMem [16]frame
+}
+
+// jsonReaders recycles readers, which are larger than most documents. It holds no
+// state, only memory: a reader that is put back knows nothing of its document.
+var jsonReaders = sync.Pool{New: func() any { return new(jsonReader) }}
+
+// reset makes the reader forget its document. Offsets into it stay in the memory
+// of frames and key sets, which is cleared by being written.
+func (p *jsonReader) reset() {
+	p.reader, p.refused = reader{}, nil
+	p.keys.hashes, p.keys.names, p.keys.first, p.keys.table, p.keys.seen = nil, nil, 0, nil, [4]uint64{}
 }
 
 // document reads all of raw.

@@ -185,9 +185,12 @@ func (d *Doc) read(masks *maskHits) error {
 	}
 	switch d.Kind {
 	case JSON:
-		p := jsonReader{reader: reader{Doc: d, masks: masks}}
+		p := jsonReaders.Get().(*jsonReader)
+		p.reader = reader{Doc: d, masks: masks}
 		refused = p.document()
 		p.finish()
+		p.reset()
+		jsonReaders.Put(p)
 	case Form:
 		p := formReader{reader: reader{Doc: d, masks: masks}}
 		refused = p.form()
