@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/caregate/caregate/redact/walk"
 )
@@ -185,22 +186,50 @@ func (r *reader) readText(kind walk.Kind, text string) (*walk.Doc, error) {
 	return doc, err
 }
 
-// scanLine appends the findings of one line.
-func (r *reader) scanLine(dst []byte, l *line, flag walk.Kind) ([]byte, error) {
-	findings := []found{}
+// readTexts reads all texts of a line.
+func (r *reader) readTexts(l *line, flag walk.Kind) ([]*walk.Doc, []part, error) {
+	docs := make([]*walk.Doc, len(l.texts))
 	for i, t := range l.texts {
 		doc, err := r.readText(l.kindOf(flag), t.value)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		docs[i] = doc
+	}
+	parts, err := r.together(l, docs)
+	return docs, parts, err
+}
+
+// scanLine appends the findings of one line.
+func (r *reader) scanLine(dst []byte, l *line, flag walk.Kind) ([]byte, error) {
+	docs, parts, err := r.readTexts(l, flag)
+	if err != nil {
+		return nil, err
+	}
+	findings := []found{}
+	for i, doc := range docs {
 		var message *int
 		if l.many {
 			message = &i
 		}
 		for _, f := range doc.Findings {
-			if listed(f) {
+			if listed(f) && !covered(parts, i, f) {
 				findings = append(findings, found{Class: f.Class, Start: f.Start, End: f.End, Confidence: f.Confidence, Message: message})
 			}
+		}
+		own := len(findings)
+		for _, p := range parts {
+			if p.message == i {
+				findings = append(findings, found{Class: p.Class, Start: p.Start, End: p.End, Confidence: p.Confidence, Message: message, Group: p.group})
+			}
+		}
+		if own < len(findings) {
+			slices.SortStableFunc(findings, func(a, b found) int {
+				if l.many && *a.Message != *b.Message {
+					return *a.Message - *b.Message
+				}
+				return a.Start - b.Start
+			})
 		}
 	}
 	list, err := json.Marshal(findings)
@@ -217,13 +246,13 @@ func (r *reader) scanLine(dst []byte, l *line, flag walk.Kind) ([]byte, error) {
 // redactLine appends the line with its texts masked. A text without findings
 // stays as it was written, escapes and all.
 func (r *reader) redactLine(dst []byte, l *line, flag walk.Kind) ([]byte, error) {
+	docs, parts, err := r.readTexts(l, flag)
+	if err != nil {
+		return nil, err
+	}
 	at := 0
-	for _, t := range l.texts {
-		doc, err := r.readText(l.kindOf(flag), t.value)
-		if err != nil {
-			return nil, err
-		}
-		masked := string(doc.Rewrite(offlineAction))
+	for i, t := range l.texts {
+		masked := string(docs[i].Rewrite(offlineAction, edits(parts, i, t.value)...))
 		if masked == t.value {
 			continue
 		}

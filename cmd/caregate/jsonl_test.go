@@ -84,6 +84,9 @@ func FuzzRedactLine(f *testing.F) {
 		`{"text":"{\"a\":\"4111111111111111\"}","type":"json"}`,
 		`{"text":"\ud83d\ude00 4111\u0020111111111111","type":"text"}`,
 		`{"id":{"a":[]},"text":""}`,
+		`{"messages":["card?","4111 1111","1111 1111"]}`,
+		`{"messages":["A: four one one one","B: ok","A: one one one one one one one one one one one one"]}`,
+		`{"text":"A: your cvv?\nB: 123\nA: card\nB: 4111 1111\nB: 1111 1111"}`,
 	} {
 		f.Add([]byte(seed))
 	}

@@ -63,7 +63,11 @@ func (r *reader) redactFile(in io.Reader, out io.Writer, name string, kind walk.
 	if err != nil {
 		return unreadable(name, err)
 	}
-	if _, err := out.Write(doc.Rewrite(offlineAction)); err != nil {
+	parts, err := r.turns(doc, text)
+	if err != nil {
+		return err
+	}
+	if _, err := out.Write(doc.Rewrite(offlineAction, edits(parts, 0, text)...)); err != nil {
 		return fmt.Errorf("writing: %w", err)
 	}
 	return nil

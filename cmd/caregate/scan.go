@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -24,9 +25,11 @@ With --jsonl each line of the input is an object
 
 optionally with "type" (as --type) and "channel", and each line of the output is
 
-  {"id": ..., "findings": [{"class", "start", "end", "confidence", "message"?}]}
+  {"id": ..., "findings": [{"class", "start", "end", "confidence", "message"?, "group"?}]}
 
-with byte offsets into the decoded string in UTF-8. Lines are read one by one, so
+with byte offsets into the decoded string in UTF-8. "messages" are one conversation
+in its order: a value typed in pieces over several of them, or over several turns of
+a text like "Customer: ...", is one finding for each piece with a common group. Lines are read one by one, so
 the input may be of any length.
 
 It exits with 0 whether or not something was found.`,
@@ -75,6 +78,9 @@ type found struct {
 	Confidence float64      `json:"confidence"`
 	// Message is the index of the message it stands in.
 	Message *int `json:"message,omitempty"`
+	// Group is the same number, from 1, for all pieces of a value that is spread over
+	// messages or turns.
+	Group int `json:"group,omitempty"`
 	// Place and Rule explain it, where a whole file is scanned.
 	Place string `json:"place,omitempty"`
 	Rule  string `json:"rule,omitempty"`
@@ -91,14 +97,23 @@ func (r *reader) scanFile(in io.Reader, out io.Writer, name string, kind walk.Ki
 		return unreadable(name, err)
 	}
 	findings := []found{}
+	parts, err := r.turns(doc, text)
+	if err != nil {
+		return err
+	}
 	left := 0
 	for _, f := range doc.Findings {
-		if !listed(f) {
+		switch {
+		case !listed(f):
 			left++
-			continue
+		case !covered(parts, 0, f):
+			findings = append(findings, found{Class: f.Class, Start: f.Start, End: f.End, Confidence: f.Confidence, Place: f.Place.String(), Rule: f.Rule})
 		}
-		findings = append(findings, found{f.Class, f.Start, f.End, f.Confidence, nil, f.Place.String(), f.Rule})
 	}
+	for _, p := range parts {
+		findings = append(findings, found{Class: p.Class, Start: p.Start, End: p.End, Confidence: p.Confidence, Group: p.group, Place: p.Place.String(), Rule: p.Rule})
+	}
+	slices.SortStableFunc(findings, func(a, b found) int { return a.Start - b.Start })
 	if asJSON {
 		return printJSON(out, struct {
 			Type     string  `json:"type"`

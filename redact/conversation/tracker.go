@@ -52,7 +52,14 @@ func New(d *detect.Detector, c Config) (*Tracker, error) {
 	if c.Conversations <= 0 {
 		c.Conversations = 10_000
 	}
-	return &Tracker{detector: d, reader: r, age: c.Age, limit: c.Conversations, seed: maphash.MakeSeed(), tails: map[string]*list.Element{}, order: list.New()}, nil
+	t := &Tracker{detector: d, reader: r, age: c.Age, limit: c.Conversations, seed: maphash.MakeSeed()}
+	t.forget()
+	return t, nil
+}
+
+// forget makes t empty, without wiping.
+func (t *Tracker) forget() {
+	t.tails, t.order = map[string]*list.Element{}, list.New()
 }
 
 // maxKey is the longest key and name that is kept, in bytes.

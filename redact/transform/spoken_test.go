@@ -34,3 +34,26 @@ func TestAppendSpoken(t *testing.T) {
 		})
 	}
 }
+
+func TestAppendPiece(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		value  string
+		action redact.Action
+		want   string
+	}{
+		"card":     {"1111 1111", redact.Mask, "XXXX XXXX"},
+		"spoken":   {"one one one one", redact.Mask, "XXXX"},
+		"one word": {"seven", redact.Mask, "X"},
+		"mixed":    {"11 one one", redact.Drop, "XXXX"},
+		"pairs":    {"elf elf einundvierzig", redact.Mask, "XXXXXX"},
+		"reported": {"1111", redact.Report, "1111"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := string(AppendPiece([]byte("> "), []byte(c.value), c.action)); got != "> "+c.want {
+				t.Errorf("got %q, want %q", got, "> "+c.want)
+			}
+		})
+	}
+}

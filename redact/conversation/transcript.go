@@ -1,0 +1,107 @@
+package conversation
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/caregate/caregate/redact"
+)
+
+// maxName is how long the name of a speaker may be with the time in front of it.
+const maxName = 48
+
+// Transcript finds the values that are spread over the turns of a text in which
+// each turn begins with a name and a colon: "Customer: 4111 1111". found are the
+// findings of the text by itself. Pieces have offsets of text, and Message.Index is
+// the number of the turn, from 0. A text that is no transcript gives nothing. What
+// other conversations said has no part in it.
+func (t *Tracker) Transcript(text []byte, found []redact.Finding) []Found {
+	turns := turns(text)
+	if len(turns) < 2 {
+		return nil
+	}
+	one := &Tracker{detector: t.detector, reader: t.reader, age: t.age, limit: 1, seed: t.seed}
+	one.forget()
+	var out []Found
+	next := 0
+	var own []redact.Finding
+	for _, turn := range turns {
+		own = own[:0]
+		for ; next < len(found) && found[next].Start < turn.end; next++ {
+			if f := found[next]; f.Start >= turn.start && f.End <= turn.end {
+				f.Start -= turn.start
+				f.End -= turn.start
+				own = append(own, f)
+			} else if whole(f) {
+				one.Forget(transcriptKey) // it reaches over several turns
+			}
+		}
+		for _, f := range one.Add(Message{Conversation: transcriptKey, ID: strconv.Itoa(turn.start), Text: text[turn.start:turn.end], Found: own}) {
+			for i := range f.Pieces {
+				p := &f.Pieces[i]
+				start, err := strconv.Atoi(p.Message.ID)
+				if err != nil {
+					continue
+				}
+				p.Start += start
+				p.End += start
+				p.Message.ID = ""
+			}
+			out = append(out, f)
+		}
+	}
+	one.Forget(transcriptKey)
+	return out
+}
+
+const transcriptKey = "transcript"
+
+// turn is what one speaker says at a time.
+type turn struct{ start, end int }
+
+// turns cuts a transcript before each line that begins with a name, and returns
+// nothing unless there are at least two such lines.
+func turns(text []byte) []turn {
+	var out []turn
+	named := 0
+	for start := 0; start < len(text); {
+		end := start + bytes.IndexByte(text[start:], '\n') + 1
+		if end == start {
+			end = len(text)
+		}
+		switch {
+		case hasName(text[start:end]):
+			named++
+			out = append(out, turn{start, end})
+		case len(out) == 0:
+			out = append(out, turn{start, end})
+		default:
+			out[len(out)-1].end = end
+		}
+		start = end
+	}
+	if named < 2 {
+		return nil
+	}
+	return out
+}
+
+// hasName reports whether a line begins with the name of a speaker, perhaps with a
+// time in front: a letter, no more than three words, a colon with a blank behind.
+func hasName(line []byte) bool {
+	letters, words := false, 0
+	for i, b := range line[:min(len(line), maxName)] {
+		switch {
+		case b == ':' && letters:
+			return words <= 3 && (i+1 == len(line) || line[i+1] == ' ' || line[i+1] == '\n' || line[i+1] == '\t')
+		case b|0x20 >= 'a' && b|0x20 <= 'z', b >= 0x80:
+			if i == 0 || line[i-1] == ' ' || line[i-1] == '(' || line[i-1] == ']' {
+				words++
+			}
+			letters = true
+		case b == ',', b == '?', b == '!', b == '{', b == '"':
+			return false
+		}
+	}
+	return false
+}
