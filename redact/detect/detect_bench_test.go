@@ -115,6 +115,13 @@ var hostile = map[string]string{
 	"masks":              "XXXX XXXX XXXX 1111 ",
 	"dots":               "4111.1111.1111.1112.",
 	"wide words":         "カード4111",
+	"ones in words":      "one ",
+	"fours in words":     "four, ",
+	"spoken, named":      "card four four four four ",
+	"spoken cards":       "four one one one one one one one one one one one one one one one. ",
+	"spoken tax numbers": "social five one nine two two eight one four five. ",
+	"spoken pairs":       "forty two ",
+	"spoken codes":       "cvv one two three ",
 }
 
 // The floor for hostile input is 50 MB/s.

@@ -27,16 +27,17 @@ type listener struct {
 	d    *Detector
 	dst  []redact.Finding
 	text []byte
-	from int
 	hint Hint
 
 	sub   scanner
 	buf   []byte
 	found []redact.Finding
+	near  words // in front of at, less one
+	at    int
 }
 
 // spokenAhead is how much of the text behind a spoken number can say what it is.
-const spokenAhead = 96
+const spokenAhead = 48
 
 // findSpoken appends the spoken numbers that begin in text[from:to).
 func (d *Detector) findSpoken(dst []redact.Finding, text []byte, from, to int, h Hint) []redact.Finding {
@@ -48,7 +49,7 @@ func (d *Detector) findSpoken(dst []redact.Finding, text []byte, from, to int, h
 	if l == nil {
 		l = new(listener)
 	}
-	l.d, l.dst, l.text, l.from, l.hint = d, dst, text, from, h
+	l.d, l.dst, l.text, l.hint = d, dst, text, h
 	r.Scan(text, from, to, h.phase, l)
 	dst = l.dst
 	clear(l.buf)
@@ -80,9 +81,20 @@ func (l *listener) Short(at, digits int) bool {
 	return w.says(senseSSN) || senseOfKey(l.hint.Key) == keySSN
 }
 
-func (l *listener) words(at int) words {
-	l.sub = scanner{d: l.d, text: l.text, hint: l.hint, final: true, card: -1}
-	return l.sub.before(at, false)
+// words reads the words in front of at, which is asked for again and again.
+func (l *listener) words(at int) *words {
+	if l.at != at+1 {
+		l.search(l.text)
+		l.near, l.at = l.sub.before(at, false), at+1
+	}
+	return &l.near
+}
+
+// search makes the scanner ready for text.
+func (l *listener) search(text []byte) {
+	s := &l.sub
+	s.d, s.text, s.hint, s.final, s.card, s.depth = l.d, text, l.hint, true, -1, maxDepth
+	s.keyKnown = false
 }
 
 // Take implements [spoken.Judge].
@@ -92,10 +104,14 @@ func (l *listener) Take(n *spoken.Number) bool {
 	l.buf = append(l.buf, n.Digits...)
 	end := len(l.buf)
 	l.buf = append(l.buf, l.text[n.End:min(len(l.text), n.End+spokenAhead)]...)
-	l.sub = scanner{d: l.d, text: l.buf, hint: l.hint, final: true, card: -1}
+	l.search(l.buf)
 	l.found = l.found[:0]
-	l.sub.run(&l.found, start)
-	for _, f := range resolve(l.found) {
+	if len(n.Digits) >= shortest {
+		l.sub.chain(&l.found, start)
+	} else {
+		l.sub.short(&l.found, start, end)
+	}
+	for _, f := range l.found {
 		if f.Start != start || f.End != end {
 			continue
 		}
