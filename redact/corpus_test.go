@@ -136,7 +136,9 @@ var floors = []struct {
 }{
 	{redact.CreditCard, "plain", 0.995, 0.99},
 	{redact.CreditCard, "separators", 0.98, 0.99},
+	{redact.CreditCard, "spoken", 0.95, 0.99},
 	{redact.USSSN, "plain", 0.98, 0.98},
+	{redact.USSSN, "spoken", 0.95, 0.98},
 }
 
 // TestCorpus holds the detector to its floors on messages that are not the ones
