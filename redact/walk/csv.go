@@ -3,7 +3,6 @@ package walk
 import (
 	"bytes"
 	"strconv"
-	"strings"
 
 	"github.com/caregate/caregate/redact/detect"
 )
@@ -17,7 +16,10 @@ type csvReader struct {
 	collector
 	separator byte
 	names     []string // of the columns, when the first record has names
+	about     []bool   // for each name, whether it names a card
+	unquoted  encoder  // of cells without quotation marks
 	row       int
+	column    int // of the text being read
 	cells     []csvCell
 	cell      joined
 	run       joined
@@ -42,6 +44,7 @@ func (p *csvReader) document() *Refusal {
 		i = 3 // what spreadsheets write
 	}
 	p.separator = separatorOf(p.raw[i:])
+	p.path, p.unquoted = p.cellPath, p.writeUnquoted
 	for ; i < len(p.raw); p.row++ {
 		next, r := p.record(i)
 		if r != nil {
@@ -177,7 +180,9 @@ func (p *csvReader) header() {
 		return
 	}
 	for _, c := range p.cells {
-		p.names = append(p.names, string(p.raw[c.from:min(c.to, c.from+2*keyTail)]))
+		name := string(p.raw[c.from:min(c.to, c.from+2*keyTail)])
+		p.names = append(p.names, name)
+		p.about = append(p.about, p.det != nil && p.det.NamesCard([]byte(name)))
 	}
 }
 
@@ -204,27 +209,28 @@ func (p *csvReader) look() {
 		}
 		p.cell.reset()
 		p.add(&p.cell, c)
-		p.scan(&p.cell, p.where(n))
+		p.column = n
+		p.scan(&p.cell, detect.Hint{Key: p.name(n)}, p.style(n))
 	}
 	if runs > 0 && p.masks == nil {
 		p.spread(first)
 	}
 }
 
-func (p *csvReader) where(n int) where {
-	c := p.cells[n]
-	w := where{hint: detect.Hint{Key: p.name(n)}, write: p.unquoted}
-	if c.quoted {
-		w.write = writeQuoted
+func (p *csvReader) style(n int) style {
+	if p.cells[n].quoted {
+		return style{write: writeQuoted}
 	}
-	w.path = func() string {
-		column := strconv.Itoa(n)
-		if name := p.name(n); name != "" {
-			column = strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
-		}
-		return "/" + strconv.Itoa(p.row) + "/" + column
+	return style{write: p.unquoted}
+}
+
+// cellPath is the place of the cell being read: its record and its column.
+func (p *csvReader) cellPath() string {
+	column := strconv.Itoa(p.column)
+	if name := p.name(p.column); name != "" {
+		column = escapePointer(name)
 	}
-	return w
+	return "/" + strconv.Itoa(p.row) + "/" + column
 }
 
 // add adds the text of a cell.
@@ -272,7 +278,7 @@ func (p *csvReader) spread(first int) {
 
 func (p *csvReader) aboutCard(from, to int) bool {
 	for n := from; n < to; n++ {
-		if p.det.NamesCard([]byte(p.name(n))) {
+		if n < len(p.about) && p.about[n] {
 			return true
 		}
 	}
@@ -296,11 +302,12 @@ func (p *csvReader) join(from, to, first int) {
 	}
 	p.found = p.det.Text(p.found[:0], p.run.text, detect.Hint{})
 	for i, f := range p.found {
-		_, start, end := p.run.spot(f.Start, f.End)
+		start, end := p.run.raw(f.Start, f.End)
 		if start < p.cells[from].to && end <= p.cells[from].to || p.overlaps(first, start, end) {
 			continue
 		}
-		p.keep(&p.run, p.where(from), p.found[i:i+1])
+		p.column = from
+		p.keep(&p.run, p.style(from), p.found[i:i+1])
 	}
 }
 
@@ -325,9 +332,9 @@ func writeQuoted(dst, text []byte) []byte {
 	return dst
 }
 
-// unquoted is the encoder of cells without quotation marks. No mask has a
+// writeUnquoted is the encoder of cells without quotation marks. No mask has a
 // character that would end the cell; one that came would become a blank.
-func (p *csvReader) unquoted(dst, text []byte) []byte {
+func (p *csvReader) writeUnquoted(dst, text []byte) []byte {
 	for _, b := range text {
 		if b == p.separator || b == '"' || b == '\r' || b == '\n' {
 			b = ' '

@@ -23,6 +23,9 @@ type htmlReader struct {
 	body joined // what is shown
 	attr joined
 	rest joined // a comment or script
+
+	all   []htmlAttribute
+	known references
 }
 
 func (p *htmlReader) document() *Refusal {
@@ -46,15 +49,15 @@ func (p *htmlReader) document() *Refusal {
 			// A tag that nobody closed: left out by browsers, shown by others.
 			p.rest.reset()
 			p.rest.copy(p.raw, from, len(p.raw))
-			p.scan(&p.rest, where{write: writeHTML})
-			p.scan(&p.body, where{write: writeHTML})
+			p.scan(&p.rest, detect.Hint{}, style{write: writeHTML})
+			p.scan(&p.body, detect.Hint{}, style{write: writeHTML})
 			return nil
 		case html.TextToken:
 			switch raw {
 			case "script", "style", "iframe", "noembed", "noframes", "xmp", "plaintext":
 				p.rest.reset()
 				p.rest.copy(p.raw, from, pos)
-				p.scan(&p.rest, where{write: asText})
+				p.scan(&p.rest, detect.Hint{}, style{write: asText})
 			default:
 				p.text(from, pos)
 			}
@@ -62,7 +65,7 @@ func (p *htmlReader) document() *Refusal {
 		case html.CommentToken, html.DoctypeToken:
 			p.rest.reset()
 			p.rest.copy(p.raw, from, pos)
-			p.scan(&p.rest, where{write: asText})
+			p.scan(&p.rest, detect.Hint{}, style{write: asText})
 			continue
 		}
 		if r := p.count(from); r != nil {
@@ -75,7 +78,7 @@ func (p *htmlReader) document() *Refusal {
 		}
 		p.break_(shownAs(name), from, pos)
 		if kind != html.EndTagToken {
-			if r := p.attributes(name, from+1+len(name), pos); r != nil {
+			if r := p.attributes(from+1+len(name), pos); r != nil {
 				return r
 			}
 		}
@@ -127,7 +130,7 @@ func (p *htmlReader) text(from, to int) {
 			return
 		}
 		if raw[i] == '&' {
-			i += p.body.entity(raw, i, to)
+			i += p.entity(&p.body, i, to)
 			continue
 		}
 		begin = i
@@ -149,16 +152,27 @@ func htmlSpace(b byte) bool { return b == ' ' || b == '\n' || b == '\t' || b == 
 
 // entity adds the character reference at raw[i], or the ampersand that begins
 // none, and returns how many bytes it takes.
-func (j *joined) entity(raw []byte, i, end int) int {
+func (p *htmlReader) entity(j *joined, i, end int) int {
 	var buf [utf8.UTFMax]byte
-	size, text := reference(raw[i:end], buf[:0])
+	size, text := p.known.reference(p.raw[i:end], buf[:0])
 	if size == 0 {
-		j.copy(raw, i, i+1)
+		j.copy(p.raw, i, i+1)
 		return 1
 	}
 	j.code(text, i, i+size)
 	return size
 }
+
+// references are names that were looked up before.
+type references map[string]resolved
+
+type resolved struct {
+	size int // 0 where the name is none
+	text string
+}
+
+// maxReferences bounds how many names are remembered.
+const maxReferences = 512
 
 // maxReference bounds the name of a character reference: the longest of the HTML
 // standard has 32 characters with its semicolon.
@@ -166,7 +180,7 @@ const maxReference = 33
 
 // reference reads the character reference at the begin of raw, which is an
 // ampersand, and appends what it stands for. size is 0 when there is none.
-func reference(raw, dst []byte) (size int, _ []byte) {
+func (known references) reference(raw, dst []byte) (size int, _ []byte) {
 	if len(raw) < 3 {
 		return 0, dst
 	}
@@ -183,23 +197,28 @@ func reference(raw, dst []byte) (size int, _ []byte) {
 	if n < len(raw) && raw[n] == ';' {
 		n++
 	}
-	switch string(raw[:n]) {
-	case "&amp;":
-		return n, append(dst, '&')
-	case "&nbsp;":
-		return n, append(dst, "\u00a0"...)
+	is, ok := known[string(raw[:n])]
+	if !ok {
+		is = resolve(string(raw[:n]))
+		if len(known) < maxReferences {
+			known[string(raw[:n])] = is
+		}
 	}
-	name := string(raw[:n])
+	return is.size, append(dst, is.text...)
+}
+
+// resolve asks the library what a name stands for.
+func resolve(name string) resolved {
 	is := html.UnescapeString(name)
 	if is == name {
-		return 0, dst
+		return resolved{}
 	}
 	// A name may end before the run does: "&nbsp4".
 	k := 0
-	for k < len(is) && k < n && is[len(is)-1-k] == name[n-1-k] {
+	for k < len(is) && k < len(name) && is[len(is)-1-k] == name[len(name)-1-k] {
 		k++
 	}
-	return n - k, append(dst, is[:len(is)-k]...)
+	return resolved{len(name) - k, is[:len(is)-k]}
 }
 
 // numeric reads &#52; and &#x34;, with any number of leading zeros and with or
@@ -235,16 +254,17 @@ func numeric(raw, dst []byte) (size int, _ []byte) {
 	return n, utf8.AppendRune(dst, value)
 }
 
-// attributes reads those of the tag whose name ends at i.
-func (p *htmlReader) attributes(tag []byte, i, end int) *Refusal {
-	type attribute struct {
-		name     string
-		from, to int
-		quote    byte
-	}
-	var mem [16]attribute
-	all, key := mem[:0], ""
+// htmlAttribute is an attribute of the tag being read.
+type htmlAttribute struct {
+	name, value span
+	quote       byte
+}
+
+// attributes reads those of the tag that ends at end, whose name ends at i.
+func (p *htmlReader) attributes(i, end int) *Refusal {
+	p.all = p.all[:0]
 	raw := p.raw[:end]
+	var key span // the value of the attribute name
 	for i < end {
 		for i < end && (htmlSpace(raw[i]) || raw[i] == '/') {
 			i++
@@ -252,85 +272,102 @@ func (p *htmlReader) attributes(tag []byte, i, end int) *Refusal {
 		if i >= end-1 {
 			break // the bracket
 		}
-		begin := i
+		a := htmlAttribute{name: span{i, i}}
 		for i++; i < end && !htmlSpace(raw[i]) && raw[i] != '/' && raw[i] != '>' && raw[i] != '='; i++ {
 		}
-		a := attribute{name: strings.ToLower(string(raw[begin:min(i, begin+keyTail)]))}
+		a.name.to = i
+		if r := p.count(a.name.from); r != nil {
+			return r
+		}
+		if i-a.name.from >= shortestFinding {
+			p.hidden(a.name.from, i)
+		}
 		for i < end && htmlSpace(raw[i]) {
 			i++
 		}
 		if i == end || raw[i] != '=' {
-			a.from, a.to = begin, begin
-			if i-begin >= shortestFinding {
-				p.hidden(begin, i)
-			}
 			continue
-		}
-		if i-begin >= shortestFinding {
-			p.hidden(begin, i)
 		}
 		for i++; i < end && htmlSpace(raw[i]); i++ {
 		}
+		a.value = span{i, i}
 		switch {
 		case i == end:
 		case raw[i] == '"' || raw[i] == '\'':
 			a.quote = raw[i]
-			a.from = i + 1
-			n := bytes.IndexByte(raw[a.from:], a.quote)
+			n := bytes.IndexByte(raw[i+1:], a.quote)
 			if n < 0 {
 				return &Refusal{ReasonHTML, int64(i)}
 			}
-			a.to = a.from + n
-			i = a.to + 1
+			a.value = span{i + 1, i + 1 + n}
+			i = a.value.to + 1
 		default:
-			a.from = i
 			for i < end && !htmlSpace(raw[i]) && raw[i] != '>' {
 				i++
 			}
-			a.to = i
+			a.value.to = i
 		}
-		if r := p.count(begin); r != nil {
-			return r
+		if p.isName(a.name, "name") {
+			key = a.value
 		}
-		if a.name == "name" {
-			key = string(raw[a.from:a.to])
-		}
-		all = append(all, a)
+		p.all = append(p.all, a)
 	}
-	for _, a := range all {
-		if a.to-a.from < 3 {
-			continue
+	for _, a := range p.all {
+		if a.value.to-a.value.from >= 3 {
+			p.attribute(a, key)
 		}
-		p.attr.reset()
-		for k := a.from; k < a.to; {
-			begin := k
-			for k < a.to && raw[k] != '&' {
-				k++
-			}
-			p.attr.copy(raw, begin, k)
-			if k < a.to {
-				k += p.attr.entity(raw, k, a.to)
-			}
-		}
-		w := where{hint: detect.Hint{Key: strings.TrimPrefix(a.name, "data-")}, write: writeAttribute(a.quote)}
-		switch a.name {
-		case "value", "content":
-			w.hint.Key = key
-		case "alt", "title", "placeholder", "label", "summary", "href", "src", "action", "cite", "background", "poster", "longdesc", "srcdoc":
-			w.hint.Key = ""
-		case "id", "class", "style", "name", "for", "form", "headers", "width", "height", "srcset", "sizes", "integrity", "nonce", "usemap", "rel":
-			w.hint.ID = true
-		}
-		p.scan(&p.attr, w)
 	}
 	return nil
+}
+
+// isName compares a name without regard to case.
+func (p *htmlReader) isName(name span, is string) bool {
+	return name.to-name.from == len(is) && strings.EqualFold(string(p.raw[name.from:name.to]), is)
+}
+
+// attribute looks at the value of an attribute. Key is what the tag calls it.
+func (p *htmlReader) attribute(a htmlAttribute, key span) {
+	raw := p.raw
+	p.attr.reset()
+	for k := a.value.from; k < a.value.to; {
+		n := bytes.IndexByte(raw[k:a.value.to], '&')
+		if n < 0 {
+			n = a.value.to - k
+		}
+		p.attr.copy(raw, k, k+n)
+		if k += n; k < a.value.to {
+			k += p.entity(&p.attr, k, a.value.to)
+		}
+	}
+	var buf [keyTail]byte
+	name := buf[:copy(buf[:], raw[a.name.from:a.name.to])]
+	for i, b := range name {
+		if b-'A' < 26 {
+			name[i] = b | 0x20
+		}
+	}
+	st := style{write: writeAttribute}
+	if a.quote == 0 {
+		st.write = writeUnquoted
+	}
+	name = bytes.TrimPrefix(name, []byte("data-"))
+	id := false
+	switch string(name) {
+	case "value", "content":
+		name = raw[max(key.from, key.to-keyTail):key.to]
+	case "alt", "title", "placeholder", "label", "summary", "href", "src", "action", "cite", "background", "poster", "longdesc", "srcdoc":
+		name = nil
+	case "id", "class", "style", "name", "for", "form", "headers", "width", "height", "srcset", "sizes", "integrity", "nonce", "usemap", "rel":
+		id = true
+	}
+	p.scan(&p.attr, detect.Hint{Key: string(name), ID: id}, st)
 }
 
 // hidden looks at the name of an attribute, which nobody shows and nothing edits.
 func (p *htmlReader) hidden(from, to int) {
 	p.rest.reset()
 	p.rest.copy(p.raw, from, to)
-	p.scan(&p.rest, where{write: asText, place: redact.PlaceKey, never: true})
+	p.scan(&p.rest, detect.Hint{}, style{write: asText, place: redact.PlaceKey, never: true})
 }
 
 // writeHTML is the encoder of text between tags.
@@ -350,30 +387,30 @@ func writeHTML(dst, text []byte) []byte {
 	return dst
 }
 
-// writeAttribute returns the encoder of an attribute in the given quotes, 0 for
-// none.
-func writeAttribute(quote byte) encoder {
-	return func(dst, text []byte) []byte {
-		for _, b := range text {
-			switch {
-			case b == '"':
-				dst = append(dst, "&#34;"...)
-			case b == '\'':
-				dst = append(dst, "&#39;"...)
-			case b == '`' && quote == 0:
-				dst = append(dst, "&#96;"...)
-			case b == '=' && quote == 0:
-				dst = append(dst, "&#61;"...)
-			case b == ' ' && quote == 0:
-				dst = append(dst, "&#32;"...)
-			case b == '\t' && quote == 0:
-				dst = append(dst, "&#9;"...)
-			case b == '\n' && quote == 0:
-				dst = append(dst, "&#10;"...)
-			default:
-				dst = writeHTML(dst, []byte{b})
-			}
+// writeAttribute is the encoder of attributes in quotation marks.
+func writeAttribute(dst, text []byte) []byte {
+	for i, b := range text {
+		switch b {
+		case '"':
+			dst = append(dst, "&#34;"...)
+		case '\'':
+			dst = append(dst, "&#39;"...)
+		default:
+			dst = writeHTML(dst, text[i:i+1])
 		}
-		return dst
 	}
+	return dst
+}
+
+// writeUnquoted is the encoder of attributes without.
+func writeUnquoted(dst, text []byte) []byte {
+	for i, b := range text {
+		switch b {
+		case '`', '=', ' ', '\t', '\n', '\r', '\f', '/':
+			dst = append(strconv.AppendInt(append(dst, "&#"...), int64(b), 10), ';')
+		default:
+			dst = writeAttribute(dst, text[i:i+1])
+		}
+	}
+	return dst
 }

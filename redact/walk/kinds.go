@@ -40,7 +40,7 @@ func KindOf(media string) (Kind, bool) {
 func (c *collector) read() *Refusal {
 	switch c.Kind {
 	case HTML:
-		p := htmlReader{collector: *c}
+		p := htmlReader{collector: *c, known: references{}}
 		return p.document()
 	case CSV:
 		p := csvReader{collector: *c}

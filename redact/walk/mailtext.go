@@ -1,6 +1,10 @@
 package walk
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/caregate/caregate/redact/detect"
+)
 
 // mailTextReader reads the text of a mail as people see it: without the marks of
 // quotations, and with soft line breaks joined (RFC 3676) where the text is
@@ -43,7 +47,7 @@ func (p *mailTextReader) document() *Refusal {
 		}
 	}
 	p.uuencoded()
-	p.scan(&p.body, where{write: asText})
+	p.scan(&p.body, detect.Hint{}, style{write: asText})
 	return nil
 }
 

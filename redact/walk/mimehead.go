@@ -65,21 +65,25 @@ func (p *mimeReader) header(e *entity, from, to int, path string) *Refusal {
 		}
 		e.seen[name] = true
 	}
-	text := strings.NewReplacer("\r", "", "\n", "").Replace(string(p.raw[value.from:value.to]))
+	text := ""
+	if structural {
+		text = strings.NewReplacer("\r", "", "\n", "").Replace(string(p.raw[value.from:value.to]))
+	}
+	p.path = func() string { return path + "/" + escapePointer(name) }
+	defer func() { p.path = nil }()
 	switch name {
 	case "content-type":
 		var ok bool
 		if e.media, e.params, ok = mediaType(text); !ok {
 			return &Refusal{ReasonMIME, int64(from)}
 		}
-		return p.parameters(value, path)
+		return p.parameters(value)
 	case "content-disposition":
-		return p.parameters(value, path)
+		return p.parameters(value)
 	case "content-transfer-encoding":
 		e.transfer = strings.ToLower(strings.TrimSpace(text))
 	}
-	w := where{hint: detect.Hint{Key: name[max(0, len(name)-keyTail):], ID: structural || !forPeople(name)}, path: func() string { return path + "/" + escapePointer(name) }}
-	return p.words(value, w)
+	return p.words(value, detect.Hint{Key: name[max(0, len(name)-keyTail):], ID: structural || !forPeople(name)}, false)
 }
 
 // forPeople tells headers that people write and read from those of machines,
@@ -95,7 +99,7 @@ func forPeople(name string) bool {
 
 // parameters looks at the names of files in a header of the structure; the rest
 // of it, a boundary among it, cannot be edited.
-func (p *mimeReader) parameters(v span, path string) *Refusal {
+func (p *mimeReader) parameters(v span) *Refusal {
 	raw := p.raw
 	for i := v.from; i < v.to; {
 		begin, quoted := i, false
@@ -110,12 +114,12 @@ func (p *mimeReader) parameters(v span, path string) *Refusal {
 		i = min(i, v.to)
 		name, _, ok := bytes.Cut(raw[begin:i], []byte("="))
 		attribute := strings.ToLower(strings.TrimSpace(string(name)))
-		w := where{hint: detect.Hint{ID: true}, never: true}
+		file := false
 		if ok && (strings.HasPrefix(attribute, "name") || strings.HasPrefix(attribute, "filename")) {
 			begin += len(name) + 1
-			w = where{path: func() string { return path + "/filename" }}
+			file = true
 		}
-		if r := p.words(span{begin, i}, w); r != nil {
+		if r := p.words(span{begin, i}, detect.Hint{ID: !file}, !file); r != nil {
 			return r
 		}
 		i++
@@ -125,7 +129,7 @@ func (p *mimeReader) parameters(v span, path string) *Refusal {
 
 // words looks at the text of a header, unfolded and with its encoded words
 // (RFC 2047) decoded.
-func (p *mimeReader) words(v span, w where) *Refusal {
+func (p *mimeReader) words(v span, h detect.Hint, never bool) *Refusal {
 	p.head.reset()
 	raw := p.raw
 	after := -1 // where the last thing was an encoded word, its end
@@ -157,8 +161,7 @@ func (p *mimeReader) words(v span, w where) *Refusal {
 		}
 		p.head.copy(raw, begin, i)
 	}
-	w.write, w.recode = asText, writeEncodedWord
-	p.scan(&p.head, w)
+	p.scan(&p.head, h, style{write: asText, recode: writeEncodedWord, never: never})
 	return nil
 }
 

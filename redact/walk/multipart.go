@@ -189,7 +189,7 @@ func (p *multipartReader) head(i int) (partHead, *Refusal) {
 				ok = true
 			}
 		default:
-			p.aside(value, where{hint: detect.Hint{ID: true}, write: asText})
+			p.aside(value, detect.Hint{ID: true}, style{write: asText})
 			ok = true
 		}
 		if !ok {
@@ -262,10 +262,10 @@ func (p *multipartReader) disposition(h *partHead, v span) bool {
 		case param == "name" && !named:
 			named = true
 			h.name = unescapeName(string(raw[value.from:value.to]))
-			p.aside(value, where{place: redact.PlaceKey, never: true, write: asText})
+			p.aside(value, detect.Hint{}, style{place: redact.PlaceKey, never: true, write: asText})
 		case param == "filename" && !h.file:
 			h.file = true
-			p.aside(value, where{write: writeFileName})
+			p.aside(value, detect.Hint{}, style{write: writeFileName})
 		default: // twice, filename*, or something that only some know
 			return false
 		}
@@ -282,6 +282,9 @@ func skipBlanks(raw []byte, i, end int) int {
 
 // unescapeName undoes what browsers do to names (HTML standard, section 4.10.21.8).
 func unescapeName(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
 	return strings.NewReplacer("%22", `"`, "%0D", "\r", "%0A", "\n").Replace(s)
 }
 
@@ -309,16 +312,16 @@ func (p *multipartReader) mediaType(h *partHead, v span) (ok bool, _ *Refusal) {
 	default:
 		return false, &Refusal{ReasonCharset, int64(v.from)}
 	}
-	p.aside(v, where{hint: detect.Hint{ID: true}, write: asText})
+	p.aside(v, detect.Hint{ID: true}, style{write: asText})
 	h.media, h.boundary = media, params["boundary"]
 	return true, nil
 }
 
 // aside looks at a part of a header.
-func (p *multipartReader) aside(v span, w where) {
+func (p *multipartReader) aside(v span, h detect.Hint, st style) {
 	p.text.reset()
 	p.text.copy(p.raw, v.from, v.to)
-	p.scan(&p.text, w)
+	p.scan(&p.text, h, st)
 }
 
 // part reads the content of a part.
@@ -400,8 +403,10 @@ func (p *multipartReader) value(h partHead, end int, path string) {
 	p.text.reset()
 	p.text.copy(p.raw, h.content, end)
 	first := len(p.Findings)
-	w := where{hint: detect.Hint{Key: h.name}, never: flags&Never != 0, write: asText, path: func() string { return path }}
-	p.scan(&p.text, w)
+	w := style{never: flags&Never != 0, write: asText}
+	p.path = func() string { return path }
+	defer func() { p.path = nil }()
+	p.scan(&p.text, detect.Hint{Key: h.name}, w)
 	if p.masks != nil || flags == 0 {
 		return
 	}

@@ -99,6 +99,7 @@ func (p *part) edits(raw []byte, actions []redact.Action) []Edit {
 // partEdits returns the edits of a document made of pieces and parts.
 func (d *Doc) partEdits(act func(i int) redact.Action) []Edit {
 	var out []Edit
+	var mem []byte
 	actions := make([][]redact.Action, len(d.parts))
 	for i, f := range d.Findings {
 		if f.Never {
@@ -110,7 +111,7 @@ func (d *Doc) partEdits(act func(i int) redact.Action) []Edit {
 		}
 		s := &d.sources[i]
 		if s.part < 0 {
-			out = s.spot.edits(out, f.Class, a)
+			out = s.spot.edits(out, &mem, f.Class, a)
 			continue
 		}
 		if actions[s.part] == nil {

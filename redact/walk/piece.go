@@ -92,36 +92,75 @@ type spot struct {
 // encoder appends text in the notation of the place where it stands.
 type encoder func(dst, text []byte) []byte
 
-// spot cuts the finding at text[from:to] out, with the raw range it covers.
-func (j *joined) spot(from, to int) (s spot, start, end int) {
-	first := sort.Search(len(j.pieces), func(i int) bool { return int(j.pieces[i].at) > from }) - 1
-	for j.end(first) <= from || j.pieces[first].as == between {
-		first++
-	}
+// spot cuts the finding at text[from:to] out. Of pieces that are there as they
+// are, only what it touches is kept.
+func (j *joined) spot(from, to int, a *arena) spot {
+	first := j.holding(from)
 	last := first
 	for j.end(last) < to {
 		last++
 	}
-	base := j.pieces[first].at
-	s = spot{from: from - int(base), to: to - int(base)}
-	s.pieces = slices.Clone(j.pieces[first : last+1])
+	var s spot
+	n := len(a.pieces)
+	a.pieces = append(a.pieces, j.pieces[first:last+1]...)
+	s.pieces = a.pieces[n:len(a.pieces):len(a.pieces)]
+	base, limit := int(s.pieces[0].at), j.end(last)
+	if c := &s.pieces[0]; c.as == asIs && from > base {
+		c.from += int32(from - base)
+		c.at, base = int32(from), from
+	}
+	if c := &s.pieces[last-first]; c.as == asIs && to < limit {
+		c.to = int32(c.raw(to, true))
+		limit = to
+	}
+	n = len(a.text)
+	a.text = append(a.text, j.text[base:limit]...)
+	s.text = a.text[n:len(a.text):len(a.text)]
 	for i := range s.pieces {
-		s.pieces[i].at -= base
+		s.pieces[i].at -= int32(base)
 	}
-	s.text = bytes.Clone(j.text[base:j.end(last)])
-	for j.pieces[last].as == between && last > first {
-		last--
+	s.from, s.to = from-base, to-base
+	return s
+}
+
+// arena is where spots keep their pieces and texts.
+type arena struct {
+	pieces []piece
+	text   []byte
+}
+
+// raw returns the raw range of text[from:to], without gaps at its ends.
+func (j *joined) raw(from, to int) (start, end int) {
+	i := j.holding(from)
+	start = j.pieces[i].raw(max(from, int(j.pieces[i].at)), false)
+	end = start
+	for ; i < len(j.pieces) && int(j.pieces[i].at) < to; i++ {
+		if c := &j.pieces[i]; c.as != between {
+			end = c.raw(min(to, j.end(i)), true)
+		}
 	}
-	from = max(from, int(j.pieces[first].at))
-	return s, j.pieces[first].raw(from, false), j.pieces[last].raw(min(to, j.end(last)), true)
+	return start, end
+}
+
+// holding returns the piece with the first byte of text[from:] that is no gap.
+func (j *joined) holding(from int) int {
+	i := sort.Search(len(j.pieces), func(i int) bool { return int(j.pieces[i].at) > from }) - 1
+	for j.end(i) <= from || j.pieces[i].as == between {
+		i++
+	}
+	return i
 }
 
 // edits appends the edits that carry action a out. Each byte of a mask of the
 // same length goes to where its original stood; a mask of another length goes to
 // the first piece, and the other pieces give up their share of the value.
-func (s *spot) edits(dst []Edit, c redact.Class, a redact.Action) []Edit {
+func (s *spot) edits(dst []Edit, mem *[]byte, c redact.Class, a redact.Action) []Edit {
 	value := s.text[s.from:s.to]
-	masked := transform.Append(nil, value, c, a)
+	b := *mem
+	n := len(b)
+	b = transform.Append(b, value, c, a)
+	masked := b[n:len(b):len(b)]
+	defer func() { *mem = b }()
 	if bytes.Equal(masked, value) {
 		return dst
 	}
@@ -140,14 +179,16 @@ func (s *spot) edits(dst []Edit, c redact.Class, a redact.Action) []Edit {
 			is, masked = masked, nil
 		}
 		was := s.text[from:to]
+		e := Edit{Start: int(p.from), End: int(p.to)}
+		n := len(b)
 		switch {
 		case bytes.Equal(is, was):
+			continue
 		case p.as == coded:
-			text := slices.Concat(s.text[begin:from], is, s.text[to:end])
-			dst = append(dst, Edit{int(p.from), int(p.to), s.recode(nil, text)})
+			b = s.recode(b, slices.Concat(s.text[begin:from], is, s.text[to:end]))
 		case len(is) == len(was):
 			// What did not change stays as it was written.
-			b := make([]byte, 0, len(is))
+			e.Start, e.End = p.raw(from, false), p.raw(to, true)
 			for k := range is {
 				if is[k] == was[k] {
 					b = append(b, is[k])
@@ -155,10 +196,12 @@ func (s *spot) edits(dst []Edit, c redact.Class, a redact.Action) []Edit {
 					b = s.write(b, is[k:k+1])
 				}
 			}
-			dst = append(dst, Edit{p.raw(from, false), p.raw(to, true), b})
 		default:
-			dst = append(dst, Edit{p.raw(from, false), p.raw(to, true), s.write(nil, is)})
+			e.Start, e.End = p.raw(from, false), p.raw(to, true)
+			b = s.write(b, is)
 		}
+		e.New = b[n:len(b):len(b)]
+		dst = append(dst, e)
 	}
 	return dst
 }
@@ -193,6 +236,8 @@ type collector struct {
 	masks  *maskHits // nil while finding
 	values int
 	found  []redact.Finding
+	mem    arena
+	path   func() string // of the text being read; nil for none
 }
 
 // count takes note of one more value.
@@ -203,44 +248,43 @@ func (c *collector) count(at int) *Refusal {
 	return nil
 }
 
-// where is what a reader knows about a text.
-type where struct {
-	hint  detect.Hint
-	path  func() string // nil for none
-	place redact.Place
-	never bool
+// style says how a text is written, and what may be done with it.
+type style struct {
 	write encoder
 	// recode is for what is encoded as a whole; nil means write.
 	recode encoder
+	place  redact.Place
+	never  bool
 }
 
 // scan looks for findings in a joined text.
-func (c *collector) scan(j *joined, w where) {
+func (c *collector) scan(j *joined, h detect.Hint, st style) {
 	if c.masks != nil {
 		if transform.Masked(j.text) {
 			c.masks.blocked++
 		}
 		return
 	}
-	c.found = c.det.Text(c.found[:0], j.text, w.hint)
+	c.found = c.det.Text(c.found[:0], j.text, h)
 	if len(c.found) > 0 {
-		c.keep(j, w, c.found)
+		c.keep(j, st, c.found)
 	}
 }
 
 // keep turns findings in a joined text into findings of the document.
-func (c *collector) keep(j *joined, w where, found []redact.Finding) {
+func (c *collector) keep(j *joined, st style, found []redact.Finding) {
 	path := ""
-	if w.path != nil {
-		path = w.path()
+	if c.path != nil {
+		path = c.path()
+	}
+	if st.recode == nil {
+		st.recode = st.write
 	}
 	for _, f := range found {
-		s, start, end := j.spot(f.Start, f.End)
-		if s.write, s.recode = w.write, w.recode; s.recode == nil {
-			s.recode = w.write
-		}
-		f.Start, f.End = start, end
-		f.Place, f.Never = w.place, f.Never || w.never
+		s := j.spot(f.Start, f.End, &c.mem)
+		s.write, s.recode = st.write, st.recode
+		f.Start, f.End = j.raw(f.Start, f.End)
+		f.Place, f.Never = st.place, f.Never || st.never
 		if !f.Never || f.Strong {
 			f.Path = path
 		}

@@ -110,7 +110,7 @@ func (p *sseReader) event(from, to int) *Refusal {
 			return r
 		}
 	}
-	p.scan(&p.data, where{write: asText})
+	p.scan(&p.data, detect.Hint{}, style{write: asText})
 	return nil
 }
 
@@ -120,11 +120,21 @@ func (p *sseReader) aside(from, to int, h detect.Hint) {
 	}
 	p.field.reset()
 	p.field.copy(p.raw, from, to)
-	p.scan(&p.field, where{hint: h, write: asText})
+	p.scan(&p.field, h, style{write: asText})
 }
 
 // json reads the data as a document. done is false when it is none.
 func (p *sseReader) json() (done bool, _ *Refusal) {
+	first, last := int(p.data.pieces[0].from), int(p.data.pieces[len(p.data.pieces)-1].to)
+	if len(p.data.pieces) == 1 { // nearly always
+		doc, r := p.asJSON(p.raw[first:last])
+		if r != nil {
+			r.Offset += int64(first)
+		} else if doc != nil {
+			p.addPart(part{doc: doc, start: first, end: last})
+		}
+		return doc != nil, r
+	}
 	doc, r := p.asJSON(bytes.Clone(p.data.text))
 	if doc == nil || r != nil {
 		if r != nil {
@@ -133,13 +143,11 @@ func (p *sseReader) json() (done bool, _ *Refusal) {
 		return false, r
 	}
 	pieces := make(pieceLayer, 0, len(p.data.pieces))
-	begin := int(p.data.pieces[0].from)
 	for i := range p.data.pieces {
 		c := &p.data.pieces[i]
-		pieces = append(pieces, pieceRange{text: int(c.at), raw: int(c.from) - begin, size: p.data.end(i) - int(c.at), fixed: c.as == between})
+		pieces = append(pieces, pieceRange{text: int(c.at), raw: int(c.from) - first, size: p.data.end(i) - int(c.at), fixed: c.as == between})
 	}
-	last := p.data.pieces[len(p.data.pieces)-1]
-	p.addPart(part{doc: doc, start: begin, end: int(last.to), layers: []layer{pieces}})
+	p.addPart(part{doc: doc, start: first, end: last, layers: []layer{pieces}})
 	return true, nil
 }
 

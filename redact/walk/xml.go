@@ -28,6 +28,8 @@ type xmlReader struct {
 	tags   int      // since the last text in all
 	closed bool     // the root element has ended
 	names  []span   // of the attributes of the tag being read
+
+	inAttribute span // the name of the attribute being read
 }
 
 type span struct{ from, to int }
@@ -49,6 +51,7 @@ func (p *xmlReader) document() *Refusal {
 	if at := invalidUTF8(raw); at >= 0 {
 		return &Refusal{ReasonUTF8, int64(at)}
 	}
+	p.path = p.place
 	i := 0
 	if bytes.HasPrefix(raw, []byte("\xef\xbb\xbf")) {
 		i = 3
@@ -232,7 +235,7 @@ func (p *xmlReader) aside(from, to, next int) (int, *Refusal) {
 	}
 	p.attr.reset()
 	p.attr.copy(p.raw, from, to)
-	p.scan(&p.attr, where{write: asText})
+	p.scan(&p.attr, detect.Hint{}, style{write: asText})
 	return next, nil
 }
 
@@ -417,7 +420,7 @@ func (p *xmlReader) attribute(i int, at *int, value *span) *Refusal {
 		*value = span{from, from + n}
 		return nil
 	}
-	return p.attributeText(span{from, from + n}, name, '@')
+	return p.attributeText(span{from, from + n}, name, true)
 }
 
 // maxAttributes bounds the attributes of one element, whose names are compared
@@ -430,22 +433,22 @@ func (p *xmlReader) valued(value span) *Refusal {
 		return nil
 	}
 	e := p.open[len(p.open)-1]
-	return p.attributeText(value, e.key, 0)
+	return p.attributeText(value, e.key, false)
 }
 
-func (p *xmlReader) attributeText(text, key span, mark byte) *Refusal {
+// attributeText looks at the value of an attribute. own says that key is its name.
+func (p *xmlReader) attributeText(text, key span, own bool) *Refusal {
 	p.attr.reset()
 	if r := p.chars(&p.attr, text.from, text.to); r != nil {
 		return r
 	}
 	if len(p.attr.text) >= 3 {
-		p.scan(&p.attr, where{hint: p.hint(key), write: writeXMLAttribute, path: func() string {
-			path := p.path()
-			if mark != 0 {
-				path += "/@" + escapePointer(string(p.raw[key.from:key.to]))
-			}
-			return path
-		}})
+		p.inAttribute = span{}
+		if own {
+			p.inAttribute = key
+		}
+		p.scan(&p.attr, p.hint(key), style{write: writeAttribute})
+		p.inAttribute = span{}
 	}
 	return nil
 }
@@ -455,12 +458,16 @@ func (p *xmlReader) hint(key span) detect.Hint {
 	return detect.Hint{Key: string(p.raw[max(key.from, key.to-keyTail):key.to])}
 }
 
-// path is a JSON Pointer over the names of the open elements.
-func (p *xmlReader) path() string {
+// place is a JSON Pointer over the names of the open elements.
+func (p *xmlReader) place() string {
 	var b strings.Builder
 	for _, e := range p.open {
 		b.WriteByte('/')
 		b.WriteString(escapePointer(string(p.raw[e.name.from:e.name.to])))
+	}
+	if a := p.inAttribute; a.to > 0 {
+		b.WriteString("/@")
+		b.WriteString(escapePointer(string(p.raw[a.from:a.to])))
 	}
 	return b.String()
 }
@@ -479,7 +486,7 @@ func (p *xmlReader) flush(i int) {
 	if !blank && len(p.open) > 0 {
 		key := p.open[len(p.open)-1].key
 		if len(p.run.text) >= 3 {
-			p.scan(&p.run, where{hint: p.hint(key), write: writeHTML, path: p.path})
+			p.scan(&p.run, p.hint(key), style{write: writeHTML})
 		}
 		if p.tags > 1 && len(p.all.text) > 0 {
 			p.all.gap("\n", i, i)
@@ -510,7 +517,7 @@ func (p *xmlReader) whole() {
 	known := slices.Clone(p.Findings)
 	slices.SortFunc(known, func(a, b redact.Finding) int { return a.Start - b.Start })
 	for i, f := range p.found {
-		_, start, end := p.all.spot(f.Start, f.End)
+		start, end := p.all.raw(f.Start, f.End)
 		first, _ := slices.BinarySearchFunc(known, start, func(k redact.Finding, at int) int {
 			if k.End <= at {
 				return -1
@@ -528,11 +535,6 @@ func (p *xmlReader) whole() {
 		if alone && detect.NamesID(p.hint(p.runs[run].key).Key) {
 			continue
 		}
-		p.keep(&p.all, where{write: writeHTML}, p.found[i:i+1])
+		p.keep(&p.all, style{write: writeHTML}, p.found[i:i+1])
 	}
-}
-
-// writeXMLAttribute is the encoder of attributes.
-func writeXMLAttribute(dst, text []byte) []byte {
-	return writeAttribute('"')(dst, text)
 }
