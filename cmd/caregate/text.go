@@ -21,7 +21,7 @@ import (
 var kinds = map[string]walk.Kind{
 	"auto": walk.Auto, "text": walk.Text, "json": walk.JSON, "ndjson": walk.NDJSON, "form": walk.Form, "multipart": walk.Multipart,
 	"html": walk.HTML, "xml": walk.XML, "csv": walk.CSV, "mime": walk.MIME, "sse": walk.SSE,
-	"transcript": walk.Text, // turns are found out from the text
+	"transcript": walk.Transcript, // of one that is no JSON, turns are found out from the text
 }
 
 // kindNames lists them for messages.

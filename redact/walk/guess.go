@@ -15,6 +15,9 @@ func Guess(text []byte) Kind {
 		if severalDocuments(begin) {
 			return NDJSON
 		}
+		if looksTranscript(begin) {
+			return Transcript
+		}
 		return JSON
 	case begin[0] == '<':
 		return guessMarkup(begin)
@@ -43,6 +46,12 @@ func severalDocuments(text []byte) bool {
 	}
 	rest = rest[skipSpace(rest, 0):]
 	return (line[len(line)-1] == '}' || line[len(line)-1] == ']') && len(rest) > 0 && (rest[0] == '{' || rest[0] == '[')
+}
+
+// looksTranscript reports whether a JSON text has the names of a transcript.
+func looksTranscript(text []byte) bool {
+	has := func(name string) bool { return bytes.Contains(text, []byte(name)) }
+	return has(`"Transcript"`) && has(`"Content"`) || has(`"sentences"`) && has(`"transcript"`) || has(`"utterances"`)
 }
 
 // guessMarkup tells XML from HTML by how it begins.

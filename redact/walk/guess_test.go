@@ -16,6 +16,7 @@ func TestGuess(t *testing.T) {
 		"x=1":                                Text,
 		` {"a":1}`:                           JSON,
 		"{\n\"a\":1}":                        JSON,
+		`{"sentences":[{"transcript":""}]}`:  Transcript,
 		"[1,\n[2]]":                          JSON,
 		"{\"a\":1}\n{\"a\":2}\n":             NDJSON,
 		"<?xml version=\"1.0\"?><p/>":        XML,

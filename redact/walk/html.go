@@ -37,6 +37,7 @@ func (p *htmlReader) document() *Refusal {
 	if at := bytes.IndexAny(p.raw, "\x00\x1b"); at >= 0 {
 		return &Refusal{ReasonHTML, int64(at)}
 	}
+	p.body.text = make([]byte, 0, len(p.raw))
 	z := html.NewTokenizer(bytes.NewReader(p.raw))
 	var raw string // the element whose content is no markup
 	pos := 0

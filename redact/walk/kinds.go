@@ -57,6 +57,9 @@ func (c *collector) read() *Refusal {
 	case SSE:
 		p := sseReader{collector: *c}
 		return p.document()
+	case Transcript:
+		p := transcriptReader{collector: *c}
+		return p.document()
 	case quotedText, flowedText, flowedTight:
 		p := mailTextReader{collector: *c}
 		return p.document()

@@ -87,6 +87,7 @@ type spot struct {
 	from, to int // the finding, in the text
 	write    encoder
 	recode   encoder
+	share    bool // the finding is a share of a value, the rest of which is elsewhere
 }
 
 // encoder appends text in the notation of the place where it stands.
@@ -121,6 +122,20 @@ func (j *joined) spot(from, to int, a *arena) spot {
 	}
 	s.from, s.to = from-base, to-base
 	return s
+}
+
+// evidence says how the value of the spot was put together.
+func (s *spot) evidence() redact.Evidence {
+	var e redact.Evidence
+	for i := range s.pieces {
+		switch p := &s.pieces[i]; {
+		case p.as == coded && int(p.at) < s.to && s.end(i) > s.from:
+			e |= redact.EvidenceEncoded
+		case p.as == between && s.end(i) > int(p.at):
+			e |= redact.EvidenceSplit
+		}
+	}
+	return e
 }
 
 // arena is where spots keep their pieces and texts.
@@ -158,7 +173,11 @@ func (s *spot) edits(dst []Edit, mem *[]byte, c redact.Class, a redact.Action) [
 	value := s.text[s.from:s.to]
 	b := *mem
 	n := len(b)
-	b = transform.Append(b, value, c, a)
+	if s.share {
+		b = transform.AppendPiece(b, value, a)
+	} else {
+		b = transform.Append(b, value, c, a)
+	}
 	masked := b[n:len(b):len(b)]
 	defer func() { *mem = b }()
 	if bytes.Equal(masked, value) {
@@ -285,6 +304,7 @@ func (c *collector) keep(j *joined, st style, found []redact.Finding) {
 		s.write, s.recode = st.write, st.recode
 		f.Start, f.End = j.raw(f.Start, f.End)
 		f.Place, f.Never = st.place, f.Never || st.never
+		f.Evidence |= s.evidence()
 		if !f.Never || f.Strong {
 			f.Path = path
 		}

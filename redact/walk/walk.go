@@ -35,6 +35,8 @@ const (
 	MIME
 	// SSE is a stream of server-sent events, text/event-stream.
 	SSE
+	// Transcript is JSON with the turns of a call, or Text; its document says which.
+	Transcript
 
 	// The texts of a mail; see mailTextReader.
 	quotedText
@@ -42,7 +44,7 @@ const (
 	flowedTight
 )
 
-var kindNames = [...]string{"auto", "json", "form", "text", "ndjson", "html", "csv", "xml", "multipart", "mime", "sse", "text of a mail", "flowed text", "flowed text without blanks"}
+var kindNames = [...]string{"auto", "json", "form", "text", "ndjson", "html", "csv", "xml", "multipart", "mime", "sse", "transcript", "text of a mail", "flowed text", "flowed text without blanks"}
 
 // String returns the name of the kind.
 func (k Kind) String() string {
