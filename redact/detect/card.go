@@ -350,6 +350,10 @@ func (c *chain) judge(k *candidate, joined bool) (redact.Finding, bool) {
 	if k.brand.context && !near || k.gaps&gapWeak != 0 && !near {
 		return no, false
 	}
+	// 4661.64381841490914 is a decimal fraction.
+	if k.gaps == gapDot && k.groups == 2 && c.at(1).len() >= 9 && !near {
+		return no, false
+	}
 	if k.gaps&gapPath != 0 && !near && (!k.uniform || k.shape != brandGroups) {
 		return no, false
 	}

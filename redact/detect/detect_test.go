@@ -208,6 +208,7 @@ func TestNotCards(t *testing.T) {
 		{"url path", Hint{}, "https://x.example/orders/4111111111111111/items"},
 		{"iban", Hint{}, "iban<GB29 NWBK 6016 1331 9268 19>, iban<DE89 3704 0044 0532 0130 00>"},
 		{"number before an address", Hint{}, "4111 111.111.111.111"},
+		{"decimal fraction with four digits in front", Hint{}, "t*(4661.64381841490914+t2)"},
 		{"telephone list", Hint{}, "phone<212-555-0147>, phone<212-555-0148>, phone<+1 212 555 0149>"},
 		{"zeros", Hint{}, "0000 0000 0000 0000"},
 		{"keyboard", Hint{}, "1234 5678 9012 3456"},

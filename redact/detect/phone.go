@@ -1,6 +1,10 @@
 package detect
 
-import "github.com/caregate/caregate/redact"
+import (
+	"bytes"
+
+	"github.com/caregate/caregate/redact"
+)
 
 // The fewest and most digits of a telephone number with its country code (ITU-T
 // E.164), and the fewest of one that a word names.
@@ -104,7 +108,7 @@ func phoneGap(text []byte, i int) (next int, sep byte, parens bool) {
 		case b == '(' || b == ')':
 			parens = true
 			i++
-		case kind == gapSpace && (n == 0 || parens || sep == '-'):
+		case kind == gapSpace && b != '\t' && (n == 0 || parens || sep == '-'):
 			if sep == 0 {
 				sep = ' '
 			}
@@ -227,10 +231,14 @@ func (s *idScan) international(p *dialled, i, plus int) (redact.Finding, bool) {
 	if code == 0 {
 		return no, false
 	}
-	if most := longestPhone[code]; most > 0 && p.n > most {
+	most := longestPhone[code]
+	if p.parens && bytes.Contains(t[i:p.end], []byte("(0)")) {
+		most++ // the zero that is dialled only at home
+	}
+	if longestPhone[code] > 0 && p.n > most {
 		p.dial(t, i, most)
 	}
-	if p.n < minPhone || code == 1 && (p.n != 11 || !northAmerican(p.digits[1:])) || !s.ends(p.end) {
+	if p.n < minPhone || dateSizes(p.sizes) || p.groups > 1 && p.sizes&15 == 1 || code == 1 && (p.n != 11 || !northAmerican(p.digits[1:])) || !s.ends(p.end) {
 		return no, false
 	}
 	how, by := s.named(p.end, namePhone, true)
@@ -283,7 +291,7 @@ func (s *idScan) unmistakable(p *dialled, i int) (redact.Finding, bool) {
 		p.sizes == 0x22222 && !p.mixed && (p.sep == ' ' || p.sep == '.') && digits[0] == '0' && (digits[1] == '6' || digits[1] == '7'):
 		shape = true
 	}
-	if !shape || !s.apartBefore(p.start, p.sep) || !s.ends(p.end) {
+	if !shape || !s.apartBefore(p.start, p.sep) || !s.ends(p.end) || p.sep == ' ' && !s.apartAfter(p.end, ' ') || p.sizes == 0x22222 && hexBeside(s.text, p.start, p.end) {
 		return redact.Finding{}, false
 	}
 	how, by := s.named(p.end, namePhone, true)
@@ -293,6 +301,22 @@ func (s *idScan) unmistakable(p *dialled, i int) (redact.Finding, bool) {
 	f := s.found(redact.Phone, p.start, p.end, how, by, redact.EvidenceGrouping, "telephone number as printed")
 	f.Confidence = max(f.Confidence, 0.8)
 	return f, true
+}
+
+// hexBeside reports whether the pairs of digits text[start:end] stand in a dump of
+// bytes: the pair before or behind is hexadecimal, and two blanks may stand between.
+func hexBeside(t []byte, start, end int) bool {
+	pair := func(i int) bool {
+		return i >= 0 && i+2 <= len(t) && isHex(t[i]) && isHex(t[i+1]) && (isDigit(t[i]) || isDigit(t[i+1])) &&
+			(i == 0 || !isWordByte(t[i-1])) && (i+2 == len(t) || !isWordByte(t[i+2]))
+	}
+	for n := 0; n < 2 && start > 0 && t[start-1] == ' '; n++ {
+		start--
+	}
+	for n := 0; n < 2 && end < len(t) && t[end] == ' '; n++ {
+		end++
+	}
+	return pair(start-2) || pair(end)
 }
 
 // namedPhone takes seven to fifteen digits that a word right in front, or the key,
