@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -82,7 +83,12 @@ func TestTextDoesNotAllocate(t *testing.T) {
 	}
 	d := newDetector(t)
 	found := d.Text(nil, text, Hint{Key: "value"})
-	if n := testing.AllocsPerRun(20, func() { found = d.Text(found[:0], text, Hint{Key: "value"}) }); n != 0 {
-		t.Errorf("%v allocations", n)
+	// Pools may have to be filled again once; what Text itself allocates shows each time.
+	least := math.Inf(1)
+	for range 3 {
+		least = min(least, testing.AllocsPerRun(20, func() { found = d.Text(found[:0], text, Hint{Key: "value"}) }))
+	}
+	if least != 0 {
+		t.Errorf("%v allocations", least)
 	}
 }
