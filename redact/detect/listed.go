@@ -1,8 +1,10 @@
 package detect
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/caregate/caregate/redact"
 )
@@ -54,6 +56,61 @@ type allowed struct {
 // tried for itself.
 const maxFinds = 500
 
+// compile checks f.
+func (f Find) compile() (foundPattern, error) {
+	if f.Class != redact.PaymentReference && f.Class != redact.Blocklist {
+		return foundPattern{}, fmt.Errorf("class %q cannot be found by a pattern; payment_reference and blocklist can", f.Class)
+	}
+	p, err := compilePattern(f.Pattern)
+	if err == nil && !p.specific {
+		err = fmt.Errorf("pattern %q fits any number or word: put in characters that stand for themselves", f.Pattern)
+	}
+	return foundPattern{p, f.Class}, err
+}
+
+// Check tells what is wrong with f, or nil.
+func (f Find) Check() error {
+	_, err := f.compile()
+	return err
+}
+
+// compile checks a.
+func (a Allow) compile() (row allowed, err error) {
+	row = allowed{term: foldTerm(a.Term), field: strings.ToLower(a.Field), classes: a.Classes}
+	if a.Pattern != "" {
+		if row.pattern, err = compilePattern(a.Pattern); err != nil {
+			return row, err
+		}
+	}
+	switch {
+	case row.pattern == nil && row.term == "" && a.Field == "":
+		err = errors.New("the row names no pattern, term or field")
+	case strings.Trim(a.Field, "*") == "" && a.Field != "":
+		err = fmt.Errorf("field %q allows everything: name the field", a.Field)
+	case strings.Contains(strings.Trim(a.Field, "*"), "*"):
+		err = fmt.Errorf("field %q: a star stands at the begin or the end", a.Field)
+	case row.pattern != nil && !row.pattern.specific && a.Field == "":
+		err = fmt.Errorf("pattern %q fits every number of its length: begin it with the characters yours begin with, or name a field", a.Pattern)
+	}
+	return row, err
+}
+
+// Check tells what is wrong with a, or nil.
+func (a Allow) Check() error {
+	_, err := a.compile()
+	return err
+}
+
+// CheckTerm tells what is wrong with a term of a blocklist, or nil. It does not
+// repeat the term.
+func CheckTerm(term string) error {
+	f := foldTerm(term)
+	if n := utf8.RuneCountInString(f); n < minTerm || len(f) > maxTerm || !utf8.ValidString(f) {
+		return fmt.Errorf("a term has %d characters: it wants %d at least, and %d bytes at most", n, minTerm, maxTerm)
+	}
+	return nil
+}
+
 func newListed(c Config) (*listed, error) {
 	l := &listed{}
 	var err error
@@ -64,17 +121,11 @@ func newListed(c Config) (*listed, error) {
 		return nil, fmt.Errorf("%d patterns to find: there may be %d", len(c.Find), maxFinds)
 	}
 	for n, f := range c.Find {
-		if f.Class != redact.PaymentReference && f.Class != redact.Blocklist {
-			return nil, fmt.Errorf("pattern %q: class %q cannot be found by a pattern; payment_reference and blocklist can", f.Pattern, f.Class)
-		}
-		p, err := compilePattern(f.Pattern)
+		p, err := f.compile()
 		if err != nil {
 			return nil, err
 		}
-		if !p.specific {
-			return nil, fmt.Errorf("pattern %q fits any number or word: put in characters that stand for themselves", f.Pattern)
-		}
-		l.finds = append(l.finds, foundPattern{p, f.Class})
+		l.finds = append(l.finds, p)
 		for b := range p.masks {
 			if p.masks[b]&2 != 0 {
 				l.byFirst[b] = append(l.byFirst[b], uint16(n))
@@ -82,21 +133,9 @@ func newListed(c Config) (*listed, error) {
 		}
 	}
 	for _, a := range c.Allow {
-		row := allowed{term: foldTerm(a.Term), field: strings.ToLower(a.Field), classes: a.Classes}
-		if a.Pattern != "" {
-			if row.pattern, err = compilePattern(a.Pattern); err != nil {
-				return nil, err
-			}
-		}
-		switch {
-		case a.Pattern == "" && a.Term == "" && a.Field == "":
-			return nil, fmt.Errorf("an allow row has no pattern, term or field")
-		case strings.Trim(a.Field, "*") == "" && a.Field != "":
-			return nil, fmt.Errorf("field %q allows everything: name the field", a.Field)
-		case strings.Contains(strings.Trim(a.Field, "*"), "*"):
-			return nil, fmt.Errorf("field %q: a star stands at the begin or the end", a.Field)
-		case row.pattern != nil && !row.pattern.specific && a.Field == "":
-			return nil, fmt.Errorf("pattern %q fits every number of its length: begin it with the digits or letters yours begin with, or name a field", a.Pattern)
+		row, err := a.compile()
+		if err != nil {
+			return nil, err
 		}
 		l.allow = append(l.allow, row)
 	}

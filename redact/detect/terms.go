@@ -47,10 +47,10 @@ func compileTerms(list []string) (*terms, error) {
 	folded := make([]string, 0, len(list))
 	total := 0
 	for _, term := range list {
-		f := foldTerm(term)
-		if n := utf8.RuneCountInString(f); n < minTerm || len(f) > maxTerm || !utf8.ValidString(f) {
-			return nil, fmt.Errorf("a term of the list has %d characters: there must be %d at least, and at most %d bytes", n, minTerm, maxTerm)
+		if err := CheckTerm(term); err != nil {
+			return nil, err
 		}
+		f := foldTerm(term)
 		folded = append(folded, f)
 		total += len(f)
 	}
