@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -23,7 +25,6 @@ import (
 	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/policy"
-	"github.com/caregate/caregate/redact/detect"
 )
 
 const appName = "caregate"
@@ -42,15 +43,17 @@ type App struct {
 	Keys string `json:"keys,omitempty"`
 	// PolicyDocuments are the operator's own documents, later ones winning.
 	PolicyDocuments []string `json:"policy_documents,omitempty"`
+	// Detect is the file of what to find and what to allow beside the built-in classes
+	// (redact/lists). It is read again when it changes. Default none.
+	Detect string `json:"detect,omitempty"`
 	// Identities are issuers whose tokens prove who calls.
 	Identities []Identity `json:"identities,omitempty"`
 
-	logger   *zap.Logger
-	config   DataConfig
-	grants   map[string][]string
-	engine   *policy.Engine
-	detector *detect.Detector
-	metrics  *metrics
+	logger  *zap.Logger
+	config  DataConfig
+	grants  map[string][]string
+	engine  *policy.Engine
+	metrics *metrics
 	// ready is closed when Start is done. What follows is set by Start.
 	ready chan struct{}
 	// over is closed by end, when this configuration failed to start or was given up.
@@ -60,11 +63,12 @@ type App struct {
 	resolver *policy.Resolver
 	// local and remote are the API for the command line and for programs.
 	local, remote http.Handler
-	// version changes with everything that can change an answer: policy, detector,
-	// binary. It is part of every entity tag.
-	version string
-	routes  []*Handler
-	now     func() time.Time
+	// detection is replaced as a whole when the lists change.
+	detection *atomic.Pointer[detection]
+	// refreshing is held while the lists are read again.
+	refreshing *sync.Mutex
+	routes     []*Handler
+	now        func() time.Time
 }
 
 // CaddyModule returns the Caddy module information.
@@ -98,11 +102,13 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.grants, err = a.loadPolicy(ctx); err != nil {
 		return err
 	}
-	if a.detector, err = detect.New(detect.Config{}); err != nil {
-		return fmt.Errorf("building the detector: %w", err)
+	a.Detect = repl.ReplaceKnown(a.Detect, "")
+	det, err := a.loadDetection(a.now())
+	if err != nil {
+		return err
 	}
-	sum := sha256.Sum256([]byte(a.engine.Digest() + "\x00" + Version()))
-	a.version = hex.EncodeToString(sum[:])
+	a.detection, a.refreshing = new(atomic.Pointer[detection]), new(sync.Mutex)
+	a.detection.Store(det)
 	return nil
 }
 
@@ -220,6 +226,9 @@ func (a *App) Start() (err error) {
 		zap.String("policy", a.engine.Digest()), zap.Strings("exceptions", a.exceptions()))
 	a.logger.Warn("the audit log has no anchor outside this machine: an administrator of this machine could rewrite it unseen")
 	close(a.ready)
+	if a.Detect != "" {
+		go a.watchDetection()
+	}
 	return nil
 }
 
@@ -282,6 +291,9 @@ func (a *App) recordConfig(ctx context.Context) error {
 	}
 	defer slot.Release()
 	attrs := map[string]string{"config": digest, "version": Version()}
+	if lists := a.detection.Load().digest(); lists != "" {
+		attrs["detect"] = lists
+	}
 	if e := a.exceptions(); len(e) > 0 {
 		attrs["exceptions"] = strings.Join(e, ", ")
 	}

@@ -38,6 +38,7 @@ func init() {
 //		store  sqlite <directory>
 //		keys   file <directory>
 //		policy builtin [<document> ...]
+//		detect <file>
 //		identity jwt {
 //			issuer   <url>
 //			audience <name>
@@ -87,6 +88,12 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 			for _, f := range args[1:] {
 				app.PolicyDocuments = append(app.PolicyDocuments, absolute(folder, f))
 			}
+		case "detect":
+			var file string
+			if !d.Args(&file) {
+				return nil, d.Err("detect wants the file of your lists, for example: detect ./detect.yaml")
+			}
+			app.Detect = absolute(folder, file)
 		case "identity":
 			id, err := parseIdentity(d, folder)
 			if err != nil {
@@ -94,7 +101,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 			}
 			app.Identities = append(app.Identities, id)
 		default:
-			return nil, d.Errf("unknown option %s in the caregate block; it has name, store, keys, policy, identity", option)
+			return nil, d.Errf("unknown option %s in the caregate block; it has name, store, keys, policy, detect, identity", option)
 		}
 		if d.NextArg() {
 			return nil, d.ArgErr()

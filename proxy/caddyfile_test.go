@@ -81,7 +81,7 @@ func TestCaddyfileMistakes(t *testing.T) {
 	}{
 		"no caregate block": {"http://a.localhost {\n\tgovern zendesk https://acme.zendesk.com\n}\n", []string{"caregate block", "Caddyfile:2"}},
 		"two blocks":        {"{\n\tcaregate {\n\t}\n\tcaregate {\n\t}\n}\n", []string{"one caregate block"}},
-		"unknown option":    {"{\n\tcaregate {\n\t\tstorage x\n\t}\n}\n", []string{"storage", "name, store, keys, policy, identity", "Caddyfile:3"}},
+		"unknown option":    {"{\n\tcaregate {\n\t\tstorage x\n\t}\n}\n", []string{"storage", "name, store, keys, policy, detect, identity", "Caddyfile:3"}},
 		"unknown store":     {"{\n\tcaregate {\n\t\tstore mysql x\n\t}\n}\n", []string{"mysql", "sqlite", "Caddyfile:3"}},
 		"identity without":  {"{\n\tcaregate {\n\t\tidentity jwt {\n\t\t\tissuer https://a\n\t\t}\n\t}\n}\n", []string{"audience", "jwks"}},
 		"absolute path":     {govern("govern /etc/desk.yaml https://a.b"), []string{"govern * /", "Caddyfile:8"}},

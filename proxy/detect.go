@@ -150,7 +150,7 @@ func (x *exchange) detectQuery(r *http.Request) *refusal {
 	if r.URL.RawQuery == "" {
 		return nil
 	}
-	doc, err := walk.Parse(walk.Form, []byte(r.URL.RawQuery), x.h.app.detector, nil, walk.Limits{Values: maxQueryValues})
+	doc, err := walk.Parse(walk.Form, []byte(r.URL.RawQuery), x.det.detector, nil, walk.Limits{Values: maxQueryValues})
 	if err != nil {
 		return refuseErr(reasonQuery, err)
 	}
@@ -188,7 +188,7 @@ func (x *exchange) detectPath(r *http.Request) {
 		if x.isID(segment) {
 			continue
 		}
-		for _, f := range x.h.app.detector.Text(nil, []byte(segment), detect.Hint{}) {
+		for _, f := range x.det.detector.Text(nil, []byte(segment), detect.Hint{}) {
 			x.request.found = append(x.request.found, outside{place: policy.PlacePath, finding: f})
 		}
 	}

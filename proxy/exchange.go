@@ -21,6 +21,7 @@ import (
 // reverse_proxy runs the response half again from its beginning.
 type exchange struct {
 	h    *Handler
+	det  *detection // fixed for both halves
 	gen  *generation
 	slot *audit.Slot
 

@@ -1,6 +1,11 @@
 package proxy
 
-import "github.com/caddyserver/caddy/v2"
+import (
+	"context"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
 
 // Break makes a stage of every running governed route panic, and returns what
 // repairs it. No call may be in that stage meanwhile.
@@ -10,14 +15,29 @@ func Break(stage string) (repair func()) {
 		panic(err)
 	}
 	a := v.(*App)
-	detector, engine, resolver := a.detector, a.engine, a.resolver
+	detection, engine, resolver := a.detection.Load(), a.engine, a.resolver
 	switch stage {
 	case "identify":
 		a.resolver = nil
 	case "detect":
-		a.detector = nil
+		broken := *detection
+		broken.detector = nil
+		a.detection.Store(&broken)
 	case "decide":
 		a.engine = nil
 	}
-	return func() { a.detector, a.engine, a.resolver = detector, engine, resolver }
+	return func() {
+		a.detection.Store(detection)
+		a.engine, a.resolver = engine, resolver
+	}
+}
+
+// RefreshDetection looks at the lists of the running configuration once, as if it
+// were now.
+func RefreshDetection(now time.Time) (taken bool, err error) {
+	v, err := caddy.ActiveContext().App(appName)
+	if err != nil {
+		return false, err
+	}
+	return v.(*App).refreshDetection(context.Background(), now)
 }

@@ -62,7 +62,6 @@ type Handler struct {
 	app    *App
 	ch     *channel.Channel
 	logger *zap.Logger
-	suffix string // of entity tags, see validators.go
 	cors   *corsMemory
 	who    *whoami
 
@@ -96,7 +95,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.cors, h.unmapped = new(corsMemory), new(sync.Map)
 	h.Limits.setDefaults()
-	h.suffix = etagSuffix(h.app.version[:8])
 	h.who = newWhoami(h.ch.Whoami)
 	return h.app.addRoute(h)
 }
@@ -114,7 +112,7 @@ func (h *Handler) Validate() error {
 // ServeHTTP takes one request through its stages and hands it to reverse_proxy.
 // Whatever ends the exchange early is answered here, in one place.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	x := &exchange{h: h, id: audit.NewID(), start: h.app.now(), match: channel.Match{Op: unidentified}, whole: !r.ProtoAtLeast(1, 1)}
+	x := &exchange{h: h, det: h.app.detection.Load(), id: audit.NewID(), start: h.app.now(), match: channel.Match{Op: unidentified}, whole: !r.ProtoAtLeast(1, 1)}
 	if h.app.started(r.Context()) {
 		x.gen = h.app.gen.join()
 	}

@@ -21,7 +21,7 @@ func (x *exchange) detectHeaders(side *half, h http.Header) {
 			continue // our own list of names: there is nothing to find in one
 		}
 		// The hyphens of a name join its words; digits behind one are no reference.
-		for _, f := range x.h.app.detector.Text(nil, []byte(strings.ReplaceAll(name, "-", " ")), detect.Hint{}) {
+		for _, f := range x.det.detector.Text(nil, []byte(strings.ReplaceAll(name, "-", " ")), detect.Hint{}) {
 			side.found = append(side.found, outside{place: policy.PlaceKey, finding: f})
 		}
 		if strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "Access-Control-") {
@@ -41,14 +41,14 @@ func (x *exchange) detectHeaders(side *half, h http.Header) {
 // (RFC 8187). The findings are sorted and do not overlap.
 func (x *exchange) headerFindings(v string, hint detect.Hint) []outside {
 	var out []outside
-	for _, f := range x.h.app.detector.Text(nil, []byte(v), hint) {
+	for _, f := range x.det.detector.Text(nil, []byte(v), hint) {
 		out = append(out, outside{finding: f})
 	}
 	plain, at := percentDecoded(v)
 	if at == nil {
 		return out
 	}
-	for _, f := range x.h.app.detector.Text(nil, plain, hint) {
+	for _, f := range x.det.detector.Text(nil, plain, hint) {
 		f.Start, f.End = at[f.Start], at[f.End]
 		if !slices.ContainsFunc(out, func(o outside) bool { return f.Start < o.finding.End && o.finding.Start < f.End }) {
 			out = append(out, outside{finding: f, encoded: true})

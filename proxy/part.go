@@ -26,9 +26,9 @@ func boundaryOf(kind walk.Kind, h http.Header) string {
 // parse reads a body as kind.
 func (x *exchange) parse(b *reading, kind walk.Kind, fields *walk.Fields) (*walk.Doc, error) {
 	if kind == walk.Multipart {
-		return walk.ParseMultipart(b.boundary, b.plain, x.h.app.detector, fields, x.h.Limits.walk())
+		return walk.ParseMultipart(b.boundary, b.plain, x.det.detector, fields, x.h.Limits.walk())
 	}
-	return walk.Parse(kind, b.plain, x.h.app.detector, fields, x.h.Limits.walk())
+	return walk.Parse(kind, b.plain, x.det.detector, fields, x.h.Limits.walk())
 }
 
 // leavePartsUnread decides about the parts of a body that no walker reads, as

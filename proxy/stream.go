@@ -180,7 +180,7 @@ func (x *exchange) maybeOther(begin []byte) (other, escapes bool) {
 	if !looksJSON(begin) {
 		return false, false
 	}
-	_, err := walk.Parse(walk.JSON, begin, x.h.app.detector, nil, x.h.Limits.walk())
+	_, err := walk.Parse(walk.JSON, begin, x.det.detector, nil, x.h.Limits.walk())
 	var w *walk.Refusal
 	const torn = 16 // bytes at the end that may be half of something
 	if errors.As(err, &w) && (w.Reason == walk.ReasonSyntax || w.Reason == walk.ReasonTrailing) && w.Offset < int64(len(begin)-torn) && !bytes.Contains(begin, []byte(`\u`)) {
@@ -235,7 +235,7 @@ func (s *stream) begin(plain, wire []byte) *refusal {
 		fields = s.x.match.Op.Response
 	}
 	var err error
-	if s.walk, err = walk.NewStream(s.kind, s.x.h.app.detector, fields, s.x.h.Limits.walk()); err != nil {
+	if s.walk, err = walk.NewStream(s.kind, s.x.det.detector, fields, s.x.h.Limits.walk()); err != nil {
 		return refuseErr(reasonInternal, err)
 	}
 	if _, err = s.walk.Write(plain); err != nil {
@@ -685,7 +685,7 @@ func (x *exchange) releaseStream(res *http.Response) {
 	if x.observe() {
 		return
 	}
-	tagETag(h, x.h.suffix)
+	tagETag(h, x.det.suffix)
 	if h.Get("Accept-Ranges") != "" {
 		h.Set("Accept-Ranges", "none")
 	}

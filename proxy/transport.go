@@ -279,7 +279,7 @@ func (x *exchange) transformResponse(res *http.Response) {
 		res.Body = b.passing()
 		return
 	}
-	tagETag(h, x.h.suffix)
+	tagETag(h, x.det.suffix)
 	if h.Get("Accept-Ranges") != "" {
 		h.Set("Accept-Ranges", "none")
 	}

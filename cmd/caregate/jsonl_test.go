@@ -90,7 +90,7 @@ func FuzzRedactLine(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	r, err := newReader()
+	r, err := newReader("", io.Discard)
 	if err != nil {
 		f.Fatal(err)
 	}

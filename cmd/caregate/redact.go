@@ -26,14 +26,14 @@ for ` + "`caregate scan --jsonl`" + `, and is printed with these texts masked.`,
   caregate redact --jsonl < messages.jsonl > masked.jsonl`,
 		Args: atMostOneArg("file"),
 	}
-	kind := typeFlag(cmd)
+	kind, own := typeFlag(cmd), detectFlag(cmd)
 	asLines := cmd.Flags().Bool("jsonl", false, "Read one object a line, print it with its texts masked")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		kind, err := kind()
 		if err != nil {
 			return err
 		}
-		r, err := newReader()
+		r, err := newReader(*own, cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}

@@ -39,7 +39,7 @@ It exits with 0 whether or not something was found.`,
   caregate scan --jsonl < messages.jsonl > findings.jsonl`,
 		Args: atMostOneArg("file"),
 	}
-	kind := typeFlag(cmd)
+	kind, own := typeFlag(cmd), detectFlag(cmd)
 	asJSON := cmd.Flags().Bool("json", false, "Print the findings as JSON")
 	asLines := cmd.Flags().Bool("jsonl", false, "Read one object a line, print one a line")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -47,7 +47,7 @@ It exits with 0 whether or not something was found.`,
 		if err != nil {
 			return err
 		}
-		r, err := newReader()
+		r, err := newReader(*own, cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}

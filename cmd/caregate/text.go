@@ -9,11 +9,13 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/detect"
+	"github.com/caregate/caregate/redact/lists"
 	"github.com/caregate/caregate/redact/walk"
 )
 
@@ -41,8 +43,26 @@ type reader struct {
 	detector *detect.Detector
 }
 
-func newReader() (*reader, error) {
-	d, err := detect.New(detect.Config{})
+// newReader builds a reader. file holds lists of the operator (redact/lists), none
+// when it is empty; rows that have ended are named on warn.
+func newReader(file string, warn io.Writer) (*reader, error) {
+	var config detect.Config
+	if file != "" {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fail("", "reading the lists: %w", err)
+		}
+		l, err := lists.Parse(file, src)
+		if err != nil {
+			return nil, fail("the package documentation of redact/lists and docs/detection.md describe the file", "%w", err)
+		}
+		now := time.Now()
+		config = l.Config(now)
+		for _, row := range l.Expired(now) {
+			fmt.Fprintln(warn, l.Warn(row))
+		}
+	}
+	d, err := detect.New(config)
 	if err != nil {
 		return nil, fmt.Errorf("building the detector: %w", err)
 	}
@@ -84,6 +104,11 @@ func offlineAction(f redact.Finding) redact.Action {
 		return redact.Mask
 	}
 	return info.Default
+}
+
+// detectFlag adds --detect and returns what it was set to.
+func detectFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("detect", "", "Lists of your own: what to find and what to allow (docs/detection.md)")
 }
 
 // typeFlag adds --type and returns what reads it.
