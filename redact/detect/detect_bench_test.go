@@ -75,6 +75,30 @@ func BenchmarkKernel(b *testing.B) {
 	done()
 }
 
+// The one pass for all triggers, and the pass for spoken numbers, which are what
+// clean text costs.
+func BenchmarkTriggers(b *testing.B) {
+	text, d := cleanChatText(b), newDetector(b)
+	b.Run("signs", func(b *testing.B) {
+		b.SetBytes(int64(len(text)))
+		done := cpuRate(b, len(text))
+		for b.Loop() {
+			for i := d.next(text, 0); i < len(text); i = d.next(text, i+1) {
+			}
+		}
+		done()
+	})
+	b.Run("spoken", func(b *testing.B) {
+		b.SetBytes(int64(len(text)))
+		done := cpuRate(b, len(text))
+		for b.Loop() {
+			for i := d.talk.reader.Next(text, 0, 0); i < len(text); i = d.talk.reader.Next(text, i+1, 0) {
+			}
+		}
+		done()
+	})
+}
+
 func BenchmarkNoDigits(b *testing.B) {
 	text := []byte(strings.Repeat("nothing to see here, move along please. ", 25000))
 	d := newDetector(b)

@@ -48,6 +48,10 @@ type Detector struct {
 	wake     wakeWords
 	on       trigger // of all families
 	listed   *listed // of the operator, nil when there is nothing
+	// Who is asked, a bit for each family: by triggers other than onDigits, and by
+	// the digits of a chain.
+	waiting  [onAlways]uint32
+	counting [32]uint32
 	talk     talk
 	passes   passes
 }
@@ -68,6 +72,16 @@ func New(c Config) (*Detector, error) {
 	d.vocab = newVocabulary(c, d.families)
 	for i, f := range d.families {
 		d.on |= f.on
+		for on := range d.waiting {
+			if f.on&trigger(on)&^onDigits != 0 {
+				d.waiting[on] |= 1 << i
+			}
+		}
+		for n := range d.counting {
+			if f.on&onDigits != 0 && n >= f.digits {
+				d.counting[n] |= 1 << i
+			}
+		}
 		for n, w := range f.wake {
 			if len(w) < minWake || len(w) > maxWake || !d.wake.add(w, i) {
 				return nil, fmt.Errorf("family %s: word %d to wait for is shorter or longer than %d to %d letters, or one too many", f.name, n, minWake, maxWake)
@@ -262,7 +276,7 @@ func (s *scanner) run(dst *[]redact.Finding, i int) int {
 		case total >= minCode:
 			s.short(dst, i, end)
 		}
-		*dst = s.digits(*dst, i, last)
+		s.digits(dst, i, last)
 		i = last
 	}
 	if s.final {

@@ -21,6 +21,9 @@ const (
 	onWords
 	// onWide: a stretch of characters outside ASCII, with the letters between.
 	onWide
+	// onDots: digits with a dot or colon on both sides, or a double colon, as
+	// addresses of machines have.
+	onDots
 	// onAlways: all of the text, in one call. For what has a quick trigger of its
 	// own.
 	onAlways
@@ -78,7 +81,7 @@ func families() []family {
 		{name: "seeds", on: onWords, wake: seedWakes, find: (*Detector).findSeeds},
 		{name: "passwords", on: onWords | onWide | onGlued, wake: passwordWakes, find: (*Detector).findPasswords},
 		{name: "mail", on: onAt, find: (*Detector).findMail},
-		{name: "ip", on: onDigits, digits: 2, find: (*Detector).findIP},
+		{name: "ip", on: onDots, find: (*Detector).findIP},
 
 		// spoken and split values
 		spokenFamily(),

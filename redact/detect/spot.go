@@ -1,6 +1,10 @@
 package detect
 
-import "github.com/caregate/caregate/redact"
+import (
+	"math/bits"
+
+	"github.com/caregate/caregate/redact"
+)
 
 // spotKinds are the triggers that one byte is, beside digits.
 var spotKinds = func() (t [256]trigger) {
@@ -14,8 +18,7 @@ var spotKinds = func() (t [256]trigger) {
 // sign asks the families about the trigger at i, which is no digit, and returns
 // where to go on.
 func (s *scanner) sign(dst *[]redact.Finding, i int) int {
-	text, on := s.text, spotKinds[s.text[i]]
-	from, to := i, i+1
+	text, on, to := s.text, spotKinds[s.text[i]], i+1
 	switch {
 	case on == onWide:
 		// A word or a sentence at once: there are many such characters where there
@@ -25,68 +28,119 @@ func (s *scanner) sign(dst *[]redact.Finding, i int) int {
 		}
 		s.wide(dst, i, to)
 	case on != 0:
-		from = s.tokenStart(i)
 		for to < len(text) && to-i < tokenReach && text[to] == text[i] {
 			to++
 		}
 	case text[i]&^3 == 'L':
 		s.token64(dst, i)
 	}
+	// A family that is woken in the middle of a token has to see its begin, too: it is
+	// not asked about what lies before again. Nor does a word that woke one hold other
+	// triggers at this place.
 	woken := s.d.wake.at(text, i)
 	if woken != 0 {
-		// A family that is woken in the middle of a token has to see its begin, too:
-		// it is not asked about what lies before again.
-		// Nor does a word that woke one hold other triggers at this place.
-		from, to = s.tokenStart(i), max(to, i+4)
+		to = max(to, i+4)
 	}
-	*dst = s.ask(*dst, on&s.d.on, woken, 0, from, to)
+	if on != 0 || woken != 0 {
+		s.ask(dst, on&s.d.on, woken, 0, i, to)
+	}
 	return to
 }
 
+// edge says what the byte beside a run of digits makes of it.
+type edge uint8
+
+const (
+	edgeLetter edge = 1 << iota // the run is glued to it
+	edgeColon                   // a dot or colon, as addresses of machines have
+	edgeSign                    // something begins or ends that may have to be undone
+	edgeGap                     // a separator: something like that may stand behind it
+)
+
+var edges = func() (t [256]edge) {
+	for b := range t {
+		switch c := byte(b); {
+		case isLetter(c):
+			t[b] = edgeLetter
+		case c >= 0x80 || opens[c] || c == '#':
+			t[b] = edgeSign
+		case c == '.' || c == ':':
+			t[b] = edgeColon | edgeGap
+		case asciiGap[c] != none:
+			t[b] = edgeGap
+		}
+	}
+	return t
+}()
+
 // digits asks the families about the chain of digit groups text[i:end], in pieces
 // of maxChain bytes.
-func (s *scanner) digits(dst []redact.Finding, i, end int) []redact.Finding {
+func (s *scanner) digits(dst *[]redact.Finding, i, end int) {
 	for text := s.text; i < end; i = nextDigit(text[:end], i) {
-		from := s.tokenStart(i)
+		first, begin := i, i
 		total, on := 0, onDigits
-		for begin := i; i < end && i-begin < maxChain; i = nextDigit(text[:end], i) {
-			if i > 0 && isLetter(text[i-1]) {
-				on |= onGlued
-			}
+		for {
 			n := i
-			i = runEnd(text, i)
+			for i++; i < end && isDigit(text[i]); i++ {
+			}
 			total += i - n
-			if i < len(text) && isLetter(text[i]) {
-				on |= onGlued
+			var left, right edge
+			if n > 0 {
+				left = edges[text[n-1]]
 			}
-			if m := markAt(text, n, i); m != 0 {
-				s.marked(&dst, n, m)
+			if i < len(text) {
+				if right = edges[text[i]]; right&edgeGap != 0 && i+1 < len(text) {
+					right |= edges[text[i+1]] & (edgeSign | edgeColon)
+				}
 			}
-			if on&onGlued != 0 {
-				s.token64(&dst, n)
+			if (left|right)&^edgeGap != 0 {
+				on |= s.beside(dst, n, i, left, right)
+			}
+			if i >= end || i-begin >= maxChain {
+				break
+			}
+			if i = nextDigit(text[:end], i); i >= end {
+				break
 			}
 		}
-		dst = s.ask(dst, on, 0, total, from, min(i, end))
+		s.ask(dst, on&s.d.on, 0, total, first, min(i, end))
 	}
-	return dst
+}
+
+// beside looks at what touches the run of digits text[i:end], and returns further
+// triggers.
+func (s *scanner) beside(dst *[]redact.Finding, i, end int, left, right edge) (on trigger) {
+	text := s.text
+	if (left|right)&(edgeSign|edgeLetter) != 0 {
+		if m := markAt(text, i, end); m != 0 {
+			s.marked(dst, i, m)
+		}
+	}
+	if left&edgeLetter != 0 || end < len(text) && isLetter(text[end]) {
+		on |= onGlued
+		s.token64(dst, i)
+	}
+	if left&right&edgeColon != 0 || left&edgeColon != 0 && i > 1 && text[i-2] == ':' || right&edgeColon != 0 && end+1 < len(text) && text[end+1] == ':' {
+		on |= onDots
+	}
+	return on
 }
 
 // earlier asks the families about the triggers in text[from:to), without looking
 // for cards.
-func (s *scanner) earlier(dst []redact.Finding, from, to int) []redact.Finding {
+func (s *scanner) earlier(dst *[]redact.Finding, from, to int) {
 	for i := s.d.next(s.text, from); i < to; i = s.d.next(s.text, i) {
 		if !isDigit(s.text[i]) {
-			i = s.sign(&dst, i)
+			i = s.sign(dst, i)
 			continue
 		}
 		end := runEnd(s.text, i)
 		for next, g := gapAfter(s.text, end); g != none && end-i < maxChain; next, g = gapAfter(s.text, end) {
 			end = runEnd(s.text, next)
 		}
-		dst = s.digits(dst, i, end)
+		s.digits(dst, i, end)
 		i = end
 	}
-	return dst
 }
 
 // always asks the families that look at all of a text, about text[from:to).
@@ -107,23 +161,29 @@ func (d *Detector) always(dst []redact.Finding, text []byte, from, to int, h Hin
 }
 
 // ask asks the families that wait for one of the triggers on, and so many digits,
-// and those that a word has woken.
-func (s *scanner) ask(dst []redact.Finding, on trigger, woken uint32, digits, from, to int) []redact.Finding {
-	if on == 0 && woken == 0 {
-		return dst
+// and those that a word has woken, about the token that holds text[at:to).
+func (s *scanner) ask(dst *[]redact.Finding, on trigger, woken uint32, digits, at, to int) {
+	who := woken
+	if on&onDigits != 0 {
+		who |= s.d.counting[min(digits, len(s.d.counting)-1)]
 	}
-	for i := range s.d.families {
-		f := &s.d.families[i]
-		hit := f.on & on
-		if digits < f.digits {
-			hit &^= onDigits
-		}
-		if from := max(from, s.asked[i]); (hit != 0 || woken>>i&1 != 0) && from < to {
-			dst = f.find(s.d, dst, s.text, from, to, s.hint)
+	if on &^= onDigits; on != 0 {
+		who |= s.d.waiting[on]
+	}
+	if who == 0 {
+		return
+	}
+	from := at
+	if on != onWide || woken != 0 {
+		from = s.tokenStart(at)
+	}
+	for ; who != 0; who &= who - 1 {
+		i := bits.TrailingZeros32(who)
+		if from := max(from, s.asked[i]); from < to {
+			*dst = s.d.families[i].find(s.d, *dst, s.text, from, to, s.hint)
 			s.asked[i] = to
 		}
 	}
-	return dst
 }
 
 // maxChain is how much of a chain of digit groups is one spot, in bytes.

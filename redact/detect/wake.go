@@ -72,47 +72,66 @@ func (w *wakeWords) at(text []byte, i int) (families uint32) {
 }
 
 // signs has marks in the high bits of the bytes of w that are triggers by
-// themselves: digits, @, underscore, bytes outside ASCII, and the first of two
-// letters L to O at a distance of four, with which digits in base64 begin (every
-// third digit gives one of M, N and O). A mark may be wrong above a right one.
+// themselves: digits, @, underscore, bytes outside ASCII. A mark may be wrong above
+// a right one.
 func signs(w uint64) uint64 {
-	t, at, under, group := w^0x30*ones, w^'@'*ones, w^'_'*ones, (w^'L'*ones)&(0xFC*ones)
-	groups := (group - ones) &^ group & highs
-	return (^((t&(0x7f*ones)+0x76*ones)|t)|(at-ones)&^at|(under-ones)&^under|w)&highs | groups&(groups>>32)
+	t, at, under := w^0x30*ones, w^'@'*ones, w^'_'*ones
+	return (^((t&(0x7f*ones) + 0x76*ones) | t) | (at-ones)&^at | (under-ones)&^under | w) & highs
+}
+
+// groups is not zero when v and w, which follow each other, hold two letters L to O
+// at a distance of eight, as the base64 of digits does: each third digit begins a
+// group of four letters with M, N or O, and five groups in a row, the base64 of the
+// shortest card, have such a pair in aligned words wherever they stand.
+func groups(v, w uint64) uint64 {
+	x := (v ^ 'L'*ones | w ^ 'L'*ones) & (0xFC * ones)
+	return (x - ones) &^ x & highs
 }
 
 // next returns the offset of the first byte at or after i at which something may
 // begin, or len(text): a digit, another trigger of one byte, four bytes of a wake
-// word.
+// word, letters of base64.
 func (d *Detector) next(text []byte, i int) int {
 	g := &d.wake.grams
 	for i+16 <= len(text) {
 		b := text[i : i+16 : i+16]
 		v, w := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
-		x := g[gramHash(uint32(v))] | g[gramHash(uint32(v>>32))]
-		y := g[gramHash(uint32(w))] | g[gramHash(uint32(w>>32))]
-		if signs(v)|signs(w)|uint64(x|y) != 0 {
-			break
+		x := g[gramHash(uint32(v))] | g[gramHash(uint32(v>>32))] | g[gramHash(uint32(w))] | g[gramHash(uint32(w>>32))]
+		m, n := signs(v), signs(w)
+		if m|n|groups(v, w)|uint64(x) == 0 {
+			i += 16
+			continue
 		}
-		i += 16
+		at := 16
+		switch {
+		case m != 0:
+			at = bits.TrailingZeros64(m) >> 3
+		case n != 0:
+			at = 8 + bits.TrailingZeros64(n)>>3
+		}
+		if z := groups(v, w); z != 0 {
+			at = min(at, bits.TrailingZeros64(z)>>3)
+		}
+		if x != 0 {
+			switch {
+			case g[gramHash(uint32(v))] != 0:
+				at = 0
+			case g[gramHash(uint32(v>>32))] != 0:
+				at = min(at, 4)
+			case g[gramHash(uint32(w))] != 0:
+				at = min(at, 8)
+			default:
+				at = min(at, 12)
+			}
+		}
+		return i + at
 	}
-	for ; i+8 <= len(text); i += 8 {
-		w := binary.LittleEndian.Uint64(text[i:])
-		n := 8
-		if hit := signs(w); hit != 0 {
-			n = bits.TrailingZeros64(hit) >> 3
+	for n := 0; i < len(text); i, n = i+1, n+1 {
+		b := text[i]
+		if isDigit(b) || spotKinds[b] != 0 || b&^3 == 'L' && i >= 4 && text[i-4]&^3 == 'L' {
+			return i
 		}
-		if g[gramHash(uint32(w))] != 0 {
-			n = 0
-		} else if g[gramHash(uint32(w>>32))] != 0 {
-			n = min(n, 4)
-		}
-		if n < 8 {
-			return i + n
-		}
-	}
-	for ; i < len(text); i++ {
-		if isDigit(text[i]) || spotKinds[text[i]] != 0 {
+		if n&3 == 0 && d.wake.at(text, i) != 0 {
 			return i
 		}
 	}

@@ -39,7 +39,7 @@ func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final boo
 	if !final {
 		decided = max(from, len(text)-LookAhead)
 	}
-	dst = s.earlier(dst, lo(from, tokenReach), min(resume, decided))
+	s.earlier(&dst, lo(from, tokenReach), min(resume, decided))
 	early := len(dst)
 	resume = s.run(&dst, resume)
 	cards := len(dst)
