@@ -82,11 +82,9 @@ func New(c Config) (*Detector, error) {
 				d.counting[n] |= 1 << i
 			}
 		}
-		for n, w := range f.wake {
-			if len(w) < minWake || len(w) > maxWake || !d.wake.add(w, i) {
-				return nil, fmt.Errorf("family %s: word %d to wait for is shorter or longer than %d to %d letters, or one too many", f.name, n, minWake, maxWake)
-			}
-		}
+	}
+	if d.wake, err = newWakeWords(d.families); err != nil {
+		return nil, err
 	}
 	for _, rows := range [][]Brand{builtinBrands, c.ExtraBrands} {
 		for _, b := range rows {

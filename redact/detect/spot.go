@@ -37,12 +37,12 @@ func (s *scanner) sign(dst *[]redact.Finding, i int) int {
 	// A family that is woken in the middle of a token has to see its begin, too: it is
 	// not asked about what lies before again. Nor does a word that woke one hold other
 	// triggers at this place.
-	woken := s.d.wake.at(text, i)
+	woken, begin := s.d.wake.at(text, i)
 	if woken != 0 {
 		to = max(to, i+4)
 	}
 	if on != 0 || woken != 0 {
-		s.ask(dst, on&s.d.on, woken, 0, i, to)
+		s.ask(dst, on&s.d.on, woken, 0, begin, to)
 	}
 	return to
 }

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/bits"
 )
 
@@ -13,14 +14,17 @@ const (
 
 // wakeWords finds words that families wait for without looking at every byte: a
 // word of seven letters holds four bytes at a multiple of four, wherever it
-// stands, and those are looked up in a table of hashes. Only where one of them is
+// stands, and those are looked up in a set of hashes. Only where one of them is
 // known the word itself is compared.
 type wakeWords struct {
-	grams [1 << gramBits]uint8 // number of the list of words that hold such four bytes
-	lists [][]wakeWord         // list 0 is empty
+	grams [1 << gramBits]uint8 // 1 for any four bytes of some word
+	// words are those that may stand around a byte, by its low five bits.
+	words  [32][]wakeWord
+	probes *probes
 }
 
-// wakeWord is a word that may stand around four bytes: they are its bytes from at.
+// wakeWord is a word of a family, and where in it the byte stands at which it is
+// found.
 type wakeWord struct {
 	word   string
 	at     int
@@ -29,23 +33,30 @@ type wakeWord struct {
 
 const gramBits = 14
 
-// add enters a word of a family; it fails when there are too many.
-func (w *wakeWords) add(word string, family int) bool {
-	if len(w.lists) == 0 {
-		w.lists = make([][]wakeWord, 1)
-	}
-	for i := range 4 {
-		h := gramHash(binary.LittleEndian.Uint32([]byte(word[i:])))
-		if w.grams[h] == 0 {
-			if len(w.lists) > 255 {
-				return false
+// newWakeWords builds the tables for the words of all families. An error names the
+// family whose word is too short or too long.
+func newWakeWords(families []family) (w wakeWords, err error) {
+	var all []string
+	for n, f := range families {
+		for k, word := range f.wake {
+			if len(word) < minWake || len(word) > maxWake {
+				return w, fmt.Errorf("family %s: word %d to wait for has not %d to %d letters", f.name, k, minWake, maxWake)
 			}
-			w.grams[h] = uint8(len(w.lists))
-			w.lists = append(w.lists, nil)
+			all = append(all, word)
+			probe, _ := probeOf(word)
+			for i := range len(word) - 3 {
+				w.grams[gramHash(binary.LittleEndian.Uint32([]byte(word[i:])))] = 1
+			}
+			for i := range len(word) {
+				if i != probe && i+4 > len(word) {
+					continue
+				}
+				w.words[word[i]&31] = append(w.words[word[i]&31], wakeWord{word, i, n})
+			}
 		}
-		w.lists[w.grams[h]] = append(w.lists[w.grams[h]], wakeWord{word, i, family})
 	}
-	return true
+	w.probes = newProbes(all)
+	return w, nil
 }
 
 // caseBits fold four ASCII letters to lower case.
@@ -54,21 +65,17 @@ const caseBits = 0x20202020
 // gramHash spreads four bytes, folded to lower case, over gramBits bits.
 func gramHash(gram uint32) uint32 { return (gram | caseBits) * 0x9E3779B1 >> (32 - gramBits) }
 
-// at returns a bit for each family that waits for a word that stands around i.
-func (w *wakeWords) at(text []byte, i int) (families uint32) {
-	if i+4 > len(text) {
-		return 0
-	}
-	n := w.grams[gramHash(binary.LittleEndian.Uint32(text[i:]))]
-	if n == 0 {
-		return 0
-	}
-	for _, x := range w.lists[n] {
+// at returns a bit for each family that waits for a word that stands around i, and
+// where the first such word begins.
+func (w *wakeWords) at(text []byte, i int) (families uint32, begin int) {
+	begin = i
+	for _, x := range w.words[text[i]&31] {
 		if from := i - x.at; from >= 0 && from+len(x.word) <= len(text) && foldEqual(text[from:from+len(x.word)], x.word) {
 			families |= 1 << x.family
+			begin = min(begin, from)
 		}
 	}
-	return families
+	return families, begin
 }
 
 // signs has marks in the high bits of the bytes of w that are triggers by
@@ -92,6 +99,13 @@ func groups(v, w uint64) uint64 {
 // begin, or len(text): a digit, another trigger of one byte, four bytes of a wake
 // word, letters of base64.
 func (d *Detector) next(text []byte, i int) int {
+	if hasProbe && len(text)-i >= 34 {
+		n := probe(&text[i], len(text)-i, d.wake.probes)
+		if n >= 0 {
+			return i + n
+		}
+		i += ^n
+	}
 	g := &d.wake.grams
 	for i+16 <= len(text) {
 		b := text[i : i+16 : i+16]
@@ -131,7 +145,7 @@ func (d *Detector) next(text []byte, i int) int {
 		if isDigit(b) || spotKinds[b] != 0 || b&^3 == 'L' && i >= 4 && text[i-4]&^3 == 'L' {
 			return i
 		}
-		if n&3 == 0 && d.wake.at(text, i) != 0 {
+		if n&3 == 0 && i+4 <= len(text) && g[gramHash(binary.LittleEndian.Uint32(text[i:]))] != 0 {
 			return i
 		}
 	}
