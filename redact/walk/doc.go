@@ -1,6 +1,6 @@
-// Package walk knows where text stands in a body: it reads JSON, form and plain
-// text strictly, hands every string, number and name to the detector, and edits
-// findings in place.
+// Package walk knows where text stands in a body: it reads JSON, forms, HTML, XML,
+// CSV, mail, event streams and plain text strictly, hands every string, number and
+// name to the detector, and edits findings in place.
 //
 // # One reading
 //
@@ -22,7 +22,18 @@
 //
 // # Kinds
 //
-// JSON, Form and Text are read whole. Text and NDJSON also stream ([Stream]): the
-// output equals that of the whole body however it is cut, and only the bytes an
-// open candidate can still reach are held back. A new kind is a file.
+// [KindOf] maps media types to kinds, [Guess] looks at a text without one. JSON and
+// forms have readers of their own. All other kinds are made of pieces and parts:
+// a joined text is what a reader sees, with the markup between its pieces left
+// out, so that a number is found through tags, entities, quotation marks and line
+// ends, and each byte of its mask goes to where the original stood. A part is a
+// document inside the body, read by the walker of its kind, in the layers
+// (transfer encoding, charset) around it. What no walker reads is listed in
+// [Doc.Unread], for the caller to refuse or to record.
+//
+// Text, NDJSON and SSE also stream ([Stream]): the output equals that of the whole
+// body however it is cut, and only the bytes an open candidate can still reach,
+// or one line or event, are held back. A new kind is a file.
+//
+// Fields apply to JSON, NDJSON, forms and the texts of multipart forms.
 package walk
