@@ -87,7 +87,7 @@ func hopeful(text []byte, i, end int) bool {
 		return true
 	case after == ':' || after == ',' || after == '\n' || after == '_':
 		grouped = false
-	case after == ' ' && (next == '(' || next == '-') && n > 1:
+	case after == ' ' && (next == '(' || next == '-' && n > 1):
 		return true
 	}
 	if grouped {

@@ -287,3 +287,20 @@ func TestExpiryDates(t *testing.T) {
 		{"key bare", Hint{Key: "cc_exp"}, "E<0927>"},
 	})
 }
+
+func TestLastFour(t *testing.T) {
+	t.Parallel()
+	runCases(t, []textCase{
+		{"named", Hint{}, "the last four of my social: us_ssn_last4<6789>, last 4 ssn us_ssn_last4<6789>"},
+		{"ending", Hint{}, "ssn ending in us_ssn_last4<6789>"},
+		{"behind", Hint{}, "us_ssn_last4<6789> are the last four digits of my ssn"},
+		{"the rest masked", Hint{}, "SSN: XXX-XX-us_ssn_last4<6789>, social ***-**-us_ssn_last4<6789>; xxx-xx-6789"},
+		{"key", Hint{Key: "ssn_last4"}, "us_ssn_last4<6789>"},
+		{"key in camel case", Hint{Key: "lastFourOfSSN"}, "us_ssn_last4<6789>"},
+		{"Spanish", Hint{}, "los últimos cuatro de mi seguro social son us_ssn_last4<6789>"},
+		{"of a card", Hint{}, "card ending in 6789, the last four are 6789"},
+		{"a year", Hint{}, "I lost my SSN card last summer 2024"},
+		{"masked by us", Hint{}, "ssn XXX-XX-XXXX 2024, xxx-xx-67890"},
+		{"key of a card", Hint{Key: "card_last4"}, "6789"},
+	})
+}
