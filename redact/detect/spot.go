@@ -77,6 +77,9 @@ var edges = func() (t [256]edge) {
 // of maxChain bytes.
 func (s *scanner) digits(dst *[]redact.Finding, i, end int) {
 	for text := s.text; i < end; i = nextDigit(text[:end], i) {
+		if s.pathSegment(i, end) {
+			return
+		}
 		first, begin := i, i
 		total, on := 0, onDigits
 		for {
@@ -124,6 +127,33 @@ func (s *scanner) beside(dst *[]redact.Finding, i, end int, left, right edge) (o
 		on |= onDots
 	}
 	return on
+}
+
+// pathSegment reports whether the digits text[i:end] are, or are in, a segment of
+// the path of an address, and the segment is nothing but digits or too short to
+// be anything: the id of a record, the version of an API. Answers of vendors are
+// full of them.
+func (s *scanner) pathSegment(i, end int) bool {
+	const scheme = len("https://")
+	text := s.text
+	if i < scheme+2 || text[i-1] != '/' && !isLetter(text[i-1]) {
+		return false
+	}
+	from := s.tokenStart(i)
+	if i-from < scheme+2 || string(text[from:from+4]) != "http" || runEnd(text, i) != end {
+		return false
+	}
+	at, to := i, end
+	for i-at < 4 && isLetter(text[at-1]) {
+		at--
+	}
+	for to < len(text) && to-end < 4 && isLetter(text[to]) {
+		to++
+	}
+	if text[at-1] != '/' || at-from <= scheme || text[at-2] == '/' || (at != i || to != end) && to-at >= 4 {
+		return false
+	}
+	return to == len(text) || indexByte("/.?#\"", text[to])
 }
 
 // earlier asks the families about the triggers in text[from:to), without looking
