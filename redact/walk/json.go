@@ -206,6 +206,7 @@ func (p *jsonReader) array(i int, st int32, depth int) int {
 	if i < len(p.raw) && p.raw[i] == ']' {
 		return i + 1
 	}
+	begin := i
 	for n, comma := 0, -1; ; n++ {
 		f := &p.frames[len(p.frames)-1]
 		f.index, f.member, f.comma = n, i, comma
@@ -221,6 +222,9 @@ func (p *jsonReader) array(i int, st int32, depth int) int {
 			comma = i
 			i = p.space(i + 1)
 		case ']':
+			if n > 0 && i-begin <= maxGroupBytes {
+				p.groups(begin, i, st)
+			}
 			return i + 1
 		default:
 			return p.refuse(ReasonSyntax, i)

@@ -109,7 +109,11 @@ func (d *Doc) appendEdit(dst []byte, f redact.Finding, a redact.Action) []byte {
 	}
 	text := decode(d.Kind, raw)
 	at := len(dst)
-	dst = transform.Append(dst, text, f.Class, a)
+	if d.Kind == JSON && f.Evidence&redact.EvidenceSplit != 0 {
+		dst = transform.AppendPiece(dst, text, a)
+	} else {
+		dst = transform.Append(dst, text, f.Class, a)
+	}
 	masked := dst[at:]
 	if d.Kind == Text || len(masked) == len(text) && bytes.Equal(text, raw) && inert(masked, text) {
 		return dst

@@ -1,0 +1,92 @@
+package walk
+
+import (
+	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/detect"
+)
+
+// An array that holds a number in groups is short: nineteen digits, each perhaps
+// an element of its own.
+const (
+	maxGroups     = 19
+	maxGroupDigit = 8
+	maxGroupBytes = 200
+)
+
+// groups looks for a card number whose groups or digits are the elements of the
+// array in raw[from:to], brackets left out. Lists of small numbers look like one
+// at times, so that the name beside the array must be that of a card. Each group
+// is a finding; none keeps a digit.
+func (p *jsonReader) groups(from, to int, st int32) {
+	if p.masks != nil {
+		return
+	}
+	var mem [maxGroups]span
+	text := append(p.scratch[:0], "card"...)
+	all, digits := mem[:0], 0
+	for i := p.space(from); i < to; {
+		if len(all) == maxGroups {
+			return
+		}
+		quote := p.raw[i] == '"'
+		if quote {
+			i++
+		}
+		g := span{i, digitsEnd(p.raw, i)}
+		if n := g.to - g.from; n == 0 || n > maxGroupDigit {
+			return
+		}
+		if i = g.to; quote {
+			if p.raw[i] != '"' {
+				return
+			}
+			i++
+		}
+		if i = p.space(i); i < to {
+			if p.raw[i] != ',' {
+				return
+			}
+			i = p.space(i + 1)
+		}
+		all = append(all, g)
+		digits += g.to - g.from
+		text = append(append(text, ' '), p.raw[g.from:g.to]...)
+	}
+	p.scratch = text
+	if len(all) < 2 || digits < minSpread || digits > maxSpread || !p.det.NamesCard(p.key()) {
+		return
+	}
+	at := len(p.Findings)
+	found := p.det.Text(nil, text, detect.Hint{})
+	for _, f := range found {
+		if f.Class != redact.CreditCard {
+			continue
+		}
+		f.Evidence |= redact.EvidenceSplit
+		f.Place = redact.PlaceText
+		pos := len("card")
+		for n, g := range all {
+			pos++
+			end := pos + g.to - g.from
+			if pos < f.End && f.Start < end && !overlap(p.Findings[:at], g.from, g.to) {
+				p.group(f, g, n, st)
+			}
+			pos = end
+		}
+		return
+	}
+}
+
+// group adds the share of one element.
+func (p *jsonReader) group(f redact.Finding, g span, n int, st int32) {
+	top := &p.frames[len(p.frames)-1]
+	top.index = n
+	p.Findings = append(p.Findings, f)
+	begin, place := g.from, redact.PlaceText
+	if p.raw[g.from-1] != '"' {
+		place = redact.PlaceNumber
+	}
+	at := len(p.Findings) - 1
+	p.Findings[at].Start, p.Findings[at].End = 0, g.to-g.from
+	p.settle(at, begin, g.to, p.raw[begin:g.to], place, p.fields.flags(p.fields.element(st, n))&Never != 0)
+}
