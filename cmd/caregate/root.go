@@ -71,7 +71,7 @@ func newRoot() *cobra.Command {
 	}
 	add(groupGateway, newDemo(), newInit(), caddyRun(), caddyReload(), caddyValidate(), caddyAdapt(), caddyFmt(), newAPIKey())
 	add(groupLook, newExplain(), newAudit(), newChannel(), newDoctor(), newVersion())
-	add(groupText, newScan(), newRedact())
+	add(groupText, newScan(), newRedact(), newLearn())
 	plainUsage(root)
 	return root
 }

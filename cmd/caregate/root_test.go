@@ -40,7 +40,7 @@ func TestCommandList(t *testing.T) {
 		"caregate audit", "caregate audit verify",
 		"caregate channel", "caregate channel check", "caregate channel list",
 		"caregate completion", "caregate completion bash", "caregate completion fish", "caregate completion powershell", "caregate completion zsh",
-		"caregate demo", "caregate doctor", "caregate explain", "caregate fmt", "caregate help", "caregate init",
+		"caregate demo", "caregate doctor", "caregate explain", "caregate fmt", "caregate help", "caregate init", "caregate learn",
 		"caregate redact", "caregate reload", "caregate run", "caregate scan", "caregate validate", "caregate version",
 	}
 	var got []string
