@@ -53,6 +53,13 @@ func (d *dictionary) addGrams() {
 			continue
 		}
 		put(name)
+		// What may stand right before and behind the first and the last word.
+		for _, mark := range []string{"\"", "'", "(", "[", ":", ">"} {
+			put(mark + name[:min(len(name), gram-1)])
+		}
+		for _, mark := range []string{"\"", "'", ")", "]", ".", "?", "!", ";", ":", "<"} {
+			put(name[max(0, len(name)-gram+1):] + mark)
+		}
 		heads[name[:min(len(name), gram-1)]] |= d.parts[w]
 		tails[name[max(0, len(name)-gram+1):]] |= d.parts[w]
 	}

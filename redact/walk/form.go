@@ -52,7 +52,7 @@ func (p *formReader) form() *Refusal {
 				p.Units++
 				p.unit = p.Units
 			}
-			p.value(st, equals+1, end, end, text, redact.PlaceText, digits)
+			p.value(st, equals+1, end, end, text, redact.PlaceText, digits || len(text) >= shortestWords)
 			p.unit = 0
 		}
 		comma = end

@@ -348,15 +348,16 @@ func (p *jsonReader) text(i int, st int32) int {
 	if end < 0 {
 		return end
 	}
-	if f&digits == 0 && p.masks == nil && p.fields.flags(st) == 0 {
+	ask := f&(digits|wide) != 0 || end-i-1 >= shortestWords
+	if !ask && p.masks == nil && p.fields.flags(st) == 0 {
 		return end + 1
 	}
 	text := p.raw[i+1 : end]
-	if f&escaped != 0 && (f&digits != 0 || p.masks != nil || p.fields.flags(st) != 0) {
+	if f&escaped != 0 {
 		p.scratch = appendDecoded(JSON, p.scratch[:0], text)
 		text = p.scratch
 	}
-	p.value(st, i+1, end, end+1, text, redact.PlaceText, f&digits != 0)
+	p.value(st, i+1, end, end+1, text, redact.PlaceText, ask)
 	return end + 1
 }
 

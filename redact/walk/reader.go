@@ -151,11 +151,15 @@ func (r *reader) count(at int) *Refusal {
 	return nil
 }
 
+// shortestWords is the shortest text without a digit that is looked into, in bytes:
+// it may hold an e-mail address, a code in words, a password.
+const shortestWords = 8
+
 // value does what is to be done with a scalar at raw[begin:end] whose decoded
 // text is text: raw offsets are those of a string's content or of a literal.
-// outer is where the value ends with its quote. digits says whether text can
-// hold a finding at all.
-func (r *reader) value(st int32, begin, end, outer int, text []byte, place redact.Place, digits bool) {
+// outer is where the value ends with its quote. ask says whether text can hold a
+// finding at all.
+func (r *reader) value(st int32, begin, end, outer int, text []byte, place redact.Place, ask bool) {
 	flags := r.fields.flags(st)
 	if r.masks != nil {
 		if place == redact.PlaceText && transform.Masked(text) {
@@ -166,12 +170,12 @@ func (r *reader) value(st int32, begin, end, outer int, text []byte, place redac
 	if flags&(Wanted|URL) != 0 {
 		r.capture(st, begin, end, outer, place)
 	}
-	digits = digits && (!r.det.Nothing(text) || detect.MayName(r.key()))
-	if !digits && flags&PaymentReference == 0 {
+	ask = ask && (!r.det.Nothing(text) || detect.MayName(r.key()))
+	if !ask && flags&PaymentReference == 0 {
 		return
 	}
 	at := len(r.Findings)
-	if digits {
+	if ask {
 		r.Findings = r.det.Text(r.Findings, text, detect.Hint{Key: string(r.key())})
 	}
 	if flags&PaymentReference != 0 && len(r.Findings) == at && len(text) > 0 {
