@@ -15,13 +15,14 @@ const idLead = 16
 
 // findIDs reads the groups of digits and the tokens of text[from:to).
 func (d *Detector) findIDs(dst []redact.Finding, text []byte, from, to int, h Hint) []redact.Finding {
+	var key keyNames
 	for i := nextDigit(text[:to], from); i < to; {
 		end := runEnd(text, i)
 		if i > 0 && isDigit(text[i-1]) || !hopeful(text, i, end) {
 			i = nextDigit(text[:to], min(end, to))
 			continue
 		}
-		s := idScan{d: d, text: text, hint: h, at: i}
+		s := idScan{d: d, text: text, hint: h, at: i, key: &key}
 		f, next := s.spot(i, end)
 		if f.End > 0 {
 			dst = append(dst, f)
@@ -71,6 +72,18 @@ func hopeful(text []byte, i, end int) bool {
 			before, second = '-', byteBefore(text, i-size)
 		}
 	}
+	switch before { // see apartBefore
+	case '_', '@', '%', '$', '\\', '~':
+		return false
+	case '/':
+		if second > ' ' && second != '(' && second != ':' {
+			return false
+		}
+	case '-':
+		if second > ' ' && second != '(' && second != ':' && n != 2 && n != 7 { // AB-12-34-56-C, X-1234567-L
+			return false
+		}
+	}
 	if isDigit(second) || second == 'X' && n != 7 { // X-1234567-L is a NIE
 		// Nothing but a bare number begins behind digits.
 		switch before {
@@ -112,11 +125,9 @@ type idScan struct {
 	text []byte
 	hint Hint
 
-	at       int // where the value being looked at begins
-	said     said
-	key      sense
-	keyID    bool
-	keyKnown bool
+	at   int // where the value being looked at begins
+	said said
+	key  *keyNames
 
 	behindOf  int
 	behindSet sense
@@ -211,42 +222,56 @@ func idSense(set sense) sense {
 	return set & nameElse
 }
 
-// keyNames is what the key beside the text says, and whether it is the key of an
-// identifier or a time.
+// keyNames is what the key beside a text says: a name, and whether it is the key of
+// an identifier or a time.
+type keyNames struct {
+	set       sense
+	id, known bool
+}
+
+// keyNames reads the key, once.
 func (s *idScan) keyNames() (sense, bool) {
-	if s.keyKnown || s.hint.Key == "" {
-		return s.key, s.keyID || s.hint.ID
+	k := s.key
+	if !k.known {
+		k.known = true
+		if s.hint.Key != "" {
+			k.read(s.d, s.hint.Key, s.text)
+		}
+		k.id = k.id || s.hint.ID
 	}
-	s.keyKnown = true
+	return k.set, k.id
+}
+
+func (k *keyNames) read(d *Detector, name string, text []byte) {
 	var buf [2 * maxKey]byte
-	key := wordsOfKey(buf[:0], s.hint.Key)
+	key := wordsOfKey(buf[:0], name)
 	for at := len(key); ; {
 		start, end, ok := wordBefore(key, at, 0)
 		if !ok {
 			break
 		}
-		set := idSense(s.d.vocab.phrase(key, start, end, 0))
+		set := idSense(d.vocab.phrase(key, start, end, 0))
 		if set&(nameAny|nameElse) != 0 {
-			s.key = set
+			k.set = set
 			break
 		}
 		switch kind := keyTable[string(key[start:end])]; {
 		case kind&keyID != 0:
-			s.keyID = true
+			k.id = true
 		case kind&keyText != 0 && at == len(key):
-			return 0, s.hint.ID
+			return
 		}
 		at = start
 	}
-	if s.key&nameAny == 0 && senseOfKey(s.hint.Key) == keyID {
-		s.keyID = true
+	if k.set&nameAny == 0 && senseOfKey(name) == keyID {
+		k.id = true
 	}
-	if s.keyID && !prose(s.text) {
-		s.key = nameOther
-	} else if s.keyID {
-		s.key, s.keyID = 0, false
+	switch {
+	case k.id && prose(text):
+		k.set, k.id = 0, false
+	case k.id:
+		k.set = nameOther
 	}
-	return s.key, s.keyID || s.hint.ID
 }
 
 // wordsOfKey appends the words of a key to dst, which has room for twice its size, in

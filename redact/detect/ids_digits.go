@@ -243,7 +243,7 @@ func (s *idScan) account(start, end int) (redact.Finding, bool) {
 	how, by := s.named(last, nameAccount|nameAnyAccount, false)
 	certain := (s.said.set|s.behind(last))&nameAccount != 0
 	if by&redact.EvidenceKey != 0 {
-		certain = s.key&nameAccount != 0
+		certain = s.key.set&nameAccount != 0
 	}
 	if how != directly || !certain && (by&redact.EvidenceKey != 0 || !s.besideBank()) {
 		return redact.Finding{}, false

@@ -102,11 +102,13 @@ func maskDigits(dst, value []byte, keep int) []byte {
 }
 
 // maskAll replaces every letter and digit by one X, whatever its script, and
-// keeps ASCII punctuation and space.
+// keeps ASCII punctuation and space. A sign in front, such as the plus of a
+// telephone number, becomes an X as well, because a spreadsheet takes a cell that
+// begins with one for a formula.
 func maskAll(dst, value []byte) []byte {
-	for _, b := range value {
+	for i, b := range value {
 		switch {
-		case isDigit(b), b|0x20 >= 'a' && b|0x20 <= 'z', b >= 0xC0:
+		case i == 0 && (b == '+' || b == '-' || b == '=' || b == '@'), isDigit(b), b|0x20 >= 'a' && b|0x20 <= 'z', b >= 0xC0:
 			dst = append(dst, 'X')
 		case b >= 0x80: // rest of a character that already became an X
 		default:
