@@ -49,6 +49,9 @@ func FuzzDetect(f *testing.F) {
 	for _, line := range strings.Split(string(src), "\n") {
 		f.Add([]byte(line), "value")
 	}
+	for _, line := range spokenLines(f) {
+		f.Add([]byte(line), "")
+	}
 	d := newDetector(f)
 	f.Fuzz(func(t *testing.T, text []byte, key string) {
 		at := 0
