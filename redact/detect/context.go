@@ -94,11 +94,16 @@ func (s *scanner) before(i int, joined bool) words {
 // number is Canadian.
 func (s *scanner) wordSense(start, end, from int) sense {
 	sn := s.d.vocab.sense(s.text[start:end])
-	if sn&senseCard == 0 && sn&senseSSN == 0 {
+	w := s.text[start:end]
+	if len(w) == 1 && w[0]|0x20 == 'n' && s.spelled(start, from) {
+		return senseSSN
+	}
+	if sn&(senseCard|senseSSN|namePhone) == 0 {
 		return sn
 	}
-	w := s.text[start:end]
 	switch {
+	case sn&senseHard != 0 && foldEqual(w, "phone") && s.byWay(start, from):
+		return senseLink
 	case sn&senseCard != 0 && (len(w) == 4 || len(w) == 5) && w[0]|0x20 == 'c' && w[1]|0x20 == 'a':
 		if a, b, ok := wordBefore(s.text, start, lo(start, wordWindow/2)); ok && s.d.vocab.sense(s.text[a:b])&senseKind != 0 {
 			return senseHard
@@ -109,6 +114,32 @@ func (s *scanner) wordSense(start, end, from int) sense {
 		}
 	}
 	return sn
+}
+
+// spelled reports whether "s s" stands in front of the n at i: somebody spells SSN.
+func (s *scanner) spelled(i, from int) bool {
+	for range 2 {
+		a, b, ok := wordBefore(s.text, i, from)
+		if !ok || b-a != 1 || s.text[a]|0x20 != 's' || i-b > 2 {
+			return false
+		}
+		i = a
+	}
+	return true
+}
+
+// byWay reports whether the word that begins at i is how something was told, and
+// not what: "the card over the phone 4111...".
+func (s *scanner) byWay(i, from int) bool {
+	a, b, ok := wordBefore(s.text, i, from)
+	if ok && foldEqual(s.text[a:b], "the") {
+		a, b, ok = wordBefore(s.text, a, from)
+	}
+	if !ok {
+		return false
+	}
+	w := s.text[a:b]
+	return foldEqual(w, "over") || foldEqual(w, "by") || foldEqual(w, "via")
 }
 
 // after says what the words right behind end name, with only link words between:

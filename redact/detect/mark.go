@@ -196,7 +196,13 @@ func unitAt(text []byte, i int) (r rune, size int, kind marks) {
 	switch b := text[i]; {
 	case b >= 0x80:
 		r, size = utf8.DecodeRune(text[i:])
-		if s := view.SignOf(r); s >= 0 {
+		switch s := view.SignOf(r); s {
+		case view.None, view.Hidden:
+		case view.Space, view.Dash, view.Line:
+			if g, _ := separator(text, i); g == none { // one of the rarer ones
+				kind = markNormal
+			}
+		default:
 			kind = markNormal
 		}
 		return r, size, kind

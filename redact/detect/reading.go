@@ -121,11 +121,25 @@ func (s *scanner) through(dst []redact.Finding, p *pass, v *view.View, begin, en
 		if from < begin || from >= end {
 			continue
 		}
-		f.Start, f.End = from, to
+		f.Start, f.End = from, to+frameAfter(s.text[to:])
 		f.Evidence |= written(s.text[from:to])
 		dst = append(dst, f)
 	}
 	return dst
+}
+
+// frameAfter is the length of the keycap around the digit that ends before b: a
+// variation selector, perhaps, and the frame. It belongs to the digit, and nobody
+// can tell it from the digit in a region's view, where it is nothing.
+func frameAfter(b []byte) int {
+	n := 0
+	if bytes.HasPrefix(b, []byte("\uFE0F")) {
+		n = len("\uFE0F")
+	}
+	if bytes.HasPrefix(b[n:], []byte("\u20E3")) {
+		return n + len("\u20E3")
+	}
+	return 0
 }
 
 // written says how a value is written that a view was needed for.

@@ -68,17 +68,44 @@ func (l *listener) Fits(first8 uint32, digits int, luhn bool) bool {
 
 // Named implements [spoken.Judge].
 func (l *listener) Named(at int) bool {
-	w := l.words(at)
+	w := l.words(l.heading(at))
 	return w.says(senseCard)
 }
 
 // Short implements [spoken.Judge].
 func (l *listener) Short(at, digits int) bool {
+	at = l.heading(at)
 	if digits <= maxCode {
 		return cue(l.text, at)
 	}
 	w := l.words(at)
 	return w.says(senseSSN) || senseOfKey(l.hint.Key) == keySSN
+}
+
+// longestHeading is how far in front of a number the colon of its heading may stand.
+const longestHeading = 32
+
+// heading returns where the heading ends that begins at at, or at: "Social
+// security:" stands where the name of a speaker may stand, and names the number.
+func (l *listener) heading(at int) int {
+	for i, named := at, false; i < len(l.text) && i-at < longestHeading; i++ {
+		switch b := l.text[i]; {
+		case b == ':':
+			if named {
+				return i + 1
+			}
+			return at
+		case b == '\n' || isDigit(b):
+			return at
+		case !named && isLetter(b) && (i == at || !isWordByte(l.text[i-1])):
+			end := i
+			for end < len(l.text) && end-i <= maxWord && isWordByte(l.text[end]) {
+				end++
+			}
+			named = l.d.vocab.sense(l.text[i:end])&(senseCard|senseSSN|senseCVV|sensePIN) != 0
+		}
+	}
+	return at
 }
 
 // words reads the words in front of at, which is asked for again and again.
@@ -99,7 +126,7 @@ func (l *listener) search(text []byte) {
 
 // Take implements [spoken.Judge].
 func (l *listener) Take(n *spoken.Number) bool {
-	l.buf = append(l.buf[:0], l.text[lo(n.Start, LookBehind):max(n.Label, lo(n.Start, LookBehind))]...)
+	l.buf = append(l.buf[:0], l.text[lo(n.Start, LookBehind):max(l.heading(n.Label), lo(n.Start, LookBehind))]...)
 	start := len(l.buf)
 	l.buf = append(l.buf, n.Digits...)
 	end := len(l.buf)

@@ -69,7 +69,7 @@ var wordTable = map[sense][]string{
 	sensePIN: {"pin"},
 	senseLink: {
 		"number", "numbers", "no", "nr", "num", "nos", "is", "was", "are", "the", "my", "our", "your", "to", "a", "an", "of", "code", "codes", "here", "as", "it", "s",
-		"this", "that", "following", "full", "and", "und", "ist", "lautet", "die", "der", "das", "meine", "mein", "numéro", "numero", "número", "nummer", "nº", "n", "es",
+		"this", "that", "thats", "following", "full", "and", "und", "ist", "lautet", "die", "der", "das", "meine", "mein", "numéro", "numero", "número", "nummer", "nº", "n", "es",
 		"mi", "el", "la", "le", "est", "ma", "mon", "è", "il", "lo", "номер", "security", "value", "ending", "on", "back", "please", "bitte",
 	},
 	senseKind: {
@@ -253,7 +253,7 @@ func wordBefore(text []byte, i, lo int) (start, end int, ok bool) {
 		if i < end && (text[i-1] == 'X' && maskEnds(text, i) || text[i] == 'X' && maskAt(text, i)) {
 			break
 		}
-		if i < end && isDigit(text[i-1]) != number {
+		if i < end && isDigit(text[i-1]) != number && text[i-1] != '-' {
 			if !number || end-i > 1 || !digitWord(text[lo:i], text[i]) {
 				break
 			}

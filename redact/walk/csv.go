@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"strconv"
 
-	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/detect"
 )
 
@@ -264,7 +263,6 @@ const (
 // in a name of these columns or in the cell before. first is the number of the
 // first finding of this record.
 func (p *csvReader) spread(first int) {
-	known := p.Findings[first:] // in the order of the cells
 	for n := 0; n < len(p.cells); {
 		from, digits := n, 0
 		for n < len(p.cells) && p.cells[n].digits > 0 {
@@ -272,7 +270,7 @@ func (p *csvReader) spread(first int) {
 			n++
 		}
 		if n-from >= 2 && digits >= minSpread && digits <= maxSpread && p.aboutCard(from, n) {
-			p.join(from, n, known)
+			p.join(from, n, first)
 		}
 		n = max(n, from+1)
 	}
@@ -292,7 +290,7 @@ func (p *csvReader) aboutCard(from, to int) bool {
 }
 
 // join looks at the cells from to to as one number.
-func (p *csvReader) join(from, to int, known []redact.Finding) {
+func (p *csvReader) join(from, to, first int) {
 	p.run.reset()
 	at := p.cells[from].from
 	p.run.gap("card ", at, at)
@@ -305,12 +303,22 @@ func (p *csvReader) join(from, to int, known []redact.Finding) {
 	p.found = p.det.Text(p.found[:0], p.run.text, detect.Hint{})
 	for i, f := range p.found {
 		start, end := p.run.raw(f.Start, f.End)
-		if start < p.cells[from].to && end <= p.cells[from].to || overlap(known, start, end) {
+		if start < p.cells[from].to && end <= p.cells[from].to || p.overlaps(first, start, end) {
 			continue
 		}
 		p.column = from
 		p.keep(&p.run, p.style(from), p.found[i:i+1])
 	}
+}
+
+// overlaps reports whether a finding from number first on lies in raw[start:end].
+func (c *collector) overlaps(first, start, end int) bool {
+	for _, f := range c.Findings[first:] {
+		if f.Start < end && start < f.End {
+			return true
+		}
+	}
+	return false
 }
 
 // writeQuoted is the encoder of cells in quotation marks.

@@ -170,7 +170,7 @@ func (p *jsonReader) object(i int, st int32, depth int) int {
 		} else if twin != nil && (p.fields.knows(st, name) || p.fields.knows(st, twin)) {
 			return p.refuse(ReasonAmbiguous, i)
 		}
-		if form&digits != 0 && len(name) >= shortestFinding {
+		if len(name) >= shortestFinding && (form&(digits|wide) != 0 || bytes.IndexByte(name, '@') >= 0) {
 			p.name(i+1, end, name)
 		}
 		i = p.space(end + 1)

@@ -77,11 +77,9 @@ func (p *mailTextReader) uuencoded() {
 		}
 		i += n
 		begin := i
-		if i += len("begin "); begin > 0 && raw[begin-1] != '\n' {
-			continue
-		}
 		end := lineEnd(raw, i, len(raw))
-		if end-begin < 11 || !bytes.HasPrefix(raw[end:], []byte("M")) {
+		i += len("begin ")
+		if begin > 0 && raw[begin-1] != '\n' || end-begin < 11 || !bytes.HasPrefix(raw[end:], []byte("M")) {
 			continue
 		}
 		line := bytes.TrimRight(raw[end:lineEnd(raw, end, len(raw))], "\r\n")

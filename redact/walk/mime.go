@@ -20,9 +20,6 @@ type mimeReader struct {
 	collector
 	head       joined
 	boundaries []string // of the multipart entities around
-
-	wordEnd int  // of the header being read: where the next blank is
-	open    bool // no encoded word ends before it
 }
 
 // maxMailDepth bounds parts in parts; each level is one more pass over what is

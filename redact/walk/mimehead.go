@@ -131,7 +131,6 @@ func (p *mimeReader) parameters(v span) *Refusal {
 // (RFC 2047) decoded.
 func (p *mimeReader) words(v span, h detect.Hint, never bool) *Refusal {
 	p.head.reset()
-	p.wordEnd = 0
 	raw := p.raw
 	after := -1 // where the last thing was an encoded word, its end
 	for i := v.from; i < v.to; {
@@ -174,37 +173,25 @@ func (j *joined) drop(at int) {
 	}
 }
 
-// maxCharsetName is how long the name of a charset may be, with a language.
-const maxCharsetName = 64
-
 // encodedWord decodes the encoded word at raw[i]. size is 0 when there is none;
 // one that is broken is shown as it is by some and decoded by others.
 func (p *mimeReader) encodedWord(i, to int) (size int, text []byte, _ *Refusal) {
-	if i >= p.wordEnd {
-		n := bytes.IndexAny(p.raw[i:to], " \t\r\n")
-		if n < 0 {
-			n = to - i
-		}
-		p.wordEnd, p.open = i+n, false
+	word := p.raw[i:to]
+	if n := bytes.IndexAny(word, " \t\r\n"); n >= 0 {
+		word = word[:n]
 	}
-	if p.open {
-		return 0, nil, nil // none ends before the next blank
-	}
-	word := p.raw[i+2 : p.wordEnd]
-	n := bytes.IndexByte(word[:min(len(word), maxCharsetName)], '?')
-	if n < 0 || n+2 >= len(word) || word[n+2] != '?' {
+	fields := bytes.SplitN(word[2:], []byte("?"), 3)
+	if len(fields) < 3 || len(fields[1]) != 1 {
 		return 0, nil, nil
 	}
-	coded := word[n+3:]
-	end := bytes.Index(coded, []byte("?="))
+	end := bytes.Index(fields[2], []byte("?="))
 	if end < 0 {
-		p.open = true
 		return 0, nil, nil
 	}
-	coded = coded[:end]
-	size = 2 + n + 3 + end + 2
-	name, _, _ := strings.Cut(string(word[:n]), "*") // RFC 2231 adds a language
-	switch word[n+1] | 0x20 {
+	name, _, _ := strings.Cut(string(fields[0]), "*") // RFC 2231 adds a language
+	coded := fields[2][:end]
+	size = 2 + len(fields[0]) + 1 + 1 + 1 + end + 2
+	switch fields[1][0] | 0x20 {
 	case 'b':
 		out := make([]byte, base64.StdEncoding.DecodedLen(len(coded)))
 		n, err := base64.StdEncoding.Decode(out, coded)

@@ -189,8 +189,6 @@ type charset struct {
 	// whole says that a text can only be written as one: what a byte stands for
 	// depends on what was before.
 	whole bool
-	// ascii says that it writes letters and digits as ASCII does.
-	ascii bool
 }
 
 // charsetOf looks a charset up by its name in mail. nil means UTF-8, or ASCII
@@ -214,10 +212,7 @@ func charsetOf(name string) (c *charset, ok bool) {
 	if err == nil && (canonical == "replacement" || canonical == "x-user-defined") {
 		return nil, false
 	}
-	c = &charset{enc: enc}
-	c.whole = strings.HasPrefix(name, "iso-2022") || strings.HasPrefix(name, "csiso2022") || strings.HasPrefix(name, "hz")
-	c.ascii = string(c.encode([]byte("X-9 "))) == "X-9 "
-	return c, true
+	return &charset{enc, strings.HasPrefix(name, "iso-2022") || strings.HasPrefix(name, "csiso2022") || strings.HasPrefix(name, "hz")}, true
 }
 
 // decode returns raw in UTF-8. It fails where a byte stands for nothing.
@@ -255,24 +250,11 @@ func (c *charset) rewrite(raw, decoded []byte, edits []Edit) []Edit {
 }
 
 // encode writes text; what the charset does not have becomes its substitute. Masks
-// are letters, digits and hyphens, which nearly every charset writes as ASCII does.
+// are ASCII.
 func (c *charset) encode(text []byte) []byte {
-	if c.ascii && plainWords(text) {
-		return text
-	}
 	out, err := encoding.ReplaceUnsupported(c.enc.NewEncoder()).Bytes(text)
 	if err != nil {
 		return bytes.Repeat([]byte("X"), len(text))
 	}
 	return slices.Clip(out)
-}
-
-// plainWords reports whether text is letters, digits, hyphens and blanks.
-func plainWords(text []byte) bool {
-	for _, b := range text {
-		if b-'0' > 9 && (b|0x20)-'a' >= 26 && b != '-' && b != ' ' {
-			return false
-		}
-	}
-	return true
 }

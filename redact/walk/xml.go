@@ -29,8 +29,7 @@ type xmlReader struct {
 	closed bool     // the root element has ended
 	names  []span   // of the attributes of the tag being read
 
-	filter      uint64 // has the filterBit of each of them
-	inAttribute span   // the name of the attribute being read
+	inAttribute span // the name of the attribute being read
 }
 
 type span struct{ from, to int }
@@ -353,7 +352,7 @@ func (p *xmlReader) startTag(i int) (int, *Refusal) {
 	}
 	p.flush(i)
 	e := xmlElement{name: span{i + 1, end}, key: span{i + 1, end}}
-	p.names, p.filter = p.names[:0], 0
+	p.names = p.names[:0]
 	p.open = append(p.open, e)
 	var value span // of the attribute value, which is looked at last
 	for at := end; ; {
@@ -400,10 +399,12 @@ func (p *xmlReader) attribute(i int, at *int, value *span) *Refusal {
 	}
 	from++
 	*at = from + n + 1
-	if bit := filterBit(raw[i:name.to]); p.filter&bit == 0 {
-		p.filter |= bit
-	} else if slices.ContainsFunc(p.names, func(other span) bool { return bytes.Equal(raw[other.from:other.to], raw[i:name.to]) }) {
-		return &Refusal{ReasonXML, int64(i)}
+	if len(p.names) > 0 {
+		for _, other := range p.names[max(0, len(p.names)-maxAttributes):] {
+			if bytes.Equal(raw[other.from:other.to], raw[i:name.to]) {
+				return &Refusal{ReasonXML, int64(i)}
+			}
+		}
 	}
 	if p.names = append(p.names, name); len(p.names) > maxAttributes {
 		return &Refusal{ReasonValues, int64(i)}
@@ -424,7 +425,7 @@ func (p *xmlReader) attribute(i int, at *int, value *span) *Refusal {
 
 // maxAttributes bounds the attributes of one element, whose names are compared
 // with each other.
-const maxAttributes = 128
+const maxAttributes = 256
 
 // valued looks at the attribute value, which the attribute name names.
 func (p *xmlReader) valued(value span) *Refusal {
