@@ -142,7 +142,7 @@ func TestTicketListPlaces(t *testing.T) {
 	}
 	classes := map[redact.Class]int{}
 	for _, f := range doc.Findings {
-		if !f.Never {
+		if info, _ := redact.Lookup(string(f.Class)); !f.Never && info.Default.Rewrites() {
 			classes[f.Class]++
 		}
 	}
