@@ -365,7 +365,19 @@ func (c *chain) judge(k *candidate, joined bool) (redact.Finding, bool) {
 		w.direct = sym
 	}
 
-	f := redact.Finding{Class: redact.CreditCard, Start: k.start, End: k.end}
+	f := redact.Finding{Class: redact.CreditCard, Start: k.start, End: k.end, Evidence: redact.EvidenceIssuer}
+	if k.luhn {
+		f.Evidence |= redact.EvidenceChecksum
+	}
+	if k.shape == brandGroups {
+		f.Evidence |= redact.EvidenceGrouping
+	}
+	switch {
+	case near && key == keyCard && !joined:
+		f.Evidence |= redact.EvidenceKey
+	case near:
+		f.Evidence |= redact.EvidenceWord
+	}
 	strong := near || k.shape == brandGroups || k.shape == evenGroups
 	if id {
 		f.Never = true

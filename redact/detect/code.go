@@ -53,7 +53,7 @@ func (s *scanner) shortGroups(dst *[]redact.Finding, i, last int) {
 
 // byKey reads a value that is nothing but n digits by its key.
 func (s *scanner) byKey(dst *[]redact.Finding, n int) bool {
-	f := redact.Finding{End: n, Confidence: 0.9, Strong: true}
+	f := redact.Finding{End: n, Confidence: 0.9, Strong: true, Evidence: redact.EvidenceKey}
 	switch key := s.keySense(); {
 	case key == keyCVV && (n == 3 || n == 4):
 		f.Class, f.Rule = redact.CardVerificationCode, "code key"
@@ -87,13 +87,14 @@ func (s *scanner) code(dst *[]redact.Finding, g group) {
 	if !s.standsAlone(g) {
 		return
 	}
-	f := redact.Finding{Start: g.start, End: g.end, Confidence: 0.9, Strong: true, Never: s.hint.ID}
+	f := redact.Finding{Start: g.start, End: g.end, Confidence: 0.9, Strong: true, Never: s.hint.ID, Evidence: redact.EvidenceWord}
 	n := g.len()
 	switch {
 	case n <= 4 && s.codeWordBefore(g.start, n):
 		f.Class, f.Rule = redact.CardVerificationCode, "code word"
 	case n <= 4 && behind && s.expiryBetween(s.card, g.start):
 		f.Class, f.Rule, f.Confidence = redact.CardVerificationCode, "behind card and expiry", 0.8
+		f.Evidence = redact.EvidenceBeside
 	case n <= 4 && s.codeWordAfter(g.end):
 		f.Class, f.Rule = redact.CardVerificationCode, "code word behind"
 	case n >= 4 && s.pinWordBefore(g.start, n):

@@ -16,7 +16,7 @@ const (
 	markReach = tokenReach // how far in front of its first mark a number begins
 	markGap   = 256        // marks closer than this share a region
 	maxRegion = 4096
-	maxDepth  = 2 // views of views: base64 in base64
+	maxDepth  = 2 // views of views: base64 in base64, and what that says in other signs
 )
 
 // pass is the memory of one search through a view.
@@ -51,7 +51,7 @@ type region struct {
 
 // marked reads the text around the mark at p another way, unless that is done.
 func (s *scanner) marked(dst *[]redact.Finding, p int, m marks) {
-	if p < s.viewEnd || s.depth >= maxDepth || s.stopped {
+	if p < s.viewEnd || s.depth > maxDepth || s.stopped {
 		return
 	}
 	begin := max(s.viewEnd, p-markReach, 0)

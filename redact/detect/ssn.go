@@ -89,7 +89,16 @@ func (c *chain) ssn() (redact.Finding, bool) {
 	if !c.ssnEdges(head, end, groups, usual && gaps&gapDash != 0, near) {
 		return no, false
 	}
-	f := redact.Finding{Class: class, Start: head.start, End: end, Strong: near}
+	f := redact.Finding{Class: class, Start: head.start, End: end, Strong: near, Evidence: redact.EvidenceShape}
+	if usual {
+		f.Evidence = redact.EvidenceGrouping
+	}
+	switch {
+	case near && key == keySSN:
+		f.Evidence |= redact.EvidenceKey
+	case near:
+		f.Evidence |= redact.EvidenceWord
+	}
 	switch {
 	case near && usual:
 		f.Confidence, f.Rule = 0.99, "tax number as printed, named"

@@ -20,7 +20,7 @@ func (c *chain) track(k *candidate) (redact.Finding, bool) {
 	if k.shape != withoutGroup || !k.luhn || k.end == len(t) {
 		return no, false
 	}
-	f := redact.Finding{Class: redact.CardTrackData, Start: k.start, Confidence: 0.99, Strong: true, Never: c.hint.ID}
+	f := redact.Finding{Class: redact.CardTrackData, Start: k.start, Confidence: 0.99, Strong: true, Never: c.hint.ID, Evidence: redact.EvidenceChecksum | redact.EvidenceIssuer | redact.EvidenceGrouping}
 	switch t[k.end] {
 	case '^':
 		i := k.end + 1

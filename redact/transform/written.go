@@ -73,15 +73,17 @@ func isQuoted(value []byte) bool {
 // keep, however they are written. all says that letters are masked too.
 func maskWritten(dst, value []byte, c redact.Class, a redact.Action, keep int, all bool) []byte {
 	v, n := normal(value)
-	if out, ok := mask64(dst, value, n, keep, all); ok {
+	few := !all && n < fewest(c)
+	if few && plain(c) != ssnMask {
+		if out, ok := appendSpoken(dst, value, c, a); ok {
+			return out
+		}
+	}
+	if out, ok := mask64(dst, value, c, n, keep, all); ok {
 		return out
 	}
 	switch {
-	case all:
-	case n < fewest(c): // words, or what cannot be read: nothing of it stays
-		if out, ok := appendSpoken(dst, value, c, a); ok && plain(c) != ssnMask {
-			return out
-		}
+	case few: // words, or what cannot be read: nothing of it stays
 		return append(dst, plain(c)...)
 	case (c == redact.USSSN || c == redact.USITIN) && bytes.IndexByte(value, '<') < 0:
 		return append(dst, ssnMask...)
@@ -136,10 +138,10 @@ func hidden(dst, raw []byte) []byte {
 	return dst
 }
 
-// mask64 masks value as base64 when that reading has more digits than the n of the
-// other one. Whole groups of four letters go in and come out, so that what stands
+// mask64 masks value, of class c, as base64 when that reading has more digits than
+// the n of the other one. Whole groups of four letters go in and come out, so that what stands
 // around them still decodes.
-func mask64(dst, value []byte, n, keep int, all bool) ([]byte, bool) {
+func mask64(dst, value []byte, c redact.Class, n, keep int, all bool) ([]byte, bool) {
 	enc, letters := base64.RawStdEncoding, make([]byte, 0, len(value))
 	for _, b := range value {
 		switch {
@@ -154,16 +156,20 @@ func mask64(dst, value []byte, n, keep int, all bool) ([]byte, bool) {
 	if err != nil {
 		return dst, false
 	}
-	if inner, m := normal(text); m <= n && (!all || !utf8.Valid(text) || n > 0) || inner == nil {
-		return dst, false
-	}
+	_, m := normal(text)
 	var masked []byte
-	if simple(text) {
-		if masked = maskDigits(nil, text, keep); all {
-			masked = maskAll(nil, text)
-		}
-	} else {
-		masked = maskWritten(nil, text, redact.CardVerificationCode, redact.Mask, keep, all)
+	switch {
+	case all && (len(value) < view.MinBase64 || !view.Readable(value)), !all && n >= fewest(c) && m <= n:
+		return dst, false
+	case all && simple(text):
+		masked = maskAll(nil, text)
+	case all:
+		masked = maskWritten(nil, text, c, redact.Mask, keep, true)
+	case m < fewest(c): // base64 in base64, whose groups do not begin here
+	case simple(text):
+		masked = maskDigits(nil, text, keep)
+	default:
+		masked = maskWritten(nil, text, redact.CardVerificationCode, redact.Mask, keep, false)
 	}
 	out := make([]byte, enc.EncodedLen(len(text)))
 	if len(masked) == len(text) {
