@@ -143,6 +143,13 @@ func resolve(found []redact.Finding) []redact.Finding {
 		switch {
 		case f.Start >= last.End:
 			out = append(out, f)
+		case f.Class == redact.CreditCard && last.Class == redact.CreditCard:
+			// Two readings of one stretch: nothing of either may stay.
+			start, end := last.Start, max(last.End, f.End)
+			if better(&f, last) {
+				*last = f
+			}
+			last.Start, last.End = start, end
 		case better(&f, last):
 			*last = f
 		}

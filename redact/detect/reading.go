@@ -200,40 +200,45 @@ func (s *scanner) wide(dst *[]redact.Finding, i, to int) {
 	}
 }
 
-// token64 looks at the token around the glued digits at i: base64 that says
-// something is read.
+// token64 looks at the token that holds i: base64 that says something is read. A
+// token is tried from its begin, and each part of it between other signs than
+// letters and digits once, from the first trigger in it on.
 func (s *scanner) token64(dst *[]redact.Finding, i int) {
 	if i < s.looked || s.depth >= maxDepth || s.stopped {
 		return
 	}
 	text := s.text
-	from, alnum := i, i
+	part := i
+	for part > s.viewEnd && i-part < tokenReach && (isLetter(text[part-1]) || isDigit(text[part-1])) {
+		part--
+	}
+	from := part
 	for from > s.viewEnd && i-from < tokenReach && isBase64(text[from-1]) {
 		from--
 	}
-	if from > 0 && i-from == tokenReach && isBase64(text[from-1]) && from != s.viewEnd {
-		s.looked = view.Base64End(text, i, i+maxRegion)
-		return // not its begin
+	s.looked = i + 1
+	for s.looked < len(text) && s.looked-i < tokenReach && (isLetter(text[s.looked]) || isDigit(text[s.looked])) {
+		s.looked++
 	}
-	for alnum > from && (isLetter(text[alnum-1]) || isDigit(text[alnum-1])) {
-		alnum--
-	}
-	end := view.Base64End(text, from, from+maxRegion)
-	s.looked = end
-	if end-from < view.MinBase64 {
+	for _, begin := range [...]int{from, part} {
+		if i-begin == tokenReach && begin != s.viewEnd {
+			continue // not its begin
+		}
+		if view.Base64End(text, begin, begin+view.MinBase64)-begin < view.MinBase64 || !view.Readable(text[begin:min(len(text), begin+maxReadable)]) {
+			continue
+		}
+		end := view.Base64End(text, begin, begin+maxRegion)
+		ahead := view.Base64End(text, begin, end+(LookAhead+2)/3*4)
+		if !s.final && ahead+1 > len(text) {
+			ahead = len(text) + 1 // more of it may come
+		}
+		s.read(dst, begin, end, ahead, mark64)
 		return
 	}
-	if !view.Readable(text[from:end]) {
-		if from = alnum; end-from < view.MinBase64 || !view.Readable(text[from:end]) {
-			return
-		}
-	}
-	ahead := view.Base64End(text, from, end+(LookAhead+2)/3*4)
-	if !s.final && ahead+1 > len(text) {
-		ahead = len(text) + 1 // more of it may come
-	}
-	s.read(dst, from, end, ahead, mark64)
 }
+
+// maxReadable is how much of a token view.Readable looks at, line ends included.
+const maxReadable = 40
 
 // isBase64 reports whether b stands in base64, of either alphabet.
 func isBase64(b byte) bool {

@@ -316,6 +316,9 @@ func (v *View) encodedWord(src *View, i int) int {
 		return 0
 	}
 	end += from
+	if i > 0 && src.text[i-1] > ' ' && src.text[i-1] != '=' && end > from {
+		v.put(src, i, from, ' ') // apart from what it should not touch
+	}
 	switch b[charset+3] | 0x20 {
 	case 'q':
 		for k := from; k < end; k++ {

@@ -28,6 +28,11 @@ func care() *rapid.Generator[string] {
 			"card", "card number is", "visa", "exp", "cvv", "cvv is", "security code", "digits on the back", "pin", "pin is", "ssn", "social security", "order", "order number",
 			"tracking", "imei", "phone", "gift card", "is my order", "is my card", "https://x.example/", "id=", "card=", "a", "x", "hello", "\u00e9", "カード", "e4",
 		}),
+		rapid.SampledFrom([]string{
+			"&#52;", "&#49;", "&#x31;11", "&#49", "&nbsp;", "&amp;#49;", "\uff14", "\uff11\uff11\uff11", "\u0664\u0661\u0661\u0661", "\u200b", "1\ufe0f\u20e3", "%34", "%31%31", "%20", "%2531", "%EF%BC%91",
+			"=34", "=31", "=20", "=\r\n", "<b>", "</b>", "<br>", "<!-- -->", `\u0034`, `\u0031`, `\n`, `\\u0031`, "+", ") (", "\u2022",
+			"NDExMTExMTExMTExMTExMQ==", "Y2FyZCA0MTExIDExMTEgMTExMSAxMTEx", "=?utf-8?Q?4111_1111_1111_1111?=",
+		}),
 		rapid.StringMatching(`[0-9]{1,5}`),
 	)
 	return rapid.Custom(func(t *rapid.T) string {

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"strconv"
+	"unsafe"
 
 	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/detect"
@@ -140,6 +141,15 @@ func generic(name []byte) bool {
 	return false
 }
 
+// hintKey is key as a string that shares its bytes. The detector reads it during
+// one call and keeps nothing of it, and the bytes do not change meanwhile: a copy
+// for every value with a digit in it would be most of what a clean document
+// allocates.
+func (r *reader) hintKey() string {
+	k := r.key()
+	return unsafe.String(unsafe.SliceData(k), len(k))
+}
+
 // keyTail is how much of a name is handed to the detector, in bytes.
 const keyTail = 32
 
@@ -170,13 +180,13 @@ func (r *reader) value(st int32, begin, end, outer int, text []byte, place redac
 	if flags&(Wanted|URL) != 0 {
 		r.capture(st, begin, end, outer, place)
 	}
-	ask = ask && (!r.det.Nothing(text) || detect.MayName(r.key()))
+	ask = ask && !r.det.Silent(text) && (!r.det.Nothing(text) || detect.MayName(r.key()))
 	if !ask && flags&PaymentReference == 0 {
 		return
 	}
 	at := len(r.Findings)
 	if ask {
-		r.Findings = r.det.Text(r.Findings, text, detect.Hint{Key: string(r.key())})
+		r.Findings = r.det.Text(r.Findings, text, detect.Hint{Key: r.hintKey()})
 	}
 	if flags&PaymentReference != 0 && len(r.Findings) == at && len(text) > 0 {
 		r.Findings = append(r.Findings, redact.Finding{Class: redact.PaymentReference, End: len(text), Confidence: 1, Strong: true, Rule: "payment field"})
@@ -198,7 +208,8 @@ func (r *reader) settle(at, begin, end int, text []byte, place redact.Place, nev
 		f.Never = f.Never || never
 		if !f.Never || f.Strong {
 			if path == "" {
-				path = string(r.appendPath(nil))
+				var buf [256]byte
+				path = string(r.appendPath(buf[:0]))
 			}
 			f.Path = path
 		}
