@@ -189,7 +189,7 @@ func (d *Detector) ipv6Fits(t []byte, start, end int) bool {
 		return false
 	}
 	groups, longest, run := 0, 0, 0
-	for i, b := range a {
+	for _, b := range a {
 		if b == ':' || b == '.' {
 			run = 0
 			continue
@@ -198,7 +198,6 @@ func (d *Detector) ipv6Fits(t []byte, start, end int) bool {
 			groups++
 		}
 		longest = max(longest, run)
-		_ = i
 	}
 	// "2001::1" is an address, "a1::b2" hardly.
 	return longest >= 3 && groups >= 2 || groups >= 4

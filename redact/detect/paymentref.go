@@ -2,8 +2,6 @@ package detect
 
 import (
 	"bytes"
-
-	"github.com/caregate/caregate/redact"
 )
 
 // stripeKinds are the prefixes of Stripe's ids that name a payment, who made it,
@@ -26,7 +24,7 @@ func paymentReferenceAt(t []byte, i int) (end int, rule string) {
 		const prefix = "PAYID-"
 		if len(t)-i > len(prefix)+20 && string(t[i:i+len(prefix)]) == prefix {
 			end = spanOf(t, i+len(prefix), setUpper|setDigit, 33)
-			if n := end - i - len(prefix); n >= 20 && n <= 32 && edgeAfter(t, end, 0) && has(t[i+len(prefix):end], setDigit) {
+			if n := end - i - len(prefix); n >= 20 && n <= 32 && edgeAfter(t, end) && has(t[i+len(prefix):end], setDigit) {
 				return end, "paypal payment id"
 			}
 		}
@@ -38,7 +36,7 @@ func paymentReferenceAt(t []byte, i int) (end int, rule string) {
 			from := i + len(p)
 			end = spanOf(t, from, setAlnum, maxPaymentReference)
 			body := t[from:end]
-			if len(body) < 14 || len(body) > 66 || !edgeAfter(t, end, 0) || !varied(body, 6) {
+			if len(body) < 14 || len(body) > 66 || !edgeAfter(t, end) || !varied(body, 6) {
 				continue
 			}
 			// Names of variables have no capitals or no digits.
@@ -99,12 +97,4 @@ func namedPaymentReference(t []byte, i, end int, h Hint) string {
 		}
 	}
 	return ""
-}
-
-// addPaymentReference appends a finding of class payment_reference.
-func (d *Detector) addPaymentReference(dst []redact.Finding, t []byte, start, end int, h Hint, rule string, confidence float64) []redact.Finding {
-	return append(dst, redact.Finding{
-		Class: redact.PaymentReference, Start: start, End: end, Confidence: confidence, Rule: rule,
-		Never: h.ID || h.Key != "" && senseOfKey(h.Key) == keyID,
-	})
 }

@@ -3,8 +3,6 @@ package detect
 import (
 	"bytes"
 	"hash/crc32"
-
-	"github.com/caregate/caregate/redact"
 )
 
 // A secret is known by its prefix, its alphabet and its length, and by a check of
@@ -132,7 +130,7 @@ func secretAt(t []byte, i int) (end int, rule string) {
 		return pemEnd(t, i), "private key"
 	case 'A':
 		if len(rest) >= 20 && rest[1] == '3' && rest[2] == 'T' {
-			if end := spanOf(t, i, setUpper|setDigit, 21); end == i+20 && varied(rest[4:20], 6) && edgeAfter(t, end, setAlnum) {
+			if end := spanOf(t, i, setUpper|setDigit, 21); end == i+20 && varied(rest[4:20], 6) && edgeAfter(t, end) {
 				return end, "aws access key id"
 			}
 		}
@@ -165,7 +163,7 @@ func secretAt(t []byte, i int) (end int, rule string) {
 			end-- // the full stop of a sentence, a dash behind
 		}
 		body := t[from:end]
-		if len(body) < r.min || !edgeAfter(t, end, r.set) || !varied(body, 6) || r.check != nil && !r.check(body) {
+		if len(body) < r.min || !edgeAfter(t, end) || !varied(body, 6) || r.check != nil && !r.check(body) {
 			continue
 		}
 		return end, r.rule
@@ -175,7 +173,7 @@ func secretAt(t []byte, i int) (end int, rule string) {
 
 // edgeAfter reports whether the token that ends at end is whole: what follows is
 // no letter, digit or underscore.
-func edgeAfter(t []byte, end int, _ charset) bool {
+func edgeAfter(t []byte, end int) bool {
 	return end == len(t) || charsets[t[end]]&(setAlnum|setUnderscore) == 0
 }
 
@@ -327,9 +325,4 @@ func secretPlace(t []byte, start, end int, h Hint) bool {
 		}
 	}
 	return senseOfKey(h.Key) == keyID
-}
-
-// addSecret appends a finding of class secret.
-func addSecret(dst []redact.Finding, t []byte, start, end int, h Hint, rule string, confidence float64) []redact.Finding {
-	return append(dst, redact.Finding{Class: redact.Secret, Start: start, End: end, Confidence: confidence, Rule: rule, Never: secretPlace(t, start, end, h)})
 }

@@ -76,7 +76,7 @@ func (s *tokenScan) token(i int) int {
 			Class: redact.PaymentReference, Start: i, End: end, Confidence: 0.95, Rule: rule, Evidence: redact.EvidenceIssuer | redact.EvidenceShape,
 		})
 	}
-	if !edgeAfter(t, word, 0) {
+	if !edgeAfter(t, word) {
 		return 0
 	}
 	n := word - i
