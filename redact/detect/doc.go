@@ -41,6 +41,14 @@
 // ids_letters.go, checksum.go), and then asks whether something names the number
 // (idnames.go). Only what is printed like nothing else stands without a name.
 //
+// Keys and tokens are known by prefix, alphabet and length, and by a check of their own
+// where the issuer built one in (token.go, secret.go, longsecret.go, base58.go,
+// bech32.go, ethereum.go, seedphrase.go); nothing is a secret because it looks
+// random. A password is known by the word that names it and by how it stands behind
+// that word (password.go). E-mail and IP addresses are read by their grammar, and by
+// what stands around them (mail.go, ip.go). The operator's terms, patterns and allow
+// rows come from package lists (listed.go, terms.go, pattern.go).
+//
 // Findings that overlap are put in order by rank (family.go): what is enforced by
 // default before check digits, check digits before words, words before shape, then
 // the longer one.
