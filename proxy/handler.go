@@ -112,9 +112,9 @@ func (h *Handler) Validate() error {
 // ServeHTTP takes one request through its stages and hands it to reverse_proxy.
 // Whatever ends the exchange early is answered here, in one place.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	x := &exchange{h: h, det: h.app.detection.Load(), id: audit.NewID(), start: h.app.now(), match: channel.Match{Op: unidentified}, whole: !r.ProtoAtLeast(1, 1)}
+	x := &exchange{h: h, id: audit.NewID(), start: h.app.now(), match: channel.Match{Op: unidentified}, whole: !r.ProtoAtLeast(1, 1)}
 	if h.app.started(r.Context()) {
-		x.gen = h.app.gen.join()
+		x.gen, x.det = h.app.gen.join(), h.app.detection.Load()
 	}
 	if x.gen == nil {
 		// Not an error for Caddy, whose error log prints the whole request.
