@@ -57,6 +57,10 @@ type exchange struct {
 	// caller's HTTP/1.0 has no way to tell a cut answer from a complete one.
 	streaming []*stream
 	whole     bool
+	// wire is how far the request's body was read.
+	wire bodyState
+	// lingering takes what the caller of a stream is still sending.
+	lingering *feed
 	// answered is set when an answer of ours begins.
 	answered bool
 }
@@ -123,6 +127,9 @@ func unobservable(code string) bool {
 func (x *exchange) close() {
 	x.endDelivery()
 	x.endStreams(false)
+	if x.lingering != nil {
+		<-x.lingering.done
+	}
 	if x.slot != nil {
 		x.slot.Release()
 	}

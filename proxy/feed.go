@@ -25,9 +25,6 @@ type feed struct {
 	done   chan struct{} // closed when the goroutine has ended
 	ended  atomic.Bool   // the source was read to its end, or failed
 	once   sync.Once
-	// drains, when positive, is how many bytes the goroutine still takes and throws
-	// away when it is told to quit.
-	drains atomic.Int64
 }
 
 // chunk is what arrived since the last one.
@@ -66,11 +63,16 @@ func newFeed(src io.Reader, coding string, ratio int64, raw bool) *feed {
 // stop ends the goroutine and returns when it has ended. unblock makes a read of
 // the source return; it is called after the goroutine was told.
 func (f *feed) stop(unblock func()) {
+	f.tell(unblock)
+	<-f.done
+}
+
+// tell is stop without waiting.
+func (f *feed) tell(unblock func()) {
 	f.once.Do(func() { close(f.quit) })
 	if !f.ended.Load() {
 		unblock()
 	}
-	<-f.done
 }
 
 func (f *feed) run() {
@@ -159,9 +161,6 @@ func (f *feed) hand(c chunk) bool {
 	case f.chunks <- c:
 		return true
 	case <-f.quit:
-		if n := f.drains.Load(); n > 0 {
-			_, _ = io.CopyN(io.Discard, f.src, n)
-		}
 		return false
 	}
 }

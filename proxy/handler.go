@@ -124,23 +124,24 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	defer x.close()
 	defer x.recoverPanic(w, r)
 
-	incoming := r.Body
-	// Reading the body would ask the caller for it (RFC 9110 section 10.1.1).
-	unasked := r.Header.Get("Expect") != ""
+	sent := incoming{body: r.Body, announced: r.ContentLength, unasked: r.Header.Get("Expect") != ""}
 	ref := x.admit(w, r, next)
-	if ref == nil {
+	refused := ref != nil
+	if !refused {
 		ref = x.forward(w, r, next)
-	} else if !unasked && r.ProtoMajor == 1 && len(x.streaming) == 0 {
-		drain(w, incoming)
 	}
-	for _, s := range x.streaming {
-		s.hangUpAfter()
+	more := r.ProtoMajor == 1 && x.unfinished(w, sent, refused)
+	if more {
+		w.Header().Set("Connection", "close")
 	}
-	x.endStreams(ref != nil && r.ProtoMajor == 1)
+	x.endStreams(more)
 	if ref != nil {
 		x.answer(w, r, ref)
 	}
 	x.report(r)
+	if more {
+		x.linger(w, sent)
+	}
 	return nil
 }
 
@@ -236,6 +237,10 @@ func (x *exchange) recoverPanic(w http.ResponseWriter, r *http.Request) {
 	if x.released || x.answered {
 		x.report(r)
 		panic(http.ErrAbortHandler) // bytes are out: all that is left is to cut them off
+	}
+	if r.ProtoMajor == 1 {
+		// How much of the body has been read is not known.
+		w.Header().Set("Connection", "close")
 	}
 	defer func() {
 		if again := recover(); again != nil {

@@ -613,15 +613,18 @@ func (s *stream) wasCut() *refusal {
 }
 
 // endStreams ends what still streams and returns when nothing of it runs. A
-// stream that nobody read to its end was left by its receiver. drain lets a
-// caller who is refused finish sending, within bounds.
-func (x *exchange) endStreams(drain bool) {
+// stream that nobody read to its end was left by its receiver. With linger, the
+// goroutine that reads from a caller who is still sending is told to end and not
+// waited for: the caller's answer comes first, see linger.
+func (x *exchange) endStreams(linger bool) {
 	for _, s := range x.streaming {
 		_ = s.Close()
-		if drain && s.side == &s.x.request {
-			s.feed.drains.Store(drainLimit)
+		if linger && s.caller != nil {
+			x.lingering = s.feed
+			s.feed.tell(func() { _ = http.NewResponseController(s.caller).SetReadDeadline(time.Now().Add(lingerTime)) })
+		} else {
+			s.feed.stop(s.unblock)
 		}
-		s.feed.stop(s.unblock)
 		if s.side == &s.x.response {
 			s.unblock() // also where the body was read to its end
 		}
@@ -651,14 +654,7 @@ func (x *exchange) streamRequest(w http.ResponseWriter, r *http.Request, increme
 			return refuseErr(reasonInternal, err)
 		}
 	}
-	var s *stream
-	s = x.newStream(&x.request, r, r.Body, func() {
-		deadline := time.Unix(1, 0)
-		if s.feed.drains.Load() > 0 {
-			deadline = time.Now().Add(drainTimeout)
-		}
-		_ = rc.SetReadDeadline(deadline)
-	})
+	s := x.newStream(&x.request, r, r.Body, func() { _ = rc.SetReadDeadline(time.Unix(1, 0)) })
 	if r.ProtoMajor == 1 {
 		s.caller = w
 	}

@@ -1,0 +1,161 @@
+package proxy_test
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caregate/caregate/proxy"
+	"github.com/caregate/caregate/proxy/proxytest"
+)
+
+// wire is a caller who writes HTTP/1 by hand.
+type wire struct {
+	net.Conn
+	answers *bufio.Reader
+}
+
+func dial(t *testing.T, g *proxytest.Gateway) *wire {
+	t.Helper()
+	conn, err := net.Dial("tcp", g.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(15 * time.Second))
+	return &wire{conn, bufio.NewReader(conn)}
+}
+
+func (c *wire) answer(t *testing.T) (*http.Response, string) {
+	t.Helper()
+	res, err := http.ReadResponse(c.answers, nil)
+	if err != nil {
+		t.Fatalf("no answer: %v", err)
+	}
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("half an answer: %v", err)
+	}
+	return res, string(body)
+}
+
+// A second request, which stands where the first one's body is not over.
+func smuggled(g *proxytest.Gateway) string {
+	return "GET /api/v2/tickets/666 HTTP/1.1\r\nHost: " + g.Addr + "\r\nAuthorization: " + basicAuth + "\r\n\r\n"
+}
+
+// What is left of a refused request's body is never taken for a request, however
+// the reading of the body ended.
+func TestBodiesAreNotRequests(t *testing.T) {
+	u := proxytest.NewUpstream(t, nil)
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Govern: "limits {\n body 64KiB\n read_timeout 500ms\n idle_timeout 500ms\n }"})
+	const (
+		chunked  = "Transfer-Encoding: chunked\r\n"
+		typed    = "Content-Type: application/json\r\n"
+		lines    = "Content-Type: application/x-ndjson\r\n"
+		override = "X-Http-Method: PUT\r\n"
+	)
+	for name, test := range map[string]struct {
+		headers string
+		first   string // of the body
+		reason  string
+		breaks  string // the stage that has a defect
+	}{
+		"chunks that stop":            {headers: typed + chunked, first: "5\r\n{", reason: "read_timeout"},
+		"chunks that stop in between": {headers: typed + chunked, first: "1\r\n{\r\n", reason: "read_timeout"},
+		"length that stops":           {headers: typed + "Content-Length: 5000\r\n", first: "{", reason: "read_timeout"},
+		"malformed chunk":             {headers: typed + chunked, first: "zz\r\n", reason: "body_incomplete"},
+		"malformed trailer":           {headers: typed + chunked, first: "2\r\n{}\r\n0\r\nno trailer\r\n\r\n", reason: "body_incomplete"},
+		"over the limit":              {headers: typed + chunked, first: "20000\r\n" + strings.Repeat("x", 0x20000) + "\r\n", reason: "body_too_large"},
+		"announced over the limit":    {headers: typed + "Content-Length: 700000\r\n", first: "{", reason: "body_too_large"},
+		"refused at once":             {headers: override + chunked, first: "5\r\n{", reason: "method_override"},
+		"refused at once, length":     {headers: override + "Content-Length: 700000\r\n", first: "{", reason: "method_override"},
+		"refused at once, unasked":    {headers: override + "Expect: 100-continue\r\nContent-Length: 5000\r\n", reason: "method_override"},
+		"type":                        {headers: "Content-Type: image/png\r\n" + chunked, first: "5\r\n{", reason: "type_not_inspected"},
+		"stream that stops":           {headers: lines + chunked, first: "5\r\n{", reason: "read_timeout"},
+		"stream that is malformed":    {headers: lines + chunked, first: "6\r\n{\"a\":\n\r\nfffff\r\n" + fill, reason: "json_syntax"},
+		"stream, malformed chunk":     {headers: lines + chunked, first: "zz\r\n", reason: "body_incomplete"},
+		"stream, malformed trailer":   {headers: lines + chunked, first: "3\r\n{}\n\r\n0\r\nno trailer\r\n\r\n", reason: "body_incomplete"},
+		"stream, defect":              {headers: lines + chunked, first: "fffff\r\n" + fill, breaks: "detect", reason: "internal_error"},
+		"defect":                      {headers: typed + chunked, first: "5\r\n{", breaks: "identify", reason: "internal_error"},
+		"cut stream":                  {headers: lines + chunked, first: "fffff\r\n" + fill + "{\"a\":\n" + fill, reason: "json_syntax"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := len(u.Requests())
+			if test.breaks != "" {
+				defer proxy.Break(test.breaks)()
+			}
+			c := dial(t, g)
+			head := "POST /api/v2/tickets HTTP/1.1\r\nHost: " + g.Addr + "\r\nAuthorization: " + basicAuth + "\r\n" + test.headers
+			_, _ = io.WriteString(c, head+"\r\n"+test.first)
+			res, body := c.answer(t)
+			if !strings.Contains(body, `"`+test.reason+`"`) || !res.Close {
+				t.Errorf("got %d %s, closes: %v; want %s and a connection that closes", res.StatusCode, body, res.Close, test.reason)
+			}
+			_, _ = io.WriteString(c, smuggled(g)+smuggled(g))
+			_ = c.Conn.(*net.TCPConn).CloseWrite()
+			if rest, _ := io.ReadAll(c.answers); len(rest) > 0 {
+				t.Errorf("a second answer: %.200s", rest)
+			}
+			for _, r := range u.Requests()[before:] {
+				if r.Target == "/api/v2/tickets/666" {
+					t.Errorf("forwarded: %s", r.Target)
+				}
+			}
+		})
+	}
+}
+
+// A refusal that came after the body was read to its end, or of a short body that
+// came whole, leaves the connection as it is.
+func TestRefusedConnectionsLive(t *testing.T) {
+	u := proxytest.NewUpstream(t, nil)
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
+	c := dial(t, g)
+	for name, call := range map[string]struct{ raw, reason string }{
+		"malformed":          {"Authorization: " + basicAuth + "\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n\r\n", "json_syntax"},
+		"malformed line":     {"Authorization: " + basicAuth + "\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n\r\n", "json_syntax"},
+		"no credential":      {"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", "no_credential"},
+		"without content":    {"Authorization: " + basicAuth + "\r\nX-Http-Method: PUT\r\n\r\n", "method_override"},
+		"empty, no override": {"Authorization: " + basicAuth + "\r\nIf-None-Match: x\r\nConnection: If-None-Match\r\nContent-Length: 0\r\n\r\n", "header_ambiguous"},
+	} {
+		_, _ = io.WriteString(c, "POST /api/v2/tickets HTTP/1.1\r\nHost: "+g.Addr+"\r\n"+call.raw)
+		if res, body := c.answer(t); !strings.Contains(body, `"`+call.reason+`"`) || res.Close {
+			t.Errorf("%s: got %d %s, closes: %v", name, res.StatusCode, body, res.Close)
+		}
+	}
+	_, _ = io.WriteString(c, smuggled(g))
+	if res, body := c.answer(t); res.StatusCode != 200 {
+		t.Errorf("afterwards: got %d %s", res.StatusCode, body)
+	}
+}
+
+// A caller who sends everything before it reads hears why it was refused, also
+// when the body is much longer than what anybody would read of it.
+func TestRefusalsAreHeard(t *testing.T) {
+	u := proxytest.NewUpstream(t, nil)
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Govern: "limits {\n body 64KiB\n }"})
+	body := bytes.Repeat([]byte("{\"a\":\n"), 4<<20)
+	for name, headers := range map[string]string{
+		"JSON":          "Authorization: " + basicAuth + "\r\nContent-Type: application/json\r\n",
+		"lines":         "Authorization: " + basicAuth + "\r\nContent-Type: application/x-ndjson\r\n",
+		"no credential": "Content-Type: application/json\r\n",
+		"type":          "Authorization: " + basicAuth + "\r\nContent-Type: image/png\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t, g)
+			_, _ = io.WriteString(c, "POST /api/v2/tickets HTTP/1.1\r\nHost: "+g.Addr+"\r\nContent-Length: 25165824\r\n"+headers+"\r\n")
+			if _, err := c.Write(body); err != nil {
+				t.Fatalf("sending: %v", err)
+			}
+			if res, body := c.answer(t); res.StatusCode < 400 || !strings.Contains(body, "receipt") {
+				t.Errorf("got %d %s", res.StatusCode, body)
+			}
+		})
+	}
+}
