@@ -177,7 +177,7 @@ func checkFraming(r *http.Request, l Limits) *refusal {
 	if r.Header.Get("Upgrade") != "" {
 		return refuse(reasonUpgrade)
 	}
-	if hasBody(r) && caddyhttp.IsIncremental(r.Header) && !streamed(r.Header) {
+	if hasBody(r) && !unlikelyBody(r) && caddyhttp.IsIncremental(r.Header) && !streamed(r.Header) {
 		return refuse(reasonIncremental)
 	}
 	return checkPath(r.URL.EscapedPath())
@@ -223,9 +223,23 @@ func checkPath(escaped string) *refusal {
 	return nil
 }
 
-// hasBody tells whether a request may carry content.
+// hasBody tells whether a request may carry content, as far as its headers show.
 func hasBody(r *http.Request) bool {
 	return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
+}
+
+// unlikelyBody tells the requests of which hasBody knows nothing: HTTP/3 does not
+// say of a GET that it has no content, as long as the stream is open. Only reading
+// shows it, see peek.
+func unlikelyBody(r *http.Request) bool {
+	if r.ContentLength >= 0 {
+		return false
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodOptions:
+		return true
+	}
+	return false
 }
 
 // callerAddress gives the caller's address, as Caddy trusts it, and its class.

@@ -52,15 +52,21 @@ func (x *exchange) readRequest(w http.ResponseWriter, r *http.Request) *refusal 
 	if !hasBody(r) {
 		return nil
 	}
+	if guess := unlikelyBody(r); guess || r.ContentLength < 0 && r.Header.Get("Content-Type") == "" {
+		if x.peek(w, r) {
+			return nil
+		}
+		if guess && caddyhttp.IsIncremental(r.Header) && !streamed(r.Header) {
+			if ref := x.stop(&x.request, refuse(reasonIncremental)); ref != nil {
+				return ref
+			}
+		}
+	}
 	b.present = true
 	// We answered a 100-continue by reading, or never; the upstream is not asked.
 	defer r.Header.Del("Expect")
 	kind, coding, ref := x.bodyKind(r.Header)
 	if ref != nil {
-		if r.ContentLength < 0 && r.Header.Get("Content-Type") == "" && x.peek(w, r) {
-			b.present = false
-			return nil
-		}
 		return x.leaveUnread(&x.request, b, r.Body, ref)
 	}
 	b.kind, b.coding, b.boundary = kind, coding, boundaryOf(kind, r.Header)
@@ -79,12 +85,14 @@ func (x *exchange) readRequest(w http.ResponseWriter, r *http.Request) *refusal 
 	limit := time.Duration(x.h.Limits.ReadTimeout)
 	deadline := time.Now().Add(limit)
 	_ = rc.SetReadDeadline(deadline) // not every writer below supports it; the clock in readAll is the second guard
+	x.wire = bodyBegun
 	b.wire, ref = readAll(r.Body, r.ContentLength, x.h.Limits.Body, deadline)
 	_ = rc.SetReadDeadline(time.Time{})
 	r.Trailer = nil // trailers are data nobody decided about
 	if ref != nil {
 		return x.leaveUnread(&x.request, b, r.Body, ref)
 	}
+	x.wire = bodyWhole
 	if len(b.wire) == 0 {
 		b.present = false
 		return nil
@@ -95,17 +103,22 @@ func (x *exchange) readRequest(w http.ResponseWriter, r *http.Request) *refusal 
 	return nil
 }
 
-// peek looks for the first byte of a body of unknown length. HTTP/3 does not say of
-// a GET that it has none, and what is empty needs no type. A byte that is there
-// stays in front of the rest.
+// peek looks for the first byte of a body of unknown length, and makes r a request
+// without a body when there is none. A byte that is there stays in front of the rest.
 func (x *exchange) peek(w http.ResponseWriter, r *http.Request) (none bool) {
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(time.Duration(x.h.Limits.ReadTimeout)))
 	var first [1]byte
 	n, err := io.ReadFull(r.Body, first[:])
 	_ = rc.SetReadDeadline(time.Time{})
-	x.request.body.wire = first[:n]
-	return n == 0 && err == io.EOF
+	if n == 0 && err == io.EOF {
+		x.wire = bodyWhole
+		r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
+		return true
+	}
+	x.wire = bodyBegun
+	r.Body = (&reading{wire: first[:n], rest: r.Body}).passing()
+	return false
 }
 
 // leaveUnread decides about a body that cannot be read: it passes on routes and
@@ -194,29 +207,6 @@ func readAll(r io.Reader, announced, max int64, deadline time.Time) ([]byte, *re
 			return buf, refuse(reasonReadTimeout)
 		}
 	}
-}
-
-// Bounds of drain: what net/http itself would read to save a connection, and as
-// long as a caller on a slow line needs for it.
-const (
-	drainLimit   = 256 << 10
-	drainTimeout = 2 * time.Second
-)
-
-// drain takes what a refused caller is still sending over HTTP/1, within bounds.
-// A connection that is closed while bytes arrive is reset, and the reset can
-// overtake the answer, so that the caller never learns why it was refused. What
-// is read is thrown away.
-func drain(w http.ResponseWriter, body io.Reader) {
-	if body == nil || body == http.NoBody {
-		return
-	}
-	rc := http.NewResponseController(w)
-	if rc.SetReadDeadline(time.Now().Add(drainTimeout)) != nil {
-		return // without a deadline a slow caller would hold the answer up
-	}
-	_, _ = io.CopyN(io.Discard, body, drainLimit)
-	_ = rc.SetReadDeadline(time.Time{})
 }
 
 func readRefusal(err error) *refusal {

@@ -38,10 +38,11 @@ const deliveryKeeping = 72 * time.Hour
 // delivery is the operation of a call on a route for webhooks. The vendor's
 // question whether the endpoint exists is one by its method and parameter, as
 // long as it says nothing else; everything else has to be signed, whatever its
-// method and path.
+// method and path. Where only reading shows that nothing else is said, verify
+// looks again.
 func (x *exchange) delivery(r *http.Request) channel.Match {
 	w := x.h.ch.Webhooks
-	if w.Handshake != nil && r.Method == http.MethodGet && !hasBody(r) && r.URL.Query().Has(w.HandshakeQuery) {
+	if w.Handshake != nil && r.Method == http.MethodGet && (!hasBody(r) || unlikelyBody(r)) && r.URL.Query().Has(w.HandshakeQuery) {
 		return channel.Match{Op: w.Handshake, Mapped: true}
 	}
 	return channel.Match{Op: w.Operation, Mapped: true}
@@ -52,10 +53,16 @@ func (x *exchange) delivery(r *http.Request) channel.Match {
 // and those same bytes are what the next stages read. What the headers alone show
 // to be wrong is refused before.
 func (x *exchange) verify(w http.ResponseWriter, r *http.Request) *refusal {
-	if x.match.Op.Mark != channel.MarkSigned || !x.h.Webhooks {
+	if !x.h.Webhooks {
 		return nil
 	}
 	scheme := x.h.ch.Webhooks
+	if x.match.Op == scheme.Handshake && hasBody(r) && !x.peek(w, r) {
+		x.match.Op = scheme.Operation // it says something else
+	}
+	if x.match.Op.Mark != channel.MarkSigned {
+		return nil
+	}
 	if removes(r.Header, scheme.Signature, scheme.Timestamp) {
 		return x.stop(&x.request, refuse(reasonHeader))
 	}
@@ -68,7 +75,7 @@ func (x *exchange) verify(w http.ResponseWriter, r *http.Request) *refusal {
 		return x.stop(&x.request, signatureRefusal(err))
 	}
 	var ref *refusal
-	if d.wire, ref = takeBody(w, r, x.h.Limits); ref != nil {
+	if d.wire, ref = x.takeBody(w, r); ref != nil {
 		return x.stop(&x.request, ref)
 	}
 	if d.secret, d.mac, err = scheme.Verify(d.signature, d.wire, x.h.secretBytes()); err != nil {
@@ -112,19 +119,21 @@ func removes(h http.Header, names ...string) bool {
 
 // takeBody reads the whole body and puts what it read in its place. When the
 // limits stop it, what was read stands before the rest.
-func takeBody(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, *refusal) {
+func (x *exchange) takeBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
 	if !hasBody(r) {
 		return nil, nil
 	}
-	rc := http.NewResponseController(w)
+	rc, l := http.NewResponseController(w), &x.h.Limits
 	deadline := time.Now().Add(time.Duration(l.ReadTimeout))
 	_ = rc.SetReadDeadline(deadline) // not every writer below supports it; the clock in readAll is the second guard
+	x.wire = bodyBegun
 	wire, ref := readAll(r.Body, r.ContentLength, l.Body, deadline)
 	_ = rc.SetReadDeadline(time.Time{})
 	if ref != nil {
 		r.Body = (&reading{wire: wire, rest: r.Body}).passing()
 		return nil, ref
 	}
+	x.wire = bodyWhole
 	// Trailers are outside of what is signed, and data nobody decided about.
 	r.Trailer = nil
 	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(wire)), int64(len(wire)), nil
