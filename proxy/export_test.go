@@ -16,18 +16,17 @@ func Break(stage string) (repair func()) {
 	}
 	a := v.(*App)
 	detection, engine, resolver := a.detection.Load(), a.engine, a.resolver
+	detector := detection.detector
 	switch stage {
 	case "identify":
 		a.resolver = nil
 	case "detect":
-		broken := *detection
-		broken.detector = nil
-		a.detection.Store(&broken)
+		detection.detector = nil // a call under way has this one
 	case "decide":
 		a.engine = nil
 	}
 	return func() {
-		a.detection.Store(detection)
+		detection.detector = detector
 		a.engine, a.resolver = engine, resolver
 	}
 }
