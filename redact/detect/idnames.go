@@ -128,8 +128,8 @@ func idVocabulary() map[sense][]string {
 	return out
 }
 
-// keyCues has a bit for the first three letters of every name that a key may hold.
-var keyCues = func() (t [1 << 15 / 64]uint64) {
+// keyCues has a bit for the first word of every name that a key may hold.
+var keyCues = func() (t [1 << 14 / 64]uint64) {
 	for set, list := range idNames {
 		if set&nameAny == 0 || set&nameAnyAccount != 0 {
 			continue
@@ -138,45 +138,40 @@ var keyCues = func() (t [1 << 15 / 64]uint64) {
 			if i := strings.IndexByte(w, ' '); i == 1 || i >= 0 && w[:i] == "id" {
 				continue // single letters, and what every key has
 			}
-			c := keyCue(w)
+			c, _ := keyCue(w, 0)
 			t[c>>6] |= 1 << (c & 63)
 		}
 	}
 	return t
 }()
 
-// keyCue is the hash of the first three letters of a word.
-func keyCue[T []byte | string](word T) (c uint32) {
-	for i := range 3 {
-		c <<= 5
-		if i < len(word) && (isLetter(word[i]) || word[i] >= 0x80) {
-			c |= uint32(word[i] & 31)
+// keyCue is the hash of the word that begins at i, and where the word ends: at
+// what is no letter, or at the next word of a name such as nhsNumber, NHSNumber.
+func keyCue[T []byte | string](key T, i int) (c uint32, end int) {
+	for end = i; end < len(key) && isLetter(key[end]); end++ {
+		if end > i && upper(key[end]) && (!upper(key[end-1]) || end+1 < len(key) && key[end+1]-'a' < 26) {
+			break
 		}
+		c = c*33 + uint32(key[end]&31)
 	}
-	return c
+	return c * 0x9E3779B1 >> 18, end
 }
 
 // MayName reports whether a number may be an identifier because of its key, however
 // plain it looks: [Detector.Text] has to be asked then, even where [Detector.Nothing]
 // is true. It is quick, and may be wrong on the side of yes.
 func MayName[T []byte | string](key T) bool {
-	for i := range len(key) {
-		b := key[i]
-		if b >= 0x80 {
+	for i := 0; i < len(key); {
+		if key[i] >= 0x80 {
 			return true
 		}
-		if !isLetter(b) || i > 0 && isLetter(key[i-1]) && (!upper(b) || upper(key[i-1])) {
+		if !isLetter(key[i]) {
+			i++
 			continue
 		}
-		c := keyCue(key[i:])
-		if keyCues[c>>6]>>(c&63)&1 != 0 {
+		var c uint32
+		if c, i = keyCue(key, i); keyCues[c>>6]>>(c&63)&1 != 0 {
 			return true
-		}
-		// A name of two letters has no third one.
-		if i+2 < len(key) && upper(key[i+2]) {
-			if c &^= 31; keyCues[c>>6]>>(c&63)&1 != 0 {
-				return true
-			}
 		}
 	}
 	return false
