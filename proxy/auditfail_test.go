@@ -258,7 +258,7 @@ func TestReadOnlyDisk(t *testing.T) {
 	if err := g.Load(o); err != nil {
 		t.Errorf("after the repair: %v", err)
 	}
-	if a := doAfterReload(t, g, call{method: "GET", path: "/api/v2/tickets/1"}); a.status != 200 {
+	if a := do(t, g, call{method: "GET", path: "/api/v2/tickets/1"}); a.status != 200 {
 		t.Errorf("after the repair: got %d %s", a.status, a.body)
 	}
 }

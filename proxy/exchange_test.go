@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caregate/caregate/proxy/proxytest"
 )
@@ -42,22 +41,6 @@ type answer struct {
 func do(t *testing.T, g *proxytest.Gateway, c call) answer {
 	t.Helper()
 	return send(t, request(t, g, c))
-}
-
-// doAfterReload is do for the calls that follow a reload, also a rejected one. A
-// server that ends closes connections that it has not taken up, so such a call is
-// repeated: see callOnce.
-func doAfterReload(t *testing.T, g *proxytest.Gateway, c call) answer {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		a, err := trySend(t, request(t, g, c))
-		if err == nil {
-			return a
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("calling the gateway: %v", err)
-		}
-	}
 }
 
 // request makes the request of a call.
@@ -348,7 +331,7 @@ func TestUninspectedPass(t *testing.T) {
 	if err := g.Load(o); err != nil {
 		t.Fatal(err)
 	}
-	a := doAfterReload(t, g, upload)
+	a := do(t, g, upload)
 	if a.status != 200 || a.body != png || string(u.Last(t).Body) != png {
 		t.Fatalf("pass: got %d, %d bytes", a.status, len(a.body))
 	}

@@ -74,7 +74,7 @@ func TestPartsUnread(t *testing.T) {
 	if err := g.Load(proxytest.Options{Upstream: u.URL, Govern: "uninspected pass"}); err != nil {
 		t.Fatal(err)
 	}
-	a := doAfterReload(t, g, upload)
+	a := do(t, g, upload)
 	if a.status != 200 || string(u.Last(t).Body) != image+part("card XXXXXXXXXXXX1111") {
 		t.Fatalf("got %d, the upstream %q", a.status, u.Last(t).Body)
 	}

@@ -29,7 +29,7 @@ func TestWebhookReplays(t *testing.T) {
 	again := func(t *testing.T, c call, status int, reason string) {
 		t.Helper()
 		before := len(u.Requests())
-		a := doAfterReload(t, g, c)
+		a := do(t, g, c)
 		if a.status != status || a.problem.Reason != reason || a.problem.Forwarded {
 			t.Errorf("got %d %s, want %d %s", a.status, a.problem.Reason, status, reason)
 		}
@@ -149,7 +149,7 @@ func TestWebhookRepeatedAtOnce(t *testing.T) {
 	u := proxytest.NewUpstream(t, nil)
 	g := startHooks(t, proxytest.Options{Upstream: u.URL})
 	now := time.Now()
-	const n = 24
+	const n = 50
 	errs := make(chan error, n)
 	for i := range n {
 		go func() {

@@ -107,7 +107,7 @@ func TestUpstreamOutOfReach(t *testing.T) {
 	if err := g.Load(proxytest.Options{Upstream: "http://" + garbage.Addr().String()}); err != nil {
 		t.Fatal(err)
 	}
-	a = doAfterReload(t, g, call{method: "POST", path: "/api/v2/tickets", body: `{}`})
+	a = do(t, g, call{method: "POST", path: "/api/v2/tickets", body: `{}`})
 	if a.status != 502 || a.problem.Reason != "upstream_protocol" || strings.Contains(a.body, "4111") {
 		t.Errorf("garbage: got %d %s", a.status, a.body)
 	}

@@ -483,7 +483,7 @@ func TestWebhookSecretIsMissing(t *testing.T) {
 			t.Errorf("%s: got %v", ref, err)
 		}
 	}
-	if a := doAfterReload(t, g, hook(event("m1", "hello"), time.Now())); a.status != 200 {
+	if a := do(t, g, hook(event("m1", "hello"), time.Now())); a.status != 200 {
 		t.Errorf("the configuration before: got %d %s", a.status, a.body)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -116,6 +117,9 @@ http://%s {
 }
 
 // Load (re)loads the gateway with other options, on the same data and address.
+// When it returns, on Linux, nothing takes connections up but the configuration
+// that runs: Caddy itself does not wait until a server that it ends, or one of a
+// configuration that it rejects, has closed its socket.
 func (g *Gateway) Load(o Options) error {
 	cfg, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(g.Caddyfile(o)), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
@@ -126,7 +130,24 @@ func (g *Gateway) Load(o Options) error {
 			g.tb.Logf("caddyfile: %v", w)
 		}
 	}
-	return caddy.Load(cfg, true)
+	err = caddy.Load(cfg, true)
+	if runtime.GOOS != "linux" {
+		return err
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; runtime.Gosched() {
+		n := 0
+		for _, addr := range Listeners(g.tb) {
+			if addr.String() == g.Addr {
+				n++
+			}
+		}
+		if n <= 1 {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return errors.Join(err, fmt.Errorf("%d servers listen on one address", n))
+		}
+	}
 }
 
 // stop ends Caddy and waits for the exchanges that it leaves behind.
