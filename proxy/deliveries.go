@@ -27,6 +27,12 @@ type deliveries struct {
 
 	mu   sync.Mutex             // owns runs
 	runs map[deliveryKey]*claim // what is under way
+
+	// writing owns untold: what was taken and could not be written. Until it is,
+	// nothing new is let through, so it is not more than what was under way when the
+	// database failed.
+	writing sync.Mutex
+	untold  []*claim
 }
 
 // deliveryKey is a keyed digest: what is stored tells nothing about a vendor's
@@ -93,6 +99,10 @@ func (d *deliveries) claim(ctx context.Context, keys []keptDelivery, body []byte
 			return nil, errUnderWay
 		}
 	}
+	if err := d.catchUp(context.WithoutCancel(ctx), now); err != nil {
+		c.end()
+		return nil, err
+	}
 	// The claim is held while the table is read, so nothing can be taken in between.
 	if err := d.taken(context.WithoutCancel(ctx), c, now); err != nil {
 		c.end()
@@ -154,7 +164,32 @@ func (d *deliveries) taken(ctx context.Context, c *claim, now time.Time) error {
 const sweepRows = 64
 
 // take makes it durable that the delivery has arrived. It does not end the claim.
+// When it fails the delivery is kept in memory, and no claim is given to anybody
+// until it has been written: a window that cannot be written must not be open.
 func (c *claim) take(ctx context.Context, now time.Time) error {
+	c.of.writing.Lock()
+	defer c.of.writing.Unlock()
+	err := c.write(ctx, now)
+	if err != nil {
+		c.of.untold = append(c.of.untold, c)
+	}
+	return err
+}
+
+// catchUp writes what could not be written when it was taken.
+func (d *deliveries) catchUp(ctx context.Context, now time.Time) error {
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	for len(d.untold) > 0 {
+		if err := d.untold[0].write(ctx, now); err != nil {
+			return err
+		}
+		d.untold = d.untold[1:]
+	}
+	return nil
+}
+
+func (c *claim) write(ctx context.Context, now time.Time) error {
 	tx, err := c.of.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("remembering a delivery: %w", err)

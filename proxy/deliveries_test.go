@@ -152,6 +152,53 @@ func TestDeliveriesAreForgotten(t *testing.T) {
 	}
 }
 
+// While what was taken cannot be written, nothing else is let through; afterwards it
+// is known like any other.
+func TestDeliveriesThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	d := openTestDeliveries(t)
+	exec := func(statement string) {
+		t.Helper()
+		if _, err := d.db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, err := d.claim(t.Context(), []keptDelivery{key(1)}, []byte("body"), began, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := d.claim(t.Context(), []keptDelivery{key(2)}, []byte("body"), began, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What a full disk or one that became read-only looks like from here.
+	exec(`CREATE TRIGGER full BEFORE INSERT ON webhook_delivery BEGIN SELECT RAISE(ABORT, 'disk full'); END`)
+	for _, c := range []*claim{first, second} {
+		if err := c.take(t.Context(), began); err == nil {
+			t.Fatal("taken without being written")
+		}
+		c.end()
+	}
+	for _, k := range []byte{1, 2, 3} {
+		if c, err := d.claim(t.Context(), []keptDelivery{key(k)}, []byte("body"), began, 0); err == nil || errors.Is(err, errTaken) || c != nil {
+			t.Errorf("delivery %d while nothing can be written: got %v", k, err)
+		}
+	}
+	exec(`DROP TRIGGER full`)
+	for k, want := range map[byte]error{1: errTaken, 2: errTaken, 3: nil} {
+		c, err := d.claim(t.Context(), []keptDelivery{key(k)}, []byte("body"), began, 0)
+		if !errors.Is(err, want) {
+			t.Errorf("delivery %d afterwards: got %v, want %v", k, err, want)
+		}
+		if c != nil {
+			c.end()
+		}
+	}
+	if len(d.runs)+len(d.untold) != 0 {
+		t.Error("something is left")
+	}
+}
+
 // Without the table nobody can say that a delivery is new.
 func TestDeliveriesWithoutTable(t *testing.T) {
 	t.Parallel()

@@ -250,7 +250,7 @@ func (x *exchange) delivered(ctx context.Context, status int) {
 	if err := x.hook.claim.take(ctx, x.h.app.now()); err != nil {
 		// It happened, so its answer goes out; withholding it would make the vendor
 		// repeat what must not happen twice.
-		x.h.logger.Error("a webhook delivery was taken and a repetition will not be recognised", zap.String("route", x.h.Route), errField(err))
+		x.h.logger.Error("a webhook delivery was taken and this could not be written; no other is let through until it is", zap.String("route", x.h.Route), errField(err))
 	}
 }
 
