@@ -23,15 +23,18 @@ func main() {
 	seconds := flag.Float64("seconds", 2, "how long each measurement lasts")
 	rounds := flag.Int("rounds", 3, "how often bare and governed take turns")
 	clients := flag.Int("clients", 32, "connections of the closed loop")
-	only := flag.String("only", "", "proxy, audit, policy or scan; empty for all")
+	only := flag.String("only", "", "proxy, stream, audit, policy or scan; empty for all, with a short stream")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	b := bench{binary: *binary, slice: time.Duration(*seconds * float64(time.Second)), rounds: *rounds, clients: *clients}
+	b := bench{binary: *binary, slice: time.Duration(*seconds * float64(time.Second)), rounds: *rounds, clients: *clients, streamed: 128 << 20}
+	if *only == "stream" {
+		b.streamed = 1 << 30
+	}
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *tabwriter.Writer) error
-	}{{"proxy", b.exchanges}, {"audit", b.durable}, {"policy", b.decisions}, {"scan", b.scans}} {
+	}{{"proxy", b.exchanges}, {"stream", b.streams}, {"audit", b.durable}, {"policy", b.decisions}, {"scan", b.scans}} {
 		if *only != "" && *only != part.name {
 			continue
 		}
@@ -53,4 +56,6 @@ type bench struct {
 	slice   time.Duration
 	rounds  int
 	clients int
+	// streamed is how many bytes each stream has.
+	streamed int64
 }
