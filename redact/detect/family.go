@@ -74,6 +74,7 @@ const (
 func families() []family {
 	return []family{
 		lastFourFamily(),
+		lookalikeFamily(),
 		idFamily(),
 
 		// secrets: keys, passwords, crypto addresses, e-mail, IP, blocklist, payment references

@@ -46,6 +46,31 @@ func appendSpoken(dst, value []byte, c redact.Class, a redact.Action) (out []byt
 	return dst, true
 }
 
+// says reports whether value, which reads as text, is a number in words and not the
+// digits in it: those are the times between the turns of a transcript.
+func says(value, text []byte) bool {
+	r, err := spoken.Default()
+	if err != nil {
+		return false
+	}
+	var buf [32]byte
+	said := r.Digits(buf[:0], value)
+	defer clear(said)
+	if len(said) == 0 {
+		return false
+	}
+	for _, b := range text {
+		if !isDigit(b) {
+			continue
+		}
+		if len(said) == 0 || b != said[0] {
+			return true
+		}
+		said = said[1:]
+	}
+	return len(said) > 0
+}
+
 // apart reports whether a card of n digits is printed with a space before digit i.
 func apart(i, n int) bool {
 	if n == 14 || n == 15 { // 4-6-4 and 4-6-5

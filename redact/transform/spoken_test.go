@@ -18,6 +18,8 @@ func TestAppendSpoken(t *testing.T) {
 		"amex":               {"thirty-seven eighty-two, eight two two four six three, one oh oh oh five", redact.CreditCard, redact.Mask, "XXXX XXXXXX X0005"},
 		"numerals and words": {"4111 one one one one 1111 double one double one", redact.CreditCard, redact.Mask, "XXXX XXXX XXXX 1111"},
 		"between turns":      {"four one one one. Agent: go on. Customer: one one one one one one one one one one one one", redact.CreditCard, redact.Mask, "XXXX XXXX XXXX 1111"},
+		"times between":      {"four one one one\n[00:19] Caller: one one one one\n[00:23] Caller: one one one one\n[00:27] Caller: one one one one", redact.CreditCard, redact.Mask, "XXXX XXXX XXXX 1111"},
+		"look alike":         {"4lll-1111-11lI-OO12", redact.CreditCard, redact.Mask, "XXXX-XXXX-XXXX-0012"},
 		"dropped":            {"four one one one one one one one one one one one one one one one", redact.CreditCard, redact.Drop, "XXXXXXXXXXXXXXXX"},
 		"code":               {"one two three", redact.CardVerificationCode, redact.Drop, "XXX"},
 		"pin":                {"forty-eight twenty-one", redact.CardPIN, redact.Drop, "XXXX"},

@@ -73,7 +73,13 @@ func isQuoted(value []byte) bool {
 // keep, however they are written. all says that letters are masked too.
 func maskWritten(dst, value []byte, c redact.Class, a redact.Action, keep int, all bool) []byte {
 	v, n := normal(value)
-	few := !all && n < fewest(c)
+	if c == redact.CreditCard {
+		var r view.Reader
+		if like := r.Lookalikes(value, 0, len(value)); like.Changed() && simple(like.Text()) {
+			v, n = like, digitsIn(like.Text())
+		}
+	}
+	few := !all && (n < fewest(c) || says(value, v.Text()))
 	if few && plain(c) != ssnMask {
 		if out, ok := appendSpoken(dst, value, c, a); ok {
 			return out
