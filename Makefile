@@ -45,27 +45,29 @@ test: ## run all tests (installs Node and npm as root on Debian if missing)
 	@echo "== go test ./... (the first time compiles Caddy, OPA and SQLite: about six minutes on two cores)"
 	go test -timeout 20m ./...
 
-check: ## formatting, generated files, linters, short fuzz, race detector
+check: ## formatting, generated files, precision and recall, linters, short fuzz, race detector
 	@.ci/need go
 	@.ci/need gcc
-	@echo "== 1/8 gofmt"
+	@echo "== 1/9 gofmt"
 	@unformatted=$$(gofmt -l $(GO_FILES)); if [ -n "$$unformatted" ]; then echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; fi
-	@echo "== 2/8 go.mod and tools/go.mod are tidy"
+	@echo "== 2/9 go.mod and tools/go.mod are tidy"
 	go mod tidy -diff
 	cd tools && go mod tidy -diff
-	@echo "== 3/8 generated files are current"
+	@echo "== 3/9 generated files are current"
 	@.ci/generated
-	@echo "== 4/8 import rule, package docs, names, forbidden text"
+	@echo "== 4/9 import rule, package docs, names, forbidden text"
 	go test -count=1 ./internal/archtest
-	@echo "== 5/8 go vet"
+	@echo "== 5/9 what is found in the labelled messages, and what is not: precision and recall"
+	@go test -count=1 -v -run '^(TestCorpus|TestOutput|TestFalseAlarms)$$' ./redact | sed -n -e '/^ *class  *form/,/^ *$$/p' -e '/ want [0-9]/p' -e '/^\(---\|FAIL\|ok\)/p'
+	@echo "== 6/9 go vet"
 	go vet ./...
-	@echo "== 6/8 staticcheck and golangci-lint (the first time compiles both: about four minutes on two cores)"
+	@echo "== 7/9 staticcheck and golangci-lint (the first time compiles both: about four minutes on two cores)"
 	$(GO_TOOL) staticcheck ./...
 	$(GO_TOOL) golangci-lint run ./...
-	@echo "== 7/8 fuzz, $(FUZZTIME) for each target"
+	@echo "== 8/9 fuzz, $(FUZZTIME) for each target"
 	@.ci/fuzz $(FUZZTIME)
 	@# -short: fewer reloads and fewer tampered files; `test` runs them all.
-	@echo "== 8/8 race detector (cgo, so the first time compiles once more: about eight minutes on two cores)"
+	@echo "== 9/9 race detector (cgo, so the first time compiles once more: about eight minutes on two cores)"
 	CGO_ENABLED=1 go test -race -short -timeout 20m $(RACE)
 
 bench: ## print the table of ratios (see bench/README.md)

@@ -181,6 +181,9 @@ func (s scores) String() string {
 			}
 		}
 		slices.Sort(forms)
+		if len(forms) == 2 {
+			forms = forms[1:] // there is one form: all forms would say the same
+		}
 		for _, form := range forms {
 			for _, part := range []string{firstPart, secondPart, allParts} {
 				c := s[row{part, info.Class, form}]
