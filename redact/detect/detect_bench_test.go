@@ -139,6 +139,21 @@ var hostile = map[string]string{
 	"masks":              "XXXX XXXX XXXX 1111 ",
 	"dots":               "4111.1111.1111.1112.",
 	"wide words":         "カード4111",
+	"entities":           "&#52;",
+	"entities, apart":    "&#52; ",
+	"double percent":     "%2534",
+	"percent":            "%34%20",
+	"quoted-printable":   "=34=20",
+	"json escapes":       `\u0034`,
+	"nested escapes":     `\\\\u0034`,
+	"full width":         "４",
+	"hidden":             "4\u200b",
+	"tags":               "<b>4</b>",
+	"base64":             "NDExMTExMTExMTExMTEx",
+	"base64, words":      "Y2FyZCA0MTEx",
+	"base64, no text":    "q83vEjRWeJCr",
+	"letters for digits": "card 4lO1 ",
+	"sparse entities":    "&#52;" + strings.Repeat(" lorem ipsum", 22),
 	"ones in words":      "one ",
 	"fours in words":     "four, ",
 	"spoken, named":      "card four four four four ",
@@ -181,6 +196,34 @@ func TestHostileRepeats(t *testing.T) {
 			}
 			if fmt.Sprint(small) == "0" && large > 0 {
 				t.Errorf("no finding in 2,000 repetitions, %d in 20,000", large)
+			}
+		})
+	}
+}
+
+// The strings that a ticket has most of, each by itself, as the JSON walker hands
+// them over.
+func BenchmarkShortStrings(b *testing.B) {
+	d := newDetector(b)
+	for name, text := range map[string]string{
+		"status":      "open",
+		"words":       "Delivery is late again",
+		"order":       "Delivery of order 48213377",
+		"url":         "https://acme.zendesk.com/api/v2/tickets/4402126792468.json",
+		"mail":        "jo1234@example.com",
+		"tag":         "order_48213",
+		"time":        "2026-11-22T04:56:21Z",
+		"uuid":        "6fa459ea-ee8a-3ca4-894e-db77e160355e",
+		"hexadecimal": "5f3c9a7be21d40f8a6b0c1d2",
+		"price":       "it cost $59.90",
+		"card":        "my card is 4111 1111 1111 1111",
+	} {
+		b.Run(name, func(b *testing.B) {
+			var found []redact.Finding
+			raw := []byte(text)
+			b.ReportAllocs()
+			for b.Loop() {
+				found = d.Text(found[:0], raw, Hint{Key: "value"})
 			}
 		})
 	}

@@ -60,7 +60,7 @@ type family struct {
 }
 
 // maxFamilies is how many families there may be.
-const maxFamilies = 32
+const maxFamilies = 16
 
 // wakeReach is how far behind a word of family.wake a finding may begin, and
 // tokenReach how far in front of any other trigger, in bytes.

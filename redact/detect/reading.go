@@ -92,13 +92,39 @@ func (s *scanner) read(dst *[]redact.Finding, begin, end, ahead int, m marks) {
 		*dst = s.through(*dst, p, p.reader.Normal(text, from, to, true), begin, end)
 	}
 	if m&mark64 != 0 {
-		*dst = s.through(*dst, p, p.reader.Base64(text, from, begin, to), begin, end)
+		if begin > 0 && isBase64(text[begin-1]) {
+			from = begin // in the middle of a long one, what stands before is no text
+		}
+		if v := p.reader.Base64(text, from, begin, to); worth(v.Text()) {
+			*dst = s.through(*dst, p, v, begin, end)
+		}
 	}
 	s.d.passes.put(p)
 	if !s.final {
 		s.regions = append(s.regions, region{before: s.viewEnd, held: held, end: end, found: len(*dst) > n})
 	}
 	s.viewEnd = end
+}
+
+// worth reports whether the text of base64 may hold what is enforced: nine digits,
+// however they are written, or base64 again.
+func worth(text []byte) bool {
+	digits, run := 0, 0
+	for _, b := range text {
+		run++
+		switch {
+		case isDigit(b):
+			digits++
+		case b == '&' || b == '\\' || b >= utf8.RuneSelf:
+			return true
+		case !isBase64(b):
+			run = 0
+		}
+		if digits >= shortest || run >= view.MinBase64 {
+			return true
+		}
+	}
+	return false
 }
 
 // through searches a view and appends what begins in the raw text[begin:end), with
@@ -204,7 +230,7 @@ func (s *scanner) wide(dst *[]redact.Finding, i, to int) {
 // token is tried from its begin, and each part of it between other signs than
 // letters and digits once, from the first trigger in it on.
 func (s *scanner) token64(dst *[]redact.Finding, i int) {
-	if i < s.looked || s.depth >= maxDepth || s.stopped {
+	if i < s.looked || i < s.viewEnd || s.depth >= maxDepth || s.stopped {
 		return
 	}
 	text := s.text
@@ -224,7 +250,7 @@ func (s *scanner) token64(dst *[]redact.Finding, i int) {
 		if i-begin == tokenReach && begin != s.viewEnd {
 			continue // not its begin
 		}
-		if view.Base64End(text, begin, begin+view.MinBase64)-begin < view.MinBase64 || !view.Readable(text[begin:min(len(text), begin+maxReadable)]) {
+		if !mixed(text, begin) || view.Base64End(text, begin, begin+view.MinBase64)-begin < view.MinBase64 || !view.Readable(text[begin:min(len(text), begin+maxReadable)]) {
 			continue
 		}
 		end := view.Base64End(text, begin, begin+maxRegion)
@@ -235,6 +261,18 @@ func (s *scanner) token64(dst *[]redact.Finding, i int) {
 		s.read(dst, begin, end, ahead, mark64)
 		return
 	}
+}
+
+// mixed reports whether capital letters stand in the first letters of base64, as
+// they do when it says something; hexadecimal numbers and words have none.
+func mixed(text []byte, i int) bool {
+	n := 0
+	for _, b := range text[i:min(len(text), i+view.MinBase64)] {
+		if b-'A' < 26 {
+			n++
+		}
+	}
+	return n >= 2
 }
 
 // maxReadable is how much of a token view.Readable looks at, line ends included.

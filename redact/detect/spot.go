@@ -106,9 +106,26 @@ func (s *scanner) digits(dst *[]redact.Finding, i, end int) {
 				break
 			}
 		}
-		s.ask(dst, on&s.d.on, 0, total, first, min(i, end))
+		to := min(i, end)
+		if on&onGlued != 0 {
+			// All of a token at once: identifiers have many digits with letters beside
+			// them. Later triggers in it find that the families have been asked.
+			for to < len(text) && to-first < tokenReach && inToken[text[to]] {
+				to++
+			}
+		}
+		s.ask(dst, on&s.d.on, 0, total, first, to)
 	}
 }
+
+// inToken are the bytes of a token that is asked about at once.
+var inToken = func() (t [256]bool) {
+	for b := range t {
+		c := byte(b)
+		t[b] = isLetter(c) || isDigit(c) || c == '-' || c == '_'
+	}
+	return t
+}()
 
 // beside looks at what touches the run of digits text[i:end], and returns further
 // triggers.

@@ -62,6 +62,7 @@ func TestAppend(t *testing.T) {
 		"card in words":           {"four one one one and so on", redact.CreditCard, redact.Mask, "XXXX XXXX XXXX XXXX"},
 		"code in words":           {"one two three", redact.CardVerificationCode, redact.Drop, "XXX"},
 		"address, percent":        {"jo%40example.com", redact.Email, redact.Mask, "XXXXXXXXXX.XXX"},
+		"letters for digits":      {"4O12 8888 8888 l88l", redact.CreditCard, redact.Mask, "XXXX XXXX XXXX 1881"},
 		"nothing":                 {"", redact.CreditCard, redact.Mask, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,5 +1,7 @@
 package view
 
+import "unicode/utf8"
+
 // sextet gives the value of a byte in base64, in both alphabets, or 255.
 var sextet = func() (t [256]byte) {
 	for i := range t {
@@ -79,7 +81,19 @@ func Readable(b []byte) bool {
 			odd++
 		}
 	}
-	return n >= 9 && odd*3 <= n*2
+	if n < 9 || odd*3 > n*2 {
+		return false
+	}
+	whole := n
+	for k := 1; k < utf8.UTFMax && odd > 0; k++ {
+		if c := out[n-k]; c < 0x80 || utf8.RuneStart(c) {
+			if c >= 0x80 {
+				whole = n - k // the last character may be cut
+			}
+			break
+		}
+	}
+	return utf8.Valid(out[:whole])
 }
 
 // base64 appends what the base64 src[from:to] says; each byte stands for the four

@@ -1,0 +1,19 @@
+package detect
+
+import "testing"
+
+func TestLookalikes(t *testing.T) {
+	t.Parallel()
+	runCases(t, []textCase{
+		{"o for zero", Hint{}, "my card is C<4O12 8888 8888 1881>"},
+		{"l for one", Hint{}, "card: C<4l11 1l11 1111 11l1>"},
+		{"capital i, bare", Hint{}, "visa C<4I11I111I111I111>"},
+		{"mixed", Hint{}, "credit card number C<SS55-5555-5555-4444>"},
+		{"cyrillic o", Hint{}, "card C<4\u041e12 8888 8888 1881>"},
+		{"by key", Hint{Key: "card_number"}, "C<4O12888888881881>"},
+		{"no card word", Hint{}, "serial 4O12 8888 8888 1881"},
+		{"a word behind", Hint{}, "card 4012 8888 8888 188lo"},
+		{"hexadecimal", Hint{}, "card id 4b11b111b111b111b"},
+		{"check digit wrong", Hint{}, "my card is 4O12 8888 8888 1882"},
+	})
+}
