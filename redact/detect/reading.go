@@ -95,7 +95,7 @@ func (s *scanner) read(dst *[]redact.Finding, begin, end, ahead int, m marks) {
 		if begin > 0 && isBase64(text[begin-1]) {
 			from = begin // in the middle of a long one, what stands before is no text
 		}
-		if v := p.reader.Base64(text, from, begin, to); worth(v.Text()) {
+		if v := p.reader.Base64(text, from, begin, to); worth(v.Text()[v.At(begin):]) {
 			*dst = s.through(*dst, p, v, begin, end)
 		}
 	}
@@ -134,11 +134,12 @@ func (s *scanner) through(dst []redact.Finding, p *pass, v *view.View, begin, en
 		return dst
 	}
 	sub := &p.scanner
-	*sub = scanner{d: s.d, text: v.Text(), hint: s.hint, final: true, card: -1, depth: s.depth + 1}
+	start := v.At(begin)
+	*sub = scanner{d: s.d, text: v.Text(), hint: s.hint, from: start, final: true, card: -1, depth: s.depth + 1, viewEnd: start}
 	sub.hint.phase = 0
 	p.found = p.found[:0]
-	sub.run(&p.found, 0)
-	p.found = sub.always(p.found, 0, len(sub.text))
+	sub.run(&p.found, start)
+	p.found = sub.always(p.found, start, len(sub.text))
 	for _, f := range resolve(p.found) {
 		if v.Plain(s.text, f.Start, f.End) {
 			continue
