@@ -4,6 +4,7 @@ import (
 	"math/bits"
 
 	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/view"
 )
 
 // spotKinds are the triggers that one byte is, beside digits.
@@ -139,6 +140,10 @@ func (s *scanner) beside(dst *[]redact.Finding, i, end int, left, right edge) (o
 	if left&edgeLetter != 0 || end < len(text) && isLetter(text[end]) {
 		on |= onGlued
 		s.token64(dst, i)
+	} else if end < len(text) && text[end] >= 0x80 {
+		if _, ok := view.Lookalike(text[end:]); ok {
+			on |= onGlued
+		}
 	}
 	if left&right&edgeColon != 0 || left&edgeColon != 0 && i > 1 && text[i-2] == ':' || right&edgeColon != 0 && end+1 < len(text) && text[end+1] == ':' {
 		on |= onDots
