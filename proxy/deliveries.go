@@ -28,10 +28,10 @@ type deliveries struct {
 	mu   sync.Mutex             // owns runs
 	runs map[deliveryKey]*claim // what is under way
 
-	// writing owns untold: what was taken and could not be written. Until it is,
+	// telling owns untold: what was taken and could not be written. Until it is,
 	// nothing new is let through, so it is not more than what was under way when the
 	// database failed.
-	writing sync.Mutex
+	telling sync.Mutex
 	untold  []*claim
 }
 
@@ -167,19 +167,19 @@ const sweepRows = 64
 // When it fails the delivery is kept in memory, and no claim is given to anybody
 // until it has been written: a window that cannot be written must not be open.
 func (c *claim) take(ctx context.Context, now time.Time) error {
-	c.of.writing.Lock()
-	defer c.of.writing.Unlock()
 	err := c.write(ctx, now)
 	if err != nil {
+		c.of.telling.Lock()
 		c.of.untold = append(c.of.untold, c)
+		c.of.telling.Unlock()
 	}
 	return err
 }
 
 // catchUp writes what could not be written when it was taken.
 func (d *deliveries) catchUp(ctx context.Context, now time.Time) error {
-	d.writing.Lock()
-	defer d.writing.Unlock()
+	d.telling.Lock()
+	defer d.telling.Unlock()
 	for len(d.untold) > 0 {
 		if err := d.untold[0].write(ctx, now); err != nil {
 			return err

@@ -127,6 +127,39 @@ func TestDeliveriesUnderWay(t *testing.T) {
 	}
 }
 
+// A process that dies between the upstream's answer and the record of it forgets
+// the delivery, and the vendor's repetition gets through; one that dies after the
+// record remembers it.
+func TestDeliveriesAfterACrash(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		take bool
+		want error
+	}{"before it was recorded": {false, nil}, "after": {true, errTaken}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			died := openTestDeliveries(t)
+			c, err := died.claim(t.Context(), []keptDelivery{key(1)}, []byte("body"), began, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.take {
+				if err := c.take(t.Context(), began); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// Nothing is ended: the next process has the same file and nothing else.
+			next, err := openDeliveries(t.Context(), died.db)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := next.claim(t.Context(), []keptDelivery{key(1)}, []byte("body"), began, 0); !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
 // The table holds what counts and not more.
 func TestDeliveriesAreForgotten(t *testing.T) {
 	t.Parallel()

@@ -134,12 +134,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if more {
 		w.Header().Set("Connection", "close")
 	}
+	// The upstream's answer may be complete already. Without a length it ends when
+	// this returns, and its caller waits for that.
+	more = more && (ref != nil || w.Header().Get("Content-Length") != "")
 	x.endStreams(more)
 	if ref != nil {
 		x.answer(w, r, ref)
 	}
 	x.report(r)
 	if more {
+		if x.slot != nil {
+			x.slot.Release() // all is recorded, and the caller may take its time
+		}
 		x.linger(w, sent)
 	}
 	return nil

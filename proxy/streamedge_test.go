@@ -161,26 +161,42 @@ func TestPeopleAndWritesInStreams(t *testing.T) {
 }
 
 // An upstream that answers while the request is still coming: its answer arrives
-// whole, the rest of the request goes nowhere, and the log says that it was left.
+// whole and at once, the rest of the request goes nowhere, and the log says that it
+// was left.
 func TestEarlyAnswer(t *testing.T) {
-	u := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = http.NewResponseController(w).EnableFullDuplex()
-		_, _ = bufio.NewReader(r.Body).ReadString('\n')
-		jsonUpstream(413, `{"error":"enough, card 4111 1111 1111 1111"}`)(w, r)
-	}))
-	defer u.Close()
-	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
-	c := dial(t, g)
-	_, _ = fmt.Fprintf(c, "POST /api/v2/tickets HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", g.Addr, basicAuth, len(fill), fill)
-	res, body := c.answer(t)
-	if res.StatusCode != 413 || body != `{"error":"enough, card XXXX XXXX XXXX 1111"}` || !res.Close {
-		t.Errorf("got %d %s, closes: %v", res.StatusCode, body, res.Close)
-	}
-	_, _ = fmt.Fprintf(c, "%x\r\n%s\r\n%s", len(fill), fill, smuggled(g))
-	_ = c.Close()
-	closed := ended(t, g, res.Header.Get("Caregate-Receipt"), "request.closed")
-	if closed.Outcome != "cut" || closed.Attrs["end"] == "complete" {
-		t.Errorf("closed with %+v", closed)
+	for name, test := range map[string]struct {
+		answer http.HandlerFunc
+		status int
+		want   string
+	}{
+		"refused": {jsonUpstream(413, `{"error":"enough, card 4111 1111 1111 1111"}`), 413, `{"error":"enough, card XXXX XXXX XXXX 1111"}`},
+		"streamed": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/x-ndjson")
+			_, _ = io.WriteString(w, fill+cardLine)
+		}, 200, fill + maskedLine},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_ = http.NewResponseController(w).EnableFullDuplex()
+				_, _ = bufio.NewReader(r.Body).ReadString('\n')
+				test.answer(w, r)
+			}))
+			defer u.Close()
+			g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
+			c := dial(t, g)
+			_ = c.SetDeadline(time.Now().Add(8 * time.Second)) // less than anybody would linger
+			_, _ = fmt.Fprintf(c, "POST /api/v2/tickets HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", g.Addr, basicAuth, len(fill), fill)
+			res, body := c.answer(t)
+			if res.StatusCode != test.status || body != test.want || !res.Close {
+				t.Errorf("got %d, %d bytes, closes: %v", res.StatusCode, len(body), res.Close)
+			}
+			_, _ = fmt.Fprintf(c, "%x\r\n%s\r\n%s", len(fill), fill, smuggled(g))
+			_ = c.Close()
+			closed := ended(t, g, res.Header.Get("Caregate-Receipt"), "request.closed")
+			if closed.Outcome != "cut" || closed.Attrs["end"] == "complete" {
+				t.Errorf("closed with %+v", closed)
+			}
+		})
 	}
 }
 
