@@ -126,11 +126,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 	sent := incoming{body: r.Body, announced: r.ContentLength, unasked: r.Header.Get("Expect") != ""}
 	ref := x.admit(w, r, next)
-	refused := ref != nil
-	if !refused {
+	if ref == nil {
 		ref = x.forward(w, r, next)
 	}
-	more := r.ProtoMajor == 1 && x.unfinished(w, sent, refused)
+	more := r.ProtoMajor == 1 && x.unfinished(w, sent, ref != nil)
 	if more {
 		w.Header().Set("Connection", "close")
 	}

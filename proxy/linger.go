@@ -46,7 +46,8 @@ const (
 
 // unfinished tells whether the caller of an HTTP/1 request may still be sending
 // its body, so that the connection cannot serve another. refused says that the
-// request was not forwarded.
+// answer is ours: of a body that nobody looks at, an answer of the upstream's leaves
+// the rest to net/http.
 func (x *exchange) unfinished(w http.ResponseWriter, sent incoming, refused bool) bool {
 	for _, s := range x.streaming {
 		if s.caller != nil {

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -155,6 +156,58 @@ func TestRefusalsAreHeard(t *testing.T) {
 			}
 			if res, body := c.answer(t); res.StatusCode < 400 || !strings.Contains(body, "receipt") {
 				t.Errorf("got %d %s", res.StatusCode, body)
+			}
+		})
+	}
+}
+
+// Requests that follow each other without waiting are each their own, whatever
+// became of the one before.
+func TestPipelinedRequests(t *testing.T) {
+	u := proxytest.NewUpstream(t, nil)
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
+	head := "PUT /api/v2/tickets/1 HTTP/1.1\r\nHost: " + g.Addr + "\r\nAuthorization: " + basicAuth + "\r\n"
+	ndjson := head + "Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+	chunk := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(fill), fill)
+	for name, test := range map[string]struct {
+		first  string
+		status int
+	}{
+		"passed":                {head + "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", 200},
+		"malformed":             {head + "Content-Type: application/json\r\nContent-Length: 1\r\n\r\n{", 400},
+		"refused by its header": {head + "X-Http-Method: PUT\r\nContent-Length: 2\r\n\r\n{}", 400},
+		"streamed":              {ndjson + chunk, 200},
+		"lines":                 {ndjson + "3\r\n{}\n\r\n0\r\n\r\n", 200},
+		"malformed lines":       {ndjson + "2\r\n{\n\r\n0\r\n\r\n", 400},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t, g)
+			go func() { _, _ = io.WriteString(c, test.first+smuggled(g)) }()
+			if res, body := c.answer(t); res.StatusCode != test.status || res.Close {
+				t.Fatalf("the first: got %d %s, closes: %v", res.StatusCode, body, res.Close)
+			}
+			if res, body := c.answer(t); res.StatusCode != 200 || u.Last(t).Target != "/api/v2/tickets/666" {
+				t.Errorf("the second: got %d %s", res.StatusCode, body)
+			}
+		})
+	}
+}
+
+// A body that passes unread, to an upstream that is not there.
+func TestUnreadBodiesAreNotRequests(t *testing.T) {
+	g := proxytest.Start(t, proxytest.Options{Upstream: "http://" + proxytest.FreeAddr(t), Govern: "uninspected pass"})
+	for name, framing := range map[string]string{"chunks": "Transfer-Encoding: chunked\r\n\r\n5\r\n{", "length": "Content-Length: 900000\r\n\r\n{", "short": "Content-Length: 50\r\n\r\n{"} {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t, g)
+			_ = c.SetDeadline(time.Now().Add(8 * time.Second)) // the caller says no more until it has an answer
+			_, _ = io.WriteString(c, "POST /api/v2/tickets HTTP/1.1\r\nHost: "+g.Addr+"\r\nAuthorization: "+basicAuth+"\r\nContent-Type: image/png\r\n"+framing)
+			if res, body := c.answer(t); res.StatusCode != 502 || !res.Close {
+				t.Errorf("got %d %s, closes: %v", res.StatusCode, body, res.Close)
+			}
+			_, _ = io.WriteString(c, smuggled(g))
+			_ = c.Conn.(*net.TCPConn).CloseWrite()
+			if rest, _ := io.ReadAll(c.answers); len(rest) > 0 {
+				t.Errorf("a second answer: %.200s", rest)
 			}
 		})
 	}
