@@ -129,7 +129,7 @@ func idVocabulary() map[sense][]string {
 }
 
 // keyCues has a bit for the first word of every name that a key may hold.
-var keyCues = func() (t [1 << 14 / 64]uint64) {
+var keyCues = func() (t [1 << 16 / 64]uint64) {
 	for set, list := range idNames {
 		if set&nameAny == 0 || set&nameAnyAccount != 0 {
 			continue
@@ -154,7 +154,7 @@ func keyCue[T []byte | string](key T, i int) (c uint32, end int) {
 		}
 		c = c*33 + uint32(key[end]&31)
 	}
-	return c * 0x9E3779B1 >> 18, end
+	return c * 0x9E3779B1 >> 16, end
 }
 
 // MayName reports whether a number may be an identifier because of its key, however
