@@ -221,5 +221,6 @@ func callStream(ctx context.Context, method, addr string, size int64, body io.Re
 	req.Header.Set("X-Size", strconv.FormatInt(size, 10))
 	req.Header.Set("Content-Type", "application/x-ndjson")
 	req.SetBasicAuth("agent@example.com/token", "secret-token")
-	return http.DefaultClient.Do(req)
+	client := http.Client{Timeout: streamLimit}
+	return client.Do(req)
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -64,7 +65,7 @@ func (x *exchange) unfinished(w http.ResponseWriter, sent incoming, refused bool
 	if rc.SetReadDeadline(time.Now().Add(drainTimeout)) != nil {
 		return true // without a deadline a slow caller would hold the answer up
 	}
-	if n, err := io.CopyN(io.Discard, sent.body, drainLimit+1); n != sent.announced || err != io.EOF {
+	if n, err := io.CopyN(io.Discard, sent.body, drainLimit+1); n != sent.announced || !errors.Is(err, io.EOF) {
 		return true
 	}
 	_ = rc.SetReadDeadline(time.Time{})

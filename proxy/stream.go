@@ -138,7 +138,7 @@ func (s *stream) readFirst(incremental bool) *refusal {
 			plain = append(plain, c.plain...)
 			wire = append(wire, c.wire...)
 			switch {
-			case c.err == io.EOF:
+			case errors.Is(c.err, io.EOF):
 				return s.readWhole(plain, wire)
 			case c.err != nil:
 				return s.notRead(plain, wire, s.readRefusal(c.err))
@@ -357,7 +357,7 @@ func (s *stream) take(c chunk) {
 			s.stop(refuse(walk.ReasonSyntax))
 		}
 	}
-	ended := c.err == io.EOF
+	ended := errors.Is(c.err, io.EOF)
 	switch {
 	case s.err != nil:
 		return

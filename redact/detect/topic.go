@@ -4,11 +4,13 @@ package detect
 type Topic uint8
 
 const (
-	// TopicCard, TopicSSN, TopicCode and TopicPIN mean that words name a payment
-	// card, a tax number, a verification code, a PIN.
+	// TopicCard means that words name a payment card.
 	TopicCard Topic = 1 << iota
+	// TopicSSN means that words name a tax number.
 	TopicSSN
+	// TopicCode means that words name a verification code.
 	TopicCode
+	// TopicPIN means that words name a PIN.
 	TopicPIN
 	// TopicOther means that words name some other number: an order, a telephone.
 	TopicOther

@@ -71,10 +71,10 @@ func (p speaker) pair(two string) string {
 
 func (p speaker) compound(two string) string {
 	t, u := int(two[0]-'0'), int(two[1]-'0')
-	switch {
-	case t == 0:
+	switch t {
+	case 0:
 		return p.digit(two[0]) + " " + p.digit(two[1])
-	case t == 1:
+	case 1:
 		return p.pick(p.Teens[u])
 	}
 	if row, ok := p.More[two]; ok {

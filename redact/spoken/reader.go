@@ -8,7 +8,6 @@ import (
 
 // Reader reads spoken numbers. It is safe for concurrent use; the only thing in
 // it that changes is a pool of working memory.
-
 type Reader struct {
 	dict  dictionary
 	langs int

@@ -150,10 +150,10 @@ func hidden(dst, raw []byte) []byte {
 func mask64(dst, value []byte, c redact.Class, n, keep int, all bool) ([]byte, bool) {
 	enc, letters := base64.RawStdEncoding, make([]byte, 0, len(value))
 	for _, b := range value {
-		switch {
-		case b == '-' || b == '_':
+		switch b {
+		case '-', '_':
 			enc = base64.RawURLEncoding
-		case b == '\r' || b == '\n' || b == '=':
+		case '\r', '\n', '=':
 			continue
 		}
 		letters = append(letters, b)

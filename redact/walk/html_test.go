@@ -104,7 +104,7 @@ func refusals(t *testing.T, kind Kind, table map[string]refusal) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := Parse(kind, []byte(c.in), d, nil, Limits{})
-			r, _ := err.(*Refusal)
+			r := refusalOf(err)
 			if r == nil || r.Reason != c.reason || r.Offset != c.offset {
 				t.Errorf("got %v, want %s at byte %d", err, c.reason, c.offset)
 			}

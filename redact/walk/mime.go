@@ -202,7 +202,7 @@ func (p *mimeReader) leaf(e *entity, from, to int, path string) *Refusal {
 		pt.layers, text = append(pt.layers, c), plain
 	}
 	doc := &Doc{Kind: kind, raw: text, det: p.det, limits: p.limits, nested: p.nested + len(p.boundaries) + 1}
-	switch r, _ := doc.read(nil).(*Refusal); {
+	switch r := refusalOf(doc.read(nil)); {
 	case r == nil:
 		pt.doc = doc
 		p.addPart(pt)

@@ -305,7 +305,7 @@ func writeFileName(dst, text []byte) []byte {
 func (p *multipartReader) mediaType(h *partHead, v span) (ok bool, _ *Refusal) {
 	media, params, err := mime.ParseMediaType(string(p.raw[v.from:v.to]))
 	if err != nil {
-		return false, nil
+		return false, nil //nolint:nilerr // a type nobody can read is none of ours
 	}
 	switch strings.ToLower(params["charset"]) {
 	case "", "utf-8", "utf8", "us-ascii":
@@ -369,7 +369,7 @@ func (c *collector) asJSON(text []byte) (*Doc, *Refusal) {
 	if err == nil {
 		return doc, nil
 	}
-	r, _ := err.(*Refusal)
+	r := refusalOf(err)
 	if r == nil || r.Reason == ReasonSyntax || r.Reason == ReasonTrailing {
 		return nil, nil
 	}
@@ -386,7 +386,7 @@ func looksJSON(text []byte) bool {
 func (c *collector) inner(kind Kind, from, to int, path string) *Refusal {
 	doc, err := Parse(kind, c.raw[from:to], c.det, nil, c.limits)
 	if err != nil {
-		r, _ := err.(*Refusal)
+		r := refusalOf(err)
 		if r == nil {
 			return &Refusal{ReasonMultipart, int64(from)}
 		}

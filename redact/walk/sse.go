@@ -204,7 +204,7 @@ func (s *Stream) events(final bool) error {
 		}
 		doc, err := Parse(SSE, s.buf[s.settled:end], s.det, s.fields, s.limits)
 		if err != nil {
-			if r, _ := err.(*Refusal); r != nil {
+			if r := refusalOf(err); r != nil {
 				return &Refusal{r.Reason, r.Offset + int64(s.base+s.settled)}
 			}
 			return err

@@ -56,12 +56,11 @@ func (p *transcriptReader) document() *Refusal {
 	// A text may begin with the time in brackets.
 	if i := skipSpace(p.raw, 0); i == len(p.raw) || p.raw[i] != '{' {
 		p.Kind = Text
-		r, _ := p.Doc.read(p.masks).(*Refusal)
-		return r
+		return refusalOf(p.Doc.read(p.masks))
 	}
 	p.Kind = JSON
 	doc := *p.Doc
-	if r, _ := doc.read(p.masks).(*Refusal); r != nil {
+	if r := refusalOf(doc.read(p.masks)); r != nil {
 		return r
 	}
 	p.Captures, p.Units = doc.Captures, doc.Units
@@ -70,8 +69,8 @@ func (p *transcriptReader) document() *Refusal {
 	}
 	p.addPart(part{doc: &doc, end: len(p.raw)})
 	shape := Doc{Kind: JSON, raw: p.raw, det: p.det, fields: turnFields(), limits: p.limits}
-	if shape.read(nil) != nil {
-		return nil // cannot be: it was read before
+	if r := refusalOf(shape.read(nil)); r != nil {
+		return r // cannot be: it was read before
 	}
 	var turns []Capture
 	speakers := map[int]string{} // by the object of the turn

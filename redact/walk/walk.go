@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -93,6 +94,13 @@ type Refusal struct {
 
 // Error says what was refused and where, and nothing of the content.
 func (r *Refusal) Error() string { return fmt.Sprintf("%s at byte %d", r.Reason, r.Offset) }
+
+// refusalOf returns the refusal that err is, nil when it is none.
+func refusalOf(err error) *Refusal {
+	var r *Refusal
+	errors.As(err, &r)
+	return r
+}
 
 // Limits bounds one document. Zero fields take the defaults.
 type Limits struct {
