@@ -169,6 +169,11 @@ func (b bench) scans(_ context.Context, out *tabwriter.Writer) error {
 	fmt.Fprintf(out, "scan clean chat\t%.0f\t%.0f\n", scan, scan/pattern)
 	fmt.Fprintf(out, "Go regexp, naive card pattern, same bytes\t%.0f\t1\n", pattern)
 
+	for _, h := range hostile {
+		text := bytes.Repeat([]byte(h.piece), (1<<18)/len(h.piece))
+		fmt.Fprintf(out, "scan hostile input: %s\t%.0f\t\n", h.name, rate(b.slice/4, len(text), func() { buf = d.Text(buf[:0], text, detect.Hint{}) }))
+	}
+
 	page := pageWithFindings()
 	var failed error
 	rewrite := rate(b.slice, len(page), func() {
@@ -183,6 +188,12 @@ func (b bench) scans(_ context.Context, out *tabwriter.Writer) error {
 	fmt.Fprintf(out, "read, scan and rewrite ticket JSON, findings in 1 %% of the strings\t%.0f\t%.0f\n", rewrite, rewrite/pattern)
 	fmt.Fprintf(out, "Go regexp replacing, same bytes\t%.0f\t1\n", pattern)
 	return failed
+}
+
+// hostile are texts made to be slow, by the piece they repeat. The floor is 50 MB/s.
+var hostile = [...]struct{ name, piece string }{
+	{"digits only", "0123456789"}, {"0 1 0 1", "0 1 "}, {"entities", "&#52;"}, {"nested escapes", `\\\\u0034`}, {"base64", "NDExMTExMTExMTExMTEx"}, {"base64 of nothing", "q83vEjRWeJCr"},
+	{"full width", "４"}, {"cards", "4111 1111 1111 1111, "},
 }
 
 // pageWithFindings is a page of tickets with a card in one of a hundred strings.

@@ -7,6 +7,8 @@
 //
 //   - detect: text in, findings out, one pass, no regular expressions;
 //   - spoken: numbers in words, by language;
+//   - view: text as it is meant to be read, with other scripts, hidden characters
+//     and encodings undone, and a map back to the raw bytes;
 //   - transform: the one mask format of the product;
 //   - walk: knows where text stands in a body (JSON, form, plain text, streams),
 //     reads it strictly and edits it in place.

@@ -55,9 +55,21 @@
 //
 // # Views
 //
-// Text in other digits, encodings or number words is read by a producer of package
-// view, around its own trigger (family.go). The card scan and the families run on
-// the view as on any text, and their findings are mapped back to the raw bytes.
+// Digits of other scripts, hidden characters, entities, tags, percent, JSON and
+// quoted-printable escapes, encoded words and base64 are marks (mark.go): what
+// touches a run of digits, or a character outside ASCII, says that the text around
+// it has to be read in another way. Marks that are near each other share a region
+// (reading.go), package view reads it, and the card scan and the families run on
+// what it says as on any text; findings are mapped back to the raw bytes. Base64 is
+// recognised without decoding everything: capital letters and a begin that decodes
+// to text, and where it holds no digit, the letters with which digits begin.
+// Nothing is read in another way on text without marks.
+//
+// # Speed
+//
+// The one pass looks at 32 bytes at a time where the processor can (probe_amd64.s)
+// and at 16 elsewhere (wake.go). It stops at digits, @, underscore, characters
+// outside ASCII, base64 of digits, and the words that families wait for.
 //
 // # What it promises
 //
