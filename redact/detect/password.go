@@ -191,7 +191,7 @@ func equalFoldWide(t []byte, word string) bool {
 		if lower(t[i]) == word[i] {
 			continue
 		}
-		if word[i] < 0x80 || t[i] < 0xC3 {
+		if word[i] < 0x80 || t[i] < 0xC3 || t[i] >= 0xE1 { // scripts of three bytes a letter have no case, or next to none
 			return false
 		}
 		var buf [64]byte

@@ -132,7 +132,7 @@ var inToken = func() (t [256]bool) {
 // triggers.
 func (s *scanner) beside(dst *[]redact.Finding, i, end int, left, right edge) (on trigger) {
 	text := s.text
-	if (left|right)&(edgeSign|edgeLetter) != 0 {
+	if (left|right)&(edgeSign|edgeLetter) != 0 && i >= s.viewEnd {
 		if m := markAt(text, i, end); m != 0 {
 			s.marked(dst, i, m)
 		}

@@ -71,9 +71,26 @@ var signPages = func() (pages [0x110000 >> 8]bool) {
 	return pages
 }()
 
+// signPlane is signTable for the basic plane, by character.
+var signPlane = func() *[1 << 16]Sign {
+	plane := new([1 << 16]Sign)
+	for r := range plane {
+		plane[r] = search(rune(r))
+	}
+	return plane
+}()
+
 // SignOf returns what r reads as in a number. It knows characters outside ASCII
 // only.
 func SignOf(r rune) Sign {
+	if uint32(r) < 1<<16 {
+		return signPlane[r]
+	}
+	return search(r)
+}
+
+// search looks r up in signTable.
+func search(r rune) Sign {
 	if r < 0x80 || r >= 0x110000 || !signPages[r>>8] || r > 0xB9 && r < 0x300 {
 		return None
 	}
