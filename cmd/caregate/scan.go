@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"slices"
@@ -16,8 +15,10 @@ func newScan() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "scan [--type TYPE] [--json] [FILE] | --jsonl [FILE]",
 		Short: "Find protected data in a file",
-		Long: `Prints what the gateway would find in a file or on standard input: the data class
-and the byte offsets in the file as it is. The data itself is never printed.
+		Long: `Prints what the gateway would find in a file or on standard input: line and column,
+data class and confidence, the byte offsets in the file as it is, the place in the
+document, the rule and what spoke for it, and the line around it. The data itself is
+never printed: in that line everything that was found is masked.
 
 With --jsonl each line of the input is an object
 
@@ -81,9 +82,14 @@ type found struct {
 	// Group is the same number, from 1, for all pieces of a value that is spread over
 	// messages or turns.
 	Group int `json:"group,omitempty"`
-	// Place and Rule explain it, where a whole file is scanned.
-	Place string `json:"place,omitempty"`
-	Rule  string `json:"rule,omitempty"`
+	// The rest is where it stands and what spoke for it, of a whole file: line and
+	// column in characters, from 1, and the JSON Pointer or what is like one.
+	Line     int      `json:"line,omitempty"`
+	Column   int      `json:"column,omitempty"`
+	Place    string   `json:"place,omitempty"`
+	Path     string   `json:"path,omitempty"`
+	Rule     string   `json:"rule,omitempty"`
+	Evidence []string `json:"evidence,omitempty"`
 }
 
 // scanFile prints the findings of one document.
@@ -96,24 +102,33 @@ func (r *reader) scanFile(in io.Reader, out io.Writer, name string, kind walk.Ki
 	if err != nil {
 		return unreadable(name, err)
 	}
-	findings := []found{}
 	parts, err := r.turns(doc, text)
 	if err != nil {
 		return err
 	}
+	hidden := slices.Clone(doc.Findings)
+	findings := []found{}
 	left := 0
 	for _, f := range doc.Findings {
 		switch {
 		case !listed(f):
 			left++
 		case !covered(parts, 0, f):
-			findings = append(findings, found{Class: f.Class, Start: f.Start, End: f.End, Confidence: f.Confidence, Place: f.Place.String(), Rule: f.Rule})
+			findings = append(findings, r.found(f, 0))
 		}
 	}
 	for _, p := range parts {
-		findings = append(findings, found{Class: p.Class, Start: p.Start, End: p.End, Confidence: p.Confidence, Group: p.group, Place: p.Place.String(), Rule: p.Rule})
+		if p.group > 0 {
+			p.Evidence |= redact.EvidenceSplit
+		}
+		hidden = append(hidden, p.Finding)
+		findings = append(findings, r.found(p.Finding, p.group))
 	}
 	slices.SortStableFunc(findings, func(a, b found) int { return a.Start - b.Start })
+	lines := newLineCounter(text)
+	for i := range findings {
+		findings[i].Line, findings[i].Column = lines.at(findings[i].Start)
+	}
 	if asJSON {
 		return printJSON(out, struct {
 			Type     string  `json:"type"`
@@ -123,12 +138,7 @@ func (r *reader) scanFile(in io.Reader, out io.Writer, name string, kind walk.Ki
 			Unread   int     `json:"parts_not_inspected"`
 		}{kindName(doc.Kind), len(text), findings, left, len(doc.Unread)})
 	}
-	t := newTable(out, "CLASS", "LINE", "START", "END", "CONFIDENCE", "PLACE", "RULE")
-	lines := newLineCounter(text)
-	for _, f := range findings {
-		t.row(f.Class, lines.at(f.Start), f.Start, f.End, fmt.Sprintf("%.2f", f.Confidence), f.Place, dash(f.Rule))
-	}
-	if err := t.print(); err != nil {
+	if err := printFindings(out, name, findings, newExcerpts(text, hidden)); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%d found in %s (%d bytes, read as %s)\n", len(findings), plain(name), len(text), kindName(doc.Kind))
@@ -141,6 +151,14 @@ func (r *reader) scanFile(in io.Reader, out io.Writer, name string, kind walk.Ki
 	return nil
 }
 
+// found is a finding of a whole file as it is printed.
+func (r *reader) found(f redact.Finding, group int) found {
+	return found{
+		Class: f.Class, Start: f.Start, End: f.End, Confidence: f.Confidence, Group: group,
+		Place: f.Place.String(), Path: r.pointer(f), Rule: f.Rule, Evidence: f.Evidence.Names(),
+	}
+}
+
 // kindName is the word of --type for a kind.
 func kindName(k walk.Kind) string {
 	for _, name := range sortedKeys(kinds) {
@@ -149,21 +167,4 @@ func kindName(k walk.Kind) string {
 		}
 	}
 	return "text"
-}
-
-// lineCounter finds line numbers of rising offsets in one pass.
-type lineCounter struct {
-	text     []byte
-	pos, num int
-}
-
-func newLineCounter(text []byte) *lineCounter { return &lineCounter{text: text, num: 1} }
-
-// at is the line of the byte at offset, from 1. Offsets may not fall.
-func (c *lineCounter) at(offset int) int {
-	if offset > c.pos {
-		c.num += bytes.Count(c.text[c.pos:offset], []byte("\n"))
-		c.pos = offset
-	}
-	return c.num
 }
