@@ -66,6 +66,7 @@ var floors = []struct {
 	{redact.CreditCard, "encoded", 0.98, 0.99},
 	{redact.CreditCard, "spoken", 0.95, 0.99},
 	{redact.CreditCard, "split", 0.9, 0.99},
+	{redact.CardVerificationCode, "", 0.95, 0.98},
 	{redact.USSSN, "", 0.98, 0.98},
 	{redact.USSSN, "spoken", 0.95, 0.98},
 }

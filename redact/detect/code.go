@@ -113,7 +113,7 @@ func zeros(w uint64, b byte) uint64 {
 }
 
 // cue reports whether the bytes before i may hold a word that names a code: it
-// looks for the letter pairs cv, cs, ci, od, gi and pi, in any case, and may be
+// looks for the letter pairs cv, cs, ci, cu, od, gi, gu, pi and yp, in any case, and may be
 // wrong on the side of yes.
 func cue(text []byte, i int) bool {
 	const step = 7 // windows of eight overlap by one, so that each pair is whole in one
@@ -123,8 +123,8 @@ func cue(text []byte, i int) bool {
 			return i > -step // too near the begin of the text for a whole word
 		}
 		w := binary.LittleEndian.Uint64(text[i-1:]) | 0x20*ones
-		v, sx, id, d := zeros(w, 'v'), zeros(w, 's'), zeros(w, 'i'), zeros(w, 'd')
-		m := zeros(w, 'c')&((v|sx|id)>>8) | zeros(w, 'o')&(d>>8) | (zeros(w, 'g')|zeros(w, 'p'))&(id>>8)
+		v, sx, id, d, u, px := zeros(w, 'v'), zeros(w, 's'), zeros(w, 'i'), zeros(w, 'd'), zeros(w, 'u'), zeros(w, 'p')
+		m := zeros(w, 'c')&((v|sx|id|u)>>8) | zeros(w, 'o')&(d>>8) | zeros(w, 'g')&((id|u)>>8) | px&(id>>8) | zeros(w, 'y')&(px>>8)
 		if m != 0 {
 			return true
 		}
@@ -202,6 +202,13 @@ func (s *scanner) codeWordBefore(i, digits int) bool {
 		sn := s.d.vocab.sense(w)
 		switch {
 		case code && foldEqual(w, "security"):
+			a, b, ok := wordBefore(s.text, start, lo(start, wordWindow/2))
+			return !ok || s.d.vocab.sense(s.text[a:b])&senseSSN == 0 // social security number
+		case securityWord(w):
+			return s.codeOf(start)
+		case foldEqual(w, "crypto"):
+			return s.card >= 0 && start-s.card <= codeReach // also a currency
+		case back && foldEqual(w, "code"):
 			return true
 		case code && foldEqual(w, "verification"):
 			a, b, ok := wordBefore(s.text, start, lo(start, wordWindow/2))
@@ -212,7 +219,7 @@ func (s *scanner) codeWordBefore(i, digits int) bool {
 			}
 			return true
 		case sn&senseTail != 0:
-			return back
+			return back || digits == 3 && s.threeDigits(start)
 		case sn&senseLink == 0:
 			return false
 		}
@@ -221,6 +228,41 @@ func (s *scanner) codeWordBefore(i, digits int) bool {
 		at = start
 	}
 	return false
+}
+
+// securityWord reports whether w is the security of "código de seguridad".
+func securityWord(w []byte) bool {
+	switch string(w) {
+	case "seguridad", "Seguridad", "segurança", "seguranca", "sécurité", "securite", "sicurezza":
+		return true
+	}
+	return false
+}
+
+// codeOf reports whether "code of" stands in front of i, in the languages that say
+// it so.
+func (s *scanner) codeOf(i int) bool {
+	for range 2 {
+		a, b, ok := wordBefore(s.text, i, lo(i, wordWindow/2))
+		if !ok {
+			return false
+		}
+		switch string(s.text[a:b]) {
+		case "code", "Code", "CODE", "código", "Código", "codigo", "Codigo", "codice", "Codice":
+			return true
+		}
+		i = a
+	}
+	return false
+}
+
+// threeDigits reports whether the digits whose name begins at i are three of a card.
+func (s *scanner) threeDigits(i int) bool {
+	a, b, ok := wordBefore(s.text, i, lo(i, wordWindow/2))
+	if !ok || !foldEqual(s.text[a:b], "three") {
+		return false
+	}
+	return s.card >= 0 && a-s.card <= codeReach || s.before(a, false).cardAt >= 0
 }
 
 // codeWordAfter reports whether the words behind the digits name them a
@@ -262,7 +304,7 @@ func (s *scanner) pinWordBefore(i, digits int) bool {
 		if sn&sensePIN != 0 {
 			return digits == 4 || s.before(start, false).cardAt >= 0
 		}
-		if sn&senseLink == 0 {
+		if sn&(senseLink|senseCard) == 0 && !foldEqual(s.text[start:end], "for") {
 			return false
 		}
 		at = start

@@ -1,6 +1,10 @@
 package detect
 
-import "github.com/caregate/caregate/redact"
+import (
+	"unicode/utf8"
+
+	"github.com/caregate/caregate/redact"
+)
 
 // expiryReach is how far in front of a card its expiry date is looked for, in
 // bytes. Behind a card it is codeReach.
@@ -85,13 +89,23 @@ func (s *scanner) datesAlone(start, end int) bool {
 // expGlued reports whether "exp" stands right before i.
 func expGlued(t []byte, i int) bool { return i >= 3 && foldEqual(t[i-3:i], "exp") }
 
+// maxBesideExpiry is how many other words may stand beside the name of an expiry
+// date: "and it runs out in".
+const maxBesideExpiry = 3
+
 // onlyExpiryWords reports whether text[from:to], between a card and a date, holds
 // nothing but separators, words for an expiry date, and perhaps a verification
 // code. A bare date needs such a word, or the bars of a dump.
 func (s *scanner) onlyExpiryWords(from, to int, bare bool) bool {
-	named := false
+	named, others := false, 0
 	for i := from; i < to; {
 		b := s.text[i]
+		if b >= utf8.RuneSelf {
+			if r, size := utf8.DecodeRune(s.text[i:to]); !wordRune(r) {
+				i += size
+				continue
+			}
+		}
 		switch {
 		case isDigit(b):
 			end := runEnd(s.text, i)
@@ -99,7 +113,7 @@ func (s *scanner) onlyExpiryWords(from, to int, bare bool) bool {
 				return false
 			}
 			i = end
-		case isLetter(b) || b >= 0xC3:
+		case isLetter(b) || b >= utf8.RuneSelf:
 			end := i
 			for end < to && (isLetter(s.text[end]) || s.text[end] >= 0x80) {
 				end++
@@ -109,7 +123,7 @@ func (s *scanner) onlyExpiryWords(from, to int, bare bool) bool {
 			case set&nameExpiry != 0:
 				named = true
 			case set&(senseCVV|senseLink|nameFill) == 0 && !beforeExpiry(w):
-				return false
+				others++
 			}
 			i = end
 		default:
@@ -117,13 +131,13 @@ func (s *scanner) onlyExpiryWords(from, to int, bare bool) bool {
 			i++
 		}
 	}
-	return named || !bare
+	return (named || !bare) && (others == 0 || named && !bare && others <= maxBesideExpiry)
 }
 
 // beforeExpiry reports whether a word begins a name for an expiry date: "valid thru",
 // "good until", "gültig bis".
 func beforeExpiry(w []byte) bool {
-	for _, word := range [...]string{"valid", "date", "good", "until", "gueltig"} {
+	for _, word := range [...]string{"valid", "date", "good", "until", "gueltig", "bis", "jusqu", "hasta", "fino", "tot", "til"} {
 		if foldEqual(w, word) {
 			return true
 		}

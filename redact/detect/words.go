@@ -65,7 +65,7 @@ var wordTable = map[sense][]string{
 	senseSSN: {
 		"ssn", "ssns", "ss", "social", "soc", "itin", "tin", "taxpayer", "taxid", "w9", "w-9", "w2", "w-2", "seguro",
 	},
-	senseCVV: {"kartenprüfnummer", "prüfnummer", "kartenprüfziffer", "prüfziffer", "cvv", "cvv2", "cvc", "cvc2", "cvn", "cvn2", "cve", "cvp2", "csc", "cid"},
+	senseCVV: {"cryptogramme", "kartenprüfnummer", "prüfnummer", "kartenprüfziffer", "prüfziffer", "cvv", "cvv2", "cvc", "cvc2", "cvn", "cvn2", "cve", "cvp2", "csc", "cid"},
 	sensePIN: {"pin"},
 	senseLink: {
 		"number", "numbers", "no", "nr", "num", "nos", "is", "was", "are", "the", "my", "our", "your", "to", "a", "an", "of", "code", "codes", "here", "as", "it", "s",
@@ -86,6 +86,7 @@ var scriptWords = map[sense][]string{
 	senseSoft:             {"订单", "訂單", "注文", "주문", "单号"},
 	senseHard:             {"运单", "追跡番号", "快递"},
 	senseHard | namePhone: {"电话", "電話", "手机", "手機", "携帯", "전화", "휴대폰", "핸드폰", "هاتف", "جوال", "फोन", "मोबाइल"},
+	nameExpiry:            {"有效期", "有効期限", "期限", "유효기간"},
 	nameBirth:             {"生年月日", "出生日期", "出生年月", "생년월일", "誕生日", "تاريخ", "ميلاد", "जन्म"},
 }
 
