@@ -32,11 +32,11 @@ func TestBodiesOfUnknownLength(t *testing.T) {
 	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Sites: site(hub, "./testdata/hub.yaml/webhooks", secret) + site(zendesk, "zendesk/webhooks", secret) + site(api, "zendesk", "")})
 
 	trust := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	quic := &http3.Transport{DisableCompression: true, TLSClientConfig: trust}
+	quic := &http3.Transport{DisableCompression: true, TLSClientConfig: trust.Clone()}
 	t.Cleanup(func() { _ = quic.Close() })
-	one := &http.Transport{DisableCompression: true, TLSClientConfig: trust, TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}
+	one := &http.Transport{DisableCompression: true, TLSClientConfig: trust.Clone(), TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}
 	t.Cleanup(one.CloseIdleConnections)
-	two := &http.Transport{DisableCompression: true, TLSClientConfig: trust, ForceAttemptHTTP2: true}
+	two := &http.Transport{DisableCompression: true, TLSClientConfig: trust.Clone(), ForceAttemptHTTP2: true}
 	t.Cleanup(two.CloseIdleConnections)
 	signed := hook("", time.Now()).header
 	authorized := func(more http.Header) http.Header {

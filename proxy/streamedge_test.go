@@ -230,7 +230,12 @@ func TestUpstreamResets(t *testing.T) {
 	if closed := ended(t, g, res.Header.Get("Caregate-Receipt"), "response.closed"); closed.Reason != "upstream_aborted" || closed.Attrs["end"] != "upstream_aborted" {
 		t.Errorf("answer: closed with %+v", closed)
 	}
-	a := do(t, g, call{method: "POST", path: "/api/v2/tickets", body: fill + fill, header: ndjsonType})
+	coming, feed := io.Pipe() // which nobody ends
+	go func() { _, _ = io.WriteString(feed, fill) }()
+	defer feed.Close()
+	req := request(t, g, call{method: "POST", path: "/api/v2/tickets", header: ndjsonType})
+	req.Body, req.ContentLength, req.GetBody = coming, -1, nil
+	a := send(t, req)
 	if a.status != 502 || !a.problem.Forwarded {
 		t.Errorf("request: got %d %+v", a.status, a.problem)
 	}

@@ -89,7 +89,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	x.prepareUpstream(req)
 	x.forwarded = true
-	res, err := t.HTTPTransport.RoundTrip(req.WithContext(quietContext{req.Context()}))
+	out := req.WithContext(quietContext{req.Context()})
+	if s := x.request.body.stream; s != nil {
+		out.Body = sending{s}
+	}
+	res, err := t.HTTPTransport.RoundTrip(out)
 	if ref := x.request.body.stream.wasCut(); ref != nil {
 		if err == nil {
 			_ = res.Body.Close()
@@ -113,6 +117,19 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	// ends. They are bytes nobody decided about, so the caller's is another.
 	released := *res
 	return &released, nil
+}
+
+// sending is a stream as the transport gets it, without what reverse_proxy put
+// around: that one must not be read and closed at the same time, as an upstream that
+// resets an HTTP/2 stream has it. A stream that nobody has read of can be sent to the
+// next upstream.
+type sending struct{ *stream }
+
+func (s sending) Close() error {
+	if !s.begun.Load() {
+		return nil
+	}
+	return s.stream.Close()
 }
 
 // admitResponse runs the stages of the response, the same as the request's.
