@@ -18,6 +18,11 @@ func lookalikeFamily() family {
 // is read, in bytes.
 const lookalikeAhead = 64
 
+// maxLookalikes is up to how many digits in a row are looked at closely: a card or
+// two with what stands beside them. A longer row is none, and would cost a look
+// for each of its words.
+const maxLookalikes = 48
+
 func (d *Detector) findLookalikes(dst []redact.Finding, text []byte, from, to int, h Hint) []redact.Finding {
 	for i := from; i < to; {
 		if !isWordByte(text[i]) || i > 0 && isWordByte(text[i-1]) {
@@ -29,7 +34,9 @@ func (d *Detector) findLookalikes(dst []redact.Finding, text []byte, from, to in
 			i += max(n, 1)
 			continue
 		}
-		dst = d.lookalike(dst, text, i, i+n, h)
+		if row := view.LookalikeCount(text, i, i+n, lookalikeAhead); row >= minCard && row <= maxLookalikes {
+			dst = d.lookalike(dst, text, i, i+n, h)
+		}
 		i += n
 	}
 	return dst

@@ -49,6 +49,45 @@ func Lookalike(b []byte) (end int, ok bool) {
 	return end, digits && letters && end < maxLookalike
 }
 
+// lookalikeGap is how many bytes may stand between two digits of one number:
+// three separators of three bytes.
+const lookalikeGap = 9
+
+// LookalikeCount counts the digits, and the characters that look like one, of the
+// row of them that text[i:end] belongs to, no farther than reach bytes on both
+// sides. A letter that looks like no digit ends the row.
+func LookalikeCount(text []byte, i, end, reach int) int {
+	n := 0
+	for at, gap := i, 0; at < len(text) && at < end+reach && gap <= lookalikeGap; {
+		switch d, size := alike(text[at:]); {
+		case digit(text[at]), d != 0:
+			n, gap = n+1, 0
+			at += size
+		case letter(text[at]):
+			at = len(text)
+		default:
+			gap += size
+			at += size
+		}
+	}
+	for at, gap := i, 0; at > 0 && at > i-reach && gap <= lookalikeGap; {
+		size := 1
+		if text[at-1] >= utf8.RuneSelf {
+			_, size = utf8.DecodeLastRune(text[:at])
+		}
+		switch d, _ := alike(text[at-size:]); {
+		case digit(text[at-size]), d != 0:
+			n, gap = n+1, 0
+		case letter(text[at-size]):
+			return n
+		default:
+			gap += size
+		}
+		at -= size
+	}
+	return n
+}
+
 // Lookalikes reads raw[from:to] with letters that look like digits as digits, in
 // words that have digits and no other letters. That says something only where a
 // number is expected. The view is valid until the next call.
