@@ -148,6 +148,7 @@ func (p *jsonReader) object(i int, st int32, depth int) int {
 	}
 	mark := p.keys.open()
 	kept := len(p.decoded)
+	found, numbered, first, from := len(p.Findings), 0, 0, 0 // see jsonReader.numbered
 	for n, comma := 0, -1; ; n++ {
 		if i >= len(p.raw) || p.raw[i] != '"' {
 			return p.refuse(ReasonSyntax, i)
@@ -173,6 +174,11 @@ func (p *jsonReader) object(i int, st int32, depth int) int {
 		if len(name) >= shortestFinding && (form&(digits|wide) != 0 || bytes.IndexByte(name, '@') >= 0) {
 			p.name(i+1, end, name)
 		}
+		if numberedName(name) {
+			if numbered++; numbered == 1 {
+				first, from = n, i
+			}
+		}
 		i = p.space(end + 1)
 		if i >= len(p.raw) || p.raw[i] != ':' {
 			return p.refuse(ReasonSyntax, i)
@@ -189,6 +195,9 @@ func (p *jsonReader) object(i int, st int32, depth int) int {
 			comma = i
 			i = p.space(i + 1)
 		case '}':
+			if numbered > 1 && p.masks == nil {
+				p.numbered(from, i, first, found, st)
+			}
 			p.keys.close(mark)
 			p.decoded = p.decoded[:kept]
 			return i + 1
