@@ -50,7 +50,8 @@ func (p *jsonReader) numbered(from, to, index, at int, st int32) {
 		}
 		part.value = span{i, digitsEnd(p.raw[:to], i)}
 		n := part.value.to - i
-		if i = part.value.to; n < 1 || n > maxGroupDigit || i >= to || quoted && p.raw[i] != '"' {
+		// The closing brace stands behind to, unless the object is longer.
+		if i = part.value.to; n < 1 || n > maxGroupDigit || i == to && p.raw[i] != '}' || quoted && p.raw[i] != '"' {
 			break
 		}
 		if quoted {
