@@ -73,7 +73,7 @@ type intake struct {
 
 // insertRows are the sizes of the prepared multi-row inserts, largest first. A
 // commit is put together from them; one statement per row costs twice as much.
-var insertRows = [...]int{128, 32, 8, 1}
+var insertRows = [...]int{128, 64, 32, 16, 8, 4, 2, 1}
 
 // openIntake opens audit.db and prepares the writer's statements. Automatic WAL
 // checkpoints are off, because they would run inside some caller's commit; the
