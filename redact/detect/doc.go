@@ -30,8 +30,8 @@
 //     glued to a letter, an @, an underscore, a word), the vocabulary, and find;
 //   - find appends what begins in text[from:to) and reads the rest as context. It
 //     keeps no state, so that a stream that goes on anywhere finds the same;
-//   - [Detector.named] reads the words and the key beside a value. Check digits come
-//     first, because they are cheap and most numbers fail; then the words;
+//   - check digits come first, because they are cheap and most numbers fail; then the
+//     words and the key beside a value (idScan.named in ids.go is the example);
 //   - a finding sets Class, Start, End, Confidence, Strong, Rule and Evidence, and
 //     Never where the hint says ID.
 //

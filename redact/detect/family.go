@@ -43,7 +43,7 @@ type family struct {
 	wake []string
 	// vocabulary are words the family wants to know about, by what they mean:
 	// lower case, whole words, or phrases of two or three words with one blank
-	// between. See named.
+	// between. See vocabulary.phrase.
 	vocabulary map[sense][]string
 	// find appends the findings that begin in text[from:to), or up to idLead bytes
 	// in front: the token or the chain that holds the trigger, up to and with the

@@ -113,12 +113,10 @@ var secretIndex = func() (t [256][2]uint8) {
 // Stripe payment reference of three and fourteen characters.
 const minSecret = 17
 
-// maxToken is the length of the longest token with a prefix.
-const maxToken = 600
-
 // secretAt returns where the secret that begins at i ends, and the rule. The
-// byte before i is no letter, digit or underscore. It reads maxToken bytes, or
-// maxLong for the two forms that may be longer.
+// byte before i is no letter, digit or underscore. It reads as
+// many bytes as the longest form of a rule has, and maxLong for the two forms that
+// may be longer.
 func secretAt(t []byte, i int) (end int, rule string) {
 	rest := t[i:]
 	switch rest[0] {

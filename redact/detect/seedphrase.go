@@ -22,10 +22,6 @@ const (
 	maxSeedWords = 24
 )
 
-// maxSeed is the longest seed phrase in bytes: numbered words, four bytes between
-// them.
-const maxSeed = maxSeedWords * (8 + 5)
-
 // seedIndex returns the number of a word, in any case, or -1.
 func seedIndex(word []byte) int {
 	if len(word) < 3 || len(word) > 8 {

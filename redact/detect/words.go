@@ -29,10 +29,6 @@ const (
 	senseSpeech sense = 1 << 56 // and 7 above: spoken values
 )
 
-// senseNames are the senses that say what a number is: the nearest word with one
-// of them decides.
-const senseNames = ^(senseLink | senseKind | senseTail | sensePhrase | nameEnding | nameFill)
-
 // wordWindow is how far words are looked for on both sides, in bytes.
 const wordWindow = 64
 
