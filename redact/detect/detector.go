@@ -321,10 +321,11 @@ func (s *scanner) keySense() keySense {
 }
 
 // prose reports whether text has words in it, which no identifier has: a
-// letter, and a blank behind a letter or a comma.
+// letter, and a blank behind a letter or a comma. A mask of ours is no word: it
+// says as much as the digits did that it stands for.
 func prose(text []byte) bool {
 	for i := 1; i < len(text); i++ {
-		if text[i] == ' ' && (isLetter(text[i-1]) || text[i-1] >= 0x80 || text[i-1] == ',') {
+		if text[i] == ' ' && (isLetter(text[i-1]) && (text[i-1] != 'X' || !maskEnds(text, i)) || text[i-1] >= 0x80 || text[i-1] == ',') {
 			return true
 		}
 	}
