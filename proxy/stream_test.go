@@ -33,11 +33,17 @@ func sink(t *testing.T, answer http.HandlerFunc) (url string, got func() seen) {
 	t.Helper()
 	var mu sync.Mutex
 	var last *seen
+	reading, read := 0, sync.NewCond(&mu) // the caller may have its answer before the upstream sees the end
 	u := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		reading++
+		mu.Unlock()
 		body, err := io.ReadAll(r.Body)
 		mu.Lock()
+		reading--
 		last = &seen{body: string(body), err: err, header: r.Header.Clone(), length: r.ContentLength}
 		mu.Unlock()
+		read.Broadcast()
 		if answer != nil {
 			answer(w, r)
 			return
@@ -48,6 +54,9 @@ func sink(t *testing.T, answer http.HandlerFunc) (url string, got func() seen) {
 	return u.URL, func() seen {
 		mu.Lock()
 		defer mu.Unlock()
+		for reading > 0 {
+			read.Wait()
+		}
 		if last == nil {
 			return seen{}
 		}

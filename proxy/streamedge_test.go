@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -89,13 +90,15 @@ func TestBombsInMidStream(t *testing.T) {
 	for name, encode := range codings(t) {
 		t.Run(name, func(t *testing.T) {
 			coded := encode(bomb)
-			var respond string
+			var respond atomic.Value // set while the upstream may still answer the first call
+			respond.Store("")
 			url, got := sink(t, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/x-ndjson")
-				if respond != "" {
+				body := respond.Load().(string)
+				if body != "" {
 					w.Header().Set("Content-Encoding", name)
 				}
-				_, _ = io.WriteString(w, respond)
+				_, _ = io.WriteString(w, body)
 			})
 			g := proxytest.Start(t, proxytest.Options{Upstream: url})
 			a := do(t, g, call{method: "POST", path: "/api/v2/tickets", body: coded, header: http.Header{"Content-Type": ndjsonType["Content-Type"], "Content-Encoding": {name}}})
@@ -109,7 +112,7 @@ func TestBombsInMidStream(t *testing.T) {
 			if s := got(); s.err == nil || len(s.body) > len(bomb)/2 || !strings.HasPrefix(bomb, s.body) {
 				t.Errorf("the upstream got %d bytes, %v", len(s.body), s.err)
 			}
-			respond = coded
+			respond.Store(coded)
 			res, body, err := stream(t, g, "GET", "/api/v2/tickets/1", nil)
 			if err == nil || len(body) > len(bomb)/2 || !strings.HasPrefix(bomb, body) {
 				t.Errorf("answer: got %d bytes, %v", len(body), err)
