@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/caregate/caregate/internal/store"
 )
 
 // BenchmarkDurableWait is the wait of a caller at 1,000 events/s, open loop.
@@ -62,24 +64,35 @@ func BenchmarkCapacity(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-// BenchmarkBareInsert is what the disk gives: the same rows in groups of 256 into
-// a bare table with the same sync setting.
+// BenchmarkBareInsert is what the disk and SQLite give: rows of the same size, in
+// transactions of 256, into a bare table with the same sync setting.
 func BenchmarkBareInsert(b *testing.B) {
-	in, err := makeIntake(b.Context(), b.TempDir()+"/bare.db", "n")
+	db, err := store.Open(b.Context(), b.TempDir()+"/bare.db", store.Options{Create: true, Sync: store.SyncFull, MaxConns: 1})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer in.close()
+	defer db.Close()
+	if _, err := db.Exec("CREATE TABLE bare (n INTEGER PRIMARY KEY, leaf BLOB, detail BLOB)"); err != nil {
+		b.Fatal(err)
+	}
 	leaf := make([]byte, 1100)
 	b.ResetTimer()
-	var rows []row
-	for i := range b.N {
-		rows = append(rows, row{position: position{epoch: 1, seq: int64(i + 1)}, leaf: leaf, detail: leaf[:280]})
-		if len(rows) == 256 || i == b.N-1 {
-			if err := in.write(rows, nil); err != nil {
+	for n := 0; n < b.N; {
+		tx, err := db.BeginTx(b.Context(), nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		in := inserter{tx: tx, dialect: db.Dialect, into: "bare (n, leaf, detail)", cols: 3}
+		for end := min(n+256, b.N); n < end; n++ {
+			if err := in.add(b.Context(), n, leaf, leaf[:280]); err != nil {
 				b.Fatal(err)
 			}
-			rows = rows[:0]
+		}
+		if err := in.flush(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		if err := tx.Commit(); err != nil {
+			b.Fatal(err)
 		}
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")

@@ -102,6 +102,16 @@ func shardName(t time.Time) string {
 	return strconv.Itoa(t.UTC().Year()) + half
 }
 
+// nextShard is the half-year after one.
+func nextShard(shard string) string {
+	year, half, _ := strings.Cut(shard, "h")
+	if half == "1" {
+		return year + "h2"
+	}
+	n, _ := strconv.Atoi(year) // four digits, see validShard
+	return fmt.Sprintf("%04dh1", n+1)
+}
+
 // originOf is the origin line of a shard.
 func originOf(deployment, shard string) string { return deployment + "/audit/" + shard }
 

@@ -65,7 +65,7 @@ func Create(ctx context.Context, dir string, c Config) error {
 	if err != nil {
 		return err
 	}
-	if err := build(ctx, temp, shard, origin, private, public, c.Node, clock); err != nil {
+	if err := build(ctx, temp, shard, origin, private, public, &c, clock); err != nil {
 		return fmt.Errorf("creating audit log: %w", err)
 	}
 	if err := store.WriteFile(keyPath, []byte(private+"\n"), 0o600); err != nil {
@@ -78,10 +78,10 @@ func Create(ctx context.Context, dir string, c Config) error {
 }
 
 // build makes the files of a new log with its genesis leaf in dir.
-func build(ctx context.Context, dir, shard, origin, private, public, node string, k *clock) (err error) {
+func build(ctx context.Context, dir, shard, origin, private, public string, c *Config, k *clock) (err error) {
 	genesis := Leaf{
 		Event: Event{ID: NewID(), Type: TypeGenesis, Attrs: map[string]string{"key": public, "origin": origin}},
-		Node:  node, Epoch: 1, Seq: 1, Wall: k.wallMS(), Mono: int64(k.mono()), Boot: k.boot, Clock: k.state(),
+		Node:  c.Node, Epoch: 1, Seq: 1, Wall: k.wallMS(), Mono: int64(k.mono()), Boot: k.boot, Clock: k.state(),
 	}
 	if err := genesis.check(); err != nil {
 		return err
@@ -111,49 +111,54 @@ func build(ctx context.Context, dir, shard, origin, private, public, node string
 		return err
 	}
 
-	lock, err := openLockStore(ctx, filepath.Join(dir, lockFile), true, false)
+	if c.Database != "" {
+		if err := store.WritePlace(dir, c.Database); err != nil {
+			return err
+		}
+	}
+	lock, err := openLockStore(ctx, whereIs(dir, c.Database, lockFile), true)
 	if err != nil {
 		return err
+	}
+	rows, err := lock.load(ctx)
+	if err == nil && len(rows) > 0 {
+		// Only a database outside of the new folder can have any; it belongs to one log
+		// (A20), also to one whose creation was interrupted.
+		err = fmt.Errorf("%w: %s has a log", ErrExists, lock.db.Path)
+	}
+	if err != nil {
+		return errors.Join(err, lock.db.Close())
 	}
 	if err := errors.Join(lock.insert(ctx, origin, string(signed)), lock.db.Close()); err != nil {
 		return err
 	}
-	in, err := makeIntake(ctx, filepath.Join(dir, intakeFile), node)
+	in, err := openIntake(ctx, whereIs(dir, c.Database, intakeFile), c.Node, true)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(in.write(nil, &position{epoch: 1, seq: 1}), in.close()); err != nil {
+	if _, _, err = in.claim(ctx); err == nil {
+		_, err = in.write(&group{}, &position{epoch: 1, seq: 1})
+	}
+	if err := errors.Join(err, in.close()); err != nil {
 		return err
 	}
-	details, err := openDetails(ctx, filepath.Join(dir, detailFile), true)
+	details, err := openDetails(ctx, whereIs(dir, c.Database, detailFile), true)
 	if err != nil {
 		return err
 	}
 	if err := details.Close(); err != nil {
 		return err
 	}
-	x, err := openIndex(ctx, filepath.Join(dir, indexFile), shard)
+	x, err := openIndex(ctx, whereIs(dir, c.Database, indexFile), shard)
 	if err != nil {
 		return err
 	}
-	return errors.Join(x.add(ctx, []indexRow{project(&genesis).placed(0, hash)}), x.db.Close())
+	return errors.Join(x.add(ctx, []*indexRow{project(&genesis).place(0, hash)}), x.db.Close())
 }
 
-// makeIntake creates audit.db; only Create may.
-func makeIntake(ctx context.Context, path, node string) (*intake, error) {
-	db, err := store.Open(ctx, path, store.Options{Create: true})
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Close(); err != nil {
-		return nil, err
-	}
-	return openIntake(ctx, path, node)
-}
-
-// openDetails opens detail.db.
-func openDetails(ctx context.Context, path string, create bool) (*store.DB, error) {
-	db, err := store.Open(ctx, path, store.Options{Create: create})
+// openDetails opens the detail store.
+func openDetails(ctx context.Context, where string, create bool) (*store.DB, error) {
+	db, err := store.Open(ctx, where, store.Options{Create: create})
 	if err != nil {
 		return nil, err
 	}

@@ -67,6 +67,8 @@ func ParseLeaf(data []byte) (Leaf, error) {
 			l.Identity = r.str()
 		case "input":
 			l.Input = r.str()
+		case "mail":
+			r.hex(l.Mail[:])
 		case "mfa":
 			l.MFA = r.num() == 1
 		case "mono":

@@ -21,8 +21,8 @@ const detailVersion = 1
 // the commitment, so that a row of the detail store cannot be pointed at another
 // key unnoticed.
 func digestOf(s Sealed) DetailDigest {
-	b := appendPart(nil, s.Key)
-	b = append(b, s.Commitment...)
+	var buf [128]byte
+	b := append(appendPart(buf[:0], s.Key), s.Commitment...)
 	return DetailDigest{Part: s.Part, Sum: sha256.Sum256(s.Ciphertext), Com: sha256.Sum256(b)}
 }
 
@@ -42,6 +42,17 @@ func appendDetails(b []byte, parts []Sealed) []byte {
 		b = appendPart(b, p.Commitment)
 	}
 	return b
+}
+
+// detailsSize is at least how long appendDetails makes parts.
+func detailsSize(parts []Sealed) (n int64) {
+	for _, p := range parts {
+		n += int64(4*binary.MaxVarintLen32 + len(p.Part) + len(p.Key) + len(p.Ciphertext) + len(p.Commitment))
+	}
+	if n > 0 {
+		n += 2
+	}
+	return n
 }
 
 var errDetails = errors.New("not the sealed details of an event")
@@ -116,8 +127,8 @@ func storeDetails(ctx context.Context, db *store.DB, shard string, rows []detail
 		}
 	}()
 	in := inserter{
-		tx: tx, cols: 6, tail: " ON CONFLICT DO NOTHING",
-		head: insertInto + "audit_detail (shard, idx, part, key, ciphertext, commitment) VALUES ",
+		tx: tx, dialect: db.Dialect, cols: 6, tail: " ON CONFLICT DO NOTHING",
+		into: "audit_detail (shard, idx, part, key, ciphertext, commitment)",
 	}
 	for _, r := range rows {
 		if err := in.add(ctx, shard, r.idx, r.Part, r.Key, nonNil(r.Ciphertext), nonNil(r.Commitment)); err != nil {
@@ -169,17 +180,21 @@ type queryer interface {
 // loadDetails reads the sealed parts of entries from (included) to (excluded), in
 // the order of entries and parts.
 func loadDetails(ctx context.Context, q queryer, shard string, from, to int64) ([]detailRow, error) {
-	rows, err := q.QueryContext(ctx, `SELECT idx, part, key, ciphertext, commitment FROM audit_detail
+	return readDetails(ctx, q, `SELECT idx, part, key, ciphertext, commitment FROM audit_detail
 		WHERE shard = $1 AND idx >= $2 AND idx < $3 ORDER BY idx, part`, shard, from, to)
+}
+
+// readDetails reads the rows of a query. Beside an error it returns those before it.
+func readDetails(ctx context.Context, q queryer, query string, args ...any) (out []detailRow, err error) {
+	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var out []detailRow
 	for rows.Next() {
 		var r detailRow
 		if err := rows.Scan(&r.idx, &r.Part, &r.Key, &r.Ciphertext, &r.Commitment); err != nil {
-			return nil, err
+			return out, err
 		}
 		out = append(out, r)
 	}

@@ -46,13 +46,20 @@
 // its keys folder:
 //
 //	audit.db     the intake: committed events that no checkpoint covers yet
-//	lock.db      the last signed checkpoint; decides which history is ours
+//	lock.db      the last signed checkpoint of each shard; decides which history is ours
 //	detail.db    sealed details, by the place of their leaf
 //	index.db     a view for queries; may be deleted, is then derived again
-//	log.pub      the verifier key
+//	log.pub      the verifier keys, one a shard
 //	tree/SHARD/  checkpoint and tile/..., readable by any tlog-tiles client
 //
-// A shard is half a year; its origin is <deployment>/audit/<year>h<1|2>.
+// With Config.Database the four databases are tables in PostgreSQL, and a note called
+// postgres says which. The same code reads and writes them; what differs is how a
+// commit becomes durable and who may make one, see commits.
+//
+// A shard is half a year; its origin is <deployment>/audit/<year>h<1|2>. A log that
+// runs when it is over goes on with the next: shard.closed, the last leaf of one, names
+// origin and key of the next, and shard.opened, the first leaf of that, holds the last
+// checkpoint of the one before. Readers go through all shards, the oldest first.
 //
 // # What it proves, and what not
 //

@@ -17,6 +17,9 @@ func (c *core) encode(e *Event) (entry, error) {
 	if len(e.Subjects)+len(e.Records) > MaxRefs {
 		return entry{}, eventError("refs", "are too many")
 	}
+	if len(e.Tokens) > MaxRefs {
+		return entry{}, eventError("tok", "has too many items")
+	}
 	l := Leaf{
 		Event: *e,
 		Node:  c.node,
@@ -28,7 +31,9 @@ func (c *core) encode(e *Event) (entry, error) {
 	}
 	l.Flood = ""
 	l.Roles = normalList(e.Roles)
-	l.Tokens = normalList(e.Tokens)
+	tokens := normalList(e.Tokens)
+	l.Tokens = tokens[:min(len(tokens), tokensPerLeaf)]
+	tokens = tokens[len(l.Tokens):]
 	l.Released = normalCounts(e.Released)
 	for _, p := range parts {
 		l.Digests = append(l.Digests, digestOf(p))
@@ -38,23 +43,21 @@ func (c *core) encode(e *Event) (entry, error) {
 	subs, recs = subs[len(l.Subjects):], recs[len(l.Records):]
 
 	var chunks []Leaf
-	for len(subs)+len(recs) > 0 {
+	for len(subs)+len(recs)+len(tokens) > 0 {
 		// A continuation repeats who did what, so that each exposure can be read
 		// from one leaf, and leaves out what must count once.
 		next := l
 		next.ID, next.Of, next.Cont = NewID(), l.ID, len(chunks)+1
-		next.Digests, next.Released, next.Tokens, next.Attrs, next.Input = nil, nil, nil, nil, ""
+		next.Digests, next.Released, next.Attrs, next.Input = nil, nil, nil, ""
+		next.Tokens = tokens[:min(len(tokens), tokensPerLeaf)]
+		tokens = tokens[len(next.Tokens):]
 		next.Subjects, next.Records = splitRefs(subs, recs)
 		subs, recs = subs[len(next.Subjects):], recs[len(next.Records):]
 		chunks = append(chunks, next)
 	}
 	l.More = len(chunks)
 
-	out := entry{id: l.ID}
-	if len(parts) > 0 {
-		out.detail = appendDetails(nil, parts)
-	}
-	out.bytes = int64(len(out.detail))
+	out := entry{id: l.ID, parts: parts, bytes: detailsSize(parts)}
 	if out.leaf, err = encodeLeaf(&l); err != nil {
 		return entry{}, err
 	}

@@ -2,20 +2,25 @@ package audit
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 )
 
-// ID is a random 128-bit name of an event or an exchange. In receipts and leaves
-// it is 32 lower-case hexadecimal digits.
+// ID is the name of an event or an exchange: 48 bits of Unix time in milliseconds and
+// 80 random bits, so that it cannot be guessed and ids sort about as they were drawn,
+// which lets an index of millions grow at its end. In receipts and leaves it is 32
+// lower-case hexadecimal digits.
 type ID [16]byte
 
-// NewID draws a random ID. It cannot fail: crypto/rand ends the process rather
-// than return predictable bytes.
+// NewID draws an ID. It cannot fail: crypto/rand ends the process rather than return
+// predictable bytes.
 func NewID() ID {
 	var id ID
-	_, _ = rand.Read(id[:])
+	binary.BigEndian.PutUint64(id[:8], uint64(time.Now().UnixMilli())<<16)
+	_, _ = rand.Read(id[6:])
 	return id
 }
 
@@ -77,8 +82,12 @@ type Event struct {
 
 	// Actor is the keyed pseudonym of who called.
 	Actor Pseudonym
+	// Mail is the keyed pseudonym of the e-mail address that the call named as its user,
+	// or that a token vouched for; Identity says which. Behind one credential there may
+	// be many.
+	Mail Pseudonym
 	// Identity is the strength of the actor's identity: credential, asserted or
-	// proven.
+	// proven; vendor for what a vendor's own log tells.
 	Identity string
 	// MFA says that the identity was proven with a second factor.
 	MFA bool
@@ -105,7 +114,8 @@ type Event struct {
 	// Together at most MaxRefs; over 256 they continue in further leaves of the
 	// same commit.
 	Subjects, Records []Ref
-	// Tokens are ids of vault tokens used or issued (never the tokens).
+	// Tokens are ids of vault tokens used or issued (never the tokens). At most MaxRefs;
+	// over 64 they continue like subjects and records.
 	Tokens []string
 
 	// Details are the sealed parts. They live outside the tree; the leaf holds
@@ -137,10 +147,25 @@ const (
 
 // Types of the leaves that the log writes by itself.
 const (
-	TypeGenesis        = "log.genesis"
+	TypeGenesis        = "log.genesis"  // the first of a log
+	TypeShardOpened    = "shard.opened" // the first of each later shard
+	TypeShardClosed    = "shard.closed" // the last of a shard
 	TypeClockStepped   = "clock.stepped"
 	TypeIndexSealed    = "index.sealed"
 	TypeDenialsCounted = "denials.counted"
+)
+
+// Types of the leaves about a log that a vendor keeps. Such a leaf is no observation of
+// ours: its Identity is IdentityVendor.
+const (
+	// TypeVendorEvent is one entry of the vendor's log.
+	TypeVendorEvent = "vendor.event"
+	// TypeVendorCovered says that the log was read between two instants.
+	TypeVendorCovered = "vendor.covered"
+	// TypeVendorGap says that it was not, or that it cannot be relied on there.
+	TypeVendorGap = "vendor.gap"
+
+	IdentityVendor = "vendor"
 )
 
 // Count is what became of the findings of one data class.

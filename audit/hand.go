@@ -16,19 +16,21 @@ const (
 type hand struct {
 	mu     sync.Mutex
 	groups [][]row  // guarded by mu, like all below
+	after  position // which the first group follows
 	last   position // of the last group
 	rows   int
 	bytes  int64 // of leaves and details
 }
 
-// give adds the rows of one commit, which the hand keeps. Rows that do not follow
-// on what it has are not taken: they come back from the database.
-func (h *hand) give(rows []row, bytes int64) {
+// give adds the rows of one commit, which the hand keeps; after is where the stream
+// ended before. Rows that do not follow on what it has are not taken: they come back
+// from the database.
+func (h *hand) give(after position, rows []row, bytes int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.groups) == 0 {
-		h.rows, h.bytes = 0, 0
-	} else if h.rows >= handRows || h.bytes >= handBytes || !h.last.next(rows[0].position) {
+		h.rows, h.bytes, h.after = 0, 0, after
+	} else if h.rows >= handRows || h.bytes >= handBytes || h.last != after {
 		return
 	}
 	h.groups = append(h.groups, rows)
@@ -38,17 +40,20 @@ func (h *hand) give(rows []row, bytes int64) {
 }
 
 // take returns the next group when it goes on from at. Rows up to at are dropped;
-// rows after a gap stay until the gap was read from the database.
+// rows after a gap stay until the gap was read from the database. That the numbers
+// could follow is not enough to know that there is no gap: what a former process left
+// behind at has its epoch, and the first row of this process has the next.
 func (h *hand) take(at position) []row {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for len(h.groups) > 0 {
+		if at.before(h.after) {
+			return nil
+		}
 		rows := h.groups[0]
+		h.after = rows[len(rows)-1].position
 		for len(rows) > 0 && !at.before(rows[0].position) {
 			rows = rows[1:]
-		}
-		if len(rows) > 0 && !at.next(rows[0].position) {
-			return nil
 		}
 		h.groups = h.groups[1:]
 		if len(h.groups) == 0 {

@@ -12,6 +12,21 @@ const (
 	hookLock      hookPoint = "lock"
 	hookPublish   hookPoint = "publish"
 	hookIndex     hookPoint = "index"
+	hookRepair    hookPoint = "repair" // between the steps of a repair
+
+	// Of a rollover, in their order; commit, tiles, lock, publish and index come
+	// between them.
+	hookKey    hookPoint = "key"    // before the next key is written
+	hookClose  hookPoint = "close"  // before shard.closed is queued
+	hookAdopt  hookPoint = "adopt"  // before the key gets its name
+	hookOpen   hookPoint = "open"   // before the first files of the next shard
+	hookInsert hookPoint = "insert" // before it goes into the lock store
+
+	// The steps of an expiry: before ciphertexts are deleted, before the leaf, and
+	// before it is noted that the leaf is there.
+	hookExpireDelete hookPoint = "expire_delete"
+	hookExpireLeaf   hookPoint = "expire_leaf"
+	hookExpireDone   hookPoint = "expire_done"
 )
 
 // hooks is nil outside tests.

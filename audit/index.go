@@ -21,6 +21,8 @@ import (
 const (
 	kindSubject = 1
 	kindRecord  = 2
+	// kindMail is no exposure: it finds the calls of an e-mail address.
+	kindMail = 3
 )
 
 // indexRow is what the index holds of one leaf: a projection and the exposures.
@@ -38,6 +40,8 @@ type indexRow struct {
 type rowKind struct {
 	typ, tenant, route, decision, reason, idk, channel, op, effect, scope, outcome string
 	status                                                                         int64
+	// unread is 1 where something passed that nobody had inspected.
+	unread int64
 }
 
 type exposure struct {
@@ -47,16 +51,21 @@ type exposure struct {
 }
 
 // project is the pure function behind the index: a leaf in, its row out, but for
-// place and hash, see placed. The row shares no memory that a caller may change.
-func project(l *Leaf) indexRow {
-	ids := append(append(append(make([]byte, 0, 3*len(l.ID)), l.ID[:]...), l.Exchange[:]...), l.Actor[:]...)
-	r := indexRow{
-		eid: ids[:16:16], xid: ids[16:32:32], act: ids[32:],
+// place and hash, see place. The row shares no memory that a caller may change.
+func project(l *Leaf) *indexRow {
+	ids := slices.Concat(l.ID[:], l.Exchange[:], l.Actor[:], l.Mail[:])
+	r := &indexRow{
+		eid: ids[:16:16], xid: ids[16:32:32], act: ids[32:48:48],
 		wall: l.Wall,
 		rowKind: rowKind{
 			typ: l.Type, tenant: l.Tenant, route: l.Route, decision: l.Decision, reason: l.Reason, idk: l.Identity,
 			channel: l.Channel, op: l.Operation, effect: l.Effect, scope: l.Scope, outcome: l.Outcome, status: int64(l.Status),
 		},
+	}
+	for _, n := range l.Released {
+		if n.NotInspected > 0 {
+			r.unread = 1
+		}
 	}
 	for kind, refs := range [...][]Ref{kindSubject: l.Subjects, kindRecord: l.Records} {
 		for i := range refs {
@@ -69,14 +78,17 @@ func project(l *Leaf) indexRow {
 			}
 		}
 	}
+	if l.Mail != (Pseudonym{}) {
+		r.exposures = append(r.exposures, exposure{pseudonym: ids[48:], kind: kindMail})
+	}
 	slices.SortFunc(r.exposures, func(a, b exposure) int {
 		return cmp.Or(cmp.Compare(a.kind, b.kind), bytes.Compare(a.pseudonym, b.pseudonym), cmp.Compare(a.class, b.class))
 	})
 	return r
 }
 
-// placed completes a row.
-func (r indexRow) placed(idx int64, hash tlog.Hash) indexRow {
+// place completes a row.
+func (r *indexRow) place(idx int64, hash tlog.Hash) *indexRow {
 	r.idx, r.hash = idx, hash[:]
 	return r
 }
@@ -86,6 +98,7 @@ func appendRow(b []byte, r *indexRow) []byte {
 	b = binary.AppendVarint(b, r.idx)
 	b = binary.AppendVarint(b, r.wall)
 	b = binary.AppendVarint(b, r.status)
+	b = binary.AppendVarint(b, r.unread)
 	for _, f := range [...][]byte{r.hash, r.eid, r.xid, r.act} {
 		b = appendPart(b, f)
 	}
@@ -102,12 +115,24 @@ func appendRow(b []byte, r *indexRow) []byte {
 }
 
 // blockDigest is the digest of the rows of one entry bundle.
-func blockDigest(rows []indexRow) tlog.Hash {
+func blockDigest(rows []*indexRow) (digest tlog.Hash) {
+	h := sha256.New()
 	var b []byte
-	for i := range rows {
-		b = appendRow(b, &rows[i])
+	for _, r := range rows {
+		b = appendRow(b[:0], r)
+		h.Write(b)
 	}
-	return sha256.Sum256(b)
+	h.Sum(digest[:0])
+	return digest
+}
+
+// wallBounds are the least and the greatest wall time of rows, of which there is one.
+func wallBounds(rows []*indexRow) (first, last int64) {
+	first, last = rows[0].wall, rows[0].wall
+	for _, r := range rows[1:] {
+		first, last = min(first, r.wall), max(last, r.wall)
+	}
+	return first, last
 }
 
 // index is index.db: a view that can be deleted and derived again (invariants
@@ -118,7 +143,7 @@ type index struct {
 	// size is how many leaves the view covers; tail are the rows of the unfinished
 	// block at its end; blocks are the digests of all finished ones.
 	size   int64
-	tail   []indexRow
+	tail   []*indexRow
 	blocks []tlog.Hash
 	kinds  map[rowKind]int64 // all rows of audit_kind
 }
@@ -127,14 +152,14 @@ type index struct {
 // touches.
 const indexCache = 16 << 10
 
-// openIndex opens index.db, making an empty one when it is missing: being a view,
+// openIndex opens the index, making an empty one when it is missing: being a view,
 // it may be.
-func openIndex(ctx context.Context, path, shard string) (opened *index, err error) {
-	db, err := store.Open(ctx, path, store.Options{Create: true, Sync: store.SyncNormal, Cache: indexCache})
+func openIndex(ctx context.Context, where, shard string) (opened *index, err error) {
+	db, err := store.Open(ctx, where, store.Options{Create: true, Sync: store.SyncNormal, Cache: indexCache})
 	if err != nil {
 		return nil, err
 	}
-	x := &index{db: db, shard: shard}
+	x := &index{db: db}
 	defer func() {
 		if err != nil {
 			opened, err = nil, errors.Join(err, db.Close())
@@ -146,13 +171,19 @@ func openIndex(ctx context.Context, path, shard string) (opened *index, err erro
 	if x.kinds, err = readKinds(ctx, db); err != nil {
 		return nil, err
 	}
-	x.size, x.blocks, err = readCover(ctx, db, shard)
-	return x, err
+	return x, x.turn(ctx, shard)
+}
+
+// turn makes shard the one that rows are added to.
+func (x *index) turn(ctx context.Context, shard string) (err error) {
+	x.shard, x.tail = shard, nil
+	x.size, x.blocks, err = readCover(ctx, x.db, shard)
+	return err
 }
 
 // readKinds returns the numbers of all kinds.
 func readKinds(ctx context.Context, q queryer) (map[rowKind]int64, error) {
-	rows, err := q.QueryContext(ctx, `SELECT kind, type, tenant, route, decision, reason, idk, chan, op, effect, scope, status, outcome FROM audit_kind`)
+	rows, err := q.QueryContext(ctx, `SELECT kind, type, tenant, route, decision, reason, idk, chan, op, effect, scope, status, outcome, unread FROM audit_kind`)
 	if err != nil {
 		return nil, fmt.Errorf("reading index: %w", err)
 	}
@@ -161,7 +192,7 @@ func readKinds(ctx context.Context, q queryer) (map[rowKind]int64, error) {
 	for rows.Next() {
 		var n int64
 		var k rowKind
-		if err := rows.Scan(&n, &k.typ, &k.tenant, &k.route, &k.decision, &k.reason, &k.idk, &k.channel, &k.op, &k.effect, &k.scope, &k.status, &k.outcome); err != nil {
+		if err := rows.Scan(&n, &k.typ, &k.tenant, &k.route, &k.decision, &k.reason, &k.idk, &k.channel, &k.op, &k.effect, &k.scope, &k.status, &k.outcome, &k.unread); err != nil {
 			return nil, fmt.Errorf("reading index: %w", err)
 		}
 		kinds[k] = n
@@ -207,7 +238,7 @@ func (x *index) clear(ctx context.Context) error {
 			return fmt.Errorf("clearing index: %w", err)
 		}
 	}
-	// What no other shard uses is numbered anew.
+	// What no other shard uses is forgotten.
 	if _, err := x.db.ExecContext(ctx, "DELETE FROM audit_kind WHERE kind NOT IN (SELECT kind FROM audit_entry)"); err != nil {
 		return fmt.Errorf("clearing index: %w", err)
 	}
@@ -218,7 +249,7 @@ func (x *index) clear(ctx context.Context) error {
 }
 
 // add stores the next rows in one transaction.
-func (x *index) add(ctx context.Context, rows []indexRow) (err error) {
+func (x *index) add(ctx context.Context, rows []*indexRow) (err error) {
 	tx, err := x.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("writing index: %w", err)
@@ -228,13 +259,16 @@ func (x *index) add(ctx context.Context, rows []indexRow) (err error) {
 			_ = tx.Rollback()
 		}
 	}()
-	main := inserter{tx: tx, head: insertInto + "audit_entry (shard, idx, leaf_hash, eid, xid, wall, act, kind) VALUES ", cols: 8}
-	seen := inserter{tx: tx, head: insertInto + "audit_exposure (pseudonym, class, kind, shard, idx) VALUES ", cols: 5}
+	main := inserter{tx: tx, dialect: x.db.Dialect, into: "audit_entry (shard, idx, leaf_hash, eid, xid, wall, act, kind)", cols: 8}
+	seen := inserter{tx: tx, dialect: x.db.Dialect, into: "audit_exposure (pseudonym, class, kind, shard, idx)", cols: 5}
 	tail, size := slices.Clip(x.tail), x.size
 	var blocks []tlog.Hash
 	fresh := map[rowKind]int64{} // kinds of this transaction
-	for i := range rows {
-		r := &rows[i]
+	var newest int64             // the greatest number of a kind; clear leaves gaps
+	for _, n := range x.kinds {
+		newest = max(newest, n)
+	}
+	for _, r := range rows {
 		if r.idx != size {
 			return fmt.Errorf("writing index: row %d does not follow %d", r.idx, size)
 		}
@@ -244,12 +278,13 @@ func (x *index) add(ctx context.Context, rows []indexRow) (err error) {
 			kind, known = fresh[r.rowKind]
 		}
 		if !known {
-			kind = int64(len(x.kinds)+len(fresh)) + 1
+			newest++
+			kind = newest
 			fresh[r.rowKind] = kind
 			k := &r.rowKind
-			if _, err := tx.ExecContext(ctx, `INSERT INTO audit_kind (kind, type, tenant, route, decision, reason, idk, chan, op, effect, scope, status, outcome)
-				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-				kind, k.typ, k.tenant, k.route, k.decision, k.reason, k.idk, k.channel, k.op, k.effect, k.scope, k.status, k.outcome); err != nil {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO audit_kind (kind, type, tenant, route, decision, reason, idk, chan, op, effect, scope, status, outcome, unread)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+				kind, k.typ, k.tenant, k.route, k.decision, k.reason, k.idk, k.channel, k.op, k.effect, k.scope, k.status, k.outcome, k.unread); err != nil {
 				return fmt.Errorf("writing index: %w", err)
 			}
 		}
@@ -261,9 +296,11 @@ func (x *index) add(ctx context.Context, rows []indexRow) (err error) {
 				return fmt.Errorf("writing index: %w", err)
 			}
 		}
-		if tail = append(tail, *r); len(tail) == tileWidth {
+		if tail = append(tail, r); len(tail) == tileWidth {
 			digest := blockDigest(tail)
-			if _, err := tx.ExecContext(ctx, `INSERT INTO audit_block (shard, n, digest) VALUES ($1, $2, $3)`, x.shard, r.idx/tileWidth, digest[:]); err != nil {
+			first, last := wallBounds(tail)
+			if _, err := tx.ExecContext(ctx, `INSERT INTO audit_block (shard, n, digest, first, last) VALUES ($1, $2, $3, $4, $5)`,
+				x.shard, r.idx/tileWidth, digest[:], first, last); err != nil {
 				return fmt.Errorf("writing index: %w", err)
 			}
 			blocks, tail = append(blocks, digest), nil

@@ -3,22 +3,30 @@ package audit
 import (
 	"context"
 	"database/sql"
-	"strings"
+	"strconv"
+
+	"github.com/caregate/caregate/internal/store"
 )
 
 // inserterRows is how many rows one statement takes: a statement per row costs
 // several times as much.
 const inserterRows = 64
 
-// insertInto opens our inserts of many rows. With SQLite's default, a failing row
-// undoes its statement, so that each statement first copies every page it touches;
-// ours end the transaction anyway. PostgreSQL's INSERT INTO is the same to us.
-const insertInto = "INSERT OR ROLLBACK INTO "
+// insertInto opens our inserts. With SQLite's default, a failing row undoes its
+// statement, so that each statement first copies every page it touches; ours end the
+// transaction anyway, as any error does on PostgreSQL.
+func insertInto(d store.Dialect) string {
+	if d == store.Postgres {
+		return "INSERT INTO "
+	}
+	return "INSERT OR ROLLBACK INTO "
+}
 
 // inserter collects rows into multi-row inserts inside one transaction.
 type inserter struct {
 	tx         *sql.Tx
-	head, tail string // of the statement, around the VALUES list
+	dialect    store.Dialect
+	into, tail string // of the statement: table and columns, and what follows the VALUES list
 	cols       int
 	args       []any
 	full       *sql.Stmt
@@ -58,7 +66,25 @@ func (n *inserter) done(res sql.Result, err error) error {
 	return err
 }
 
+// statement has SQLite's nameless parameters for SQLite, which looks each name up in
+// a list of all.
 func (n *inserter) statement(rows int) string {
-	one := "(" + strings.TrimSuffix(strings.Repeat("?, ", n.cols), ", ") + "), "
-	return n.head + strings.TrimSuffix(strings.Repeat(one, rows), ", ") + n.tail
+	b := make([]byte, 0, len(n.into)+len(n.tail)+32+rows*n.cols*6)
+	b = append(append(append(b, insertInto(n.dialect)...), n.into...), " VALUES "...)
+	for i := range rows * n.cols {
+		switch {
+		case i > 0 && i%n.cols == 0:
+			b = append(b, "), ("...)
+		case i > 0:
+			b = append(b, ", "...)
+		default:
+			b = append(b, '(')
+		}
+		if n.dialect == store.Postgres {
+			b = strconv.AppendInt(append(b, '$'), int64(i)+1, 10)
+		} else {
+			b = append(b, '?')
+		}
+	}
+	return string(append(append(b, ')'), n.tail...))
 }

@@ -1,13 +1,13 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -42,48 +42,65 @@ func (p position) next(q position) bool {
 	return q.epoch == p.epoch && q.seq == p.seq+1 || q.epoch > p.epoch && q.seq == 1
 }
 
-// row is one committed row of the intake table.
+// row is one committed event.
 type row struct {
 	position // hash is that of leaf
 	leaf     []byte
 	detail   []byte
 	// digests and view are what the integrator needs of the leaf; prev is for checks.
+	// parts are the sealed details of an event that comes from the writer.
+	parts   []Sealed
 	digests []DetailDigest
-	view    indexRow
+	view    *indexRow
 	prev    tlog.Hash
+	closes  bool // it ends its shard; for checks
 }
 
 func (r *row) fill(l *Leaf) {
 	r.digests, r.view, r.prev = l.Digests, project(l), l.Prev
 }
 
-// intake is the durable side of the log: the table of committed events. The
-// writer connection belongs to the writer goroutine (before it starts, to Open);
-// everything else reads through db.
+// intake is the durable side of the log: the table of committed events. Its commits
+// belong to the writer goroutine (before it starts, to Open); everything else reads
+// through db.
 type intake struct {
-	db     *store.DB
-	node   string
-	writer *sql.Conn
-	insert map[int]*sql.Stmt // by number of rows
-	begin  *sql.Stmt
-	commit *sql.Stmt
-	prune  *sql.Stmt
-	mark   *sql.Stmt
+	db   *store.DB
+	node string
+	commits
 }
 
-// insertRows are the sizes of the prepared multi-row inserts, largest first. A
-// commit is put together from them; one statement per row costs twice as much.
-var insertRows = [...]int{128, 64, 32, 16, 8, 4, 2, 1}
+// commits is the way into the intake: what SQLite and PostgreSQL do differently to
+// make a commit durable and to keep a second writer out. It is used by one goroutine.
+type commits interface {
+	// claim shuts every other writer of the node out and makes what a former one left
+	// durable, so that what is read afterwards stays true. It returns the least epoch
+	// that this process may write under, and whether the former one was not closed. It
+	// is called once, before all others.
+	claim(ctx context.Context) (epoch int64, unclean bool, err error)
+	// write stores a group of events, unless it is empty, and deletes commits that end
+	// at or before due, the oldest first, in one step. It returns how far it deleted:
+	// up to due or less. When it returns no error, the events are on the disk. An
+	// error leaves the outcome unknown: the caller must not use this intake again
+	// (invariants A3, A6). It takes no context: a commit under way is not given up
+	// because someone left.
+	write(g *group, due *position) (pruned position, err error)
+	close() error
+}
 
-// openIntake opens audit.db and prepares the writer's statements. Automatic WAL
-// checkpoints are off, because they would run inside some caller's commit; the
-// integrator starts them, see checkpointWAL.
-func openIntake(ctx context.Context, path, node string) (opened *intake, err error) {
-	db, err := store.Open(ctx, path, store.Options{Sync: store.SyncFull})
+// openIntake opens the intake and prepares the writer's statements; with create it
+// makes one.
+func openIntake(ctx context.Context, where, node string, create bool) (opened *intake, err error) {
+	unclean := leftWAL(where)
+	if unclean {
+		if err := checkWAL(where + "-wal"); err != nil {
+			return nil, err
+		}
+	}
+	db, err := store.Open(ctx, where, store.Options{Sync: store.SyncFull, Create: create})
 	if err != nil {
 		return nil, err
 	}
-	in := &intake{db: db, node: node, insert: map[int]*sql.Stmt{}}
+	in := &intake{db: db, node: node}
 	defer func() {
 		if err != nil {
 			opened, err = nil, errors.Join(err, in.close())
@@ -92,140 +109,84 @@ func openIntake(ctx context.Context, path, node string) (opened *intake, err err
 	if err := db.Migrate(ctx, "audit_intake", migrations("intake")); err != nil {
 		return nil, err
 	}
-	if in.writer, err = db.Conn(ctx); err != nil {
-		return nil, fmt.Errorf("opening intake: %w", err)
-	}
-	if _, err := in.writer.ExecContext(ctx, "PRAGMA wal_autocheckpoint = 0"); err != nil {
-		return nil, fmt.Errorf("opening intake: %w", err)
-	}
-	prepare := func(q string) *sql.Stmt {
+	if db.Dialect == store.Postgres {
+		w, err := openPostgresCommits(ctx, where, node, create)
 		if err != nil {
-			return nil
+			return nil, err
 		}
-		var s *sql.Stmt
-		if s, err = in.writer.PrepareContext(ctx, q); err != nil {
-			err = fmt.Errorf("preparing intake: %w", err)
-		}
-		return s
+		in.commits = w
+		return in, nil
 	}
-	for _, n := range insertRows {
-		in.insert[n] = prepare(insertInto + "audit_intake (node, epoch, nseq, leaf, detail) VALUES " +
-			strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?), ", n), ", "))
+	w, err := openFileCommits(ctx, db, node, unclean)
+	if err != nil {
+		return nil, err
 	}
-	in.begin, in.commit = prepare("BEGIN IMMEDIATE"), prepare("COMMIT")
-	in.prune = prepare("DELETE FROM audit_intake WHERE node = $1 AND (epoch, nseq) <= ($2, $3)")
-	in.mark = prepare(`INSERT INTO audit_pruned (node, epoch, nseq) VALUES ($1, $2, $3)
-		ON CONFLICT (node) DO UPDATE SET epoch = excluded.epoch, nseq = excluded.nseq`)
-	return in, err
+	in.commits = w
+	return in, nil
 }
 
-// close closes the statements first: SQLite keeps a connection with open
-// statements half alive, and its WAL would stay behind as after a crash.
 func (in *intake) close() error {
-	var errs []error
-	for _, s := range in.insert {
-		if s != nil {
-			errs = append(errs, s.Close())
-		}
+	var err error
+	if in.commits != nil {
+		err = in.commits.close()
 	}
-	for _, s := range [...]*sql.Stmt{in.begin, in.commit, in.prune, in.mark} {
-		if s != nil {
-			errs = append(errs, s.Close())
-		}
-	}
-	if in.writer != nil {
-		errs = append(errs, in.writer.Close())
-	}
-	return errors.Join(append(errs, in.db.Close())...)
+	return errors.Join(err, in.db.Close())
 }
 
-// write inserts rows and, when pruned is not nil, deletes the rows up to it, in
-// one transaction. When it returns nil the rows are on the disk. An error leaves
-// the outcome unknown: the caller must not use this intake again (invariant A6).
-// It takes no context: a commit under way is not given up because someone left.
-func (in *intake) write(rows []row, pruned *position) error {
-	ctx := context.Background()
-	if _, err := in.begin.ExecContext(ctx); err != nil {
-		return fmt.Errorf("beginning commit: %w", err)
+// insertedOnce is for an insert that found its key taken: the same bytes are the same
+// commit, delivered twice; other bytes are two writers under one name, and nothing
+// that either says can be believed (invariant A11).
+func insertedOnce(ctx context.Context, q queryer, node string, first position, last int64, events []byte) error {
+	var haveLast int64
+	var have []byte
+	err := q.QueryRowContext(ctx, `SELECT last, events FROM audit_intake WHERE node = $1 AND epoch = $2 AND nseq = $3`, node, first.epoch, first.seq).Scan(&haveLast, &have)
+	if err != nil {
+		return err
 	}
-	args := make([]any, 0, 5*min(len(rows), insertRows[0]))
-	for len(rows) > 0 {
-		n := 0
-		for _, n = range insertRows {
-			if n <= len(rows) {
-				break
-			}
-		}
-		args = args[:0]
-		for i := range rows[:n] {
-			r := &rows[i]
-			args = append(args, in.node, r.epoch, r.seq, r.leaf, r.detail)
-			if r.detail == nil {
-				args[len(args)-1] = nil
-			}
-		}
-		if _, err := in.insert[n].ExecContext(ctx, args...); err != nil {
-			return fmt.Errorf("inserting events: %w", err)
-		}
-		rows = rows[n:]
-	}
-	if pruned != nil {
-		if _, err := in.prune.ExecContext(ctx, in.node, pruned.epoch, pruned.seq); err != nil {
-			return fmt.Errorf("deleting covered events: %w", err)
-		}
-		if _, err := in.mark.ExecContext(ctx, in.node, pruned.epoch, pruned.seq); err != nil {
-			return fmt.Errorf("deleting covered events: %w", err)
-		}
-	}
-	if _, err := in.commit.ExecContext(ctx); err != nil {
-		return fmt.Errorf("committing events: %w", err)
+	if haveLast != last || !bytes.Equal(have, events) {
+		return fmt.Errorf("%w: intake row (%d, %d) holds other events than were to be written", ErrCorrupt, first.epoch, first.seq)
 	}
 	return nil
 }
 
-// checkpointWAL moves committed pages from the WAL into the database file and
-// syncs both. mode is PASSIVE (never waits, leaves what others still read) or
-// TRUNCATE (all of it, the WAL becomes empty; for start-up).
-func checkpointWAL(ctx context.Context, q queryer, mode string) error {
-	var busy, frames, moved int
-	if err := q.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &frames, &moved); err != nil {
-		return fmt.Errorf("checkpointing the WAL: %w", err)
-	}
-	if mode == "TRUNCATE" && busy != 0 {
-		return errors.New("checkpointing the WAL: the database is in use")
-	}
-	return nil
-}
-
-// rows reads committed rows after p in stream order, at most limit of them or
-// about maxBytes, and proves the chain: every leaf must parse, follow its
-// predecessor without a gap and name its hash. The error wraps ErrCorrupt when it
-// does not.
+// rows reads committed events after p in stream order, whole commits, until there
+// are limit of them or about maxBytes, and proves the chain: every leaf must parse,
+// follow its predecessor without a gap and name its hash. The error wraps ErrCorrupt
+// when it does not.
 func (in *intake) rows(ctx context.Context, p position, limit, maxBytes int) ([]row, error) {
-	res, err := in.db.QueryContext(ctx, `SELECT epoch, nseq, leaf, detail FROM audit_intake
-		WHERE node = $1 AND (epoch, nseq) > ($2, $3) ORDER BY epoch, nseq LIMIT $4`, in.node, p.epoch, p.seq, limit)
+	res, err := in.db.QueryContext(ctx, `SELECT epoch, nseq, last, events FROM audit_intake
+		WHERE node = $1 AND (epoch, last) > ($2, $3) ORDER BY epoch, nseq`, in.node, p.epoch, p.seq)
 	if err != nil {
 		return nil, fmt.Errorf("reading intake: %w", err)
 	}
 	defer res.Close()
 	var out []row
-	for size := 0; size < maxBytes && res.Next(); {
-		var r row
-		if err := res.Scan(&r.epoch, &r.seq, &r.leaf, &r.detail); err != nil {
+	for size := 0; size < maxBytes && len(out) < limit && res.Next(); {
+		var c commitRow
+		if err := res.Scan(&c.epoch, &c.first, &c.last, &c.events); err != nil {
 			return nil, fmt.Errorf("reading intake: %w", err)
 		}
-		l, hash, err := nextInStream(r.leaf, in.node, p)
+		rows, err := c.rows()
 		if err != nil {
-			return nil, fmt.Errorf("intake row (%d, %d): %w", r.epoch, r.seq, err)
+			return nil, err
 		}
-		if l.Epoch != r.epoch || l.Seq != r.seq {
-			return nil, fmt.Errorf("%w: intake row (%d, %d) holds another leaf", ErrCorrupt, r.epoch, r.seq)
+		for _, r := range rows {
+			if !p.before(r.position) {
+				continue // taken from the writer's hand
+			}
+			l, hash, err := nextInStream(r.leaf, in.node, p)
+			if err != nil {
+				return nil, fmt.Errorf("intake event (%d, %d): %w", r.epoch, r.seq, err)
+			}
+			if l.Epoch != r.epoch || l.Seq != r.seq {
+				return nil, fmt.Errorf("%w: intake event (%d, %d) holds another leaf", ErrCorrupt, r.epoch, r.seq)
+			}
+			r.hash = hash
+			r.fill(&l)
+			p = r.position
+			out = append(out, r)
 		}
-		r.hash = hash
-		r.fill(&l)
-		p = r.position
-		size += len(r.leaf) + len(r.detail)
-		out = append(out, r)
+		size += len(c.events)
 	}
 	if err := res.Err(); err != nil {
 		return nil, fmt.Errorf("reading intake: %w", err)
@@ -267,7 +228,7 @@ func (in *intake) bounds(ctx context.Context) (pruned, last position, err error)
 		return position{}, position{}, fmt.Errorf("reading intake: %w", err)
 	}
 	last = pruned
-	err = in.db.QueryRowContext(ctx, `SELECT epoch, nseq FROM audit_intake WHERE node = $1 ORDER BY epoch DESC, nseq DESC LIMIT 1`, in.node).Scan(&last.epoch, &last.seq)
+	err = in.db.QueryRowContext(ctx, `SELECT epoch, last FROM audit_intake WHERE node = $1 ORDER BY epoch DESC, nseq DESC LIMIT 1`, in.node).Scan(&last.epoch, &last.seq)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return position{}, position{}, fmt.Errorf("reading intake: %w", err)
 	}

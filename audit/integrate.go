@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,10 +17,9 @@ import (
 // Bounds of one integration run. Rows are read in portions, so that a backlog
 // does not have to fit into memory; what one checkpoint adds to the index does.
 const (
-	readRows     = 4096
-	readBytes    = 8 << 20
-	maxRunRows   = 1 << 15
-	walTidyBytes = 8 << 20
+	readRows   = 4096
+	readBytes  = 8 << 20
+	maxRunRows = 1 << 15
 )
 
 // integrator derives tree, detail store and index from committed rows. It belongs
@@ -33,11 +31,16 @@ type integrator struct {
 	locked string   // the signed checkpoint in the lock store
 	size   int64    // its size
 	index  *index
-	rows   []indexRow // in the tree, not yet in the index
+	rows   []*indexRow // in the tree, not yet in the index
 	// partials are the names of the partial files of the published checkpoint,
 	// stale those of the one before, kept for readers that still follow it.
 	partials, stale []string
 	sealed          time.Duration // when the index was last sealed, monotonic
+
+	drained bool      // the last run found nothing more to integrate
+	closing bool      // shard.closed is on its way
+	next    *identity // the tree ends with shard.closed, which names it
+	told    string    // the last warning about a rollover
 }
 
 // integrateLoop runs the integrator until stop is closed. Any error is the end of
@@ -61,6 +64,9 @@ func (c *core) integrateLoop(ctx context.Context) {
 			if err == nil && c.clock.mono()-c.integrator.sealed >= c.cfg.SealIndex {
 				c.sealIndex()
 			}
+			if err == nil {
+				err = c.rollover()
+			}
 		}
 		if err != nil {
 			c.fail(fmt.Errorf("%w: %w", ErrPoisoned, err))
@@ -82,22 +88,41 @@ func (c *core) integrateLoop(ctx context.Context) {
 //  4. the checkpoint file by rename;
 //  5. the index, which is caught up from entries when the crash comes before;
 //  6. permission for the writer to delete the rows.
+//
+// A shard ends within a run: what follows in the intake waits for the next run, and
+// the next shard is begun before it ends.
 func (c *core) runOnce(ctx context.Context) (int64, error) {
+	if err := c.openNext(ctx); err != nil { // left by a former process
+		return 0, err
+	}
+	added, err := c.cover(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return added, c.openNext(ctx)
+}
+
+// cover is a run within one shard.
+func (c *core) cover(ctx context.Context) (int64, error) {
 	g := &c.integrator
-	for len(g.rows) < maxRunRows {
-		rows, err := c.nextRows(ctx)
+	began := c.clock.mono()
+	g.drained = false
+	for len(g.rows) < maxRunRows && g.next == nil {
+		groups, err := c.nextRows(ctx)
 		if err != nil {
 			return 0, err
 		}
-		if len(rows) == 0 {
+		if len(groups) == 0 {
+			g.drained = true
 			break
 		}
-		if err := c.integrate(ctx, rows); err != nil {
+		if err := c.integrate(ctx, groups); err != nil {
 			return 0, err
 		}
 	}
 	added := g.edge.size - g.size
 	if added == 0 {
+		c.health.signed.Store(int64(began))
 		return 0, nil
 	}
 	var files []store.File
@@ -134,6 +159,8 @@ func (c *core) runOnce(ctx context.Context) (int64, error) {
 	c.dropStale(partials)
 	at := g.at
 	c.prunable.Store(&at)
+	c.health.covered.Add(added)
+	c.health.signed.Store(int64(began))
 	if err := c.prepareTidy(ctx); err != nil {
 		return 0, err
 	}
@@ -141,43 +168,58 @@ func (c *core) runOnce(ctx context.Context) (int64, error) {
 	return added, nil
 }
 
-// nextRows returns committed rows that follow the tree: from the writer's hand, or
-// from the database for what did not fit into it.
-func (c *core) nextRows(ctx context.Context) ([]row, error) {
+// nextRows returns committed events that follow the tree, in one or more groups: from
+// the writer's hand, or from the database for what did not fit into it.
+func (c *core) nextRows(ctx context.Context) (groups [][]row, err error) {
 	at := c.integrator.at
-	var out []row
-	for len(out) < readRows {
+	for n := 0; n < readRows; {
 		rows := c.hand.take(at)
 		if rows == nil {
 			break
 		}
-		out = append(out, rows...)
+		groups = append(groups, rows)
+		n += len(rows)
 		at = rows[len(rows)-1].position
 	}
-	if out != nil {
-		return out, nil
+	if groups != nil {
+		return groups, nil
 	}
-	return c.intake.rows(ctx, at, readRows, readBytes)
+	rows, err := c.intake.rows(ctx, at, readRows, readBytes)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return [][]row{rows}, nil
 }
 
-// integrate adds rows to the tree's edge, writes the files that became full and
+// integrate adds events to the tree's edge, writes the files that became full and
 // stores the details.
-func (c *core) integrate(ctx context.Context, rows []row) error {
+func (c *core) integrate(ctx context.Context, groups [][]row) error {
 	g := &c.integrator
 	var files []store.File
 	var details []detailRow
-	for i := range rows {
-		r := &rows[i]
-		parts, err := rowDetails(r, g.edge.size)
-		if err != nil {
-			return err
+integration:
+	for _, rows := range groups {
+		for i := range rows {
+			r := &rows[i]
+			var err error
+			if details, err = appendRowDetails(details, r, g.edge.size); err != nil {
+				return err
+			}
+			g.rows = append(g.rows, r.view.place(g.edge.size, r.hash))
+			g.edge.add(r.leaf, r.hash, func(name string, data []byte) {
+				files = append(files, c.treeFile(name, data))
+			})
+			g.at = r.position
+			if r.view.typ == TypeShardClosed {
+				// What follows is of the next shard, and read again for it.
+				l, err := ParseLeaf(r.leaf)
+				if err != nil {
+					return fmt.Errorf("%w: intake event (%d, %d)", ErrCorrupt, r.epoch, r.seq)
+				}
+				g.next = l.succession()
+				break integration
+			}
 		}
-		details = append(details, parts...)
-		g.rows = append(g.rows, r.view.placed(g.edge.size, r.hash))
-		g.edge.add(r.leaf, r.hash, func(name string, data []byte) {
-			files = append(files, c.treeFile(name, data))
-		})
-		g.at = r.position
 	}
 	if err := c.writeTree(files); err != nil {
 		return err
@@ -188,25 +230,30 @@ func (c *core) integrate(ctx context.Context, rows []row) error {
 	return storeDetails(ctx, c.details, g.index.shard, details)
 }
 
-// rowDetails decodes the details of a row and holds them against the leaf, which
-// is entry idx.
-func rowDetails(r *row, idx int64) ([]detailRow, error) {
+// appendRowDetails appends the details of a row, whose leaf is entry idx. What comes
+// out of the database is decoded and held against the leaf.
+func appendRowDetails(out []detailRow, r *row, idx int64) ([]detailRow, error) {
+	for _, p := range r.parts {
+		out = append(out, detailRow{idx: idx, Sealed: p})
+	}
+	if r.parts != nil {
+		return out, nil
+	}
 	if len(r.detail) == 0 {
 		if len(r.digests) > 0 {
-			return nil, fmt.Errorf("%w: intake row (%d, %d) lost its details", ErrCorrupt, r.epoch, r.seq)
+			return nil, fmt.Errorf("%w: intake event (%d, %d) lost its details", ErrCorrupt, r.epoch, r.seq)
 		}
-		return nil, nil
+		return out, nil
 	}
 	parts, err := parseDetails(r.detail)
 	if err != nil || len(parts) != len(r.digests) {
-		return nil, fmt.Errorf("%w: details of intake row (%d, %d)", ErrCorrupt, r.epoch, r.seq)
+		return nil, fmt.Errorf("%w: details of intake event (%d, %d)", ErrCorrupt, r.epoch, r.seq)
 	}
-	out := make([]detailRow, len(parts))
 	for i, p := range parts {
 		if digestOf(p) != r.digests[i] {
-			return nil, fmt.Errorf("%w: details of intake row (%d, %d) are not those of its leaf", ErrCorrupt, r.epoch, r.seq)
+			return nil, fmt.Errorf("%w: details of intake event (%d, %d) are not those of its leaf", ErrCorrupt, r.epoch, r.seq)
 		}
-		out[i] = detailRow{idx: idx, Sealed: p}
+		out = append(out, detailRow{idx: idx, Sealed: p})
 	}
 	return out, nil
 }
@@ -253,24 +300,18 @@ func (c *core) dropStale(now []string) {
 	g.stale, g.partials = g.partials, now
 }
 
-// prepareTidy copies the WAL into the database file here, off the callers' path,
-// once it is large, and leaves the few pages written meanwhile to the writer.
+// prepareTidy does the large part of the work on a WAL that has grown, off the
+// callers' path, and leaves the rest to the writer. Only a file has one.
 func (c *core) prepareTidy(ctx context.Context) error {
-	fi, err := os.Stat(c.intake.db.Path + "-wal")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // nothing written yet, or the watch's business
-	}
-	if err != nil {
-		return fmt.Errorf("checkpointing the WAL: %w", err)
-	}
-	if fi.Size() < walTidyBytes {
+	w, ok := c.intake.commits.(*fileCommits)
+	if !ok {
 		return nil
 	}
-	if err := checkpointWAL(ctx, c.intake.db, "PASSIVE"); err != nil {
-		return err
+	left, err := w.prepareTidy(ctx, c.cfg.walTidy)
+	if left && err == nil {
+		c.tidy.Store(true)
 	}
-	c.tidy.Store(true)
-	return nil
+	return err
 }
 
 // sealIndex appends a leaf with the Merkle root over all block digests, so that

@@ -57,6 +57,8 @@ const (
 	refsPerLeaf = 256
 	refBytes    = 8 << 10
 	refSize     = 2*16 + 3 // one quoted pseudonym with its comma
+	// Names of tokens are as long, and so many of them take 2 KiB.
+	tokensPerLeaf = 64
 )
 
 // Limits of strings and lists in a leaf. They bound what a caller can make the
@@ -375,6 +377,7 @@ func appendLeaf(b []byte, l *Leaf) (out []byte, nseqAt, prevAt int) {
 	b = appendFlag(b, `"fwd":1,`, l.Forwarded)
 	b = appendText(b, `"idk":`, l.Identity)
 	b = appendText(b, `"input":`, l.Input)
+	b = appendID(b, `"mail":"`, ID(l.Mail))
 	b = appendFlag(b, `"mfa":1,`, l.MFA)
 	b = append(b, `"mono":`...)
 	b = strconv.AppendInt(b, l.Mono, 10)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -254,4 +255,32 @@ func FuzzParseDetails(f *testing.F) {
 			t.Error("accepted another spelling")
 		}
 	})
+}
+
+// Names of more tokens than one leaf takes go on in further ones, each once.
+func TestManyTokens(t *testing.T) {
+	t.Parallel()
+	e := sample(1)
+	e.ID = NewID()
+	for i := range 3*tokensPerLeaf + 5 {
+		e.Tokens = append(e.Tokens, fmt.Sprintf("%032x", i))
+	}
+	leaves := finished(t, e)
+	if len(leaves) != 4 {
+		t.Fatalf("got %d leaves, want 4", len(leaves))
+	}
+	var got []string
+	for i, raw := range leaves {
+		l, err := ParseLeaf(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.Cont != i || i > 0 && l.Of != e.ID {
+			t.Errorf("leaf %d: continues %v as number %d", i, l.Of, l.Cont)
+		}
+		got = append(got, l.Tokens...)
+	}
+	if !slices.Equal(got, e.Tokens) {
+		t.Errorf("got %d names, want %d", len(got), len(e.Tokens))
+	}
 }

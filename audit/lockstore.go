@@ -8,22 +8,20 @@ import (
 	"github.com/caregate/caregate/internal/store"
 )
 
-// lockStore is lock.db: one row per origin with the last checkpoint signed for
+// lockStore is lock.db, or its table on PostgreSQL: one row per origin with the last checkpoint signed for
 // it. Whoever holds this row decides which history is ours, so the file is made
 // by Create only, and a row only changes by compare and swap (invariants A7, A8,
-// A20).
+// A20). On PostgreSQL the swap is the same statement.
 type lockStore struct{ db *store.DB }
 
 // openLockStore opens an existing lock store; with create it makes one.
-func openLockStore(ctx context.Context, path string, create, readOnly bool) (*lockStore, error) {
-	db, err := store.Open(ctx, path, store.Options{Create: create, Sync: store.SyncExtra, ReadOnly: readOnly, MaxConns: 2})
+func openLockStore(ctx context.Context, where string, create bool) (*lockStore, error) {
+	db, err := store.Open(ctx, where, store.Options{Create: create, Sync: store.SyncExtra, MaxConns: 2})
 	if err != nil {
 		return nil, err
 	}
-	if !readOnly {
-		if err := db.Migrate(ctx, "audit_lock", migrations("lock")); err != nil {
-			return nil, errors.Join(err, db.Close())
-		}
+	if err := db.Migrate(ctx, "audit_lock", migrations("lock")); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	return &lockStore{db: db}, nil
 }

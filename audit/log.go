@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"sync/atomic"
@@ -21,6 +22,10 @@ type Config struct {
 	Deployment string
 	// Node names this writer in every leaf. Default "node-1".
 	Node string
+	// Database is the URL of a PostgreSQL database (postgres://...) that holds the log's
+	// tables in place of four SQLite files; "" for files. One database holds one log.
+	// The tree stays in the data directory.
+	Database string
 	// KeyDir is the folder of the signing key. Default: "keys" in the data
 	// directory.
 	KeyDir string
@@ -43,6 +48,11 @@ type Config struct {
 	DenyRate int
 
 	hooks hooks // tests only
+	// walTidy is from which size on the WAL is used again from its start; tests make it
+	// small.
+	walTidy int64
+	// free tells the room on the disk; tests replace it.
+	free func(dir string) int64
 }
 
 func (c *Config) setDefaults(dir string) error {
@@ -54,6 +64,12 @@ func (c *Config) setDefaults(dir string) error {
 	}
 	if err := checkText("node", c.Node, maxIdent); err != nil {
 		return err
+	}
+	if _, _, err := splitOrigin(c.Node); err == nil {
+		return errors.New("a node cannot have the name of a shard") // see shard.go
+	}
+	if c.Database != "" && !store.IsURL(c.Database) {
+		return errors.New("the database is not a postgres:// URL")
 	}
 	if c.KeyDir == "" {
 		c.KeyDir = filepath.Join(dir, "keys")
@@ -76,6 +92,12 @@ func (c *Config) setDefaults(dir string) error {
 	if c.DenyRate <= 0 {
 		c.DenyRate = defaultDenyRate
 	}
+	if c.walTidy <= 0 {
+		c.walTidy = walTidyBytes
+	}
+	if c.free == nil {
+		c.free = store.FreeDisk
+	}
 	return nil
 }
 
@@ -89,6 +111,9 @@ var (
 	ErrInUse = store.ErrLocked
 	// ErrOverloaded is returned by Reserve when the queue is full: answer 503.
 	ErrOverloaded = errors.New("audit queue is full")
+	// ErrGated is wrapped by Reserve when the log takes no ordinary events: the disk is
+	// nearly full, or checkpoints hang. It opens again by itself.
+	ErrGated = errors.New("audit log is closed to ordinary events")
 	// ErrUnknown is wrapped by every failed Wait whose event may or may not have
 	// been stored (invariant A3): deny, and do not assume either.
 	ErrUnknown = errors.New("audit outcome unknown")
@@ -133,21 +158,27 @@ type Log struct {
 }
 
 // core is the one log behind all handles of a directory. Its parts belong to: the
-// queue and pacer their mutexes; w the writer goroutine; integrator and watch the
+// queue, pacer and gaps their mutexes; w the writer goroutine; integrator and watch the
 // integrator goroutine; the rest does not change after Open or is atomic.
 type core struct {
 	cfg    Config
 	data   string // data directory
 	dir    string // its audit folder
-	tree   string // the shard's folder of tiles
-	origin string
-	public string
 	node   string
 	epoch  int64
-	signer note.Signer
 	clock  *clock
 	hooks  hooks
 	logger atomic.Pointer[slog.Logger]
+
+	// The newest shard in the lock store belongs to the integrator: its name, its
+	// folder of tiles, its key.
+	origin string
+	tree   string
+	public string
+	signer note.Signer
+	// current is the shard of the events that are appended now. It is the next one
+	// already when the integrator has not come so far.
+	current atomic.Pointer[identity]
 
 	q    queue
 	pace pacer
@@ -162,6 +193,8 @@ type core struct {
 	integrator integrator
 	watch      *watch
 
+	health health
+	gaps   gaps
 	// size is the size of the locked checkpoint.
 	size atomic.Int64
 	// prunable is up to where the integrator lets the writer delete rows.
@@ -181,24 +214,40 @@ type core struct {
 func (c *core) log() *slog.Logger { return c.logger.Load() }
 
 // Reserve takes room for the two events of an exchange, before its body is read.
-// It never waits: ErrOverloaded means to answer 503 with Retry-After. The slot
-// must be released.
+// It never waits: ErrOverloaded and ErrGated mean to answer 503 with Retry-After. The
+// slot must be released.
 func (l *Log) Reserve(ctx context.Context, lane Lane) (*Slot, error) {
+	return l.reserve(ctx, lane, "")
+}
+
+// ReserveFor is Reserve in the normal lane for a client, by whatever name it is known
+// before anything about it is proven. A client whose slots wait for something, such as
+// a body that comes slowly, gets ErrOverloaded as soon as it holds as much as is free,
+// so that it cannot take the room of others. An empty name is nobody in particular.
+func (l *Log) ReserveFor(ctx context.Context, client string) (*Slot, error) {
+	return l.reserve(ctx, LaneNormal, client)
+}
+
+func (l *Log) reserve(ctx context.Context, lane Lane, client string) (*Slot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if l.closed.Load() {
 		return nil, ErrClosed
 	}
-	n, err := l.core.q.reserve(lane)
+	if gate := l.core.health.gate.Load(); gate != nil && lane == LaneNormal {
+		return nil, *gate
+	}
+	n, err := l.core.q.reserve(lane, client)
 	if err != nil {
 		return nil, err
 	}
-	return &Slot{log: l.core, left: n}, nil
+	return &Slot{log: l.core, left: n, client: client}, nil
 }
 
-// Ready is nil while the log takes events. Its error is the first failure, for
-// operators; nothing in it comes from an event.
+// Ready is nil while the log takes ordinary events. Its error is the first failure, or
+// what keeps it closed for a while (ErrGated), for operators; nothing in it comes from
+// an event.
 func (l *Log) Ready() error {
 	if err := l.core.refused.Load(); err != nil {
 		return *err
@@ -206,23 +255,34 @@ func (l *Log) Ready() error {
 	if l.closed.Load() {
 		return ErrClosed
 	}
+	if gate := l.core.health.gate.Load(); gate != nil {
+		return *gate
+	}
 	return nil
 }
+
+// Refuse ends the log for this process, as a failed write does: what it holds is not what
+// something outside of this machine says that it must (invariant A19).
+func (l *Log) Refuse(reason error) { l.core.fail(fmt.Errorf("%w: %w", ErrPoisoned, reason)) }
 
 // Failed is closed when the log has failed for good. The process should then
 // drain and exit: only a new process may read the disk again.
 func (l *Log) Failed() <-chan struct{} { return l.core.failed }
 
-// Origin is the log's name, `<deployment>/audit/<year>h<1|2>`; pseudonyms are
-// made for it.
-func (l *Log) Origin() string { return l.core.origin }
+// Origin is the name of the log's newest shard, `<deployment>/audit/<year>h<1|2>`;
+// pseudonyms are made for it. It changes while the log runs: an event that was made for
+// the shard before and is appended a moment later stands in the next one, and is found
+// there, see Query.
+func (l *Log) Origin() string { return l.core.current.Load().origin }
 
-// Size is how many entries the newest signed checkpoint covers.
+// Size is how many entries the newest signed checkpoint covers: those of the newest
+// shard.
 func (l *Log) Size() int64 { return l.core.size.Load() }
 
-// PublicKey is the verifier key (c2sp.org/signed-note) that checkpoints are signed
-// under, for whoever wants to verify without trusting the data directory.
-func (l *Log) PublicKey() string { return l.core.public }
+// PublicKey is the verifier key (c2sp.org/signed-note) that checkpoints of the newest
+// shard are signed under, for whoever wants to verify without trusting the data
+// directory. Each shard vouches for the key of the next.
+func (l *Log) PublicKey() string { return l.core.current.Load().public }
 
 // Close gives up this handle. The last one of a directory commits what is queued,
 // puts it under a checkpoint and releases the directory (invariant A22). It may be

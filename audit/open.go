@@ -27,22 +27,37 @@ func Open(ctx context.Context, dir string, c Config) (*Log, error) {
 		return nil, fmt.Errorf("opening audit log: %w", err)
 	}
 	s, err := writers.acquire(ctx, filepath.Join(dir, auditDir), func(ctx context.Context) (*core, error) {
-		return openCore(ctx, dir, c)
+		opened, err := openCore(ctx, dir, c)
+		if err != nil {
+			return nil, err
+		}
+		if err := opened.recoverGaps(ctx); err != nil {
+			return nil, errors.Join(err, opened.close())
+		}
+		return opened, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening audit log: %w", err)
 	}
 	l := &Log{core: s.core, shared: s}
-	if deployment, _, _ := splitOrigin(l.core.origin); deployment != c.Deployment || l.core.node != c.Node {
-		return nil, errors.Join(fmt.Errorf("opening audit log: it is open as %s, node %s", l.core.origin, l.core.node), l.Close())
+	if l.core.cfg.Deployment != c.Deployment || l.core.node != c.Node {
+		return nil, errors.Join(fmt.Errorf("opening audit log: it is open as %s, node %s", l.Origin(), l.core.node), l.Close())
 	}
 	l.core.logger.Store(c.Logger)
 	return l, nil
 }
 
 // present demands the files that make a log.
-func present(dir string) error {
-	for _, name := range [...]string{intakeFile, lockFile, detailFile, treeDir} {
+func present(dir, database string) error {
+	if plan, err := readRepair(dir); plan != nil || err != nil {
+		return errors.Join(fmt.Errorf("%w: a repair was interrupted: run caregate audit repair again", ErrCorrupt), err)
+	}
+	for _, name := range [...]string{treeDir, intakeFile, lockFile, detailFile} {
+		if name == intakeFile {
+			if err := sameKind(dir, database); err != nil || database != "" {
+				return err
+			}
+		}
 		if _, err := os.Stat(filepath.Join(dir, name)); errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%w: %s is missing", ErrMissing, filepath.Join(dir, name))
 		} else if err != nil {
@@ -54,7 +69,7 @@ func present(dir string) error {
 
 // openCore recovers the log and starts its two goroutines.
 func openCore(ctx context.Context, dir string, cfg Config) (_ *core, err error) {
-	if err := present(filepath.Join(dir, auditDir)); err != nil {
+	if err := present(filepath.Join(dir, auditDir), cfg.Database); err != nil {
 		return nil, err
 	}
 	c := &core{
@@ -62,6 +77,7 @@ func openCore(ctx context.Context, dir string, cfg Config) (_ *core, err error) 
 		failed: make(chan struct{}), stopWriter: make(chan struct{}),
 		writerDone: make(chan struct{}), integratorDone: make(chan struct{}),
 	}
+	c.gaps.path = filepath.Join(dir, gapFileName)
 	c.hooks = cfg.hooks
 	c.logger.Store(cfg.Logger)
 	c.q = queue{maxEvents: cfg.QueueEvents, maxBytes: cfg.QueueBytes, wake: make(chan struct{}, 1)}
@@ -77,15 +93,25 @@ func openCore(ctx context.Context, dir string, cfg Config) (_ *core, err error) 
 	if err := c.recoverState(ctx); err != nil {
 		return nil, err
 	}
-	if c.watch, err = newWatch(c.dir, c.tree, c.intake.db.Path, c.intake.db.Path+"-wal"); err != nil {
+	if cfg.Database != "" { // it may have moved to another server
+		if err := store.WritePlace(c.dir, cfg.Database); err != nil {
+			return nil, err
+		}
+	}
+	if c.watch, err = newWatch(c.watched()...); err != nil {
 		return nil, err
 	}
 	c.integrator.sealed = c.clock.mono()
+	c.health.events.Store(0)
+	c.health.covered.Store(0)
+	c.health.signed.Store(int64(c.clock.mono()))
+	c.health.free.Store(c.cfg.free(c.dir))
 	// The goroutines outlive the context of Open: they end with Close.
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	c.stopIntegrator = stop
 	go c.writeLoop()
 	go c.integrateLoop(run)
+	go c.healthLoop(run)
 	return c, nil
 }
 
@@ -93,19 +119,21 @@ func openCore(ctx context.Context, dir string, cfg Config) (_ *core, err error) 
 // makes each step rest on one already checked (audit invariants A2, A4, A5, A7).
 func (c *core) recoverState(ctx context.Context) error {
 	// 1. The lock store says which history is ours.
-	lock, err := openLockStore(ctx, filepath.Join(c.dir, lockFile), false, false)
+	lock, err := openLockStore(ctx, c.where(lockFile), false)
 	if err != nil {
 		return err
 	}
 	c.lock = lock
-	locked, err := c.readLock(ctx)
+	locked, past, err := c.readLock(ctx)
 	if err != nil {
 		return err
 	}
 	// 2. The tree must have that root, recomputed from the last entries and the
 	// right edge, and the published checkpoint must not be ahead of it.
 	g := &c.integrator
-	if g.edge, err = loadEdge(c.readTree, locked.size); err != nil {
+	if g.edge, err = loadEdge(c.readTree, locked.size); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: the tree has no edge at the size that the lock store knows (%d): one of the two is an older copy, or a file is missing: %w", ErrCorrupt, locked.size, err)
+	} else if err != nil {
 		return err
 	}
 	if g.edge.root() != locked.root {
@@ -113,10 +141,10 @@ func (c *core) recoverState(ctx context.Context) error {
 	}
 	g.size = locked.size
 	c.size.Store(g.size)
-	if err := c.comparePublished(locked); err != nil {
+	if err := c.comparePublished(locked, len(past) > 0); err != nil {
 		return err
 	}
-	last, err := c.lastLeaf(locked.size)
+	last, err := c.lastLeaf(locked.size, past)
 	if err != nil {
 		return err
 	}
@@ -133,51 +161,71 @@ func (c *core) recoverState(ctx context.Context) error {
 	}
 	// 5. The index of what the tree already has. Its details were stored before the
 	// checkpoint was locked.
-	if c.details, err = openDetails(ctx, filepath.Join(c.dir, detailFile), false); err != nil {
+	if c.details, err = openDetails(ctx, c.where(detailFile), false); err != nil {
 		return err
 	}
 	_, shard, _ := splitOrigin(c.origin)
-	if g.index, err = openIndex(ctx, filepath.Join(c.dir, indexFile), shard); err != nil {
-		return fmt.Errorf("%w (the index is only a view: delete %s and start again to derive it)", err, filepath.Join(c.dir, indexFile))
+	if g.index, err = openIndex(ctx, c.where(indexFile), shard); err != nil {
+		return fmt.Errorf("%w (the index is only a view: %s and start again to derive it)", err, c.dropIndex())
 	}
-	if err := c.catchUpIndex(ctx); err != nil {
+	for _, s := range past {
+		end, err := unsignedCheckpoint([]byte(s.body))
+		if err != nil {
+			return fmt.Errorf("%w: lock store: shard %s: %w", ErrCorrupt, s.name, err)
+		}
+		if err := c.catchUpIndex(ctx, s.name, end.size); err != nil {
+			return err
+		}
+	}
+	if err := c.catchUpIndex(ctx, shard, g.size); err != nil {
 		return err
 	}
+	// What the tree has may leave the intake: its details and its index are there.
+	c.prunable.Store(&last)
 	// 6. The committed rows that the tree does not have yet: one run now, so that
 	// what a crash left is under a checkpoint soon, the rest of a large backlog later.
 	if _, err := c.runOnce(ctx); err != nil {
 		return err
 	}
 	c.w.at, c.w.pruned = newest, pruned
-	c.epoch = newest.epoch + 1
-	return nil
+	c.epoch = max(c.epoch, newest.epoch+1)
+	before := shard
+	if n := len(past); n > 0 {
+		before = past[n-1].name
+	}
+	c.removeLeftovers(before)
+	// 7. The names of the WALs, which opening made. SQLite syncs the folder with the
+	// first commit to each, but goes on when that fails, and a WAL without a name is
+	// lost with everything that was acknowledged in it.
+	return store.SyncDir(c.dir)
 }
 
-// readLock finds the deployment's shard in the lock store and verifies its
-// checkpoint under the key.
-func (c *core) readLock(ctx context.Context) (checkpoint, error) {
+// readLock finds the deployment's newest shard in the lock store, verifies its
+// checkpoint under the key, and holds all shards against one another. past are those
+// before, the oldest first.
+func (c *core) readLock(ctx context.Context) (locked checkpoint, past []lockedShard, err error) {
 	rows, err := c.lock.load(ctx)
 	if err != nil {
-		return checkpoint{}, err
+		return checkpoint{}, nil, err
 	}
-	if len(rows) != 1 {
-		return checkpoint{}, fmt.Errorf("%w: the lock store has %d origins, want 1", ErrCorrupt, len(rows))
+	list, err := lockedShards(rows)
+	if err != nil {
+		return checkpoint{}, nil, err
 	}
-	for origin, body := range rows {
-		deployment, shard, err := splitOrigin(origin)
-		if err != nil {
-			return checkpoint{}, fmt.Errorf("%w: lock store: %w", ErrCorrupt, err)
-		}
-		if deployment != c.cfg.Deployment {
-			return checkpoint{}, fmt.Errorf("the log here is of deployment %s, not %s", deployment, c.cfg.Deployment)
-		}
-		c.origin, c.tree = origin, filepath.Join(c.dir, treeDir, shard)
-		if c.signer, c.public, err = loadKey(keyFile(c.cfg.KeyDir, shard), origin); err != nil {
-			return checkpoint{}, err
-		}
-		c.integrator.locked = body
+	newest := list[len(list)-1]
+	if deployment, _, _ := splitOrigin(newest.origin); deployment != c.cfg.Deployment {
+		return checkpoint{}, nil, fmt.Errorf("the log here is of deployment %s, not %s", deployment, c.cfg.Deployment)
 	}
-	return c.openSigned([]byte(c.integrator.locked), "locked checkpoint")
+	c.origin, c.tree = newest.origin, filepath.Join(c.dir, treeDir, newest.name)
+	if c.signer, c.public, err = loadKey(keyFile(c.cfg.KeyDir, newest.name), c.origin); err != nil {
+		return checkpoint{}, nil, err
+	}
+	c.current.Store(&identity{origin: c.origin, public: c.public})
+	c.integrator.locked = newest.body
+	if locked, err = c.openSigned([]byte(newest.body), "locked checkpoint"); err != nil {
+		return checkpoint{}, nil, err
+	}
+	return locked, list[:len(list)-1], c.checkChain(list)
 }
 
 // openSigned verifies a checkpoint of ours.
@@ -197,9 +245,13 @@ func (c *core) openSigned(msg []byte, what string) (checkpoint, error) {
 }
 
 // comparePublished accepts a published checkpoint equal to the locked one or
-// behind it on the same history, and publishes the locked one again.
-func (c *core) comparePublished(locked checkpoint) error {
+// behind it on the same history, and publishes the locked one again. The first of a
+// shard that follows another may not have been published.
+func (c *core) comparePublished(locked checkpoint, follows bool) error {
 	msg, err := c.readTree(checkpointFile)
+	if errors.Is(err, fs.ErrNotExist) && follows && locked.size == 1 {
+		return c.publish()
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: the published checkpoint is missing", ErrCorrupt)
 	}
@@ -227,37 +279,59 @@ func (c *core) comparePublished(locked checkpoint) error {
 	return c.publish()
 }
 
-// lastLeaf reads the position of the last entry of the tree.
-func (c *core) lastLeaf(size int64) (position, error) {
-	n, w := (size-1)/tileWidth, int((size-1)%tileWidth)+1
-	data, err := readWidth(c.readTree, levelEntries, n, w)
+// lastLeaf reads the position of the last entry of the newest tree in the node's
+// stream, which a tree of nothing but shard.opened left where the tree before ends. A
+// last entry shard.closed makes the next shard due.
+func (c *core) lastLeaf(size int64, past []lockedShard) (position, error) {
+	l, hash, err := c.lastEntry(c.tree, size)
 	if err != nil {
-		return position{}, fmt.Errorf("reading the last entry: %w", err)
+		return position{}, err
 	}
-	entries, err := parseBundle(data, w)
-	if err != nil {
-		return position{}, fmt.Errorf("%w: last entry bundle: %w", ErrCorrupt, err)
+	if l.Type == TypeShardClosed {
+		c.integrator.next = l.succession()
 	}
-	data, err = readWidth(c.readTree, 0, n, w)
-	if err != nil {
-		return position{}, fmt.Errorf("reading the last tile: %w", err)
-	}
-	hashes, err := parseTile(data, w)
-	if err != nil {
-		return position{}, fmt.Errorf("%w: last tile: %w", ErrCorrupt, err)
-	}
-	l, err := ParseLeaf(entries[w-1])
-	if err != nil {
-		return position{}, fmt.Errorf("%w: last entry: %w", ErrCorrupt, err)
+	if n := len(past); l.Type == TypeShardOpened && n > 0 {
+		end, err := unsignedCheckpoint([]byte(past[n-1].body))
+		if err != nil {
+			return position{}, fmt.Errorf("%w: lock store: shard %s: %w", ErrCorrupt, past[n-1].name, err)
+		}
+		if l, hash, err = c.lastEntry(filepath.Join(c.dir, treeDir, past[n-1].name), end.size); err != nil {
+			return position{}, err
+		}
 	}
 	if l.Node != c.node {
 		return position{}, fmt.Errorf("the log here was written by node %s, not %s", l.Node, c.node)
 	}
-	p := position{epoch: l.Epoch, seq: l.Seq, hash: tlog.RecordHash(entries[w-1])}
-	if p.hash != hashes[w-1] {
-		return position{}, fmt.Errorf("%w: the last entry does not have the hash in its tile", ErrCorrupt)
+	return position{epoch: l.Epoch, seq: l.Seq, hash: hash}, nil
+}
+
+// lastEntry reads the last leaf of a tree.
+func (c *core) lastEntry(tree string, size int64) (l Leaf, hash tlog.Hash, err error) {
+	read := func(name string) ([]byte, error) { return readTreeFile(tree, name) }
+	n, w := (size-1)/tileWidth, int((size-1)%tileWidth)+1
+	data, err := readWidth(read, levelEntries, n, w)
+	if err != nil {
+		return l, hash, fmt.Errorf("reading the last entry: %w", err)
 	}
-	return p, nil
+	entries, err := parseBundle(data, w)
+	if err != nil {
+		return l, hash, fmt.Errorf("%w: last entry bundle: %w", ErrCorrupt, err)
+	}
+	data, err = readWidth(read, 0, n, w)
+	if err != nil {
+		return l, hash, fmt.Errorf("reading the last tile: %w", err)
+	}
+	hashes, err := parseTile(data, w)
+	if err != nil {
+		return l, hash, fmt.Errorf("%w: last tile: %w", ErrCorrupt, err)
+	}
+	if l, err = ParseLeaf(entries[w-1]); err != nil {
+		return l, hash, fmt.Errorf("%w: last entry: %w", ErrCorrupt, err)
+	}
+	if hash = tlog.RecordHash(entries[w-1]); hash != hashes[w-1] {
+		return l, hash, fmt.Errorf("%w: the last entry does not have the hash in its tile", ErrCorrupt)
+	}
+	return l, hash, nil
 }
 
 // rewriteEdge writes the unfinished tiles and bundle of the locked checkpoint
@@ -280,31 +354,21 @@ func (c *core) rewriteEdge() error {
 	return c.writeTree(files)
 }
 
-// openIntake opens audit.db, makes SQLite's own recovery durable and compares the
-// rows with the tree, which ends at last. It returns up to where rows were
-// deleted and where the stream ends.
+// openIntake opens the intake, shuts other writers out and compares the rows with
+// the tree, which ends at last. It returns up to where rows were deleted and where
+// the stream ends.
 func (c *core) openIntake(ctx context.Context, last position) (pruned, newest position, err error) {
-	path := filepath.Join(c.dir, intakeFile)
-	wal, walErr := os.Stat(path + "-wal")
-	unclean := walErr == nil && wal.Size() > 0
-	if c.intake, err = openIntake(ctx, path, c.node); err != nil {
+	if c.intake, err = openIntake(ctx, c.where(intakeFile), c.node, false); err != nil {
 		return pruned, newest, err
 	}
-	// What SQLite read from the WAL may stand in the page cache only. This syncs the
-	// WAL, copies it into the database file and syncs that (A5).
-	if err := checkpointWAL(ctx, c.intake.writer, "TRUNCATE"); err != nil {
-		return pruned, newest, err
-	}
+	epoch, unclean, err := c.intake.claim(ctx)
 	if unclean {
 		c.log().Warn("audit log was not closed cleanly; checking it")
-		var result string
-		if err := c.intake.db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&result); err != nil {
-			return pruned, newest, fmt.Errorf("%w: checking intake: %w", ErrCorrupt, err)
-		}
-		if result != "ok" {
-			return pruned, newest, fmt.Errorf("%w: the intake database fails its integrity check", ErrCorrupt)
-		}
 	}
+	if err != nil {
+		return pruned, newest, err
+	}
+	c.epoch = epoch
 	pruned, newest, err = c.intake.bounds(ctx)
 	if err != nil {
 		return pruned, newest, err
@@ -329,13 +393,15 @@ func (c *core) openIntake(ctx context.Context, last position) (pruned, newest po
 	}
 }
 
-// catchUpIndex derives the index rows that are missing up to the locked size. An
-// index that is ahead, or whose unfinished block does not match its size, is
+// catchUpIndex derives the index rows of a shard that are missing up to its locked
+// size. An index that is ahead, or whose unfinished block does not match its size, is
 // derived anew.
-func (c *core) catchUpIndex(ctx context.Context) error {
-	g := &c.integrator
-	x := g.index
-	if x.size > g.size || int64(len(x.blocks)) != x.size/tileWidth {
+func (c *core) catchUpIndex(ctx context.Context, shard string, size int64) error {
+	x := c.integrator.index
+	if err := x.turn(ctx, shard); err != nil {
+		return err
+	}
+	if x.size > size || int64(len(x.blocks)) != x.size/tileWidth {
 		c.log().Warn("audit index does not fit the log; deriving it again")
 		if err := x.clear(ctx); err != nil {
 			return err
@@ -343,13 +409,13 @@ func (c *core) catchUpIndex(ctx context.Context) error {
 	}
 	// The rows of the unfinished block are needed in memory for its digest.
 	from := x.size / tileWidth
-	var pending []indexRow
-	err := c.eachEntry(from, g.size, func(idx int64, entry []byte) error {
+	var pending []*indexRow
+	err := eachEntry(filepath.Join(c.dir, treeDir, shard), from, size, func(idx int64, entry []byte) error {
 		l, err := ParseLeaf(entry)
 		if err != nil {
 			return fmt.Errorf("%w: entry %d: %w", ErrCorrupt, idx, err)
 		}
-		r := project(&l).placed(idx, tlog.RecordHash(entry))
+		r := project(&l).place(idx, tlog.RecordHash(entry))
 		if idx < x.size {
 			x.tail = append(x.tail, r)
 			return nil
@@ -368,11 +434,33 @@ func (c *core) catchUpIndex(ctx context.Context) error {
 	return x.add(ctx, pending)
 }
 
-// eachEntry reads the entries of bundle from on, up to size.
-func (c *core) eachEntry(from, size int64, do func(idx int64, entry []byte) error) error {
+// where tells where one of the log's databases is.
+func (c *core) where(name string) string { return whereIs(c.dir, c.cfg.Database, name) }
+
+// watched are the paths that must go on leading to the files in use.
+func (c *core) watched() []string {
+	paths := []string{c.dir, c.tree}
+	if c.cfg.Database == "" {
+		intake := c.where(intakeFile)
+		paths = append(paths, intake, intake+"-wal")
+	}
+	return paths
+}
+
+// dropIndex says how an operator gets rid of the index.
+func (c *core) dropIndex() string {
+	if c.cfg.Database == "" {
+		return "delete " + c.where(indexFile)
+	}
+	return "drop the view audit_index and the tables audit_entry, audit_kind, audit_exposure, audit_block, audit_cover, schema_audit_index"
+}
+
+// eachEntry reads the entries of a tree from bundle from on, up to size.
+func eachEntry(tree string, from, size int64, do func(idx int64, entry []byte) error) error {
+	read := func(name string) ([]byte, error) { return readTreeFile(tree, name) }
 	for n := from; n*tileWidth < size; n++ {
 		w := int(min(tileWidth, size-n*tileWidth))
-		data, err := readWidth(c.readTree, levelEntries, n, w)
+		data, err := readWidth(read, levelEntries, n, w)
 		if err != nil {
 			return fmt.Errorf("reading entries: %w", err)
 		}
@@ -417,6 +505,7 @@ const (
 // close ends the two goroutines, commits and covers what is left, and releases
 // the directory.
 func (c *core) close() error {
+	c.closeGaps()
 	c.pace.close(c)
 	c.q.close()
 	c.stopIntegrator()

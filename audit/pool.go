@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -66,6 +67,9 @@ func (p *pool) acquire(ctx context.Context, dir string, open func(context.Contex
 	if s.core == nil {
 		if s.core, err = open(ctx); err != nil {
 			s.core = nil
+			if errors.Is(err, ErrPoisoned) {
+				s.dead = err
+			}
 			p.leave(s)
 			return nil, err
 		}

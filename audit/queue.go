@@ -37,8 +37,11 @@ type queue struct {
 	events  int // reserved and queued, guarded by mu like all below
 	bytes   int64
 	batches []*batch
+	open    int // slots with events left
 	closed  bool
 	err     error // why the log is poisoned
+	// held counts the slots of each client that names itself, see ReserveFor.
+	held map[string]int
 }
 
 // batch is one group commit. Its entries belong to the queue's mutex until the
@@ -48,18 +51,21 @@ type batch struct {
 	entries  []entry
 	rows     int
 	bytes    int64
+	halves   int  // entries whose slot has another event left
+	ends     bool // with shard.closed: a commit is within one shard, and deleted as one
 	done     chan struct{}
 	receipts []Receipt
 	err      error
 }
 
-// entry is one encoded event: its leaf, continuation leaves, encoded details.
+// entry is one encoded event: its leaf, continuation leaves, sealed details.
 type entry struct {
-	id     ID
-	leaf   encoded
-	more   []encoded
-	detail []byte
-	bytes  int64
+	id    ID
+	leaf  encoded
+	more  []encoded
+	parts []Sealed
+	bytes int64
+	next  *identity // of shard.closed: the shard of all later events
 }
 
 // encoded is a leaf without its sequence number and previous hash, with its index
@@ -68,14 +74,16 @@ type encoded struct {
 	buf            *[]byte
 	nseqAt, prevAt int
 	digests        []DetailDigest
-	view           indexRow
+	view           *indexRow
 }
 
 // Slot is room in the queue for the two events of one exchange. Its methods may
 // be called from several goroutines.
 type Slot struct {
 	log  *core
-	left int // events not yet used, guarded by the queue's mutex
+	left int // events not yet used, guarded by the queue's mutex like what follows
+	// client holds this slot until left is zero; empty for nobody in particular.
+	client string
 }
 
 // Wait is the future of one appended event.
@@ -86,7 +94,11 @@ type Wait struct {
 	err   error
 }
 
-func (q *queue) reserve(lane Lane) (int, error) {
+// reserve takes room for slotEvents. A client that is named gets no more than half of
+// what it and nobody else could have: what it holds stays below what is free. However
+// many slots it wants, others find room, and a client that is alone can have half of
+// the queue. With n such clients each gets a part in n+1, and one part stays free.
+func (q *queue) reserve(lane Lane, client string) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err := q.refusal(); err != nil {
@@ -99,9 +111,39 @@ func (q *queue) reserve(lane Lane) (int, error) {
 	if q.events+slotEvents > events || q.bytes+slotEvents*nominalBytes > bytes {
 		return 0, ErrOverloaded
 	}
+	if client != "" {
+		n := q.held[client] * slotEvents
+		if n+slotEvents > events-q.events || int64(n+slotEvents)*nominalBytes > bytes-q.bytes {
+			return 0, ErrOverloaded
+		}
+		if q.held == nil {
+			q.held = make(map[string]int)
+		}
+		q.held[client]++
+	}
+	q.open++
 	q.events += slotEvents
 	q.bytes += slotEvents * nominalBytes
 	return slotEvents, nil
+}
+
+// use takes n events from a slot, and ends its client's hold of it when nothing is
+// left; q.mu is held.
+func (q *queue) use(s *Slot, n int) {
+	if n == 0 {
+		return
+	}
+	if s.left -= n; s.left > 0 {
+		return
+	}
+	q.open--
+	if s.client == "" {
+		return
+	}
+	if q.held[s.client]--; q.held[s.client] == 0 {
+		delete(q.held, s.client)
+	}
+	s.client = ""
 }
 
 // refusal says why nothing may be queued; q.mu is held.
@@ -126,7 +168,7 @@ func (q *queue) push(e entry, s *Slot) Wait {
 	}
 	switch {
 	case s != nil && s.left > 0:
-		s.left--
+		q.use(s, 1)
 		q.bytes += e.bytes - nominalBytes
 	case s != nil && (q.events >= q.maxEvents || q.bytes+e.bytes > q.maxBytes):
 		return Wait{err: ErrOverloaded}
@@ -139,7 +181,7 @@ func (q *queue) push(e entry, s *Slot) Wait {
 	if n := len(q.batches); n > 0 {
 		b = q.batches[n-1]
 	}
-	if rows := 1 + len(e.more); b == nil || b.rows+rows > maxBatchRows || b.bytes+e.bytes > maxBatchBytes {
+	if rows := 1 + len(e.more); b == nil || b.ends || b.rows+rows > maxBatchRows || b.bytes+e.bytes > maxBatchBytes {
 		// A single event over the bounds gets a batch of its own: its continuation
 		// leaves must not be torn apart.
 		b = &batch{done: make(chan struct{})}
@@ -148,6 +190,10 @@ func (q *queue) push(e entry, s *Slot) Wait {
 	b.entries = append(b.entries, e)
 	b.rows += 1 + len(e.more)
 	b.bytes += e.bytes
+	if s != nil && s.left > 0 {
+		b.halves++
+	}
+	b.ends = e.next != nil
 	q.signal()
 	return Wait{batch: b, at: len(b.entries) - 1}
 }
@@ -161,11 +207,19 @@ func (q *queue) signal() {
 }
 
 // worth reports whether a commit need not wait for more events: rows of them are
-// queued, or somebody waits for the end of the queue.
+// queued, or nobody is left who could bring another soon, or somebody waits for the
+// end of the queue. An exchange waits for its first event before it has a second.
 func (q *queue) worth(rows int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.closed || len(q.batches) > 1 || len(q.batches) == 1 && (q.batches[0].rows >= rows || q.batches[0].rows == 0)
+	if q.closed || len(q.batches) > 1 {
+		return true
+	}
+	if len(q.batches) == 0 {
+		return false
+	}
+	b := q.batches[0]
+	return b.rows >= rows || b.rows == 0 || b.halves >= q.open
 }
 
 // take removes the oldest batch, nil when there is none.
@@ -239,7 +293,7 @@ func (s *Slot) Release() {
 	defer q.mu.Unlock()
 	q.events -= s.left
 	q.bytes -= int64(s.left) * nominalBytes
-	s.left = 0
+	q.use(s, s.left)
 }
 
 // useOne gives back one of the slot's events, for one that was counted together
@@ -249,7 +303,7 @@ func (s *Slot) useOne() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if s.left > 0 {
-		s.left--
+		q.use(s, 1)
 		q.events--
 		q.bytes -= nominalBytes
 	}
@@ -258,7 +312,8 @@ func (s *Slot) useOne() {
 // Append queues an event and returns at once; it never touches the disk and knows
 // no context, so a caller that hangs up cannot take its record back (the event is
 // written even when nobody waits for it). The event's slices and maps are read
-// before Append returns and not kept.
+// before Append returns and not kept, but for the ciphertexts of its details, which
+// must not change afterwards.
 //
 // The Wait fails at once with ErrEvent for an event that cannot be encoded, with
 // ErrOverloaded for a third event when the queue is full, and with ErrClosed or

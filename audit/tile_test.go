@@ -23,7 +23,7 @@ func (m memTree) read(name string) ([]byte, error) {
 	return nil, fs.ErrNotExist
 }
 
-// A4, F18 in part: every tile and root is what x/mod's own tree code makes of the
+// F18, A4: every tile and root is what x/mod's own tree code makes of the
 // same entries, and its proofs check against our tiles.
 func TestEdgeMatchesTlog(t *testing.T) {
 	t.Parallel()

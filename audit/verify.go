@@ -26,6 +26,9 @@ type VerifyOptions struct {
 	// Empty means the key beside the log, and Report.SelfConsistency is set: such a
 	// check finds damage, not a forger who replaced log and key.
 	Trust []string
+	// Anchors are signed checkpoints that were seen earlier and kept elsewhere, see
+	// Trust. The log must contain each: one that was set back does not.
+	Anchors []string
 	// Deadline ends the check; the zero time means none.
 	Deadline time.Time
 
@@ -59,8 +62,8 @@ func (o Outcome) String() string {
 
 // Problem is one thing that is wrong.
 type Problem struct {
-	// Kind is one of: checkpoint, key, root, tile, entries, leaf, chain, genesis,
-	// seal, file, database, detail, index, intake.
+	// Kind is one of: checkpoint, key, root, tile, entries, leaf, chain, genesis, shard,
+	// seal, file, receipt, database, detail, index, intake.
 	Kind string
 	// Place is the file or the entry.
 	Place string
@@ -71,10 +74,12 @@ type Problem struct {
 // Report is what a verification found.
 type Report struct {
 	Outcome Outcome
-	// Origin, Size and Root are the checkpoint that was verified.
+	// Origin, Size and Root are the checkpoint that was verified, of the newest shard.
 	Origin string
 	Size   int64
 	Root   [32]byte
+	// Shards are the checkpoints of all shards, the oldest first.
+	Shards []ShardReport
 	// Entries is how many leaves were read and checked.
 	Entries int64
 	// SelfConsistency is set when no key from outside was given.
@@ -84,7 +89,47 @@ type Report struct {
 	More     int
 	// Unchecked says what could not be checked and why.
 	Unchecked []string
+	// Notes are what a reader may want to know and what is wrong in no way.
+	Notes []string
+	// Gaps are the periods in which something went on that the log does not know, as
+	// the log itself says, and at the end those that it will say. The first maxGaps;
+	// MoreGaps counts the rest.
+	Gaps     []Gap
+	MoreGaps int
+	// First and Last are the wall times of the first and last leaf in ms since
+	// 1970: claims of the writer.
+	First, Last int64
+	// Types and Policies count the leaves by type and by the policy bundle that
+	// decided. Beyond maxNames names the rest is counted as "(others)".
+	Types, Policies map[string]int64
+	// Anchors is how many checkpoints from outside the log was held against, and
+	// Receipts how many proofs of single events were verified.
+	Anchors, Receipts int
 }
+
+// ShardReport is the checkpoint under which a shard was verified.
+type ShardReport struct {
+	Origin string
+	Size   int64
+	Root   [32]byte
+}
+
+// maxNames bounds the names in a report on a log that nobody wrote in good faith.
+const maxNames = 200
+
+// tally counts a name that an event has.
+func tally(m map[string]int64, name string) {
+	if name == "" {
+		return
+	}
+	if _, known := m[name]; !known && len(m) >= maxNames {
+		name = "(others)"
+	}
+	m[name]++
+}
+
+// maxGaps bounds the gaps in a report.
+const maxGaps = 1000
 
 // maxProblems bounds a report on a log that is wrong everywhere.
 const maxProblems = 100
@@ -110,25 +155,40 @@ const indexPatience = 3 * time.Second
 //
 // The error is about the call (no log there, an unusable key), not the log.
 func Verify(ctx context.Context, o VerifyOptions) (Report, error) {
+	dir := filepath.Join(o.Dir, auditDir)
+	if _, err := os.Stat(dir); err != nil {
+		return Report{}, fmt.Errorf("verifying audit log: %w: %w", ErrMissing, err)
+	}
+	return o.verify(ctx, func(ctx context.Context, v *verifier) {
+		v.dir = dir
+		v.run(ctx)
+	})
+}
+
+// verify is what all verifications share: the deadline, the keys, the outcome.
+func (o VerifyOptions) verify(ctx context.Context, run func(context.Context, *verifier)) (Report, error) {
 	if !o.Deadline.IsZero() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, o.Deadline)
 		defer cancel()
-	}
-	dir := filepath.Join(o.Dir, auditDir)
-	if _, err := os.Stat(dir); err != nil {
-		return Report{}, fmt.Errorf("verifying audit log: %w: %w", ErrMissing, err)
 	}
 	for _, k := range o.Trust {
 		if _, err := note.NewVerifier(strings.TrimSpace(k)); err != nil {
 			return Report{}, errors.New("verifying audit log: a trusted key is not a verifier key")
 		}
 	}
-	v := &verifier{dir: dir, streams: map[string]position{}, reported: map[Problem]bool{}, patience: o.patience}
+	if len(o.Anchors) > 0 && len(o.Trust) == 0 {
+		return Report{}, errors.New("verifying audit log: a checkpoint from outside needs the key that signed it")
+	}
+	v := &verifier{
+		streams: map[string]position{}, reported: map[Problem]bool{}, patience: o.patience, trust: o.Trust,
+		report: Report{Types: map[string]int64{}, Policies: map[string]int64{}},
+	}
+	v.readAnchors(o.Anchors)
 	if v.patience == 0 {
 		v.patience = indexPatience
 	}
-	v.run(ctx, o.Trust)
+	run(ctx, v)
 	r := v.report
 	r.SelfConsistency = len(o.Trust) == 0
 	switch {
@@ -142,69 +202,123 @@ func Verify(ctx context.Context, o VerifyOptions) (Report, error) {
 
 // verifier holds one verification under way. It belongs to one goroutine.
 type verifier struct {
-	dir, tree string
+	dir      string
+	report   Report
+	reported map[Problem]bool
+	patience time.Duration
+
+	trust   []string // keys from outside
+	beside  []string // keys that lie beside the log
+	anchors []*anchor
+
+	lock    *lockStore
+	details *store.DB // nil when it cannot be read
+	index   *store.DB
+	intake  *store.DB
+
+	expiries expiries
+
+	visit func(*Entry) // sees each entry that is a leaf; may be nil
+
+	// Of the shard that is read, see begin.
 	shard     string
-	report    Report
-	reported  map[Problem]bool
-	patience  time.Duration
-
+	origin    string
+	many      bool // there are other shards
+	src       treeFiles
 	known     note.Verifiers
-	lock      *lockStore
-	details   *store.DB // nil when it cannot be read
-	index     *store.DB
-	intake    *store.DB
+	keys      []string
+	marks     []mark // by size, those not reached yet
 	published checkpoint
+	// unpublished is set when that cannot be read, and may be so.
+	unpublished bool
+	edge        edge        // what the tree must be, from the entries
+	blocks      []tlog.Hash // what the index's block digests must be
+	rows        []*indexRow // of the unfinished block
+	closed      *identity   // what its last leaf says is next
 
-	edge    edge // what the tree must be, from the entries
+	// Of all shards before.
 	streams map[string]position
-	blocks  []tlog.Hash // what the index's block digests must be
-	rows    []indexRow  // of the unfinished block
+	before  *ended // the shard right before, nil for the first
+	prefix  bool   // shards before the first are missing, which may be
+	opened  map[string]string
+	vouched bool     // a shard was verified under a key from outside
+	used    []string // the keys of all shards
 }
 
-// run does the check, from what everything rests on to what only derives from it.
-func (v *verifier) run(ctx context.Context, trust []string) {
+// ended is what must be known of a shard when the next is read.
+type ended struct {
+	signed string    // its last checkpoint
+	next   *identity // what shard.closed said, nil when there is none
+}
+
+// run does the check, shard by shard, from what everything rests on to what only
+// derives from it.
+func (v *verifier) run(ctx context.Context) {
 	defer v.close()
-	if !v.loadKeys(trust) || !v.open(ctx) {
+	if !v.loadKeys() || !v.open(ctx) {
 		return
 	}
-	// The published checkpoint is read before the locked one: whoever could read it
-	// could find it, or a later one, in the lock store (A8).
-	pubErr := v.readPublished()
-	locked, ok := v.readLocked(ctx)
-	if !ok {
-		return
-	}
-	if pubErr != nil {
-		v.problem("checkpoint", checkpointFile, pubErr.Error())
-	} else if v.published.size > locked.size {
-		v.problem("checkpoint", checkpointFile, "is ahead of the lock store")
-	}
-	for range maxCatchUps {
-		if !v.entries(ctx, locked) {
+	for i, tries := 0, 0; ; {
+		list, ok := v.readLocked(ctx)
+		if !ok {
 			return
 		}
-		if locked, ok = v.readLocked(ctx); !ok {
+		if v.shard == "" || v.shard != list[min(i, len(list)-1)].name {
+			if i >= len(list) {
+				v.problem("checkpoint", lockFile, "lost a shard during the check")
+				return
+			}
+			// The published checkpoint is read before the locked one: whoever could read it
+			// could find it, or a later one, in the lock store (A8).
+			v.begin(list[i].origin, dirFiles(filepath.Join(v.dir, treeDir, list[i].name)), i+1 < len(list))
+			v.readPublished(ctx)
+			continue
+		}
+		cp, ok := v.openLocked(list[i])
+		if !ok || !v.entries(ctx, cp) {
 			return
 		}
-		if locked.size-v.edge.size < readRows {
-			break
+		if i+1 < len(list) {
+			v.endShard(ctx, list[i])
+			i++
+			continue
 		}
-	}
-	// Meanwhile a running gateway went on. What changes under our eyes is read in
-	// this order: details, intake, lock store. A detail that is not of a covered
-	// leaf is then in the intake we read, and a deleted intake row under the
-	// checkpoint we read.
-	base := maps.Clone(v.streams)
-	details := v.listDetails(ctx)
-	pending := v.readIntake(ctx)
-	if locked, ok = v.readLocked(ctx); !ok || !v.entries(ctx, locked) {
+		if list, ok = v.readLocked(ctx); !ok {
+			return
+		}
+		if grown := v.lockedSize(list, i); i+1 < len(list) || grown-v.edge.size >= readRows && tries < maxCatchUps {
+			tries++
+			continue
+		}
+		// Meanwhile a running gateway went on. What changes under our eyes is read in
+		// this order: details, intake, lock store. A detail that is not of a covered
+		// leaf is then in the intake we read, and a deleted intake row under the
+		// checkpoint we read.
+		base := maps.Clone(v.streams)
+		folders := v.listFolders()
+		details := v.listDetails(ctx)
+		pending := v.readIntake(ctx)
+		if list, ok = v.readLocked(ctx); !ok {
+			return
+		}
+		if i+1 < len(list) {
+			continue
+		}
+		if cp, ok = v.openLocked(list[i]); !ok || !v.entries(ctx, cp) {
+			return
+		}
+		v.files(ctx)
+		v.checkFolders(ctx, folders, list)
+		v.checkIntake(pending, base)
+		v.checkIndexExtent(ctx)
+		v.checkIndexRange(ctx)
+		v.checkAhead(details, pending)
+		v.checkMissing(ctx)
+		v.readMarker()
+		v.endChain()
+		v.expired(ctx)
 		return
 	}
-	v.files(ctx)
-	v.checkIntake(pending, base)
-	v.checkIndexExtent(ctx)
-	v.checkAhead(details, pending)
-	v.expired(ctx)
 }
 
 func (v *verifier) problem(kind, place, text string) {
@@ -218,6 +332,28 @@ func (v *verifier) problem(kind, place, text string) {
 	}
 	v.reported[p] = true
 	v.report.Problems = append(v.report.Problems, p)
+}
+
+// gap takes a gap into the report. A log with gaps is valid: it says what it lacks.
+func (v *verifier) gap(g Gap) {
+	if len(v.report.Gaps) == maxGaps {
+		v.report.MoreGaps++
+		return
+	}
+	v.report.Gaps = append(v.report.Gaps, g)
+}
+
+// readMarker reports the gaps that have no leaf yet.
+func (v *verifier) readMarker() {
+	pending, err := pendingGaps(filepath.Dir(v.dir))
+	if err != nil {
+		v.unchecked(gapFileName + " cannot be read: whether calls pass now that the log does not know is not known")
+	}
+	for _, g := range pending {
+		if !slices.ContainsFunc(v.report.Gaps, func(told Gap) bool { return told.ID == g.ID }) {
+			v.gap(g)
+		}
+	}
 }
 
 func (v *verifier) unchecked(text string) {
@@ -246,69 +382,115 @@ func (v *verifier) failed(ctx context.Context, kind, place string, err error) {
 	}
 }
 
-// loadKeys decides which keys to believe and holds log.pub against them.
-func (v *verifier) loadKeys(trust []string) bool {
-	beside, err := readTreeFile(v.dir, publicFile)
+// loadKeys reads the keys beside the log.
+func (v *verifier) loadKeys() bool {
+	data, err := readTreeFile(v.dir, publicFile)
 	if err != nil {
 		v.problem("key", publicFile, "cannot be read")
+		return len(v.trust) > 0
 	}
-	text, ended := strings.CutSuffix(string(beside), "\n")
+	text, ended := strings.CutSuffix(string(data), "\n")
 	lines := strings.Split(text, "\n")
-	if err == nil && !ended {
-		v.problem("key", publicFile, "is not a list of verifier keys")
-	}
-	keys := trust
-	if len(keys) == 0 {
-		keys = lines
-	}
-	known, kerr := verifiers(keys)
-	if kerr != nil {
+	if _, err := verifiers(lines); err != nil || !ended {
 		v.problem("key", publicFile, "is not a list of verifier keys")
 		return false
 	}
-	v.known = known
-	for _, line := range lines {
-		if err == nil && len(trust) > 0 && !slices.ContainsFunc(trust, func(k string) bool { return strings.TrimSpace(k) == line }) {
-			v.problem("key", publicFile, "holds a key that is not trusted")
-		}
-	}
-	return err == nil || len(trust) > 0
+	v.beside = lines
+	return true
 }
 
 // open opens the databases for reading and has SQLite check their structure.
 func (v *verifier) open(ctx context.Context) bool {
-	open := func(name string, need bool) *store.DB {
-		path := filepath.Join(v.dir, name)
-		// A device or a pipe under this name would block, not fail.
-		if fi, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			if need {
-				v.problem("file", name, "is missing")
-			} else {
-				v.unchecked(name + " is missing; start the gateway to derive it again")
-			}
-			return nil
-		} else if err == nil && !fi.Mode().IsRegular() {
-			v.problem("file", name, "is not a file")
-			return nil
+	v.openLock(ctx)
+	v.details, v.intake = v.openFile(ctx, detailFile, true), v.openFile(ctx, intakeFile, true)
+	v.index = v.openFile(ctx, indexFile, false)
+	v.intake, v.index = v.ofThisVersion(ctx, v.intake, "intake"), v.ofThisVersion(ctx, v.index, "index")
+	if v.intake != nil && v.intake.Dialect == store.SQLite {
+		if err := checkWAL(v.intake.Path + "-wal"); err != nil {
+			v.failed(ctx, "intake", intakeFile+"-wal", err)
 		}
-		db, err := store.Open(ctx, path, store.Options{ReadOnly: true})
-		if err != nil {
-			v.failed(ctx, "database", name, err)
-			return nil
-		}
-		var result string
-		if err := db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&result); err != nil {
-			v.failed(ctx, "database", name, err)
-		} else if result != "ok" {
-			v.problem("database", name, "fails SQLite's integrity check")
-		}
-		return db
 	}
-	if db := open(lockFile, true); db != nil {
+	return v.lock != nil
+}
+
+// ofThisVersion leaves out a database whose tables another version made: what they lack
+// or have more says nothing about the log.
+func (v *verifier) ofThisVersion(ctx context.Context, db *store.DB, name string) *store.DB {
+	if db == nil {
+		return nil
+	}
+	switch order, err := db.CompareSchema(ctx, "audit_"+name, migrations(name)); {
+	case err != nil || order == 0:
+		return db // an error comes back with the first question
+	case order < 0:
+		v.unchecked("the " + name + " is as an older version of caregate left it; start the gateway to bring it up")
+	default:
+		v.unchecked("the " + name + " is of a newer version of caregate; verify with that")
+	}
+	_ = db.Close() // opened for reading: nothing can be lost
+	return nil
+}
+
+// openLock opens the lock store for reading.
+func (v *verifier) openLock(ctx context.Context) bool {
+	if db := v.openFile(ctx, lockFile, true); db != nil {
 		v.lock = &lockStore{db: db}
 	}
-	v.details, v.index, v.intake = open(detailFile, true), open(indexFile, false), open(intakeFile, true)
 	return v.lock != nil
+}
+
+// openFile opens one database, nil when it cannot be read, which was told.
+func (v *verifier) openFile(ctx context.Context, name string, need bool) *store.DB {
+	if database, err := store.Place(v.dir); err != nil {
+		v.problem("file", "postgres", "does not name a database")
+		return nil
+	} else if database != "" {
+		return v.openPostgres(ctx, database, name)
+	}
+	path := filepath.Join(v.dir, name)
+	// A device or a pipe under this name would block, not fail.
+	if fi, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if need {
+			v.problem("file", name, "is missing")
+		} else {
+			v.unchecked(name + " is missing; start the gateway to derive it again")
+		}
+		return nil
+	} else if err == nil && !fi.Mode().IsRegular() {
+		v.problem("file", name, "is not a file")
+		return nil
+	}
+	db, err := store.Open(ctx, path, store.Options{ReadOnly: true})
+	if err != nil {
+		v.failed(ctx, "database", name, err)
+		return nil
+	}
+	var result string
+	if err := db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&result); err != nil {
+		v.failed(ctx, "database", name, err)
+	} else if result != "ok" {
+		v.problem("database", name, "fails SQLite's integrity check")
+	}
+	return db
+}
+
+// openPostgres is openFile for a log whose databases are one in PostgreSQL. A server
+// that cannot be reached says nothing about the log.
+func (v *verifier) openPostgres(ctx context.Context, database, name string) *store.DB {
+	db, err := store.Open(ctx, database, store.Options{ReadOnly: true, MaxConns: 2})
+	if err != nil {
+		v.unchecked("the database cannot be opened: " + err.Error())
+		return nil
+	}
+	if name != indexFile {
+		return db
+	}
+	if there, err := db.HasTable(ctx, "audit_cover"); err != nil || there {
+		return db // an error comes back with the first question
+	}
+	v.unchecked("the index is missing; start the gateway to derive it again")
+	_ = db.Close() // opened for reading: nothing can be lost
+	return nil
 }
 
 func (v *verifier) close() {
@@ -322,57 +504,76 @@ func (v *verifier) close() {
 	}
 }
 
-// readLocked reads and verifies the checkpoint in the lock store. Later calls must
-// find the same history.
-func (v *verifier) readLocked(ctx context.Context) (checkpoint, bool) {
+// readLocked reads the lock store.
+func (v *verifier) readLocked(ctx context.Context) ([]lockedShard, bool) {
 	rows, err := v.lock.load(ctx)
 	if err != nil {
 		v.failed(ctx, "database", lockFile, err)
-		return checkpoint{}, false
+		return nil, false
 	}
-	if len(rows) != 1 {
-		v.problem("checkpoint", lockFile, fmt.Sprintf("holds %d origins, want 1", len(rows)))
-		return checkpoint{}, false
+	list, err := lockedShards(rows)
+	if err != nil {
+		v.problem("checkpoint", lockFile, err.Error())
+		return nil, false
 	}
-	for origin, body := range rows {
-		cp, err := openCheckpoint([]byte(body), v.known)
-		if err == nil && cp.origin != origin {
-			err = errors.New("has another origin in its row than in its text")
-		}
-		if err != nil {
-			v.problem("checkpoint", lockFile, err.Error())
-			return checkpoint{}, false
-		}
-		if cp.size < v.edge.size {
-			v.problem("checkpoint", lockFile, "went back to a smaller size during the check")
-			return checkpoint{}, false
-		}
-		v.report.Origin, v.report.Size, v.report.Root = cp.origin, cp.size, cp.root
-		return cp, true
-	}
-	return checkpoint{}, false
+	return list, true
 }
 
-// readPublished finds the shard and verifies its checkpoint file.
-func (v *verifier) readPublished() error {
-	list, err := os.ReadDir(filepath.Join(v.dir, treeDir))
-	if err != nil {
-		return errors.New("the tree cannot be read")
+// openLocked verifies the checkpoint that the lock store has of the shard that is
+// read. Later calls must find the same history.
+func (v *verifier) openLocked(s lockedShard) (checkpoint, bool) {
+	cp, err := openCheckpoint([]byte(s.body), v.known)
+	if err == nil && cp.origin != s.origin {
+		err = errors.New("has another origin in its row than in its text")
 	}
-	for _, e := range list {
-		if !e.IsDir() || !validShard(e.Name()) || v.shard != "" {
-			v.problem("file", treeDir+"/"+e.Name(), "does not belong to the log")
-			continue
+	if err != nil {
+		v.problem("checkpoint", v.place(lockFile), err.Error())
+		return checkpoint{}, false
+	}
+	if cp.size < v.edge.size {
+		v.problem("checkpoint", v.place(lockFile), "went back to a smaller size during the check")
+		return checkpoint{}, false
+	}
+	if v.published.size > cp.size {
+		v.problem("checkpoint", v.place(checkpointFile), "is ahead of the lock store")
+	} else if v.edge.size == 0 && v.published.size > 0 {
+		v.addMark(v.place(checkpointFile), v.published)
+	}
+	if v.unpublished {
+		v.unpublished = false
+		if _, err := v.src.read(context.Background(), checkpointFile); err != nil && cp.size == 1 {
+			v.unchecked("the checkpoint of shard " + v.shard + " is not published yet; start the gateway")
+		} else if err != nil {
+			v.problem("checkpoint", v.place(checkpointFile), "cannot be read")
 		}
-		v.shard, v.tree = e.Name(), filepath.Join(v.dir, treeDir, e.Name())
 	}
-	if v.shard == "" {
-		return errors.New("there is no tree")
+	v.checkpointIs(cp)
+	return cp, true
+}
+
+// lockedSize is the size of a shard in the lock store, whose signature is looked at
+// later.
+func (v *verifier) lockedSize(list []lockedShard, i int) int64 {
+	if i < len(list) {
+		if cp, err := unsignedCheckpoint([]byte(list[i].body)); err == nil {
+			return cp.size
+		}
 	}
-	msg, err := readTreeFile(v.tree, checkpointFile)
-	if err != nil {
-		return errors.New("cannot be read")
+	return 0
+}
+
+// readPublished verifies the shard's checkpoint file. The first checkpoint of a shard
+// after another may be locked and not published yet.
+func (v *verifier) readPublished(ctx context.Context) {
+	msg, err := v.src.read(ctx, checkpointFile)
+	v.unpublished = errors.Is(err, fs.ErrNotExist) && v.before != nil
+	switch {
+	case v.unpublished:
+	case err != nil:
+		v.problem("checkpoint", v.place(checkpointFile), "cannot be read")
+	default:
+		if v.published, err = openCheckpoint(msg, v.known); err != nil {
+			v.problem("checkpoint", v.place(checkpointFile), err.Error())
+		}
 	}
-	v.published, err = openCheckpoint(msg, v.known)
-	return err
 }

@@ -122,7 +122,7 @@ func TestTamperedFiles(t *testing.T) {
 	mustVerify(t, dir, Valid)
 }
 
-// A11, A14, A21: a row changed, added, moved or removed in any database is found.
+// F17, A11, A14, A21: a row changed, added, moved or removed in any database is found.
 func TestTamperedRows(t *testing.T) {
 	t.Parallel()
 	clean := closedLog(t)
@@ -138,11 +138,11 @@ func TestTamperedRows(t *testing.T) {
 		{"detail moved", detailFile, "UPDATE audit_detail SET idx = 100000 WHERE idx = (SELECT min(idx) FROM audit_detail WHERE idx >= 300)"},
 		{"detail added", detailFile, "INSERT INTO audit_detail VALUES ('SHARD', -1, 'a', 'k', x'00', x'00')"},
 		{"detail added beyond", detailFile, "INSERT INTO audit_detail SELECT shard, 9999, part, key, ciphertext, commitment FROM audit_detail WHERE idx = (SELECT min(idx) FROM audit_detail WHERE idx >= 7)"},
-		{"details swapped", detailFile, "UPDATE audit_detail SET idx = CASE idx WHEN 20 THEN -21 ELSE -20 END WHERE idx IN (20, 21); UPDATE audit_detail SET idx = -idx WHERE idx < 0"},
+		{"details swapped", detailFile, "UPDATE audit_detail SET idx = idx - (SELECT min(idx) + max(idx) FROM audit_detail) WHERE idx IN (SELECT min(idx) FROM audit_detail UNION SELECT max(idx) FROM audit_detail); UPDATE audit_detail SET idx = -idx WHERE idx < 0"},
 		{"index field", indexFile, "UPDATE audit_entry SET kind = (SELECT min(kind) FROM audit_kind WHERE kind <> audit_entry.kind) WHERE idx = 100"},
 		{"index code", indexFile, "UPDATE audit_kind SET decision = 'aLlow' WHERE kind = (SELECT kind FROM audit_entry WHERE idx = 100)"},
 		{"index code removed", indexFile, "DELETE FROM audit_kind WHERE kind = (SELECT kind FROM audit_entry WHERE idx = 100)"},
-		{"index code added", indexFile, "INSERT INTO audit_kind SELECT 999, type, tenant, route, 'other', reason, idk, chan, op, effect, scope, status, outcome FROM audit_kind LIMIT 1"},
+		{"index code added", indexFile, "INSERT INTO audit_kind SELECT 999, type, tenant, route, 'other', reason, idk, chan, op, effect, scope, status, outcome, unread FROM audit_kind LIMIT 1"},
 		{"index time", indexFile, "UPDATE audit_entry SET wall = wall + 1 WHERE idx = 599"},
 		{"index row removed", indexFile, "DELETE FROM audit_entry WHERE idx = 100"},
 		{"last index row removed", indexFile, "DELETE FROM audit_entry WHERE idx = (SELECT max(idx) FROM audit_entry)"},
@@ -153,14 +153,15 @@ func TestTamperedRows(t *testing.T) {
 		{"exposure added", indexFile, "INSERT INTO audit_exposure VALUES (x'00', 'a', 1, 'SHARD', -5)"},
 		{"block digest", indexFile, "UPDATE audit_block SET digest = zeroblob(32) WHERE n = 1"},
 		{"block removed", indexFile, "DELETE FROM audit_block WHERE n = 0"},
-		{"block added", indexFile, "INSERT INTO audit_block VALUES ('SHARD', 77, zeroblob(32))"},
+		{"block added", indexFile, "INSERT INTO audit_block VALUES ('SHARD', 77, zeroblob(32), 0, 0)"},
+		{"block time", indexFile, "UPDATE audit_block SET last = last + 1 WHERE n = 1"},
 		{"cover ahead", indexFile, "UPDATE audit_cover SET size = size + 1"},
 		{"cover behind", indexFile, "UPDATE audit_cover SET size = size - 1"},
 		{"lock body", lockFile, "UPDATE audit_lock SET body = replace(body, 'audit', 'audiT')"},
 		{"lock origin", lockFile, "UPDATE audit_lock SET origin = 'acme/audit/2026h1'"},
 		{"lock removed", lockFile, "DELETE FROM audit_lock"},
 		{"lock added", lockFile, "INSERT INTO audit_lock VALUES ('other/audit/2026h2', 'x')"},
-		{"intake row", intakeFile, "INSERT INTO audit_intake VALUES ('node-1', 9, 1, x'7b7d', NULL)"},
+		{"intake row", intakeFile, "INSERT INTO audit_intake VALUES ('node-1', 9, 1, 1, x'00000002000000007b7d')"},
 		{"deletion mark back", intakeFile, "UPDATE audit_pruned SET nseq = nseq - 1"},
 		{"deletion mark ahead", intakeFile, "UPDATE audit_pruned SET nseq = nseq + 1"},
 		{"deletion mark removed", intakeFile, "DELETE FROM audit_pruned"},
@@ -169,11 +170,8 @@ func TestTamperedRows(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dir := image(t, clean)
-			db, err := store.Open(t.Context(), filepath.Join(dir, auditDir, tt.file), store.Options{MaxConns: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			res, err := db.Exec(strings.ReplaceAll(tt.sql, "SHARD", shardName(time.Now())))
+			db := openForgery(t, dir, tt.file)
+			res, err := db.Exec(forgery(db, strings.ReplaceAll(tt.sql, "SHARD", shardName(time.Now()))))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -188,7 +186,7 @@ func TestTamperedRows(t *testing.T) {
 	}
 }
 
-// A21: bits changed in the pages of a database are found as soon as they change
+// F5, F17, A21: bits changed in the pages of a database are found as soon as they change
 // what a row says; in the dead space of a page they are nobody's.
 func TestTamperedPages(t *testing.T) {
 	t.Parallel()
@@ -228,33 +226,55 @@ func TestTamperedPages(t *testing.T) {
 	}
 }
 
+// A7: what is durable and under no checkpoint yet is told of, not passed over.
+func TestVerifyTellsOfEventsAhead(t *testing.T) {
+	t.Parallel()
+	l, dir := newLog(t, Config{Checkpoint: time.Hour})
+	for i := range 5 {
+		record(t, l, sample(i))
+	}
+	r := mustVerify(t, image(t, dir), Valid)
+	if len(r.Notes) != 1 || !strings.HasPrefix(r.Notes[0], "5 durable events under no checkpoint yet: not checked") {
+		t.Errorf("got %q, want a note of 5 events", r.Notes)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if r := mustVerify(t, dir, Valid); len(r.Notes) != 0 {
+		t.Errorf("after a clean stop: %q", r.Notes)
+	}
+}
+
 // F5, A2: a changed row in the intake stops the start: the chain is checked before
 // anything is derived.
 func TestTamperedIntake(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
-		"leaf":    "UPDATE audit_intake SET leaf = CAST(replace(CAST(leaf AS TEXT), '\"allow\"', '\"aLlow\"') AS BLOB) WHERE nseq = 3",
-		"detail":  "UPDATE audit_intake SET detail = zeroblob(50) WHERE nseq = 3",
+		"leaf":    "UPDATE audit_intake SET events = CAST(replace(CAST(events AS TEXT), '\"allow\"', '\"aLlow\"') AS BLOB) WHERE nseq = 3",
+		"detail":  "UPDATE audit_intake SET events = CAST(substr(events, 1, length(events) - 1) || 'x' AS BLOB) WHERE nseq = 3",
+		"short":   "UPDATE audit_intake SET events = CAST(substr(events, 1, length(events) - 1) AS BLOB) WHERE nseq = 3",
+		"length":  "UPDATE audit_intake SET events = CAST(x'ff' || substr(events, 2) AS BLOB) WHERE nseq = 3",
+		"empty":   "UPDATE audit_intake SET events = x'' WHERE nseq = 3",
 		"missing": "DELETE FROM audit_intake WHERE nseq = 3",
-		"moved":   "UPDATE audit_intake SET nseq = 77 WHERE nseq = (SELECT max(nseq) FROM audit_intake)",
+		"last":    "UPDATE audit_intake SET last = last + 1 WHERE nseq = 3",
+		"moved":   "UPDATE audit_intake SET nseq = 77, last = 77 WHERE nseq = (SELECT max(nseq) FROM audit_intake)",
 	}
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l, dir := newLog(t, Config{Checkpoint: time.Hour})
-			recordMany(t, l, 5)
-			crashed := image(t, dir)
-			db, err := store.Open(t.Context(), filepath.Join(crashed, auditDir, intakeFile), store.Options{MaxConns: 1})
-			if err != nil {
-				t.Fatal(err)
+			for i := range 5 {
+				record(t, l, sample(i)) // a commit each
 			}
-			if _, err := db.Exec(change); err != nil {
+			crashed := image(t, dir)
+			db := openForgery(t, crashed, intakeFile)
+			if _, err := db.Exec(forgery(db, change)); err != nil {
 				t.Fatal(err)
 			}
 			if err := db.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Open(t.Context(), crashed, Config{Deployment: "acme"}); !errors.Is(err, ErrCorrupt) {
+			if _, err := Open(t.Context(), crashed, stored(t, crashed, Config{})); !errors.Is(err, ErrCorrupt) {
 				t.Errorf("open: got %v, want ErrCorrupt", err)
 			}
 			mustVerify(t, crashed, Invalid)
@@ -340,7 +360,7 @@ func TestVerifyEnds(t *testing.T) {
 		if err := syscall.Mkfifo(path, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if r, err := Verify(t.Context(), VerifyOptions{Dir: bad, Deadline: time.Now().Add(20 * time.Second)}); err != nil || r.Outcome != Invalid {
+		if r, err := Verify(t.Context(), VerifyOptions{Dir: bad, Deadline: time.Now().Add(5 * time.Minute)}); err != nil || r.Outcome != Invalid {
 			t.Errorf("%s is a pipe: got %s, %v", name, r.Outcome, err)
 		}
 	}
@@ -359,7 +379,7 @@ func TestVerifyEnds(t *testing.T) {
 	if r, err := Verify(t.Context(), VerifyOptions{Dir: bad, Deadline: start.Add(time.Second)}); err != nil || r.Outcome == Valid {
 		t.Errorf("endless view: got %s, %v", r.Outcome, err)
 	}
-	if d := time.Since(start); d > 10*time.Second {
+	if d := time.Since(start); d > time.Minute {
 		t.Errorf("endless view: took %v", d)
 	}
 }

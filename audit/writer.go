@@ -1,36 +1,33 @@
 package audit
 
 import (
-	"context"
+	"cmp"
 	"fmt"
 	"strconv"
 	"time"
-
-	"golang.org/x/mod/sumdb/tlog"
 )
-
-// pruneStep bounds the rows deleted in one commit, so that deleting never makes a
-// caller wait for more than about a millisecond.
-const pruneStep = 512
 
 // writer is the state of the writer goroutine: nobody else touches it while the
 // goroutine runs.
 type writer struct {
 	at     position  // the last leaf written
-	pruned position  // rows up to here are deleted
+	pruned position  // events up to here are deleted
 	began  time.Time // when the last commit did
-	rows   int       // that it wrote
+	rows   int       // events that it wrote
 }
 
 // A commit costs about a tenth of a millisecond of processor time however small
 // it is, most of it in the kernel. A log so busy that crowdRows gathered while one
 // commit ran lets the next gather until gatherTime after the beginning of the
-// last, or until gatherRows make the commit worth its price. A log that is less
-// busy never waits.
+// last, or until gatherRows make the commit worth its price, or until every exchange
+// that could bring an event waits for this commit. Fewer rows are waited for less:
+// rows that come more slowly than one in gatherPer wait less each time, until the log
+// no longer waits at all. A log that is less busy never waits.
 const (
 	crowdRows  = 4
 	gatherRows = 64
-	gatherTime = 1500 * time.Microsecond
+	gatherPer  = 300 * time.Microsecond
+	gatherTime = 4 * time.Millisecond
 )
 
 // writeLoop commits what is queued until stop is closed. While one commit syncs,
@@ -56,7 +53,7 @@ func (c *core) gather(pause *time.Timer) {
 	if c.w.rows < crowdRows {
 		return
 	}
-	rest := gatherTime - time.Since(c.w.began)
+	rest := min(time.Duration(c.w.rows)*gatherPer, gatherTime) - time.Since(c.w.began)
 	if rest <= 0 {
 		return
 	}
@@ -115,10 +112,11 @@ func (c *core) commit(b *batch, due *position) error {
 	}
 	w := &c.w
 	var g group
+	var next *identity
 	at := w.at
 	w.began, w.rows = time.Now(), 0
 	if b != nil && len(b.entries) > 0 {
-		g.rows, g.arena = make([]row, 0, b.rows+1), make([]byte, 0, b.bytes+leafSlack*int64(b.rows))
+		g.rows, g.events = make([]row, 0, b.rows+1), make([]byte, 0, b.bytes+eventSlack*int64(b.rows))
 		if jump := c.clock.step(); jump != 0 {
 			e, err := c.encode(&Event{ID: NewID(), Type: TypeClockStepped, Attrs: map[string]string{
 				"jump_ms": strconv.FormatInt(jump.Milliseconds(), 10),
@@ -132,8 +130,9 @@ func (c *core) commit(b *batch, due *position) error {
 		b.receipts = make([]Receipt, len(b.entries))
 		for i := range b.entries {
 			e := &b.entries[i]
-			at = g.add(&e.leaf, e.detail, c.epoch, at)
+			at = g.add(&e.leaf, e.parts, c.epoch, at)
 			b.receipts[i] = Receipt{ID: e.id, LeafHash: at.hash}
+			next = cmp.Or(e.next, next)
 			for j := range e.more {
 				at = g.add(&e.more[j], nil, c.epoch, at)
 			}
@@ -146,69 +145,46 @@ func (c *core) commit(b *batch, due *position) error {
 	if err := c.hooks.run(hookCommit); err != nil {
 		return err
 	}
-	if err := c.intake.write(g.rows, due); err != nil {
+	pruned, err := c.intake.write(&g, due)
+	if err != nil {
 		return err
 	}
 	if err := c.hooks.run(hookCommitted); err != nil {
 		return err
 	}
+	if next != nil {
+		c.current.Store(next) // for the pseudonyms of what comes
+	}
+	before := w.at
 	w.at, w.rows = at, len(g.rows)
+	c.health.events.Add(int64(len(g.rows)))
 	if due != nil {
-		w.pruned = *due
+		w.pruned = pruned
 	}
 	if len(g.rows) > 0 {
-		c.hand.give(g.rows, int64(len(g.arena)))
+		c.hand.give(before, g.rows, int64(len(g.events)))
 	}
 	return nil
 }
 
-// group is the rows of one commit. The integrator gets them afterwards, so each
-// commit has its own memory.
-type group struct {
-	rows  []row
-	arena []byte // backs the rows' leaves
-}
-
-// leafSlack is what completing a leaf can add to it: the digits of its number.
-const leafSlack = 20
-
-// add completes a leaf after at and puts it into the commit.
-func (g *group) add(e *encoded, detail []byte, epoch int64, at position) position {
-	seq := int64(1)
-	if at.epoch == epoch {
-		seq = at.seq + 1
-	}
-	start := len(g.arena)
-	// Should the arena grow, earlier leaves stay in the old array, which stays valid.
-	g.arena = patchLeaf(g.arena, *e.buf, e.nseqAt, e.prevAt, seq, at.hash)
-	leaf := g.arena[start:len(g.arena):len(g.arena)]
-	at = position{epoch: epoch, seq: seq, hash: tlog.RecordHash(leaf)}
-	g.rows = append(g.rows, row{position: at, leaf: leaf, detail: detail, digests: e.digests, view: e.view})
-	return at
-}
-
-// nextPrune is the next step of deletion towards what the integrator allowed, nil
-// when none is due.
+// nextPrune is up to where the integrator allowed to delete, nil when that is done.
 func (c *core) nextPrune() *position {
 	target := c.prunable.Load()
 	if target == nil || !c.w.pruned.before(*target) {
 		return nil
 	}
-	next := *target
-	if c.w.pruned.epoch == next.epoch {
-		next.seq = min(next.seq, c.w.pruned.seq+pruneStep)
-	}
-	return &next
+	return target
 }
 
-// tidyWAL finishes a WAL checkpoint which the integrator has prepared: only
-// between two commits is the WAL quiet enough to be used from its start again.
+// tidyWAL finishes a WAL checkpoint which the integrator has prepared.
 func (c *core) tidyWAL() {
 	if !c.tidy.CompareAndSwap(true, false) || c.refused.Load() != nil {
 		return
 	}
-	if err := checkpointWAL(context.Background(), c.intake.writer, "PASSIVE"); err != nil {
-		c.fail(fmt.Errorf("%w: %w", ErrPoisoned, err))
+	if w, ok := c.intake.commits.(*fileCommits); ok {
+		if err := w.tidy(); err != nil {
+			c.fail(fmt.Errorf("%w: %w", ErrPoisoned, err))
+		}
 	}
 }
 

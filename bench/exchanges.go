@@ -17,6 +17,8 @@ import (
 	"sync"
 	"text/tabwriter"
 	"time"
+
+	"github.com/caregate/caregate/internal/loopback"
 )
 
 // sample is what one measurement saw.
@@ -101,7 +103,8 @@ func (b bench) exchanges(ctx context.Context, out *tabwriter.Writer) error {
 func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
 
 // ticket is a clean JSON document of about n bytes in the shape of a ticket page:
-// mostly ids, times and prose, as helpdesk traffic is.
+// mostly ids, times and prose, as helpdesk traffic is. No two descriptions of a page
+// are alike: the reader remembers texts that a document repeats.
 func ticket(n int) []byte {
 	var b strings.Builder
 	b.WriteString(`{"tickets":[`)
@@ -109,11 +112,31 @@ func ticket(n int) []byte {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, `{"id":%d,"url":"https://acme.example/api/v2/tickets/%d.json","created_at":"2026-11-%02dT08:15:30Z","subject":"Where is my parcel?","description":"Hello, I ordered two lamps last week and only one has arrived so far. Could you have a look, please? Kind regards","requester_id":%d,"tags":["delivery","lamp"],"via":{"channel":"email"}}`,
-			4402126790000+i, 4402126790000+i, 1+i%28, 360000000000+i)
+		fmt.Fprintf(&b, `{"id":%d,"url":"https://acme.example/api/v2/tickets/%d.json","created_at":"2026-11-%02dT08:%02d:30Z","subject":"Where is my %s?","description":"%s","requester_id":%d,"tags":["delivery","lamp"],"via":{"channel":"email"}}`,
+			4402126790000+i, 4402126790000+i, 1+i%28, i%60, thing(i), complaint(i), 360000000000+i)
 	}
 	b.WriteString(`]}`)
 	return []byte(b.String())
+}
+
+// things and what people say of them, for pages without repetition.
+var (
+	colours   = strings.Fields("blue green grey black white yellow brown silver orange purple striped dotted heavy little")
+	items     = strings.Fields("parcel lamp chair kettle jacket keyboard mirror carpet speaker backpack blender curtain toaster")
+	greetings = strings.Split("Hello,|Hi there,|Good morning,|Good evening,|Dear team,|Hey,|Once more,", "|")
+	stories   = strings.Split("I ordered it last week and nothing has arrived so far.|only half of it was in the box when I opened it.|it came with a scratch along the side.|"+
+		"the courier left it with a neighbour whom I do not know.|I would like to send it back as soon as that is possible.|it stopped working on the second evening.|"+
+		"the map has shown the same place for days.|somebody cancelled it, and it was not me.|I was promised another one and hear nothing any more.|the colour is not the one in the pictures.|"+
+		"one of the screws is missing, so it cannot stand.", "|")
+	endings = strings.Split("Could you have a look, please? Kind regards|What shall I do now?|Thank you for your help so far.|Please call me at noon if you can.|I hope to hear from you soon.", "|")
+)
+
+func thing(i int) string {
+	return colours[i%len(colours)] + " " + items[i/len(colours)%len(items)]
+}
+
+func complaint(i int) string {
+	return greetings[i%len(greetings)] + " about the " + thing(i) + ": " + stories[i%len(stories)] + " " + endings[i%len(endings)]
 }
 
 // startUpstream answers every call with the body that it was sent. It is as
@@ -143,12 +166,10 @@ type gateway struct {
 }
 
 func (b bench) startGateway(ctx context.Context, dir, name, directive, upstream string) (*gateway, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := loopback.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
-	addr := l.Addr().String()
-	_ = l.Close()
 	data := filepath.Join(dir, name)
 	file := filepath.Join(dir, name+".Caddyfile")
 	config := fmt.Sprintf("{\n\tauto_https off\n\tadmin off\n\tlog {\n\t\tlevel WARN\n\t}\n\tcaregate {\n\t\tname bench\n\t\tstore sqlite %s\n\t}\n}\nhttp://%s {\n\tbind 127.0.0.1\n\t%s\n}\n", data, addr, directive)

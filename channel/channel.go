@@ -1,6 +1,8 @@
 package channel
 
 import (
+	"strings"
+
 	"github.com/caregate/caregate/redact/walk"
 )
 
@@ -52,9 +54,16 @@ const (
 	LabelRecord            = "record:"
 	LabelTimeCreated       = "time:created"
 	LabelTimeClosed        = "time:closed"
+	LabelMessage           = "message:"  // what is said in a conversation, with the type of record that is one
+	LabelSpeaker           = "speaker"   // who says it, beside the message
 	LabelURL               = "url"       // an address that may be the upstream's: see Channel.RewriteURL
 	LabelDelivery          = "delivery:" // what a webhook delivery calls itself: see Webhooks.DeliveryID
 )
+
+// Indexed reports whether the values of a label name people or records.
+func Indexed(label string) bool {
+	return strings.HasPrefix(label, LabelRecord) || strings.HasPrefix(label, "subject:")
+}
 
 // Channel is one upstream system. It is immutable; all methods are safe for
 // concurrent use.
@@ -82,8 +91,13 @@ type Channel struct {
 	URLHeaders []string
 	// Webhooks describes what the vendor sends to us; nil when it sends nothing.
 	Webhooks *Webhooks
+	// Trails are the logs that the vendor keeps, in the order of the file.
+	Trails []*Trail
+	// Payments is set where the channel is a processor of payments.
+	Payments *Payments
 
 	root     *node
+	mounts   []string // folders that a path may begin with
 	trim     []string // suffixes such as ".json" that a path may carry
 	unmapped map[string]*Operation
 	names    map[string]*Operation

@@ -21,6 +21,8 @@
 //     presented, who it claims to speak for and how to ask the vendor.
 //   - Channel.RewriteURL and Channel.RewriteHeaders turn addresses of the
 //     upstream in its answers into addresses of the gateway.
+//   - Trail.Query and Trail.Read ask for the log that the vendor itself keeps and take
+//     its answers apart.
 //
 // # What it refuses to do
 //

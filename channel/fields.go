@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/walk"
 	"go.yaml.in/yaml/v4"
 )
@@ -26,6 +27,8 @@ type set struct {
 	rules []walk.Rule
 	uses  []use
 	used  bool
+	xml   bool         // the places are elements
+	talks []*yaml.Node // types of record that its messages belong to
 }
 
 // use puts another set below a prefix.
@@ -48,7 +51,11 @@ var flagKeys = []struct {
 	{"overwrite", "", walk.Overwrite},
 	{"created", LabelTimeCreated, walk.Wanted},
 	{"closed", LabelTimeClosed, walk.Wanted},
+	{"speaker", LabelSpeaker, walk.Wanted},
 }
+
+// typedFields are the words under `typed`: what the system takes at a place.
+var typedFields = map[string]redact.Field{"card": redact.FieldCard, "tag": redact.FieldTag, "exact": redact.FieldExact}
 
 // subjectKinds are the words under `subject`. An identifier other than an
 // e-mail address is digits or opaque, and may look like a card: it is indexed
@@ -82,6 +89,8 @@ func (r *reader) sets(n *yaml.Node) map[string]*set {
 		for _, u := range out[key].uses {
 			if out[u.set] == nil {
 				r.unknownSet(u.node, u.set, out)
+			} else if out[u.set].xml != out[key].xml {
+				r.fail(u.node, fmt.Sprintf("of the sets %q and %q one is of XML and the other is not", key, u.set), "write `format: xml` in both, or in none")
 			}
 		}
 	}
@@ -92,7 +101,7 @@ func (r *reader) sets(n *yaml.Node) map[string]*set {
 // set reads one group of places.
 func (r *reader) set(n *yaml.Node, what string) *set {
 	s := &set{}
-	optional := []string{"subject", "record", "use"}
+	optional := []string{"subject", "record", "message", "typed", "payment", "use", "format"}
 	for _, k := range flagKeys {
 		optional = append(optional, k.key)
 	}
@@ -111,32 +120,82 @@ func (r *reader) set(n *yaml.Node, what string) *set {
 			}
 		}
 	}
-	if rec := m["record"]; rec != nil {
-		for _, p := range r.pairs(rec, "`record`") {
+	for _, named := range [...]struct {
+		key, label string
+		flags      walk.Flags
+	}{{"record", LabelRecord, walk.Wanted | walk.Never}, {"message", LabelMessage, walk.Wanted}} {
+		if m[named.key] == nil {
+			continue
+		}
+		for _, p := range r.pairs(m[named.key], "`"+named.key+"`") {
 			kind := r.name(p.key, "the type of a record")
-			for _, ptr := range r.pointers(p.value, "`record."+kind+"`") {
-				s.rules = append(s.rules, walk.Rule{Pointer: ptr, Label: LabelRecord + kind, Flags: walk.Wanted | walk.Never})
+			if kind != "" && named.label == LabelMessage {
+				s.talks = append(s.talks, p.key)
+			}
+			for _, ptr := range r.pointers(p.value, "`"+named.key+"."+kind+"`") {
+				s.rules = append(s.rules, walk.Rule{Pointer: ptr, Label: named.label + kind, Flags: named.flags})
 			}
 		}
+	}
+	if n := m["typed"]; n != nil {
+		words := sortedKeys(typedFields)
+		tm := r.object(n, "`typed`", nil, words)
+		for _, word := range words {
+			for _, item := range r.list(tm[word], "`typed."+word+"`") {
+				if ptr := r.chosenPointer(item, "an entry of `typed."+word+"`"); ptr != "" {
+					s.rules = append(s.rules, walk.Rule{Pointer: ptr, Field: typedFields[word]})
+				}
+			}
+		}
+	}
+	if m["payment"] != nil {
+		s.rules = append(s.rules, r.paymentRules(m["payment"])...)
 	}
 	if m["use"] != nil {
 		s.uses = r.uses(m["use"], "`use`")
 	}
 	r.contradictions(n, s.rules)
+	if m["format"] != nil && r.oneOf(m["format"], "`format`", "json", "xml") == "xml" {
+		r.elements(s, m, what)
+	}
 	return s
+}
+
+// elementKeys are the keys of a set of XML. The others say how something is written back,
+// or belong to conversations, and no system that answers XML needs them.
+var elementKeys = []string{"format", "text", "subject", "record", "payment", "payment_reference", "created", "closed", "use"}
+
+// elements makes the places of a set elements of XML.
+func (r *reader) elements(s *set, m map[string]*yaml.Node, what string) {
+	s.xml = true
+	for _, key := range sortedKeys(m) {
+		if m[key] != nil && !slices.Contains(elementKeys, key) {
+			r.fail(m[key], fmt.Sprintf("`%s` does not stand in %s, which is of XML", key, what), "take it out", elementKeys...)
+		}
+	}
+	for i := range s.rules {
+		s.rules[i].Flags |= walk.Element
+	}
 }
 
 // contradictions refuses places that are both text to rewrite and never to be
 // rewritten.
 func (r *reader) contradictions(n *yaml.Node, rules []walk.Rule) {
-	never := make(map[string]bool)
+	never, fields := make(map[string]bool), make(map[string]redact.Field)
 	for _, rule := range rules {
+		if f := fields[rule.Pointer]; f != 0 && rule.Field != 0 && f != rule.Field {
+			r.fail(n, fmt.Sprintf("%s stands under two words of `typed`", rule.Pointer), "keep one")
+			return
+		}
+		if rule.Field != 0 {
+			fields[rule.Pointer] = rule.Field
+		}
 		if rule.Flags&walk.Never != 0 {
 			never[rule.Pointer] = true
 		}
 	}
 	for _, rule := range rules {
-		if never[rule.Pointer] && (rule.Label == LabelText || rule.Flags&(walk.HTMLValue|walk.PaymentReference|walk.Overwrite) != 0) {
+		if never[rule.Pointer] && (rule.Label == LabelText || rule.Field != 0 || strings.HasPrefix(rule.Label, LabelMessage) || rule.Flags&(walk.HTMLValue|walk.PaymentReference|walk.Overwrite) != 0) {
 			r.fail(n, fmt.Sprintf("%s is text to rewrite and at the same time never rewritten", rule.Pointer),
 				"keep one; subjects (except e-mail) and records are never rewritten")
 			return
@@ -235,6 +294,7 @@ func merge(rules []walk.Rule) []walk.Rule {
 	for _, rule := range rules {
 		if n := len(out); n > 0 && out[n-1].Pointer == rule.Pointer && (out[n-1].Label == rule.Label || out[n-1].Label == "") {
 			out[n-1].Flags |= rule.Flags
+			out[n-1].Field = max(out[n-1].Field, rule.Field)
 			out[n-1].Label = rule.Label
 			continue
 		}
@@ -270,6 +330,29 @@ func (r *reader) pointer(n *yaml.Node, what string) string {
 	return v
 }
 
+// chosenPointer reads a JSON Pointer in which one segment may be [name=value].
+func (r *reader) chosenPointer(n *yaml.Node, what string) string {
+	v := r.text(n, what)
+	if v == "" {
+		return ""
+	}
+	plain := v
+	if from := strings.Index(v, "/["); from >= 0 {
+		choice, behind, more := strings.Cut(v[from+1:], "]/")
+		name, value, ok := strings.Cut(strings.TrimPrefix(choice, "["), "=")
+		if !ok || !more || name == "" || value == "" || strings.Contains(behind, "[") || strings.Contains(behind, "**") || strings.ContainsAny(choice, "]/~*") {
+			r.fail(n, fmt.Sprintf("%s is %q, no place", what, v), "write /list/[id=360001234567]/value for the value of the element whose `id` is 360001234567")
+			return ""
+		}
+		plain = v[:from] + "/*/" + behind
+	}
+	if problem := badPointer(plain); problem != "" {
+		r.fail(n, fmt.Sprintf("%s is %q, no JSON Pointer: %s", what, v, problem), pointerHint)
+		return ""
+	}
+	return v
+}
+
 // badPointer says what is wrong with a JSON Pointer (RFC 6901, with `*` and
 // `**` as whole segments), or "".
 func badPointer(p string) string {
@@ -291,6 +374,8 @@ func badPointer(p string) string {
 			return "two `**` follow each other"
 		case segment != "*" && segment != "**" && strings.Contains(segment, "*"):
 			return "a star stands for a whole segment"
+		case segment[0] == '[':
+			return "[name=value] stands under `typed` only, once"
 		}
 		for i := 0; i < len(segment); i++ {
 			if segment[i] == '~' && (i+1 == len(segment) || segment[i+1] != '0' && segment[i+1] != '1') {

@@ -53,7 +53,7 @@ func (r *reader) err() error {
 func (r *reader) channel(top *yaml.Node) *Channel {
 	m := r.object(top, "the channel file",
 		[]string{"version", "name", "title", "reach", "operations"},
-		[]string{"hosts", "base", "suffixes", "credentials", "asserted", "whoami", "url_headers", "parameters", "fields", "everywhere", "webhooks"})
+		[]string{"hosts", "base", "suffixes", "credentials", "asserted", "whoami", "url_headers", "parameters", "fields", "everywhere", "webhooks", "trails", "payments", "prefixes"})
 	c := &Channel{
 		Version: 1,
 		Name:    r.name(m["name"], "`name`"),
@@ -70,8 +70,13 @@ func (r *reader) channel(top *yaml.Node) *Channel {
 		c.Reach.NotGoverned = r.texts(rm["not_governed"], "`reach.not_governed`")
 	}
 	c.Hosts = r.hosts(m["hosts"])
-	c.PathPrefix = r.base(m["base"])
+	c.PathPrefix = r.base(m["base"], "`base`")
 	c.trim = r.suffixes(m["suffixes"])
+	for _, n := range r.list(m["prefixes"], "`prefixes`") {
+		if v := r.base(n, "an entry of `prefixes`"); v != "" {
+			c.mounts = append(c.mounts, v)
+		}
+	}
 	c.URLHeaders = r.headers(m["url_headers"], "`url_headers`")
 	for _, n := range r.list(m["credentials"], "`credentials`") {
 		c.Credentials = append(c.Credentials, r.credential(n))
@@ -83,6 +88,10 @@ func (r *reader) channel(top *yaml.Node) *Channel {
 		c.Whoami = r.whoami(n)
 	}
 
+	if n := m["payments"]; n != nil {
+		c.Payments = r.payments(n)
+	}
+
 	sets := r.sets(m["fields"])
 	b := &builder{reader: r, channel: c, sets: sets, params: r.parameters(m["parameters"])}
 	b.everywhere(m["everywhere"])
@@ -90,10 +99,15 @@ func (r *reader) channel(top *yaml.Node) *Channel {
 	if n := m["webhooks"]; n != nil {
 		c.Webhooks = b.webhooks(n)
 	}
+	if n := m["trails"]; n != nil {
+		b.trails(n)
+	}
 	if len(r.errs) == 0 {
 		// A misspelt place would otherwise be reported twice.
 		b.unusedSets()
 		b.unusedParameters()
+		b.silentRecords()
+		b.strayPayments()
 	}
 	return c
 }
@@ -126,13 +140,13 @@ func (r *reader) hosts(n *yaml.Node) []string {
 }
 
 // base reads the folder of the API.
-func (r *reader) base(n *yaml.Node) string {
-	v := r.text(n, "`base`")
+func (r *reader) base(n *yaml.Node, what string) string {
+	v := r.text(n, what)
 	if v == "" || v == "/" {
 		return ""
 	}
 	if v[0] != '/' || strings.HasSuffix(v, "/") || strings.ContainsAny(v, "{}*%?# ") {
-		r.fail(n, fmt.Sprintf("`base` is %q", v), "write a plain path with a slash in front and none at the end, for instance `/api/v2`")
+		r.fail(n, fmt.Sprintf("%s is %q", what, v), "write a plain path with a slash in front and none at the end, for instance `/api/v2`")
 		return ""
 	}
 	return v

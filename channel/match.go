@@ -16,6 +16,7 @@ const maxParams = 8
 // operations of a closing `**`.
 type node struct {
 	literal map[string]*node
+	folded  map[string]*node // literal, by lower case
 	param   *node
 	ops     map[string]*Operation
 	tail    map[string]*Operation
@@ -46,7 +47,10 @@ var unmappedMethods = [...]struct {
 // it differently.
 //
 // Literal segments win over parameters from left to right, provided that the
-// method fits. Match never fails: see Match.Mapped.
+// method fits. A spelling that differs from a literal by case, by a space at its end
+// or by the suffix of a format is taken for that literal: some servers do, and it
+// must not get a weaker rule than the spelling that the file has. Match never
+// fails: see Match.Mapped.
 func (c *Channel) Match(method, escapedPath string) Match {
 	path := escapedPath
 	if len(path) == 0 || path[0] != '/' || len(path) > maxPath {
@@ -58,19 +62,10 @@ func (c *Channel) Match(method, escapedPath string) Match {
 			return c.miss(method)
 		}
 	}
-	if len(path) > 1 && path[len(path)-1] == '/' {
-		path = path[:len(path)-1]
-	}
-	for _, suffix := range c.trim {
-		if strings.HasSuffix(path, suffix) && path[len(path)-len(suffix)-1] != '/' {
-			path = path[:len(path)-len(suffix)]
-			break
-		}
-	}
 	var values [maxParams]string
-	op, n := c.root.find(path[1:], method, &values, 0)
-	if op == nil && method == "HEAD" {
-		op, n = c.root.find(path[1:], "GET", &values, 0)
+	op, n := c.lookup(path, method, &values)
+	if op == nil {
+		op, n = c.lookup(plainest(path), method, &values)
 	}
 	if op == nil {
 		return c.miss(method)
@@ -89,6 +84,66 @@ func (c *Channel) Match(method, escapedPath string) Match {
 	return m
 }
 
+// lookup finds the operation of a path without escapes.
+func (c *Channel) lookup(path, method string, values *[maxParams]string) (*Operation, int) {
+	for len(path) > 1 && (path[len(path)-1] == '/' || path[len(path)-1] == ' ') {
+		path = path[:len(path)-1]
+	}
+	for _, mount := range c.mounts {
+		if len(path) > len(mount)+1 && path[len(mount)] == '/' && strings.EqualFold(path[:len(mount)], mount) {
+			path = path[len(mount):]
+			break
+		}
+	}
+	for _, suffix := range c.trim {
+		if at := len(path) - len(suffix); at > 0 && path[at-1] != '/' && strings.EqualFold(path[at:], suffix) {
+			path = path[:at]
+			break
+		}
+	}
+	op, n := c.root.find(path[1:], method, values, 0)
+	if op == nil && method == "HEAD" {
+		op, n = c.root.find(path[1:], "GET", values, 0)
+	}
+	return op, n
+}
+
+// plainest is path without what a server may drop from its segments: spaces around
+// them, parameters behind a semicolon, and whatever follows a dot.
+func plainest(path string) string {
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		s = strings.TrimSpace(s)
+		if at := strings.IndexAny(s, ".;"); at > 0 {
+			s = strings.TrimSpace(s[:at])
+		}
+		segments[i] = s
+	}
+	return strings.Join(segments, "/")
+}
+
+// formats are the suffixes by which servers let a caller choose the form of an answer.
+const formats = " .json .jsonp .xml .csv .html .htm .txt .atom .rss .js .yaml .yml .xls .xlsx .pdf .zip .gz "
+
+// child is the literal below n that segment is, however it is spelled.
+func (n *node) child(segment string) *node {
+	if next := n.literal[segment]; next != nil || len(n.literal) == 0 {
+		return next
+	}
+	folded := strings.ToLower(strings.TrimSpace(segment))
+	if next := n.folded[folded]; next != nil {
+		return next
+	}
+	// Of more than one suffix, the first.
+	if at := strings.IndexByte(folded, '.'); at > 0 {
+		suffix, _, _ := strings.Cut(folded[at+1:], ".")
+		if !strings.Contains(suffix, " ") && strings.Contains(formats, " ."+suffix+" ") {
+			return n.folded[folded[:at]]
+		}
+	}
+	return nil
+}
+
 // miss is the answer for a call the file does not know.
 func (c *Channel) miss(method string) Match {
 	op := c.unmapped[method]
@@ -105,7 +160,7 @@ func (c *Channel) miss(method string) Match {
 // caller.
 func (n *node) find(rest, method string, values *[maxParams]string, used int) (*Operation, int) {
 	segment, after, more := strings.Cut(rest, "/")
-	if next := n.literal[segment]; next != nil {
+	if next := n.child(segment); next != nil {
 		if op, u := next.descend(after, more, method, values, used); op != nil {
 			return op, u
 		}

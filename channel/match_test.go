@@ -103,7 +103,7 @@ func TestMatch(t *testing.T) {
 		{"encoded backslash", "GET", `/api/v2/tickets%5c1`, "unmapped.get", nil},
 		{"NUL", "GET", "/api/v2/tickets/%00", "unmapped.get", nil},
 		{"line break", "GET", "/api/v2/tickets/1%0a", "unmapped.get", nil},
-		{"another letter case", "GET", "/api/v2/Tickets", "unmapped.get", nil},
+		{"another letter case", "GET", "/api/v2/Tickets", "ticket.list", nil},
 		{"another version", "GET", "/api/v1/tickets", "unmapped.get", nil},
 		{"only the folder", "GET", "/api/v2", "unmapped.get", nil},
 		{"root", "GET", "/", "unmapped.get", nil},
@@ -291,6 +291,47 @@ func BenchmarkLoad(b *testing.B) {
 	for b.Loop() {
 		if _, err := Load("zendesk"); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// A spelling that a server may take for an operation of the file is that operation:
+// none of them may get the weaker rule of a call that the file does not know, or of
+// another operation.
+func TestSpellings(t *testing.T) {
+	t.Parallel()
+	c := zendesk(t)
+	const export, count = "ticket.incremental_cursor", "ticket.count"
+	for path, want := range map[string]string{
+		"/api/v2/incremental/tickets/cursor":             export,
+		"/API/v2/incremental/tickets/cursor.json":        export,
+		"/api/V2/Incremental/TICKETS/Cursor":             export,
+		"/api/v2/incremental/tickets/cursor.JSON":        export,
+		"/api/v2/incremental/tickets/cursor.xml":         export,
+		"/api/v2/incremental/tickets/cursor.json.xml":    export,
+		"/api/v2/incremental/tickets/cursor.unheard":     export,
+		"/api/v2/incremental/tickets/cursor.":            export,
+		"/api/v2/incremental/tickets/cursor.json%20":     export,
+		"/api/v2/incremental/tickets/cursor%20.json":     export,
+		"/api/v2/incremental%20/tickets/cursor":          export,
+		"/api/v2/incremental/tickets/cursor%3Bx=1":       export,
+		"/api/v2/incremental/tickets;x=1/cursor":         export,
+		"/api/v2/incremental/tickets/cursor%20/":         export,
+		"/api/v2/incremental/tickets%2ejson/cursor.json": export,
+		// Beside a parameter, which would take any of them.
+		"/api/v2/tickets/count":        count,
+		"/api/v2/tickets/COUNT":        count,
+		"/api/v2/tickets/count.XML":    count,
+		"/api/v2/tickets/count%20":     count,
+		"/api/v2/tickets/count.csv%20": count,
+		// And what is none of them.
+		"/api/v2/tickets/7":                           "ticket.show",
+		"/api/v2/incremental/tickets/cursors":         "unmapped.get",
+		"/api/v2/incremental/tickets/cursor%252ejson": "unmapped.get",
+		"/api/v2/incremental/.tickets/cursor":         "unmapped.get",
+	} {
+		if m := c.Match("GET", path); m.Op.Name != want {
+			t.Errorf("%s is taken for %s, want %s", path, m.Op.Name, want)
 		}
 	}
 }

@@ -32,7 +32,7 @@ type declared struct {
 }
 
 // useHint explains the words that treat a parameter.
-const useHint = "text is inspected; id, record:TYPE and subject:KIND are identifiers and never findings, except that subject:email is indexed and inspected"
+const useHint = "text is inspected; id, record:TYPE, subject:KIND and payment:PLACE are identifiers and never findings, except that subject:email is indexed and inspected"
 
 // treatment reads what to do with a path or query parameter.
 func (r *reader) treatment(n *yaml.Node, what string) (id bool, label string) {
@@ -46,6 +46,8 @@ func (r *reader) treatment(n *yaml.Node, what string) (id bool, label string) {
 		return false, ""
 	case v == "id":
 		return true, ""
+	case v == LabelPaymentReference || v == LabelPaymentAccount:
+		return true, v
 	case labelled && kind == "record" && name.MatchString(word):
 		return true, v
 	case labelled && kind == "subject":
@@ -54,7 +56,7 @@ func (r *reader) treatment(n *yaml.Node, what string) (id bool, label string) {
 		}
 	}
 	r.fail(n, fmt.Sprintf("%s is %q", what, v), useHint,
-		"text", "id", "record:TYPE", "subject:contact", "subject:email", "subject:external_id", "subject:id", "subject:phone")
+		"text", "id", "record:TYPE", "payment:reference", "payment:account", "subject:contact", "subject:email", "subject:external_id", "subject:id", "subject:phone")
 	return false, ""
 }
 
@@ -127,7 +129,7 @@ func (b *builder) places(n *yaml.Node, what string) []walk.Rule {
 func (b *builder) compile(n *yaml.Node, rules []walk.Rule) *walk.Fields {
 	active := make([]walk.Rule, 0, len(rules))
 	for _, rule := range rules {
-		if rule.Flags != 0 {
+		if rule.Flags != 0 || rule.Field != 0 {
 			active = append(active, rule)
 		}
 	}
@@ -187,6 +189,9 @@ func (b *builder) queries(n *yaml.Node, base map[string]Query) map[string]Query 
 	}
 	for _, p := range b.pairs(n, "`query`") {
 		id, label := b.treatment(p.value, "the query parameter `"+p.key.Value+"`")
+		if strings.HasPrefix(label, "payment:") {
+			b.fail(p.value, fmt.Sprintf("the query parameter `%s` is %q", p.key.Value, label), "payments are named in paths and bodies; write id")
+		}
 		out[p.key.Value] = Query{ID: id, Label: label}
 	}
 	return out
@@ -321,10 +326,13 @@ func (b *builder) insert(n *yaml.Node, segments []string, op *Operation) {
 			at = at.param
 		default:
 			if at.literal == nil {
-				at.literal = make(map[string]*node)
+				at.literal, at.folded = make(map[string]*node), make(map[string]*node)
 			}
 			if at.literal[segment] == nil {
 				at.literal[segment] = &node{}
+			}
+			if folded := strings.ToLower(segment); at.folded[folded] == nil {
+				at.folded[folded] = at.literal[segment]
 			}
 			at = at.literal[segment]
 		}
@@ -360,6 +368,33 @@ func (b *builder) unusedParameters() {
 	for _, key := range sortedKeys(b.params) {
 		if d := b.params[key]; !d.used {
 			b.fail(d.node, fmt.Sprintf("no path uses the parameter %q", key), "remove it")
+		}
+	}
+}
+
+// silentRecords reports messages of a type of record that nothing else names: then
+// no call tells which conversation they belong to.
+func (b *builder) silentRecords() {
+	known := make(map[string]bool)
+	note := func(label string) {
+		if kind, ok := strings.CutPrefix(label, LabelRecord); ok {
+			known[kind] = true
+		}
+	}
+	for _, d := range b.params {
+		note(d.label)
+	}
+	for _, s := range b.sets {
+		for _, rule := range s.rules {
+			note(rule.Label)
+		}
+	}
+	for _, key := range sortedKeys(b.sets) {
+		for _, n := range b.sets[key].talks {
+			if !known[n.Value] {
+				kinds := sortedKeys(known)
+				b.fail(n, fmt.Sprintf("messages belong to the record type %q, which neither `record` nor `parameters` names", n.Value), didYouMean(n.Value, kinds), kinds...)
+			}
 		}
 	}
 }

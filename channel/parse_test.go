@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/walk"
 )
 
@@ -117,8 +118,12 @@ func TestOwnFile(t *testing.T) {
 	want := []walk.Rule{
 		{Pointer: "/case/account/iban", Label: LabelText, Flags: walk.PaymentReference},
 		{Pointer: "/case/account/processor", Label: LabelText, Flags: walk.PaymentReference},
+		{Pointer: "/case/boxes/[id=77]/value", Field: redact.FieldCard},
+		{Pointer: "/case/boxes/[id=78]/value", Field: redact.FieldExact},
 		{Pointer: "/case/done", Label: LabelTimeClosed, Flags: walk.Wanted},
+		{Pointer: "/case/due", Field: redact.FieldExact},
 		{Pointer: "/case/id", Label: "record:case", Flags: walk.Wanted | walk.Never},
+		{Pointer: "/case/labels/*", Field: redact.FieldTag},
 		{Pointer: "/case/notes/*/text", Label: LabelText},
 		{Pointer: "/case/opened", Label: LabelTimeCreated, Flags: walk.Wanted},
 		{Pointer: "/case/owner/mail", Label: LabelSubjectEmail, Flags: walk.Wanted},

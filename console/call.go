@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -23,7 +24,13 @@ const undoTime = 10 * time.Second
 type callState struct {
 	ctx   context.Context
 	param string // the id or receipt in the path
-	body  any    // what the route's decode returned
+	actor Actor
+	// operation is what was decided about; records and bound are what it is about, where
+	// others may have to agree.
+	operation Operation
+	records   int
+	bound     []string
+	body      any // what the route's decode returned
 }
 
 // answer is what a deed came to.
@@ -32,6 +39,7 @@ type answer struct {
 	body     any    // nil for none
 	location string // of what was made
 	attrs    map[string]string
+	about    any // for the Journal
 	// undo takes a change back whose event could not be recorded; nil when it
 	// cannot be taken back, or does no harm.
 	undo func(ctx context.Context) error
@@ -77,13 +85,22 @@ func (a *api) call(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	state := &callState{ctx: r.Context(), param: param}
+	state := &callState{ctx: r.Context(), param: param, actor: actor}
 	if ref := readBody(w, r, route, state); ref != nil {
 		a.writeProblem(w, r, ref, "")
 		return
 	}
-	if route.changes {
-		a.change(w, r, route, state, Record{Actor: actor, Operation: op, Decision: decision})
+	rec := Record{Actor: actor, Operation: op, Decision: decision}
+	if route.prepare != nil {
+		route.prepare(a, state, &rec)
+		if ref := a.agree(r, state, &rec); ref != nil {
+			a.deny(w, r, rec, ref)
+			return
+		}
+		state.operation = rec.Operation
+	}
+	if route.recorded {
+		a.recorded(w, r, route, state, rec)
 		return
 	}
 	ans, ref := route.act(a, state)
@@ -95,20 +112,18 @@ func (a *api) call(w http.ResponseWriter, r *http.Request) {
 	a.write(w, r, ans, "")
 }
 
-// change carries out a call that changes something, between two events: one
+// recorded carries out a call between two events: one
 // before, so that nothing is done that the log cannot hold, and one after, with
 // what was done.
-func (a *api) change(w http.ResponseWriter, r *http.Request, route *route, state *callState, rec Record) {
+func (a *api) recorded(w http.ResponseWriter, r *http.Request, route *route, state *callState, rec Record) {
 	// A caller who hangs up does not stop a change half way.
-	ctx := context.WithoutCancel(r.Context())
-	entry, err := a.Journal.Begin(ctx)
-	if err != nil {
-		a.auditFailed(w, r, rec, err)
+	ctx, entry, ok := a.begin(w, r, rec)
+	if !ok {
 		return
 	}
 	defer entry.End()
 	if state.param != "" {
-		rec.Attrs = map[string]string{"key": state.param}
+		rec.Attrs = map[string]string{cmp.Or(route.names, "key"): state.param}
 	}
 	if _, err := entry.Record(ctx, rec); err != nil {
 		a.auditFailed(w, r, rec, err)
@@ -121,7 +136,10 @@ func (a *api) change(w http.ResponseWriter, r *http.Request, route *route, state
 		a.logFailure(rec.Operation, rec.Actor, ref)
 		rec.Reason, rec.Status = ref.Code, a.reason(ref.Code).Status
 	} else {
-		rec.Attrs, rec.Status = ans.attrs, ans.status
+		if id := rec.Attrs["approval"]; id != "" && ans.attrs["approval"] == "" {
+			ans.attrs["approval"] = id
+		}
+		rec.Attrs, rec.Status, rec.About = ans.attrs, ans.status, ans.about
 	}
 	receipt, err := entry.Record(ctx, rec)
 	if err != nil {
@@ -140,9 +158,21 @@ func (a *api) change(w http.ResponseWriter, r *http.Request, route *route, state
 		a.writeProblem(w, r, ref, receipt)
 		return
 	}
-	a.logger.Info("changed through the API", "operation", rec.Operation.Name, "actor", rec.Actor.ID,
+	a.logger.Info("carried out through the API", "operation", rec.Operation.Name, "actor", rec.Actor.ID,
 		"attrs", rec.Attrs, "receipt", receipt)
 	a.write(w, r, ans, receipt)
+}
+
+// begin opens the record of a call, with a context that outlives its caller's patience,
+// or answers that there can be none.
+func (a *api) begin(w http.ResponseWriter, r *http.Request, rec Record) (context.Context, Entry, bool) {
+	ctx := context.WithoutCancel(r.Context())
+	entry, err := a.Journal.Begin(ctx)
+	if err != nil {
+		a.auditFailed(w, r, rec, err)
+		return ctx, nil, false
+	}
+	return ctx, entry, true
 }
 
 // deny records a denial and answers with it.
@@ -152,10 +182,8 @@ func (a *api) deny(w http.ResponseWriter, r *http.Request, rec Record, ref *Refu
 	}
 	rec.Done, rec.Reason, rec.Status = true, ref.Code, a.reason(ref.Code).Status
 	// A caller who hangs up does not erase the record of what was tried.
-	ctx := context.WithoutCancel(r.Context())
-	entry, err := a.Journal.Begin(ctx)
-	if err != nil {
-		a.auditFailed(w, r, rec, err)
+	ctx, entry, ok := a.begin(w, r, rec)
+	if !ok {
 		return
 	}
 	defer entry.End()

@@ -29,10 +29,30 @@ type Config struct {
 
 	// Keys are the API keys.
 	Keys Keys
+	// RotateKeys gives keysets of the vault new keys. ErrInvalid when it cannot be done
+	// now, with a text that may be shown.
+	RotateKeys func(ctx context.Context, k RotateKeys) (KeysRotated, error)
+	// Approvals are calls that wait for others to agree.
+	Approvals Approvals
+	// Approve finds out whether others have agreed to a call of this API, and asks them
+	// otherwise. An approval that does not count is a *Refusal.
+	Approve func(ctx context.Context, a Actor, op Operation, w Wanted) (Agreement, error)
+	// Tokens opens what stands behind tokens.
+	Tokens Tokens
+	// Erase plans the erasure of persons, and carries a plan out. ErrInvalid, with a text
+	// that may be shown, for a person that is named in no known form and a plan that
+	// does not count.
+	Erase func(ctx context.Context, e Erasure) (ErasureAnswer, error)
 	// Event finds a recorded event by its receipt. ErrNotFound when there is none.
 	Event func(ctx context.Context, receipt string) (Event, error)
+	// Search and Exposures answer questions about the log. ErrInvalid for a person or
+	// record that is named in no known form, ErrNotFound for an unknown receipt.
+	Search    func(ctx context.Context, s Search) (FoundList, error)
+	Exposures func(ctx context.Context, s Search) (ExposureList, error)
 	// Status describes the running gateway.
 	Status func(ctx context.Context) (Status, error)
+	// Observed proposes allow rows from what observing routes found.
+	Observed func(ctx context.Context) (Observed, error)
 	// Checks looks at everything the gateway needs before it can take a call. It is
 	// asked by /readyz, without authorisation: a failing check's text names no
 	// person and no secret.
@@ -60,6 +80,9 @@ type Operation struct {
 	Mark string
 	// Method is the HTTP method that was used.
 	Method string
+	// Scope is empty for one, or bulk. Approvals is how many others have agreed.
+	Scope     string
+	Approvals int
 }
 
 // Decision is policy's answer.
@@ -100,6 +123,14 @@ type Record struct {
 	Reason string
 	// Attrs say what the deed was about: ids and names of roles and grants.
 	Attrs map[string]string
+	// Tokens are the log's names of tokens. Detail is sealed under the caller's key. About
+	// is what the deed returned for the Journal.
+	Tokens []string
+	Detail map[string]string
+	About  any
+	// Fresh tells that the event stands for something that only it says, and may not be
+	// counted together with others.
+	Fresh bool
 }
 
 // Keys makes and ends API keys. Errors wrap ErrNotFound for an id that is not
@@ -131,10 +162,29 @@ type Status struct {
 	Version string `json:"version"`
 	Name    string `json:"name"`
 	// Started is when this process started.
-	Started time.Time    `json:"started"`
-	Log     LogStatus    `json:"log"`
-	Policy  PolicyStatus `json:"policy"`
-	Routes  []Route      `json:"routes"`
+	Started time.Time `json:"started"`
+	// Configured is when the configuration that runs was loaded.
+	Configured time.Time    `json:"configured"`
+	Log        LogStatus    `json:"log"`
+	Policy     PolicyStatus `json:"policy"`
+	Routes     []Route      `json:"routes"`
+	// Trails are the vendors' own logs that are read into the audit log.
+	Trails []Trail `json:"trails"`
+}
+
+// Trail is a vendor's log that is read into ours.
+type Trail struct {
+	// Name is "<channel>/<log>".
+	Name     string `json:"name"`
+	Upstream string `json:"upstream"`
+	// Until is up to when it has been read; zero before the first reading.
+	Until time.Time `json:"until,omitzero"`
+	// Trouble is the code of what keeps it from being read, empty while nothing does;
+	// Status the vendor's answer where there was one.
+	Trouble string `json:"trouble,omitempty"`
+	Status  int    `json:"status,omitempty"`
+	// Gaps counts the gaps that were recorded since this process started.
+	Gaps int64 `json:"gaps"`
 }
 
 // LogStatus describes the audit log.
@@ -150,6 +200,9 @@ type LogStatus struct {
 type PolicyStatus struct {
 	// Digest is over rules and documents, 64 hexadecimal digits.
 	Digest string `json:"digest"`
+	// Trouble says why what was changed since is not in force, with file and line where
+	// there are some; empty while it is.
+	Trouble string `json:"trouble,omitempty"`
 }
 
 // Route is one governed route.
@@ -158,7 +211,7 @@ type Route struct {
 	Channel  string `json:"channel"`
 	Upstream string `json:"upstream"`
 	// Exceptions are the settings that let bytes pass which would otherwise be
-	// refused: observe, uninspected pass, audit_down pass.
+	// refused: observe, uninspected pass, audit_down pass, vault_down mask.
 	Exceptions []string `json:"exceptions"`
 }
 
@@ -172,8 +225,8 @@ type api struct {
 // New returns the handler for /livez, /readyz and /api/v1. It panics when a
 // required field of c is missing, because a gateway without it would deny all.
 func New(c Config) http.Handler {
-	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil ||
-		c.Event == nil || c.Status == nil || c.Checks == nil {
+	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Approve == nil || c.Tokens == nil ||
+		c.Event == nil || c.Search == nil || c.Exposures == nil || c.Status == nil || c.Checks == nil {
 		panic("console: Config lacks a required field")
 	}
 	a := &api{Config: c, hosts: make(map[string]bool, len(c.Hosts)), logger: c.Logger}

@@ -50,7 +50,7 @@ func TestDescription(t *testing.T) {
 		if r.operation.Effect != effectRead && r.operation.Effect != effectAdmin {
 			t.Errorf("%s: effect %q", id, r.operation.Effect)
 		}
-		if r.changes == (r.method == http.MethodGet) {
+		if r.recorded == (r.method == http.MethodGet) {
 			t.Errorf("%s: a GET must not change, everything else must be recorded", id)
 		}
 	}
@@ -80,11 +80,61 @@ func TestAnswers(t *testing.T) {
 			}},
 		{name: "the description", method: "GET", path: "/api/v1/openapi.json", status: 200},
 		{name: "status", method: "GET", path: "/api/v1/status", status: 200},
+		{name: "what was observed", method: "GET", path: "/api/v1/observed", status: 200},
+		{name: "nothing was observed", method: "GET", path: "/api/v1/observed", status: 500, reason: "internal_error",
+			set: func(g *gateway) { g.eventErr = errors.New("no memory") }},
 		{name: "an event", method: "GET", path: "/api/v1/events/" + testReceipt, pattern: "/api/v1/events/{receipt}", status: 200},
 		{name: "no such event", method: "GET", path: "/api/v1/events/" + strings.Repeat("0", 32), pattern: "/api/v1/events/{receipt}", status: 404, reason: "not_found"},
 		{name: "not a receipt", method: "GET", path: "/api/v1/events/12", pattern: "/api/v1/events/{receipt}", status: 400, reason: "invalid_request", cause: "32"},
 		{name: "the log fails", method: "GET", path: "/api/v1/events/" + testReceipt, pattern: "/api/v1/events/{receipt}", status: 500, reason: "internal_error",
 			set: func(g *gateway) { g.eventErr = errors.New("database is locked") }},
+		{name: "events of a person", method: "POST", path: "/api/v1/events/search", body: `{"subject":"email:jane@example.com","from":"2026-11-01T00:00:00Z","limit":1}`, status: 200},
+		{name: "all events", method: "POST", path: "/api/v1/events/search", status: 200},
+		{name: "events of a stranger's actor", method: "POST", path: "/api/v1/events/search", body: `{"same":"` + strings.Repeat("0", 32) + `"}`, status: 404, reason: "not_found"},
+		{name: "too many events", method: "POST", path: "/api/v1/events/search", body: `{"limit":10001}`, status: 400, reason: "invalid_request", cause: "limit"},
+		{name: "two actors", method: "POST", path: "/api/v1/events/search", body: `{"same":"` + testReceipt + `","actor":"local"}`, status: 400, reason: "invalid_request", cause: "same or actor"},
+		{name: "no time", method: "POST", path: "/api/v1/events/search", body: `{"from":"yesterday"}`, status: 400, reason: "invalid_request", cause: "from"},
+		{name: "exposures", method: "POST", path: "/api/v1/exposures/search", body: `{"class":"us_ssn"}`, status: 200},
+		{name: "no exposures", method: "POST", path: "/api/v1/exposures/search", status: 200},
+		{name: "a subject in no form", method: "POST", path: "/api/v1/exposures/search", body: `{"subject":"jane"}`, status: 400, reason: "invalid_request", cause: "form",
+			set: func(g *gateway) { g.eventErr = fmt.Errorf("%w: subject", ErrInvalid) }},
+		{name: "the index fails", method: "POST", path: "/api/v1/exposures/search", status: 500, reason: "internal_error",
+			set: func(g *gateway) { g.eventErr = errors.New("database is locked") }},
+		{name: "approvals", method: "GET", path: "/api/v1/approvals", status: 200},
+		{name: "approvals that cannot be read", method: "GET", path: "/api/v1/approvals", status: 500, reason: "internal_error",
+			set: func(g *gateway) { g.approvals.fail = errors.New("database is locked") }},
+		{name: "an approval", method: "GET", path: "/api/v1/approvals/a1", pattern: "/api/v1/approvals/{id}", status: 200},
+		{name: "no such approval", method: "GET", path: "/api/v1/approvals/a2", pattern: "/api/v1/approvals/{id}", status: 404, reason: "not_found"},
+		{name: "give", method: "POST", path: "/api/v1/approvals/a1/give", pattern: "/api/v1/approvals/{id}/give", status: 200},
+		{name: "give for ever", method: "POST", path: "/api/v1/approvals/a1/give", pattern: "/api/v1/approvals/{id}/give", status: 200,
+			body: `{"standing":true,"filter":"cursor=*","rows":100,"from":"01:00","to":"04:00","until":"2027-01-01T00:00:00Z"}`},
+		{name: "terms of nothing", method: "POST", path: "/api/v1/approvals/a1/give", pattern: "/api/v1/approvals/{id}/give", status: 400, reason: "invalid_request",
+			body: `{"rows":100}`, cause: "standing"},
+		{name: "give twice", method: "POST", path: "/api/v1/approvals/a1/give", pattern: "/api/v1/approvals/{id}/give", status: 400, reason: "invalid_request", cause: "over",
+			set: func(g *gateway) { g.approvals.one.State = "given" }},
+		{name: "refuse", method: "POST", path: "/api/v1/approvals/a1/refuse", pattern: "/api/v1/approvals/{id}/refuse", status: 200},
+		{name: "refuse what is not there", method: "POST", path: "/api/v1/approvals/a2/refuse", pattern: "/api/v1/approvals/{id}/refuse", status: 404, reason: "not_found"},
+		{name: "reveal", method: "POST", path: "/api/v1/tokens/reveal", body: `{"tokens":["t1","t2"],"reason":"refund by hand","ticket":"T-17"}`, status: 200},
+		{name: "reveal without reason", method: "POST", path: "/api/v1/tokens/reveal", body: `{"tokens":["t1"],"ticket":"T-17"}`, status: 400, reason: "invalid_request", cause: "reason"},
+		{name: "reveal without ticket", method: "POST", path: "/api/v1/tokens/reveal", body: `{"tokens":["t1"],"reason":"refund by hand"}`, status: 400, reason: "invalid_request", cause: "ticket"},
+		{name: "reveal nothing", method: "POST", path: "/api/v1/tokens/reveal", body: `{"reason":"refund by hand","ticket":"T-17"}`, status: 400, reason: "invalid_request", cause: "tokens"},
+		{name: "reveal too many", method: "POST", path: "/api/v1/tokens/reveal", body: `{"tokens":[` + strings.Repeat(`"t1",`, 200) + `"t1"],"reason":"refund by hand","ticket":"T-17"}`,
+			status: 400, reason: "invalid_request", cause: "200"},
+		{name: "reveals are limited", method: "POST", path: "/api/v1/tokens/reveal", body: `{"tokens":["t1"],"reason":"refund by hand","ticket":"T-17"}`, status: 403, reason: "reveal_limit",
+			set: func(g *gateway) { g.tokens.fail = &Refusal{Code: "reveal_limit"} }},
+		{name: "the vault is down", method: "POST", path: "/api/v1/tokens/reveal", body: `{"tokens":["t1"],"reason":"refund by hand","ticket":"T-17"}`, status: 500, reason: "internal_error",
+			set: func(g *gateway) { g.tokens.fail = errors.New("database is locked") }},
+		{name: "a reveal that waits for others", method: "POST", path: "/api/v1/tokens/reveal", body: `{"tokens":["t1"],"reason":"refund by hand","ticket":"T-17"}`, status: 403, reason: "approval_required",
+			cause: "/api/v1/approvals/a9", set: func(g *gateway) { g.later = &Decision{Reason: "approval_required"} }},
+		{name: "verify", method: "POST", path: "/api/v1/tokens/verify", body: `{"token":"t1","typed":"7731"}`, status: 200},
+		{name: "verify without a token", method: "POST", path: "/api/v1/tokens/verify", body: `{"typed":"7731"}`, status: 400, reason: "invalid_request", cause: "token"},
+		{name: "verify nothing", method: "POST", path: "/api/v1/tokens/verify", body: `{"token":"t1"}`, status: 400, reason: "invalid_request", cause: "four digits"},
+		{name: "verify what nobody types", method: "POST", path: "/api/v1/tokens/verify", body: `{"token":"t1","typed":"77"}`, status: 400, reason: "invalid_request", cause: "four digits",
+			set: func(g *gateway) { g.tokens.fail = ErrInvalid }},
+		{name: "verifying is limited", method: "POST", path: "/api/v1/tokens/verify", body: `{"token":"t1","typed":"7731"}`, status: 403, reason: "verify_limit",
+			set: func(g *gateway) { g.tokens.fail = &Refusal{Code: "verify_limit"} }},
+		{name: "the vault fails a verification", method: "POST", path: "/api/v1/tokens/verify", body: `{"token":"t1","typed":"7731"}`, status: 500, reason: "internal_error",
+			set: func(g *gateway) { g.tokens.fail = errors.New("database is locked") }},
 		{name: "keys", method: "GET", path: "/api/v1/apikeys", status: 200},
 		{name: "make a key", method: "POST", path: "/api/v1/apikeys", body: key, status: 201},
 		{name: "no name", method: "POST", path: "/api/v1/apikeys", body: `{"roles":["agent"]}`, status: 400, reason: "invalid_request", cause: "name"},
@@ -113,6 +163,22 @@ func TestAnswers(t *testing.T) {
 		{name: "revoke", method: "DELETE", path: "/api/v1/apikeys/k1", pattern: "/api/v1/apikeys/{id}", set: withKey, status: 204},
 		{name: "revoke what is not there", method: "DELETE", path: "/api/v1/apikeys/k9", pattern: "/api/v1/apikeys/{id}", status: 404, reason: "not_found"},
 		{name: "a body where none belongs", method: "DELETE", path: "/api/v1/apikeys/k1", pattern: "/api/v1/apikeys/{id}", body: `{}`, set: withKey, status: 413, reason: "body_too_large"},
+		{name: "plan an erasure", method: "POST", path: "/api/v1/subjects/erase", body: `{"subjects":["email:jane@example.com"],"ticket":"DSR-7"}`, status: 200},
+		{name: "erase", method: "POST", path: "/api/v1/subjects/erase", body: `{"subjects":["email:jane@example.com"],"plan":"plan-1"}`, status: 200},
+		{name: "erase by another plan", method: "POST", path: "/api/v1/subjects/erase", body: `{"subjects":["email:jane@example.com"],"plan":"plan-2"}`, status: 400, reason: "invalid_request", cause: "the plan is over"},
+		{name: "erase nobody", method: "POST", path: "/api/v1/subjects/erase", status: 400, reason: "invalid_request", cause: "subjects"},
+		{name: "erase a long name", method: "POST", path: "/api/v1/subjects/erase", body: `{"subjects":["email:` + strings.Repeat("x", 600) + `"]}`, status: 400, reason: "invalid_request", cause: "subjects"},
+		{name: "a ticket that is a sentence", method: "POST", path: "/api/v1/subjects/erase", body: `{"subjects":["email:jane@example.com"],"ticket":"for Jane Doe"}`, status: 400, reason: "invalid_request", cause: "ticket"},
+		{name: "a plan that is none", method: "POST", path: "/api/v1/subjects/erase", body: `{"subjects":["email:jane@example.com"],"plan":"a b"}`, status: 400, reason: "invalid_request", cause: "plan"},
+		{name: "the vault fails at an erasure", method: "POST", path: "/api/v1/subjects/erase", body: `{"subjects":["email:jane@example.com"]}`, status: 500, reason: "internal_error",
+			set: func(g *gateway) { g.eventErr = errors.New("database is locked") }},
+		{name: "rotate the vault's keys", method: "POST", path: "/api/v1/keys/rotate", status: 200},
+		{name: "rotate the master key too", method: "POST", path: "/api/v1/keys/rotate", body: `{"master":true}`, status: 200},
+		{name: "rotate something else", method: "POST", path: "/api/v1/keys/rotate", body: `{"index":true}`, status: 400, reason: "invalid_request", cause: "there are: master"},
+		{name: "too many rotations", method: "POST", path: "/api/v1/keys/rotate", status: 400, reason: "invalid_request", cause: "16 keys",
+			set: func(g *gateway) { g.eventErr = fmt.Errorf("%w: 16 keys", ErrInvalid) }},
+		{name: "the vault fails", method: "POST", path: "/api/v1/keys/rotate", status: 500, reason: "internal_error",
+			set: func(g *gateway) { g.eventErr = errors.New("database is locked") }},
 		{name: "policy denies", method: "GET", path: "/api/v1/apikeys", status: 403, reason: "export_needs_grant",
 			set: func(g *gateway) { g.decision = Decision{Reason: "export_needs_grant"} }},
 		{name: "policy denies with a code nobody knows", method: "GET", path: "/api/v1/apikeys", status: 403, reason: "made_up",
@@ -210,6 +276,155 @@ func TestChangesAreRecorded(t *testing.T) {
 	var made struct{ Secret string }
 	if err := json.Unmarshal(bodyOf(w), &made); err != nil || made.Secret != testSecret {
 		t.Errorf("the secret is not in the one answer that shows it (%v)", err)
+	}
+}
+
+// An approval is given in the name of the caller, the log says which and under which
+// terms, and one that the log does not take is refused again.
+func TestApprovalsAreRecorded(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	w := g.do("POST", "/api/v1/approvals/a1/give", `{"standing":true,"filter":"email=jane@example.com","rows":100,"from":"01:00","to":"04:00","until":"2027-01-01T00:00:00Z"}`)
+	if w.Code != http.StatusOK || fmt.Sprint(g.approvals.one.Agreed) != "[local]" {
+		t.Fatalf("got %d, agreed %v", w.Code, g.approvals.one.Agreed)
+	}
+	if len(g.journal.records) != 2 {
+		t.Fatalf("%d events, want 2", len(g.journal.records))
+	}
+	if before := g.journal.records[0]; before.Done || before.Attrs["approval"] != "a1" {
+		t.Errorf("before: %+v", before)
+	}
+	after := g.journal.records[1]
+	for name, want := range map[string]string{"approval": "a1", "approval_step": "given", "approval_state": "standing", "rows": "100", "window": "01:00-04:00",
+		"until": "2027-01-01T00:00:00Z", "of_operation": "ticket.update_many", "agreed": "1", "needed": "1"} {
+		if after.Attrs[name] != want {
+			t.Errorf("%s: got %q, want %q", name, after.Attrs[name], want)
+		}
+	}
+	if strings.Contains(fmt.Sprint(after.Attrs), "jane") {
+		t.Error("a filter's value is in the log")
+	}
+
+	g = newGateway(t)
+	g.journal.failAt = 2
+	if w := g.do("POST", "/api/v1/approvals/a1/give", ""); w.Code != http.StatusServiceUnavailable || g.approvals.one.State != "refused" {
+		t.Errorf("not recorded: got %d, the approval is %s", w.Code, g.approvals.one.State)
+	}
+}
+
+// V8: the event that names tokens, person and reason is durable before anything is opened,
+// and no value is in the log.
+func TestRevealIsRecordedFirst(t *testing.T) {
+	t.Parallel()
+	const body = `{"tokens":["t1","t2"],"reason":"refund by hand","ticket":"T-17","full":true}`
+	g := newGateway(t)
+	w := g.do("POST", "/api/v1/tokens/reveal", body)
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), testValue) {
+		t.Fatalf("got %d", w.Code)
+	}
+	if g.tokens.before != 1 || len(g.journal.records) != 2 {
+		t.Fatalf("%d events before and %d in all, want 1 and 2", g.tokens.before, len(g.journal.records))
+	}
+	before, after := g.journal.records[0], g.journal.records[1]
+	if before.Done || before.Operation.Name != "token.reveal_full" || fmt.Sprint(before.Tokens) != "[t1 t2]" || before.Detail["reason"] != "refund by hand" || before.Detail["ticket"] != "T-17" {
+		t.Errorf("before: %+v", before)
+	}
+	if !after.Done || after.Attrs["tokens"] != "2" || after.Attrs["revealed"] != "1" || after.About != "about" {
+		t.Errorf("after: %+v", after)
+	}
+	if len(g.asked) != 2 || g.asked[1].Name != "token.reveal_full" {
+		t.Errorf("policy was asked about %+v", g.asked)
+	}
+	if strings.Contains(fmt.Sprint(g.journal.records), testValue) || strings.Contains(g.log.String(), testValue) || strings.Contains(g.log.String(), "refund by hand") {
+		t.Error("a value or a reason is in a log")
+	}
+	for failAt := range 2 {
+		g = newGateway(t)
+		g.journal.failAt = failAt + 1
+		if w := g.do("POST", "/api/v1/tokens/reveal", body); w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), testValue) {
+			t.Errorf("event %d fails: got %d %s", failAt+1, w.Code, w.Body)
+		}
+	}
+}
+
+// V8: both events of a try are durable before the answer, and what was typed is in no log.
+func TestVerifyIsRecordedFirst(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	for typed, want := range map[string]string{testTyped: "yes", "7732": "no"} {
+		g.journal.records = nil
+		w := g.do("POST", "/api/v1/tokens/verify", `{"token":"t1","typed":"`+typed+`"}`)
+		if body := fmt.Sprintf("{\"matches\":%t}\n", want == "yes"); w.Code != http.StatusOK || w.Body.String() != body || w.Header().Get(headerReceipt) == "" {
+			t.Fatalf("got %d %s, want %s", w.Code, w.Body, body)
+		}
+		if g.tokens.before != 1 || len(g.journal.records) != 2 {
+			t.Fatalf("%d events before and %d in all, want 1 and 2", g.tokens.before, len(g.journal.records))
+		}
+		before, after := g.journal.records[0], g.journal.records[1]
+		if before.Done || before.Operation.Name != "token.verify" || fmt.Sprint(before.Tokens) != "[t1]" || before.Attrs["answer"] != "" {
+			t.Errorf("before: %+v", before)
+		}
+		if !after.Done || after.Attrs["answer"] != want || after.About != "about" || fmt.Sprint(after.Tokens) != "[t1]" {
+			t.Errorf("after: %+v", after)
+		}
+		if strings.Contains(fmt.Sprintf("%+v", g.journal.records), typed) || strings.Contains(g.log.String(), typed) {
+			t.Error("what was typed is in a log")
+		}
+	}
+	if s := fmt.Sprintf("%v %+v %#v", Verify{"t1", testTyped}, Verify{"t1", testTyped}, Verify{"t1", testTyped}); strings.Contains(s, testTyped) {
+		t.Error("printing shows what was typed")
+	}
+	for failAt := range 2 {
+		g = newGateway(t)
+		g.journal.failAt = failAt + 1
+		if w := g.do("POST", "/api/v1/tokens/verify", `{"token":"t1","typed":"7731"}`); w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "matches") {
+			t.Errorf("event %d fails: got %d %s", failAt+1, w.Code, w.Body)
+		}
+	}
+}
+
+// More tokens than one person may have at once wait for others, and go through when
+// they have agreed.
+func TestRevealOfManyWaits(t *testing.T) {
+	t.Parallel()
+	many := `{"tokens":[` + strings.Repeat(`"t1",`, 20) + `"t2"],"reason":"refund by hand","ticket":"T-17"}`
+	g := newGateway(t)
+	g.later = &Decision{Reason: "approval_required"}
+	w := g.do("POST", "/api/v1/tokens/reveal", many)
+	if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), `"approval":"a9"`) || g.asked[1].Scope != "bulk" {
+		t.Fatalf("got %d %s, asked %+v", w.Code, w.Body, g.asked)
+	}
+	if rec := g.journal.records[0]; rec.Attrs["approval"] != "a9" || rec.Attrs["approval_step"] != "asked" || !rec.Fresh || rec.Reason != "approval_required" {
+		t.Errorf("the event of the asking: %+v", rec)
+	}
+	if g.wanted.Records != 21 || len(g.wanted.Bound) != 21 {
+		t.Errorf("what others see: %+v", g.wanted)
+	}
+	if w := g.do("POST", "/api/v1/tokens/reveal", many, "Caregate-Approval: a8"); w.Code != http.StatusForbidden || w.Header().Get(headerError) != "approval_invalid" {
+		t.Errorf("another approval: got %d %s", w.Code, w.Body)
+	}
+	if w := g.do("POST", "/api/v1/tokens/reveal", many, "Caregate-Approval: a9"); w.Code != http.StatusOK {
+		t.Errorf("approved: got %d %s", w.Code, w.Body)
+	}
+	last := g.journal.records[len(g.journal.records)-2:]
+	if last[0].Attrs["approval_step"] != "used" || last[0].Operation.Approvals != 2 || last[1].Attrs["approval"] != "a9" {
+		t.Errorf("the events of the use: %+v", last)
+	}
+}
+
+// TestSearchesAreRecorded: who asked about a person stands in the log, and not about
+// whom.
+func TestSearchesAreRecorded(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	if w := g.do("POST", "/api/v1/events/search", `{"subject":"email:jane@example.com"}`); w.Code != http.StatusOK {
+		t.Fatalf("status %d", w.Code)
+	}
+	if len(g.journal.records) != 2 {
+		t.Fatalf("%d events, want 2", len(g.journal.records))
+	}
+	if after := g.journal.records[1]; after.Attrs["by"] != "subject" || after.Attrs["found"] != "1" || strings.Contains(fmt.Sprint(g.journal.records, g.log), "jane") {
+		t.Errorf("recorded %v, want by what was asked and how much was found, and no name", after.Attrs)
 	}
 }
 

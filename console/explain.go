@@ -2,7 +2,9 @@ package console
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Explain returns e with its Sentence, Fix and FixedBy: what happened, why, and
@@ -51,6 +53,16 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 		fmt.Fprintf(&b, "the answer to %s ended: %s", what, e.Attrs["end"])
 	case e.Type == "api.done":
 		fmt.Fprintf(&b, "%s was carried out", what)
+	case e.Type == "vendor.event":
+		fmt.Fprintf(&b, "the gateway read in %s's own log that %s happened on %s (the vendor's word; the gateway saw no such call)", e.Channel, e.Operation, e.Attrs["vendor_time"])
+	case e.Type == "vendor.covered":
+		fmt.Fprintf(&b, "the gateway had read the log %s of %s from %s to %s", e.Attrs["trail"], e.Channel, e.Attrs["from"], e.Attrs["to"])
+	case e.Type == "vendor.gap":
+		fmt.Fprintf(&b, "the gateway could not rely on the log %s of %s from %s to %s: %s", e.Attrs["trail"], e.Channel, e.Attrs["from"], e.Attrs["to"], vendorGap(e.Attrs["gap"]))
+	case e.Type == "approval.expired":
+		fmt.Fprintf(&b, "the time for an approval of %s was over", what)
+	case e.Type == "log.gap":
+		fmt.Fprintf(&b, "the gateway recorded a gap: the log does not know %s", gap(e.Attrs))
 	default:
 		fmt.Fprintf(&b, "the gateway recorded %s", e.Type)
 	}
@@ -69,6 +81,9 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 	if cause := e.Attrs["cause"]; cause != "" {
 		fmt.Fprintf(&b, " (%s)", cause)
 	}
+	if rules := e.Attrs["rules"]; rules != "" {
+		b.WriteString("; rules of this deployment that deny it: " + strings.ReplaceAll(rules, " ", ", "))
+	}
 	if e.Decision == "deny" && !repeated {
 		if e.Forwarded {
 			b.WriteString("; the upstream did see the call")
@@ -82,10 +97,32 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 			fmt.Fprintf(&b, "; %s can change that: %s", fixers(why.Who), clause(why.Fix))
 		}
 	}
+	explainUndo(&b, e)
 	explainPass(&b, e.Attrs, reason)
 	b.WriteByte('.')
 	e.Sentence = b.String()
 	return e
+}
+
+// explainUndo says what masks stand for that is kept for a while, and where it is asked for.
+func explainUndo(b *strings.Builder, e Event) {
+	if n := e.Attrs["undo"]; n != "" {
+		until := e.Attrs["undo_until"]
+		if at, err := time.Parse(time.RFC3339, until); err == nil {
+			until = at.UTC().Format("2 January 2006 at 15:04:05 MST")
+		}
+		last := ""
+		if n != "1" {
+			last = " to " + e.Receipt + "/" + n
+		}
+		fmt.Fprintf(b, "; what its masks stand for can be asked for until %s: %s/1%s", until, e.Receipt, last)
+	}
+	if n := e.Attrs["no_undo"]; n != "" {
+		fmt.Fprintf(b, "; masks for good, although policy wants them undone: %s", n)
+	}
+	if id := e.Attrs["request_undo"]; id != "" {
+		fmt.Fprintf(b, "; masks of its request can be undone, as event %s says", id)
+	}
 }
 
 // explainPass says what passed that would not pass on every route.
@@ -102,6 +139,9 @@ func explainPass(b *strings.Builder, attrs map[string]string, reason func(code s
 	if did := attrs["request"]; did != "" {
 		fmt.Fprintf(b, "; in the request: %s", did)
 	}
+	if n := attrs["earlier_pieces"]; n != "" {
+		fmt.Fprintf(b, "; it completes a number of which the system holds %s earlier pieces in clear", n)
+	}
 	if n := attrs["masked_writes_removed"]; n != "" {
 		fmt.Fprintf(b, "; %s masked values were taken out of the write, so that they replace no original", n)
 	}
@@ -110,6 +150,18 @@ func explainPass(b *strings.Builder, attrs map[string]string, reason func(code s
 	}
 	if unread := attrs["unread"]; unread != "" {
 		fmt.Fprintf(b, "; its body passed unread (%s)", unread)
+	}
+	if parts := attrs["unread_parts"]; parts != "" {
+		fmt.Fprintf(b, "; parts of its body passed unread (%s)", parts)
+	}
+	if unread := attrs["request_unread"]; unread != "" {
+		fmt.Fprintf(b, "; the request's body passed unread (%s): nobody looked for anything in it", unread)
+	}
+	if parts := attrs["request_unread_parts"]; parts != "" {
+		fmt.Fprintf(b, "; parts of the request's body passed unread (%s): nobody looked for anything in them", parts)
+	}
+	if id := attrs["approval"]; id != "" {
+		fmt.Fprintf(b, "; approval %s (%s)", id, attrs["approval_step"])
 	}
 	if attrs["observe"] == "" {
 		return
@@ -182,4 +234,37 @@ func lowerFirst(s string) string {
 		return strings.ToLower(s[:1]) + s[1:]
 	}
 	return s
+}
+
+// vendorGap says why a vendor's log is missing for a time, or not to be relied on.
+func vendorGap(why string) string {
+	switch why {
+	case "retention":
+		return "the vendor no longer kept it when it was asked for"
+	case "cursor_refused":
+		return "the vendor refused to go on from where reading stood; it was read again from the beginning"
+	case "paging":
+		return "its pages did not end, or did not lead on"
+	case "order":
+		return "times jumped back, so entries may have been passed over"
+	case "vanished":
+		return "an entry that was there before was gone"
+	case "unreadable":
+		return "entries, or whole answers, could not be read"
+	case "clock":
+		return "the vendor's clock lay behind what was read before"
+	}
+	return why
+}
+
+// gap says what a gap in the log lacks, as far as its event knows.
+func gap(attrs map[string]string) string {
+	at := func(name string) string {
+		ms, err := strconv.ParseInt(attrs[name], 10, 64)
+		if err != nil {
+			return "a time that is not known"
+		}
+		return time.UnixMilli(ms).UTC().Format("2 January 2006 at 15:04:05 MST")
+	}
+	return fmt.Sprintf("all that went on from %s to %s", at("from"), at("to"))
 }

@@ -17,6 +17,8 @@ import (
 
 const (
 	testReceipt = "00112233445566778899aabbccddeeff"
+	testValue   = "DE89 value of the test"
+	testTyped   = "7731"
 	testSecret  = "cgk1-the-secret-of-the-test"
 )
 
@@ -28,6 +30,9 @@ type gateway struct {
 	keys    *memoryKeys
 	log     *bytes.Buffer
 
+	approvals *memoryApprovals
+	tokens    *memoryTokens
+
 	mu       sync.Mutex
 	decision Decision
 	decide   error
@@ -36,12 +41,14 @@ type gateway struct {
 	checks   []Check
 	event    Event
 	eventErr error
+	wanted   Wanted
+	later    *Decision
 }
 
 func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 	t.Helper()
 	g := &gateway{
-		t: t, journal: &memoryJournal{}, keys: &memoryKeys{}, log: new(bytes.Buffer),
+		t: t, journal: &memoryJournal{}, keys: &memoryKeys{}, log: new(bytes.Buffer), approvals: newMemoryApprovals(), tokens: &memoryTokens{},
 		decision: Decision{Allow: true},
 		checks:   []Check{{Name: "audit", OK: true}},
 		event: Event{
@@ -50,7 +57,7 @@ func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 			Decision: "deny", Reason: "export_needs_grant", Identity: "credential", Status: 403,
 		},
 	}
-	g.journal.keys = g.keys
+	g.journal.keys, g.tokens.g = g.keys, g
 	c := Config{
 		Local: true,
 		Identify: func(*http.Request) (Actor, error) {
@@ -63,6 +70,10 @@ func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 				t.Error("the actor's proof did not come back")
 			}
 			g.asked = append(g.asked, op)
+			// later is what is answered when the body is known, until others have agreed.
+			if g.later != nil && op.Approvals == 0 && len(g.asked)%2 == 0 {
+				return *g.later, nil
+			}
 			return g.decision, g.decide
 		},
 		Journal: g.journal,
@@ -72,7 +83,39 @@ func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 			}
 			return Reason{code, 403, "The call exports records in volume, and the caller has no grant for it.", "Grant the operation to the key.", "security"}, true
 		},
-		Keys: g.keys,
+		Keys: g.keys, Approvals: g.approvals, Tokens: g.tokens,
+		Approve: func(_ context.Context, _ Actor, op Operation, w Wanted) (Agreement, error) {
+			g.wanted = w
+			switch {
+			case len(w.Presented) == 0:
+				return Agreement{ID: "a9", Until: time.Unix(902, 0).UTC(), Fresh: true}, nil
+			case w.Presented[0] != "a9":
+				return Agreement{}, &Refusal{Code: "approval_invalid"}
+			}
+			g.decision = Decision{Allow: op.Scope == "bulk"}
+			return Agreement{ID: "a9", Agreed: 2}, nil
+		},
+		RotateKeys: func(_ context.Context, k RotateKeys) (KeysRotated, error) {
+			if g.eventErr != nil {
+				return KeysRotated{}, g.eventErr
+			}
+			if k.Master {
+				return KeysRotated{Rotated: []string{"data", "master"}}, nil
+			}
+			return KeysRotated{Rotated: []string{"data"}}, nil
+		},
+		Erase: func(_ context.Context, e Erasure) (ErasureAnswer, error) {
+			out := ErasureAnswer{People: []ErasedPerson{{Kind: "email", Known: true, Tokens: 3}}}
+			switch e.Plan {
+			case "":
+				out.Plan = "plan-1"
+			case "plan-1":
+				out.Erased, out.Event = true, testReceipt
+			default:
+				return out, fmt.Errorf("%w: the plan is over", ErrInvalid)
+			}
+			return out, g.eventErr
+		},
 		Event: func(_ context.Context, receipt string) (Event, error) {
 			if g.eventErr != nil {
 				return Event{}, g.eventErr
@@ -82,9 +125,34 @@ func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 			}
 			return g.event, nil
 		},
+		Search: func(_ context.Context, s Search) (FoundList, error) {
+			if s.Same != "" && s.Same != g.event.Receipt {
+				return FoundList{}, ErrNotFound
+			}
+			if g.eventErr != nil || s.Subject == "" {
+				return FoundList{}, g.eventErr
+			}
+			return FoundList{Events: []Found{{Receipt: testReceipt, Time: g.event.Time, Type: "response.decided", Actor: testReceipt}}, More: s.Limit == 1}, nil
+		},
+		Exposures: func(_ context.Context, s Search) (ExposureList, error) {
+			if g.eventErr != nil || s.Class == "" {
+				return ExposureList{}, g.eventErr
+			}
+			return ExposureList{
+				Exposures: []Exposure{{Kind: "subject", Who: testReceipt, Class: s.Class, Route: "desk", Channel: "zendesk", Times: 3, First: g.event.Time, Last: g.event.Time, Receipt: testReceipt}},
+				Coverage:  []Coverage{{Route: "desk", Answers: 9, Unread: 1}},
+			}, nil
+		},
 		Status: func(context.Context) (Status, error) {
-			return Status{Version: "v1", Name: "test", Started: time.Unix(1, 0).UTC(), Log: LogStatus{Origin: "test/audit/2026h2", PublicKey: "k", Size: 3},
-				Routes: []Route{{Name: "desk", Channel: "zendesk", Upstream: "https://example.com"}}}, nil
+			return Status{Version: "v1", Name: "test", Started: time.Unix(1, 0).UTC(), Configured: time.Unix(2, 0).UTC(), Log: LogStatus{Origin: "test/audit/2026h2", PublicKey: "k", Size: 3},
+				Routes: []Route{{Name: "desk", Channel: "zendesk", Upstream: "https://example.com"}},
+				Trails: []Trail{{Name: "zendesk/audit", Upstream: "https://example.com", Until: time.Unix(2, 0).UTC(), Trouble: "credential", Status: 401, Gaps: 1}}}, nil
+		},
+		Observed: func(context.Context) (Observed, error) {
+			if g.eventErr != nil {
+				return Observed{}, g.eventErr
+			}
+			return Observed{Since: time.Unix(1, 0).UTC(), Proposals: []Proposal{{Pattern: "################", Field: "gift", Classes: []string{"credit_card"}, Findings: 7, Reason: "seven"}}}, nil
 		},
 		Checks: func(context.Context) []Check { return g.checks },
 		Logger: slog.New(slog.NewTextHandler(g.log, nil)),
@@ -234,6 +302,95 @@ func (m *memoryKeys) Revoke(_ context.Context, id string) error {
 	}
 	k.Revoked = time.Unix(4, 0).UTC()
 	return nil
+}
+
+// memoryApprovals has one approval, a1, that somebody else asked for.
+type memoryApprovals struct {
+	mu   sync.Mutex
+	one  Approval
+	fail error
+}
+
+func newMemoryApprovals() *memoryApprovals {
+	return &memoryApprovals{one: Approval{
+		ID: "a1", State: "asked", Requester: "key:k1", Route: "desk", Channel: "zendesk", Operation: "ticket.update_many", Effect: "write", Scope: "bulk",
+		Records: 3, Needed: 1, Asked: time.Unix(2, 0).UTC(), Expires: time.Unix(902, 0).UTC(),
+	}}
+}
+
+func (m *memoryApprovals) List(context.Context) ([]Approval, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return []Approval{m.one}, m.fail
+}
+
+func (m *memoryApprovals) Get(_ context.Context, id string) (Approval, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if id != m.one.ID {
+		return Approval{}, fmt.Errorf("approval: %w", ErrNotFound)
+	}
+	return m.one, m.fail
+}
+
+func (m *memoryApprovals) Give(ctx context.Context, id, approver string, terms *Terms) (Approval, error) {
+	a, err := m.Get(ctx, id)
+	if err != nil {
+		return a, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.one.State != "asked" {
+		return a, fmt.Errorf("%w: the approval is over", ErrInvalid)
+	}
+	m.one.State, m.one.Agreed, m.one.Terms = "given", []string{approver}, terms
+	if terms != nil {
+		m.one.State = "standing"
+	}
+	return m.one, nil
+}
+
+func (m *memoryApprovals) Refuse(ctx context.Context, id, approver string) (Approval, error) {
+	a, err := m.Get(ctx, id)
+	if err != nil {
+		return a, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.one.State, m.one.RefusedBy, m.one.Settled = "refused", approver, time.Unix(5, 0).UTC()
+	return m.one, nil
+}
+
+// memoryTokens knows the token t1. journal is looked at before it is opened.
+type memoryTokens struct {
+	before int // events there were before the tokens were opened
+	fail   error
+	g      *gateway
+}
+
+func (m *memoryTokens) Names(tokens []string) []string { return append([]string(nil), tokens...) }
+
+func (m *memoryTokens) Reveal(_ context.Context, _ Actor, _ Operation, r Reveal) ([]Revealed, any, error) {
+	if m.g != nil {
+		m.before = len(m.g.journal.records)
+	}
+	if m.fail != nil {
+		return nil, nil, m.fail
+	}
+	out := make([]Revealed, len(r.Tokens))
+	for i, t := range r.Tokens {
+		if t == "t1" {
+			out[i] = Revealed{Found: true, Class: "iban", Value: testValue, Masked: !r.Full}
+		}
+	}
+	return out, "about", nil
+}
+
+func (m *memoryTokens) Verify(_ context.Context, _ Actor, _ Operation, v Verify) (bool, any, error) {
+	if m.g != nil {
+		m.before = len(m.g.journal.records)
+	}
+	return v.Token == "t1" && v.Typed == testTyped, "about", m.fail
 }
 
 func bodyOf(w *httptest.ResponseRecorder) []byte {

@@ -5,12 +5,16 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
+	"time"
 )
 
 // Headers of ours on every answer that an event stands behind.
 const (
 	headerReceipt = "Caregate-Receipt"
 	headerError   = "Caregate-Error"
+	// headerApproval is how a caller names the approval that was given for its call.
+	headerApproval = "Caregate-Approval"
 )
 
 // Errors that implementations of Config's functions wrap.
@@ -36,19 +40,20 @@ type Reason struct {
 
 // Codes that this package answers with by itself.
 const (
-	reasonNotFound    = "not_found"
-	reasonMethod      = "method_refused"
-	reasonHost        = "host_refused"
-	reasonOrigin      = "origin_refused"
-	reasonInvalid     = "invalid_request"
-	reasonType        = "type_not_inspected"
-	reasonTooLarge    = "body_too_large"
-	reasonSyntax      = "json_syntax"
-	reasonPolicy      = "policy_denied"
-	reasonPolicyError = "policy_error"
-	reasonCredential  = "invalid_credential"
-	reasonAudit       = "audit_unavailable"
-	reasonInternal    = "internal_error"
+	reasonNotFound      = "not_found"
+	reasonMethod        = "method_refused"
+	reasonHost          = "host_refused"
+	reasonOrigin        = "origin_refused"
+	reasonInvalid       = "invalid_request"
+	reasonType          = "type_not_inspected"
+	reasonTooLarge      = "body_too_large"
+	reasonSyntax        = "json_syntax"
+	reasonPolicy        = "policy_denied"
+	reasonPolicyError   = "policy_error"
+	reasonNeedsApproval = "approval_required"
+	reasonCredential    = "invalid_credential"
+	reasonAudit         = "audit_unavailable"
+	reasonInternal      = "internal_error"
 )
 
 // catalogue is used for codes that Config.Reason does not know.
@@ -80,7 +85,8 @@ type Refusal struct {
 	// Cause names what exactly, in words that may be shown: a member, a limit.
 	Cause string
 
-	err error // for the log only
+	approval Agreement // that the call waits for
+	err      error     // for the log only
 }
 
 // Error has the code and the cause, and nothing of the call.
@@ -110,6 +116,11 @@ type problem struct {
 	Receipt   string `json:"receipt,omitempty"`
 	WhoFixes  string `json:"fixed_by"`
 	Forwarded bool   `json:"forwarded"`
+	// Approval is the id of the approval that the call waits for, ApprovalLink where it
+	// is, ApprovalUntil how long others can give it.
+	Approval      string    `json:"approval,omitempty"`
+	ApprovalLink  string    `json:"approval_link,omitempty"`
+	ApprovalUntil time.Time `json:"approval_until,omitzero"`
 }
 
 // reason finds a code in the gateway's catalogue, then in ours. A code that
@@ -148,10 +159,15 @@ func (a *api) writeProblem(w http.ResponseWriter, r *http.Request, ref *Refusal,
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", "Bearer")
 	}
-	writeJSON(w, r, reason.Status, "application/problem+json", problem{
+	p := problem{
 		Type: "urn:caregate:error:" + reason.Code, Title: reason.What, Status: reason.Status,
 		Detail: reason.Fix, Reason: reason.Code, Cause: ref.Cause, Receipt: receipt, WhoFixes: reason.Who,
-	})
+	}
+	if ag := ref.approval; ag.ID != "" {
+		p.Approval, p.ApprovalLink, p.ApprovalUntil = ag.ID, prefix+"/approvals/"+ag.ID, ag.Until.UTC()
+		p.Detail = strings.ReplaceAll(p.Detail, "APPROVAL", ag.ID)
+	}
+	writeJSON(w, r, reason.Status, "application/problem+json", p)
 }
 
 // writeJSON writes a whole answer.

@@ -15,16 +15,23 @@ type route struct {
 	operation       Operation // Method is filled in for each call
 	// decode reads and checks the body. It is nil for calls that have none.
 	decode func(body []byte) (any, *Refusal)
+	// names is what the parameter is called in the log: key when empty.
+	names string
+	// prepare, where set, completes the operation and its record with what the body says.
+	// Policy is asked again then.
+	prepare func(a *api, c *callState, rec *Record)
 	// act carries the call out.
 	act func(a *api, c *callState) (answer, *Refusal)
-	// changes tells that act changes something and needs the audit log.
-	changes bool
+	// recorded tells that act changes something, or answers a question about people,
+	// and needs the audit log.
+	recorded bool
 }
 
 // Effects of the API's operations.
 const (
 	effectRead  = "read"
 	effectAdmin = "admin"
+	scopeBulk   = "bulk"
 )
 
 // routes is the whole API. openapi.json describes each line.
@@ -34,16 +41,40 @@ func routes() []route {
 			operation: Operation{Name: "openapi.read", Effect: effectRead, Mark: "anonymous"}, act: readOpenAPI},
 		{method: http.MethodGet, pattern: "/status",
 			operation: Operation{Name: "status.read", Effect: effectRead}, act: readStatus},
+		{method: http.MethodGet, pattern: "/observed",
+			operation: Operation{Name: "observed.read", Effect: effectRead}, act: readObserved},
 		{method: http.MethodGet, pattern: "/events/{receipt}",
 			operation: Operation{Name: "event.read", Effect: effectRead}, act: readEvent},
+		// A question about a person is on record like a change: who asked, and when.
+		{method: http.MethodPost, pattern: "/events/search",
+			operation: Operation{Name: "audit.search", Effect: effectRead}, decode: decodeSearch, act: searchEvents, recorded: true},
+		{method: http.MethodPost, pattern: "/exposures/search",
+			operation: Operation{Name: "audit.exposures", Effect: effectRead}, decode: decodeSearch, act: searchExposures, recorded: true},
 		{method: http.MethodGet, pattern: "/apikeys",
 			operation: Operation{Name: "apikey.list", Effect: effectAdmin}, act: listAPIKeys},
 		{method: http.MethodPost, pattern: "/apikeys",
-			operation: Operation{Name: "apikey.create", Effect: effectAdmin}, decode: decodeNewKey, act: createAPIKey, changes: true},
+			operation: Operation{Name: "apikey.create", Effect: effectAdmin}, decode: decodeNewKey, act: createAPIKey, recorded: true},
 		{method: http.MethodPost, pattern: "/apikeys/{id}/rotate",
-			operation: Operation{Name: "apikey.rotate", Effect: effectAdmin}, decode: decodeRotation, act: rotateAPIKey, changes: true},
+			operation: Operation{Name: "apikey.rotate", Effect: effectAdmin}, decode: decodeRotation, act: rotateAPIKey, recorded: true},
 		{method: http.MethodDelete, pattern: "/apikeys/{id}",
-			operation: Operation{Name: "apikey.revoke", Effect: effectAdmin}, act: revokeAPIKey, changes: true},
+			operation: Operation{Name: "apikey.revoke", Effect: effectAdmin}, act: revokeAPIKey, recorded: true},
+		// A plan is a question about persons, and on record like the deed.
+		{method: http.MethodPost, pattern: "/subjects/erase",
+			operation: Operation{Name: "subject.erase", Effect: effectAdmin}, decode: decodeErasure, act: eraseSubjects, recorded: true},
+		{method: http.MethodPost, pattern: "/keys/rotate",
+			operation: Operation{Name: "keys.rotate", Effect: effectAdmin}, decode: decodeRotateKeys, act: rotateKeys, recorded: true},
+		{method: http.MethodGet, pattern: "/approvals",
+			operation: Operation{Name: "approval.list", Effect: effectRead}, act: listApprovals},
+		{method: http.MethodGet, pattern: "/approvals/{id}",
+			operation: Operation{Name: "approval.read", Effect: effectRead}, act: readApproval},
+		{method: http.MethodPost, pattern: "/approvals/{id}/give",
+			operation: Operation{Name: "approval.give", Effect: effectAdmin}, decode: decodeTerms, names: "approval", act: giveApproval, recorded: true},
+		{method: http.MethodPost, pattern: "/approvals/{id}/refuse",
+			operation: Operation{Name: "approval.refuse", Effect: effectAdmin}, names: "approval", act: refuseApproval, recorded: true},
+		{method: http.MethodPost, pattern: "/tokens/reveal",
+			operation: Operation{Name: "token.reveal", Effect: effectAdmin}, decode: decodeReveal, prepare: prepareReveal, act: revealTokens, recorded: true},
+		{method: http.MethodPost, pattern: "/tokens/verify",
+			operation: Operation{Name: "token.verify", Effect: effectRead}, decode: decodeVerify, prepare: prepareVerify, act: verifyToken, recorded: true},
 	}
 }
 

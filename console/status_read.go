@@ -11,6 +11,9 @@ func readStatus(a *api, c *callState) (answer, *Refusal) {
 	if s.Routes == nil {
 		s.Routes = []Route{}
 	}
+	if s.Trails == nil {
+		s.Trails = []Trail{}
+	}
 	for i := range s.Routes {
 		if s.Routes[i].Exceptions == nil {
 			s.Routes[i].Exceptions = []string{}

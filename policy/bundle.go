@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -19,29 +18,18 @@ import (
 	"github.com/caregate/caregate/rego"
 )
 
-// Limits of what an operator gives us. A policy of this size takes seconds to
-// compile; what is larger is a mistake or an attack (hostile inputs 91).
-const (
-	maxRegoFile  = 1 << 20
-	maxRegoFiles = 256
-	maxOverlay   = 4 << 20
-)
-
-// operatorPackage is the only package an operator's rules may be in. The built-in
-// packages are closed: a rule added to caregate.access could permit anything.
-var operatorPackage = ast.MustParseRef("data.caregate.operator")
-
-// bundle is a policy, parsed and compiled: rules and the documents they read.
+// bundle is a policy: rules and the documents they read.
 type bundle struct {
-	compiler *ast.Compiler
-	data     map[string]any
-	reasons  []Reason
-	digest   string
+	modules map[string]*ast.Module
+	own     []string // the names of the operator's among them
+	data    map[string]any
+	reasons []Reason
+	digest  string
 }
 
-// loadBundle reads the built-in rules, the operator's rules in dir, and the
+// readBundle reads the built-in rules, the operator's rules in dir, and the
 // operator's documents.
-func loadBundle(dir string, overlays []*Overlay) (*bundle, error) {
+func readBundle(dir string, overlays []*Overlay) (*bundle, error) {
 	modules := make(map[string]*ast.Module)
 	sum := sha256.New()
 	add := func(name string, src []byte) {
@@ -70,55 +58,41 @@ func loadBundle(dir string, overlays []*Overlay) (*bundle, error) {
 		}
 		modules["builtin/"+name] = m
 	}
-	own, err := operatorFiles(dir)
+	files, err := operatorFiles(dir, false)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range own {
-		m, err := ast.ParseModule(f.name, string(f.src))
-		if err != nil {
-			return nil, fmt.Errorf("reading the policy: %w", err)
-		}
-		if m == nil {
-			return nil, fmt.Errorf("%s:1: the file is empty; it wants a package clause and rules", f.name)
-		}
-		if !m.Package.Path.HasPrefix(operatorPackage) {
-			return nil, fmt.Errorf("%s:%d: %s is closed to rules of a deployment; use package caregate.operator",
-				f.name, m.Package.Loc().Row, strings.TrimPrefix(m.Package.Path.String(), "data."))
-		}
+	own, err := readOwn(modules, dir, files)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
 		add("operator/"+filepath.Base(f.name), f.src)
-		modules[f.name] = m
 	}
 	for _, o := range overlays {
 		add("overlay/"+o.name, o.source)
 	}
 	data["enforcement"] = enforcementIndex(overlays)
+	data["undo"] = undoIndex(overlays)
+	data["approvals"] = approvalIndex(overlays)
 
-	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true)
-	if compiler.Compile(modules); compiler.Failed() {
-		return nil, fmt.Errorf("compiling the policy: %w", compiler.Errors)
-	}
-	b := &bundle{compiler: compiler, data: data, digest: hex.EncodeToString(sum.Sum(nil))}
+	b := &bundle{modules: modules, own: own, data: data, digest: hex.EncodeToString(sum.Sum(nil))}
 	b.reasons, err = readReasons(builtin["data/reasons.yaml"])
 	return b, err
 }
 
-// capabilities are OPA's own without every built-in function whose answer does
-// not follow from its arguments: the network, the clock, randomness and the
-// environment. A decision that used one could be neither cached nor replayed.
-func capabilities() *ast.Capabilities {
-	c := ast.CapabilitiesForThisVersion()
-	c.Builtins = slices.DeleteFunc(c.Builtins, func(b *ast.Builtin) bool {
-		return b.Nondeterministic || slices.Contains(refusedBuiltins[:], b.Name)
-	})
-	c.AllowNet = []string{} // not nil, which would mean any host
-	return c
+// newCompiler is the compiler of all our rules: strict, and with nothing that reaches out.
+func newCompiler() *ast.Compiler {
+	return ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true)
 }
 
-// refusedBuiltins are named although OPA marks them as not deterministic, so that
-// a change of that mark does not bring them back.
-var refusedBuiltins = [...]string{
-	"http.send", "net.lookup_ip_addr", "opa.runtime", "time.now_ns", "rand.intn", "uuid.rfc4122",
+// compile checks the rules together.
+func (b *bundle) compile() (*ast.Compiler, error) {
+	compiler := newCompiler()
+	if compiler.Compile(b.modules); compiler.Failed() {
+		return nil, fmt.Errorf("compiling the policy: %w", compiler.Errors)
+	}
+	return compiler, checkAsked(compiler, b.own)
 }
 
 // builtinFiles are the embedded rules and data, without the tests.
@@ -133,49 +107,6 @@ func builtinFiles() (map[string][]byte, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the built-in policy: %w", err)
-	}
-	return files, nil
-}
-
-// source is one file of the operator.
-type source struct {
-	name string
-	src  []byte
-}
-
-// operatorFiles reads *.rego of one directory, tests left out, in order of name.
-func operatorFiles(dir string) ([]source, error) {
-	if dir == "" {
-		return nil, nil
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("reading the policy directory: %w", err)
-	}
-	var files []source
-	for _, e := range entries {
-		if e.IsDir() || filepath.Ext(e.Name()) != ".rego" || strings.HasSuffix(e.Name(), "_test.rego") {
-			continue
-		}
-		name := filepath.Join(dir, e.Name())
-		fi, err := os.Stat(name)
-		if err != nil {
-			return nil, fmt.Errorf("reading the policy directory: %w", err)
-		}
-		if fi.Size() > maxRegoFile {
-			return nil, fmt.Errorf("%s: larger than %d bytes, the limit of a rules file", name, maxRegoFile)
-		}
-		if len(files) == maxRegoFiles {
-			return nil, fmt.Errorf("%s: more than %d rules files", dir, maxRegoFiles)
-		}
-		src, err := os.ReadFile(name)
-		if err != nil {
-			return nil, fmt.Errorf("reading the policy directory: %w", err)
-		}
-		files = append(files, source{name, src})
-	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("%s: no *.rego file in it", dir)
 	}
 	return files, nil
 }

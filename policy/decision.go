@@ -1,5 +1,10 @@
 package policy
 
+import (
+	"strings"
+	"time"
+)
+
 // DecisionVersion is the version of the Decision document, its member "v".
 const DecisionVersion = 1
 
@@ -18,17 +23,38 @@ type Decision struct {
 	// Needs is the grant that would lift the denial, as ParseGrant takes it; empty
 	// when no grant would.
 	Needs string `json:"needs"`
+	// Approvers is how many others must agree to the call, whether they have or not.
+	// The denial approval_required says that they have not, and nothing else is in the
+	// way.
+	Approvers int `json:"approvers"`
 	// Actions has, for each class in the input's findings, the action for text:
 	// allow, report, mask, tokenize, drop or block.
 	Actions map[string]string `json:"actions"`
 	// Places has the actions that differ from Actions, by place and class. Use
 	// Action, which looks in both.
 	Places map[string]map[string]string `json:"places"`
+	// Undo has, for each class whose masks can be undone, for how many seconds the
+	// original is kept. A class that is not in it is masked for good. It is empty for
+	// answers, whose originals stay where they came from.
+	Undo map[string]int `json:"undo"`
 	// Would is set on a route that observes: what would have been decided. Allow is
 	// true then, and no action is stronger than report.
 	Would *Would `json:"would,omitempty"`
 
 	input string
+}
+
+// ownPrefix is in front of the codes of a deployment's own rules among Reasons.
+const ownPrefix = "operator."
+
+// OwnRules are the codes of the deployment's own rules that deny, sorted.
+func (d *Decision) OwnRules() (codes []string) {
+	for _, r := range d.Reasons {
+		if code, ok := strings.CutPrefix(r, ownPrefix); ok {
+			codes = append(codes, code)
+		}
+	}
+	return codes
 }
 
 // Input is what the rules saw, as JSON: the Input with its counts rounded. It is
@@ -37,12 +63,15 @@ func (d *Decision) Input() string { return d.input }
 
 // Would is the decision that an observing route did not carry out.
 type Would struct {
-	Allow   bool                         `json:"allow"`
-	Reason  string                       `json:"reason"`
-	Reasons []string                     `json:"reasons"`
-	Needs   string                       `json:"needs"`
-	Actions map[string]string            `json:"actions"`
-	Places  map[string]map[string]string `json:"places"`
+	Allow   bool     `json:"allow"`
+	Reason  string   `json:"reason"`
+	Reasons []string `json:"reasons"`
+	Needs   string   `json:"needs"`
+	// Approvers is how many others would have had to agree.
+	Approvers int                          `json:"approvers"`
+	Actions   map[string]string            `json:"actions"`
+	Places    map[string]map[string]string `json:"places"`
+	Undo      map[string]int               `json:"undo"`
 }
 
 // Action is what happens to a finding of a class at a place. A pair that was not
@@ -56,6 +85,22 @@ func (d *Decision) Action(class, place string) string {
 	}
 	return "block"
 }
+
+// Bounds of how long a mask can be undone. Shorter than a minute nobody could; longer than
+// a week it would be a second store of what was masked.
+const (
+	ShortestUndo = time.Minute
+	LongestUndo  = 7 * 24 * time.Hour
+)
+
+// UndoFor is how long the original of a masked finding of a class is kept, zero where it is
+// not.
+func (d *Decision) UndoFor(class string) time.Duration {
+	return time.Duration(d.Undo[class]) * time.Second
+}
+
+// NeedsApproval is the code of a denial that is lifted when others agree.
+const NeedsApproval = "approval_required"
 
 // Reason is one entry of the catalogue of codes.
 type Reason struct {

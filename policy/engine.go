@@ -16,9 +16,10 @@ import (
 
 // Defaults of Config.
 const (
-	// A decision takes a tenth of a millisecond. Half a second tells a rule that loops
-	// from a machine that is busy.
-	defaultTimeout = 500 * time.Millisecond
+	// A decision takes a tenth of a millisecond. This tells a rule that loops from a
+	// machine that is busy: time on the wall also passes while others have the processor,
+	// and half a second of that was seen to refuse calls of a desk.
+	defaultTimeout = 2 * time.Second
 	// About 1 KiB each. A desk's traffic has some hundreds of different inputs.
 	defaultCache = 8192
 )
@@ -30,14 +31,18 @@ const query = "data.caregate.decision"
 // rules failed, took too long or had no answer. The caller denies.
 var ErrUndecided = errors.New("the policy gave no decision")
 
+// trialPatience is how many times Config.Timeout the trial decision of NewEngine may
+// take: on a machine that is just starting everything takes longer.
+const trialPatience = 5
+
 // Config builds an Engine. The zero value is the built-in policy.
 type Config struct {
 	// Overlays are the operator's documents, later ones winning.
 	Overlays []*Overlay
 	// Dir is a directory with the operator's own rules, *.rego in package
-	// caregate.operator. Empty: none.
+	// caregate.operator. *_test.rego are left out, see RunTests. Empty: none.
 	Dir string
-	// Timeout bounds one evaluation; zero means 500 ms.
+	// Timeout bounds one evaluation; zero means 2 s.
 	Timeout time.Duration
 	// Cache is the number of decisions kept; zero means 8,192.
 	Cache int
@@ -74,13 +79,17 @@ type Engine struct {
 // gives no decision on a plain call.
 func NewEngine(ctx context.Context, c Config) (*Engine, error) {
 	c.setDefaults()
-	b, err := loadBundle(c.Dir, c.Overlays)
+	b, err := readBundle(c.Dir, c.Overlays)
+	if err != nil {
+		return nil, err
+	}
+	compiler, err := b.compile()
 	if err != nil {
 		return nil, err
 	}
 	q, err := rego.New(
 		rego.Query(query),
-		rego.Compiler(b.compiler),
+		rego.Compiler(compiler),
 		rego.Capabilities(capabilities()),
 		// Documents are kept as OPA's values: converting them at each read would cost
 		// more than the decision.
@@ -94,12 +103,14 @@ func NewEngine(ctx context.Context, c Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the policy: %w", err)
 	}
-	e := &Engine{query: q, timeout: c.Timeout, digest: b.digest, reasons: b.reasons, log: c.Logger, cache: cache}
+	// A machine that starts is busy with more than this, so the trial has longer.
+	e := &Engine{query: q, timeout: trialPatience * c.Timeout, digest: b.digest, reasons: b.reasons, log: c.Logger, cache: cache}
 	// Anonymous callers exist everywhere, so rules that cannot judge one are broken.
 	trial := Input{Direction: Request, Effect: "read", Scope: "one", Method: "safe", Actor: InputActor{Kind: KindAnonymous, Strength: StrengthNone}}
 	if _, err := e.Decide(ctx, trial); err != nil {
 		return nil, fmt.Errorf("trying the policy: %w", err)
 	}
+	e.timeout = c.Timeout
 	return e, nil
 }
 

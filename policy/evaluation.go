@@ -3,8 +3,11 @@ package policy
 import (
 	"cmp"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -15,6 +18,7 @@ import (
 func (in *Input) normalise(dst []Finding) {
 	in.V = InputVersion
 	in.Records = Round(in.Records)
+	in.Payment.Tokens, in.Payment.Amount = Round(in.Payment.Tokens), roundUp(in.Payment.Amount)
 	dst = append(dst, in.Findings...)
 	slices.SortFunc(dst, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Place, b.Place))
@@ -24,12 +28,14 @@ func (in *Input) normalise(dst []Finding) {
 		f.Count = max(f.Count, 1)
 		if n := len(out); n > 0 && out[n-1].Class == f.Class && out[n-1].Place == f.Place {
 			out[n-1].Count += f.Count
+			out[n-1].Split += f.Split
 			continue
 		}
 		out = append(out, f)
 	}
 	for i := range out {
 		out[i].Count = Round(out[i].Count)
+		out[i].Split = Round(out[i].Split)
 	}
 	in.Findings = out
 }
@@ -51,6 +57,13 @@ func (in *Input) appendKey(b []byte) []byte {
 	}
 	b = append(b, flags)
 	b = binary.AppendUvarint(b, uint64(in.Records))
+	b = binary.AppendUvarint(b, uint64(in.Approvals))
+	p := &in.Payment
+	for _, s := range [...]string{p.Token, p.Payment, p.Place, p.Account, p.Order, p.Currency, p.Balance, p.Key, p.Unit} {
+		b = appendString(b, s)
+	}
+	b = binary.AppendUvarint(b, uint64(p.Tokens))
+	b = binary.AppendUvarint(b, uint64(p.Amount))
 	for _, list := range [...][]string{in.Actor.Roles, in.Actor.Grants} {
 		b = binary.AppendUvarint(b, uint64(len(list)))
 		for _, s := range list {
@@ -61,6 +74,7 @@ func (in *Input) appendKey(b []byte) []byte {
 		b = appendString(b, f.Class)
 		b = appendString(b, f.Place)
 		b = binary.AppendUvarint(b, uint64(f.Count))
+		b = binary.AppendUvarint(b, uint64(f.Split))
 	}
 	return b
 }
@@ -74,13 +88,17 @@ func appendString(b []byte, s string) []byte {
 func (in *Input) value() ast.Value {
 	findings := make([]*ast.Term, len(in.Findings))
 	for i, f := range in.Findings {
-		findings[i] = ast.ObjectTerm(
+		row := ast.NewObject(
 			ast.Item(keyClass, ast.StringTerm(f.Class)),
 			ast.Item(keyPlace, ast.StringTerm(f.Place)),
 			ast.Item(keyCount, ast.IntNumberTerm(f.Count)),
 		)
+		if f.Split > 0 {
+			row.Insert(keySplit, ast.IntNumberTerm(f.Split))
+		}
+		findings[i] = ast.NewTerm(row)
 	}
-	return ast.NewObject(
+	doc := ast.NewObject(
 		ast.Item(keyV, ast.IntNumberTerm(in.V)),
 		ast.Item(keyTenant, ast.StringTerm(in.Tenant)),
 		ast.Item(keyRoute, ast.StringTerm(in.Route)),
@@ -105,8 +123,25 @@ func (in *Input) value() ast.Value {
 		ast.Item(keyNetwork, ast.StringTerm(in.Network)),
 		ast.Item(keyFindings, ast.ArrayTerm(findings...)),
 		ast.Item(keyRecords, ast.IntNumberTerm(in.Records)),
+		ast.Item(keyApprovals, ast.IntNumberTerm(in.Approvals)),
 		ast.Item(keyObserve, ast.BooleanTerm(in.Observe)),
 	)
+	if p := in.Payment; p != (InputPayment{}) {
+		doc.Insert(keyPayment, ast.ObjectTerm(
+			ast.Item(ast.StringTerm("tokens"), ast.IntNumberTerm(p.Tokens)),
+			ast.Item(ast.StringTerm("token"), ast.StringTerm(p.Token)),
+			ast.Item(keyPayment, ast.StringTerm(p.Payment)),
+			ast.Item(keyPlace, ast.StringTerm(p.Place)),
+			ast.Item(ast.StringTerm("account"), ast.StringTerm(p.Account)),
+			ast.Item(ast.StringTerm("order"), ast.StringTerm(p.Order)),
+			ast.Item(ast.StringTerm("currency"), ast.StringTerm(p.Currency)),
+			ast.Item(ast.StringTerm("balance"), ast.StringTerm(p.Balance)),
+			ast.Item(ast.StringTerm("key"), ast.StringTerm(p.Key)),
+			ast.Item(ast.StringTerm("amount"), ast.IntNumberTerm(p.Amount)),
+			ast.Item(ast.StringTerm("unit"), ast.StringTerm(p.Unit)),
+		))
+	}
+	return doc
 }
 
 // The member names, made once. They are never changed.
@@ -117,7 +152,9 @@ var (
 	keyKind, keyStrength, keyRoles, keyGrants       = ast.StringTerm("kind"), ast.StringTerm("strength"), ast.StringTerm("roles"), ast.StringTerm("grants")
 	keyAsserts, keyMismatch, keyMFA, keyPurpose     = ast.StringTerm("asserts"), ast.StringTerm("mismatch"), ast.StringTerm("mfa"), ast.StringTerm("purpose")
 	keyNetwork, keyFindings, keyRecords, keyObserve = ast.StringTerm("network"), ast.StringTerm("findings"), ast.StringTerm("records"), ast.StringTerm("observe")
-	keyClass, keyPlace, keyCount                    = ast.StringTerm("class"), ast.StringTerm("place"), ast.StringTerm("count")
+	keyApprovals                                    = ast.StringTerm("approvals")
+	keyPayment                                      = ast.StringTerm("payment")
+	keyClass, keyPlace, keyCount, keySplit          = ast.StringTerm("class"), ast.StringTerm("place"), ast.StringTerm("count"), ast.StringTerm("split")
 )
 
 func stringsTerm(list []string) *ast.Term {
@@ -142,7 +179,7 @@ func readDecision(v any, in *Input) (*Decision, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Decision{V: DecisionVersion, Allow: o.Allow, Reason: o.Reason, Reasons: o.Reasons, Needs: o.Needs, Actions: o.Actions, Places: o.Places}
+	d := &Decision{V: DecisionVersion, Allow: o.Allow, Reason: o.Reason, Reasons: o.Reasons, Needs: o.Needs, Approvers: o.Approvers, Actions: o.Actions, Places: o.Places, Undo: o.Undo}
 	if !in.Observe {
 		return d, nil
 	}
@@ -166,15 +203,24 @@ func readOutcome(m map[string]any, in *Input) (*Would, error) {
 	if o.Needs, ok = m["needs"].(string); !ok {
 		return nil, fmt.Errorf("%w: needs is no string", ErrUndecided)
 	}
+	approvers, ok := m["approvers"].(json.Number)
+	if n, err := strconv.Atoi(approvers.String()); !ok || err != nil || n < 0 || n > MostApprovers {
+		return nil, fmt.Errorf("%w: approvers is no number from 0 to %d", ErrUndecided, MostApprovers)
+	} else {
+		o.Approvers = n
+	}
 	list, ok := m["reasons"].([]any)
 	if !ok {
 		return nil, fmt.Errorf("%w: reasons is no set", ErrUndecided)
+	}
+	if len(list) > maxReasons {
+		return nil, fmt.Errorf("%w: more than %d reasons", ErrUndecided, maxReasons)
 	}
 	o.Reasons = make([]string, 0, len(list))
 	for _, x := range list {
 		code, ok := x.(string)
 		if !ok || !isCode(code) {
-			return nil, fmt.Errorf("%w: a reason is not of lower-case letters, digits, dots and underscores", ErrUndecided)
+			return nil, fmt.Errorf("%w: a reason is not of lower-case letters, digits, dots and underscores, or too long", ErrUndecided)
 		}
 		o.Reasons = append(o.Reasons, code)
 	}
@@ -198,7 +244,26 @@ func readOutcome(m map[string]any, in *Input) (*Would, error) {
 			return nil, err
 		}
 	}
-	return &o, nil
+	o.Undo, err = readUndo(m["undo"], o.Actions)
+	return &o, err
+}
+
+// readUndo reads for how long masks can be undone.
+func readUndo(v any, actions map[string]string) (map[string]int, error) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("%w: undo is no object", ErrUndecided)
+	}
+	out := make(map[string]int, len(m))
+	for class, x := range m {
+		seconds, ok := x.(json.Number)
+		n, err := strconv.Atoi(seconds.String())
+		if !ok || err != nil || n < int(ShortestUndo/time.Second) || n > int(LongestUndo/time.Second) || actions[class] != "mask" {
+			return nil, fmt.Errorf("%w: undo is about something else than masks, or no number of seconds within its bounds", ErrUndecided)
+		}
+		out[class] = n
+	}
+	return out, nil
 }
 
 func readActions(v any) (map[string]string, error) {
@@ -217,9 +282,16 @@ func readActions(v any) (map[string]string, error) {
 	return out, nil
 }
 
+// Limits of the reasons of one decision, which goes into the log and into a header. The
+// built-in rules have some twenty.
+const (
+	maxCode    = 64 // bytes
+	maxReasons = 64
+)
+
 // isCode tells whether s can be a reason code: it goes into headers and metrics.
 func isCode(s string) bool {
-	if s == "" || len(s) > 64 {
+	if s == "" || len(s) > maxCode || s[len(s)-1] == '.' {
 		return false
 	}
 	for i := range len(s) {

@@ -20,7 +20,7 @@ const (
 const (
 	PlaceText        = "text"         // a string, a form value, a text part: can be rewritten
 	PlaceMention     = "mention"      // a text that speaks of a payment reference; a field marked as one is PlaceText
-	PlaceNumber      = "number"       // a JSON number literal
+	PlaceNumber      = "number"       // a JSON number literal, or a field that takes exact values only
 	PlaceKey         = "key"          // a member name or form name
 	PlaceQuery       = "query"        // a value in the URL's query
 	PlacePath        = "path"         // a path segment that the operation does not name as an id
@@ -79,10 +79,15 @@ type Input struct {
 	// Network is the class of the caller's address: loopback, private, public or
 	// unknown.
 	Network string `json:"network"`
+	// Payment is what the call wants of the token of a payment. It is absent from calls
+	// that have none at a place where it would be turned back, and from answers.
+	Payment InputPayment `json:"payment,omitzero"`
 	// Findings has one row per class and place. Their order does not matter.
 	Findings []Finding `json:"findings"`
 	// Records is how many of the vendor's records the call touches.
 	Records int `json:"records"`
+	// Approvals is how many others have agreed to this call: at most MostApprovers.
+	Approvals int `json:"approvals"`
 	// Observe tells that the route only watches: the rules are evaluated and the
 	// answer is carried in Decision.Would.
 	Observe bool `json:"observe"`
@@ -106,6 +111,35 @@ type InputActor struct {
 	MFA bool `json:"mfa"`
 }
 
+// MostApprovers is how many others a call can be made to wait for.
+const MostApprovers = 5
+
+// InputPayment says how a call stands to the payment of its token. The words of all
+// members but the last two are those of vault.Standing: known, same, other, unstated,
+// within, over, new, again, used, missing, unknown, or empty where the question does not
+// arise.
+type InputPayment struct {
+	// Tokens is how many tokens stand where one is turned back.
+	Tokens int `json:"tokens"`
+	// Token is known for one that can be turned back. Payment is known when a processor
+	// has told of it.
+	Token   string `json:"token"`
+	Payment string `json:"payment"`
+	// Place is about channel and route, Account about the merchant's.
+	Place    string `json:"place"`
+	Account  string `json:"account"`
+	Order    string `json:"order"`
+	Currency string `json:"currency"`
+	// Balance is whether what is asked for is left, Key about the idempotency key.
+	Balance string `json:"balance"`
+	Key     string `json:"key"`
+	// Amount is what is asked for in the smallest unit, rounded up by Decide to 1, 2, 5,
+	// 10 ...; 0 is all that is left. Unit is the currency that the call names, empty
+	// where it names none.
+	Amount int    `json:"amount"`
+	Unit   string `json:"unit"`
+}
+
 // Finding counts what was found of one class at one kind of place.
 type Finding struct {
 	// Class is a data class's name.
@@ -114,6 +148,9 @@ type Finding struct {
 	Place string `json:"place"`
 	// Count is how many; at least 1.
 	Count int `json:"count"`
+	// Split is how many of them are pieces of a value: the rest of it stands in
+	// another message or another value.
+	Split int `json:"split,omitempty"`
 }
 
 // Round rounds a count down to the series 0, 1, 2, 5, 10, 20, 50, 100 ... A
@@ -136,6 +173,31 @@ func Round(n int) int {
 	}
 }
 
+// roundUp is the smallest number of the series 0, 1, 2, 5, 10 ... that is not below n: a
+// rule about amounts must not let pass what is above its limit.
+func roundUp(n int) int {
+	if n <= 0 || n > 5e17 {
+		return max(n, 0)
+	}
+	for step := 1; ; step *= 10 {
+		for _, digit := range [...]int{1, 2, 5} {
+			if up := digit * step; up >= n {
+				return up
+			}
+		}
+	}
+}
+
+// isCurrency tells whether s is empty or three capital letters.
+func isCurrency(s string) bool {
+	for i := range len(s) {
+		if s[i] < 'A' || s[i] > 'Z' {
+			return false
+		}
+	}
+	return len(s) == 0 || len(s) == 3
+}
+
 // ErrInput is wrapped by the errors that Decide returns for an Input that is
 // outside its bounds. The caller denies and looks for the defect in itself.
 var ErrInput = errors.New("policy input is out of bounds")
@@ -153,6 +215,15 @@ func (in *Input) validate() error {
 		if len(f.value) > maxName {
 			return fmt.Errorf("%w: %s is longer than %d bytes", ErrInput, f.member, maxName)
 		}
+	}
+	p := &in.Payment
+	for _, word := range [...]string{p.Token, p.Payment, p.Place, p.Account, p.Order, p.Currency, p.Balance, p.Key} {
+		if len(word) > maxName {
+			return fmt.Errorf("%w: a word of payment is longer than %d bytes", ErrInput, maxName)
+		}
+	}
+	if p.Tokens < 0 || p.Amount < 0 || !isCurrency(p.Unit) {
+		return fmt.Errorf("%w: payment has a number below zero, or a unit that is no currency", ErrInput)
 	}
 	for _, f := range []struct {
 		member, value string
@@ -176,6 +247,9 @@ func (in *Input) validate() error {
 				return fmt.Errorf("%w: a role or grant is longer than %d bytes", ErrInput, maxName)
 			}
 		}
+	}
+	if in.Approvals < 0 || in.Approvals > MostApprovers {
+		return fmt.Errorf("%w: approvals is not between 0 and %d", ErrInput, MostApprovers)
 	}
 	if len(in.Findings) > maxFindings {
 		return fmt.Errorf("%w: more than %d findings rows", ErrInput, maxFindings)

@@ -21,7 +21,9 @@ func sample() Input {
 		Mapped: true, Effect: "write", Scope: "one", Mark: "", Method: "unsafe",
 		Actor:   InputActor{Kind: KindKey, Strength: StrengthAsserted, Roles: []string{"agent", "service"}, Grants: []string{"zendesk:ticket.export"}, Asserts: true},
 		Purpose: "refund", Network: "private", Records: 1,
-		Findings: []Finding{{Class: "credit_card", Place: PlaceText, Count: 2}, {Class: "us_ssn", Place: PlaceQuery, Count: 1}},
+		Payment: InputPayment{Tokens: 1, Token: "known", Payment: "known", Place: "same", Account: "same", Order: "unstated", Currency: "same",
+			Balance: "within", Key: "new", Amount: 2000, Unit: "EUR"},
+		Findings: []Finding{{Class: "credit_card", Place: PlaceText, Count: 2, Split: 1}, {Class: "us_ssn", Place: PlaceQuery, Count: 1}},
 	}
 }
 
@@ -129,7 +131,7 @@ func TestKeyCoversEveryMember(t *testing.T) {
 	}
 	in := sample()
 	change("", reflect.ValueOf(&in).Elem(), &in)
-	for i, f := range []Finding{{"us_ssnx", PlaceQuery, 1}, {"us_ssn", PlaceText, 1}, {"us_ssn", PlaceQuery, 10}} {
+	for i, f := range []Finding{{"us_ssnx", PlaceQuery, 1, 0}, {"us_ssn", PlaceText, 1, 0}, {"us_ssn", PlaceQuery, 10, 0}, {"us_ssn", PlaceQuery, 1, 1}} {
 		in.Findings[1] = f
 		if other, ok := seen[key(in)]; ok {
 			t.Errorf("changing member %d of a finding gives the key of %s", i, other)
@@ -144,11 +146,11 @@ func TestNormalise(t *testing.T) {
 			t.Errorf("Round(%d): got %d, want %d", n, got, want)
 		}
 	}
-	a := Input{Findings: []Finding{{"b", PlaceText, 3}, {"a", PlaceText, 1}, {"b", PlaceText, 3}, {"b", PlaceKey, 0}}}
+	a := Input{Findings: []Finding{{"b", PlaceText, 3, 2}, {"a", PlaceText, 1, 0}, {"b", PlaceText, 3, 1}, {"b", PlaceKey, 0, 0}}}
 	given := append([]Finding(nil), a.Findings...)
 	in := a
 	in.normalise(nil)
-	if want := []Finding{{"a", PlaceText, 1}, {"b", PlaceKey, 1}, {"b", PlaceText, 5}}; !reflect.DeepEqual(in.Findings, want) {
+	if want := []Finding{{"a", PlaceText, 1, 0}, {"b", PlaceKey, 1, 0}, {"b", PlaceText, 5, 2}}; !reflect.DeepEqual(in.Findings, want) {
 		t.Errorf("got %v, want %v", in.Findings, want)
 	}
 	if !reflect.DeepEqual(a.Findings, given) {
@@ -257,4 +259,22 @@ func FuzzDecide(f *testing.F) {
 func normalised(in Input) *Input {
 	in.normalise(nil)
 	return &in
+}
+
+func TestAmountsAreRoundedUp(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]int{-1: 0, 0: 0, 1: 1, 2: 2, 3: 5, 5: 5, 6: 10, 10: 10, 11: 20, 21: 50, 50: 50, 51: 100, 9_999: 10_000, 10_001: 20_000, 1_000_000_000_000_001: 2_000_000_000_000_000} {
+		in := Input{Payment: InputPayment{Amount: n}}
+		in.normalise(nil)
+		if got := in.Payment.Amount; got != want {
+			t.Errorf("%d: got %d, want %d", n, got, want)
+		}
+	}
+	for _, p := range []InputPayment{{Amount: -1}, {Tokens: -1}, {Unit: "eur"}, {Unit: "EURO"}, {Key: strings.Repeat("x", 129)}} {
+		in := sample()
+		in.Payment = p
+		if err := in.validate(); !errors.Is(err, ErrInput) {
+			t.Errorf("%+v: got %v, want ErrInput", p, err)
+		}
+	}
 }

@@ -24,6 +24,15 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// migrate brings the tables of this package in state.db up to date.
+func migrate(ctx context.Context, db *store.DB) error {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return fmt.Errorf("reading the tables of policy: %w", err)
+	}
+	return db.Migrate(ctx, "policy", sub)
+}
+
 const (
 	// keyCacheTime bounds how long another process's Revoke goes unnoticed here.
 	keyCacheTime = 5 * time.Second
@@ -123,11 +132,7 @@ func OpenKeys(ctx context.Context, db *store.DB, c KeysConfig) (*Keys, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, fmt.Errorf("opening the API keys: %w", err)
-	}
-	if err := db.Migrate(ctx, "policy", sub); err != nil {
+	if err := migrate(ctx, db); err != nil {
 		return nil, err
 	}
 	t, err := builtinTables()
@@ -262,7 +267,7 @@ func (k *Keys) Rotate(ctx context.Context, id string, overlap time.Duration) (Ke
 		return Key{}, "", fmt.Errorf("rotating an API key: %w", err)
 	}
 	defer tx.Rollback() // after a commit it has nothing to do
-	old, err := scanKey(tx.QueryRowContext(ctx, `SELECT `+keyColumns+` FROM api_key WHERE id = $1`, id))
+	old, err := scanKey(tx.QueryRowContext(ctx, `SELECT `+keyColumns+` FROM api_key WHERE id = $1`+k.db.ForUpdate(), id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Key{}, "", ErrNoKey
 	}

@@ -17,13 +17,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/caregate/caregate/internal/leaks"
+	"github.com/caregate/caregate/internal/pgtest"
 	"github.com/caregate/caregate/internal/store"
 	"github.com/caregate/caregate/policy"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // digest stands for the vault's.
 func digest(purpose string, b []byte) []byte {
@@ -53,6 +53,73 @@ func (c *clock) Move(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
+// statePath is where a test's state database is: a file, or a database under
+// TestOnPostgres.
+func statePath(t testing.TB) string {
+	t.Helper()
+	if strings.HasPrefix(t.Name(), "TestOnPostgres/") {
+		return pgtest.Database(t)
+	}
+	return filepath.Join(t.TempDir(), "state.db")
+}
+
+// TestOnPostgres runs the tests of what is stored again, in PostgreSQL.
+func TestOnPostgres(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]func(*testing.T){
+		"KeyLife":            TestKeyLife,
+		"KeyRevoke":          TestKeyRevoke,
+		"KeyRotate":          TestKeyRotate,
+		"KeyRotateRace":      TestKeyRotateRace,
+		"KeysThatAreRefused": TestKeysThatAreRefused,
+		"KeysUnderRace":      TestKeysUnderRace,
+		"KeyDatabaseFailure": TestKeyDatabaseFailure,
+
+		"Limits":         TestLimits, // VT8, V10
+		"LimitsTogether": TestLimitsTogether,
+		"LimitBreaker":   TestLimitBreaker,
+
+		"ApprovalLife":        TestApprovalLife,
+		"ApprovalDualControl": TestApprovalDualControl,
+		"ApprovalsNotCounted": TestApprovalsThatDoNotCount,
+		"ApprovalEnds":        TestApprovalEnds,
+		"ApprovalsFull":       TestApprovalsFull,
+		"ApprovalRace":        TestApprovalRace,
+		"Standing":            TestStandingApproval,
+		"StandingRefused":     TestStandingApprovalRefused,
+		"TermsRefused":        TestTermsThatAreRefused,
+	} {
+		t.Run(name, test)
+	}
+}
+
+// Of several who rotate a key at once, without an overlap, one gets the successor.
+func TestKeyRotateRace(t *testing.T) {
+	t.Parallel()
+	k := openKeys(t, statePath(t), newClock())
+	made, _, err := k.Create(t.Context(), policy.NewKey{Name: "x", Roles: []string{"agent"}})
+	must(t, err)
+	errs := make(chan error, 8)
+	for range cap(errs) {
+		go func() {
+			_, _, err := k.Rotate(context.Background(), made.ID, 0)
+			errs <- err
+		}()
+	}
+	rotated := 0
+	for range cap(errs) {
+		switch err := <-errs; {
+		case err == nil:
+			rotated++
+		case !errors.Is(err, policy.ErrKeyEnded):
+			t.Errorf("got %v, want ErrKeyEnded", err)
+		}
+	}
+	if rotated != 1 {
+		t.Errorf("%d successors, want 1", rotated)
+	}
+}
+
 func openDB(t testing.TB, path string) *store.DB {
 	t.Helper()
 	db, err := store.Open(t.Context(), path, store.Options{Create: true})
@@ -78,7 +145,7 @@ func must(t testing.TB, err error) {
 
 func TestKeyLife(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
+	path := statePath(t)
 	c := newClock()
 	k := openKeys(t, path, c)
 	made, secret, err := k.Create(t.Context(), policy.NewKey{Name: "nightly export", Roles: []string{"service"}, Grants: []string{"zendesk:ticket.export", "zendesk:*/read"}, Expires: c.Now().Add(time.Hour)})
@@ -111,7 +178,7 @@ func TestKeyLife(t *testing.T) {
 
 func TestKeyRevoke(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
+	path := statePath(t)
 	c := newClock()
 	k, other := openKeys(t, path, c), openKeys(t, path, c)
 	made, secret, err := k.Create(t.Context(), policy.NewKey{Name: "x", Roles: []string{"agent"}})
@@ -148,7 +215,7 @@ func TestKeyRevoke(t *testing.T) {
 func TestKeyRotate(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	k := openKeys(t, filepath.Join(t.TempDir(), "state.db"), c)
+	k := openKeys(t, statePath(t), c)
 	old, oldSecret, err := k.Create(t.Context(), policy.NewKey{Name: "x", Roles: []string{"agent"}, Grants: []string{"zendesk:*/bulk"}})
 	must(t, err)
 	_, err = k.Verify(t.Context(), oldSecret) // in the cache
@@ -185,10 +252,10 @@ func TestKeyRotate(t *testing.T) {
 func TestKeysThatAreRefused(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	k := openKeys(t, filepath.Join(t.TempDir(), "state.db"), c)
+	k := openKeys(t, statePath(t), c)
 	_, secret, err := k.Create(t.Context(), policy.NewKey{Name: "x", Roles: []string{"agent"}})
 	must(t, err)
-	elsewhere := openKeys(t, filepath.Join(t.TempDir(), "state.db"), c)
+	elsewhere := openKeys(t, statePath(t), c)
 	_, foreign, err := elsewhere.Create(t.Context(), policy.NewKey{Name: "x", Roles: []string{"agent"}})
 	must(t, err)
 	good := string(secret)
@@ -228,7 +295,7 @@ func rotate(c byte) byte {
 func TestKeysThatCannotBeMade(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	k := openKeys(t, filepath.Join(t.TempDir(), "state.db"), c)
+	k := openKeys(t, statePath(t), c)
 	for _, tc := range []struct {
 		name string
 		key  policy.NewKey
@@ -288,7 +355,7 @@ func TestKeysAreNotStored(t *testing.T) {
 func TestKeysUnderRace(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	k := openKeys(t, filepath.Join(t.TempDir(), "state.db"), c)
+	k := openKeys(t, statePath(t), c)
 	made, secret, err := k.Create(t.Context(), policy.NewKey{Name: "x", Roles: []string{"agent"}})
 	must(t, err)
 	revoked := make(chan struct{})
@@ -320,7 +387,7 @@ func isClosed(c chan struct{}) bool {
 
 func TestKeyDatabaseFailure(t *testing.T) {
 	t.Parallel()
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Create: true})
+	db, err := store.Open(t.Context(), statePath(t), store.Options{Create: true})
 	must(t, err)
 	k, err := policy.OpenKeys(t.Context(), db, policy.KeysConfig{Digest: digest})
 	must(t, err)

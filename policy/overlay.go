@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -22,17 +24,26 @@ const OverlayVersion = 1
 //	    route: desk          # optional: every route
 //	    role: lead           # optional: everybody
 //	    action: mask
+//	    undo: 24h            # optional: for how long a mask can be undone
 //	grants:
 //	  - actor: oauth:0f3a...  # as explain and the log print it
 //	    grants: ["zendesk:ticket.export"]
+//	approvals:
+//	  - operation: zendesk:ticket.*/delete  # in the form of a grant
+//	    approvers: 1                        # how many others must agree
 type Overlay struct {
 	name   string
 	source []byte
 	rows   []enforcementRow
 	grants map[string][]string
+	// approvals are numbers of approvers by operation.
+	approvals map[string]int
 }
 
-type enforcementRow struct{ class, route, role, action string }
+type enforcementRow struct {
+	class, route, role, action string
+	undo                       time.Duration
+}
 
 // Grants are the grants of the document by actor ID, for ResolverConfig.
 func (o *Overlay) Grants() map[string][]string { return maps.Clone(o.grants) }
@@ -51,9 +62,9 @@ func ParseOverlay(file string, src []byte) (*Overlay, error) {
 	if err := yaml.Unmarshal(src, &root); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	p := overlayParser{file: file, tables: t, out: &Overlay{name: file, source: src, grants: make(map[string][]string)}}
+	p := overlayParser{file: file, tables: t, out: &Overlay{name: file, source: src, grants: make(map[string][]string), approvals: make(map[string]int)}}
 	if len(root.Content) == 0 {
-		return nil, fmt.Errorf("%s:1: the document is empty; it wants version, enforcement and grants", file)
+		return nil, fmt.Errorf("%s:1: the document is empty; it wants version, enforcement, grants and approvals", file)
 	}
 	p.document(root.Content[0])
 	return p.out, errors.Join(p.errs...)
@@ -104,11 +115,13 @@ func (p *overlayParser) document(n *yaml.Node) {
 			p.rows(v, "enforcement", p.enforcement)
 		case "grants":
 			p.rows(v, "grants", p.grant)
+		case "approvals":
+			p.rows(v, "approvals", p.approval)
 		default:
 			return false
 		}
 		return true
-	}, "version", "enforcement", "grants")
+	}, "version", "enforcement", "grants", "approvals")
 	if !version {
 		p.fail(n, "version is missing; write version: %d", OverlayVersion)
 	}
@@ -148,17 +161,28 @@ func (p *overlayParser) enforcement(n *yaml.Node) {
 				p.fail(v, "action %q is not known; the actions are %s", v.Value, names(p.tables.Rank))
 			}
 			r.action = v.Value
+		case "undo":
+			var err error
+			if r.undo, err = time.ParseDuration(v.Value); err != nil || r.undo < ShortestUndo || r.undo > LongestUndo || r.undo%time.Second != 0 {
+				p.fail(v, "undo wants whole seconds from %v to %v, as 90m or 24h", ShortestUndo, LongestUndo)
+			}
 		default:
 			return false
 		}
 		return true
-	}, "class", "route", "role", "action")
+	}, "class", "route", "role", "action", "undo")
 	if r.class == "" || r.action == "" {
 		p.fail(n, "an enforcement row wants class and action")
 		return
 	}
 	if r.action == "tokenize" && slices.Contains(p.tables.NeverKept, r.class) {
 		p.fail(n, "%s may not be kept in any form after authorisation, so it cannot be tokenized; use drop or block", r.class)
+	}
+	if r.undo > 0 && r.action != "mask" {
+		p.fail(n, "undo goes with action mask: nothing else leaves a mask")
+	}
+	if r.undo > 0 && slices.Contains(p.tables.NeverKept, r.class) {
+		p.fail(n, "%s may not be kept in any form after authorisation, so its mask cannot be undone", r.class)
 	}
 	p.out.rows = append(p.out.rows, r)
 }
@@ -197,6 +221,44 @@ func (p *overlayParser) grant(n *yaml.Node) {
 	p.out.grants[actor] = all
 }
 
+func (p *overlayParser) approval(n *yaml.Node) {
+	var operation string
+	approvers := 1
+	p.members(n, "an approvals row", func(key string, v *yaml.Node) bool {
+		switch key {
+		case "operation":
+			if err := ParseGrant(v.Value); err != nil || strings.HasPrefix(v.Value, OwnChannel+":") {
+				p.fail(v, "operation wants the form of a grant, for a channel that is governed: %v", errGrant)
+			}
+			operation = v.Value
+		case "approvers":
+			var err error
+			if approvers, err = strconv.Atoi(v.Value); err != nil || approvers < 1 || approvers > MostApprovers {
+				p.fail(v, "approvers wants a number from 1 to %d", MostApprovers)
+			}
+		default:
+			return false
+		}
+		return true
+	}, "operation", "approvers")
+	if operation == "" {
+		p.fail(n, "an approvals row wants operation")
+		return
+	}
+	p.out.approvals[operation] = approvers
+}
+
+// approvalIndex is the rows by operation, later documents winning.
+func approvalIndex(overlays []*Overlay) map[string]any {
+	index := make(map[string]any)
+	for _, o := range overlays {
+		for operation, n := range o.approvals {
+			index[operation] = n
+		}
+	}
+	return index
+}
+
 // actorKinds start the IDs that can be granted something.
 var actorKinds = [...]string{"key", "user", "vendor", "oauth"}
 
@@ -208,6 +270,20 @@ func names[V any](m map[string]V) string {
 // find the fitting one without looking at the others, so that a thousand rows
 // cost no more than one.
 func enforcementIndex(overlays []*Overlay) map[string]any {
+	return rowIndex(overlays, func(r enforcementRow) any { return r.action })
+}
+
+// undoIndex says in the same form for how many seconds masks can be undone, 0 for not at
+// all. It is empty where no row says a word of it, which the rules look at first.
+func undoIndex(overlays []*Overlay) map[string]any {
+	said := func(r enforcementRow) bool { return r.undo > 0 }
+	if !slices.ContainsFunc(overlays, func(o *Overlay) bool { return slices.ContainsFunc(o.rows, said) }) {
+		return map[string]any{}
+	}
+	return rowIndex(overlays, func(r enforcementRow) any { return int(r.undo / time.Second) })
+}
+
+func rowIndex(overlays []*Overlay, says func(enforcementRow) any) map[string]any {
 	index := make(map[string]any)
 	at := func(m map[string]any, key string) map[string]any {
 		if m[key] == nil {
@@ -217,7 +293,7 @@ func enforcementIndex(overlays []*Overlay) map[string]any {
 	}
 	for _, o := range overlays {
 		for _, r := range o.rows {
-			at(at(index, r.class), r.route)[r.role] = r.action
+			at(at(index, r.class), r.route)[r.role] = says(r)
 		}
 	}
 	return index

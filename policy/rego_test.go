@@ -73,11 +73,11 @@ func regoBundle(t testing.TB) (map[string]*ast.Module, storage.Store) {
 		}
 		modules[name] = m
 	}
-	b, err := loadBundle("", nil)
+	b, err := readBundle("", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := ast.NewCompiler().WithStrict(true).WithCapabilities(capabilities())
+	c := newCompiler()
 	if c.Compile(modules); c.Failed() {
 		t.Fatal(c.Errors)
 	}
@@ -96,7 +96,7 @@ func TestRego(t *testing.T) {
 	defer data.Abort(t.Context(), txn)
 	coverage := cover.New()
 	results, err := tester.NewRunner().
-		SetCompiler(ast.NewCompiler().WithStrict(true).WithCapabilities(capabilities())).
+		SetCompiler(newCompiler()).
 		SetStore(data).SetModules(modules).SetCoverageQueryTracer(coverage).
 		RaiseBuiltinErrors(true).RunTests(t.Context(), txn)
 	if err != nil {

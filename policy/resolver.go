@@ -107,15 +107,33 @@ func NewResolver(c ResolverConfig) (*Resolver, error) {
 		}
 		r.issuers = append(r.issuers, ready)
 	}
-	for _, list := range r.grants {
-		for _, g := range list {
-			if err := ParseGrant(g); err != nil {
-				return nil, fmt.Errorf("preparing identities: %w", err)
-			}
-		}
+	if err := checkGrants(r.grants); err != nil {
+		return nil, err
 	}
 	r.accounts, err = newAccounts(c.Digest, c.Now, c.Logger)
 	return r, err
+}
+
+func checkGrants(grants map[string][]string) error {
+	for _, list := range grants {
+		for _, g := range list {
+			if err := ParseGrant(g); err != nil {
+				return fmt.Errorf("preparing identities: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// WithGrants is the resolver with other grants: what was fetched and remembered of
+// issuers and vendors is shared with r, which goes on giving its own.
+func (r *Resolver) WithGrants(grants map[string][]string) (*Resolver, error) {
+	if err := checkGrants(grants); err != nil {
+		return nil, err
+	}
+	other := *r
+	other.grants = maps.Clone(grants)
+	return &other, nil
 }
 
 // Resolve finds the actor. The strongest proof wins: an API key or a token, then

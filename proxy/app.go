@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -23,7 +23,9 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/caregate/caregate/audit"
+	"github.com/caregate/caregate/audit/syslog"
 	"github.com/caregate/caregate/channel"
+	"github.com/caregate/caregate/internal/store"
 	"github.com/caregate/caregate/policy"
 )
 
@@ -39,41 +41,81 @@ type App struct {
 	Name string `json:"name,omitempty"`
 	// Data is the data directory. Default "data" in the working directory.
 	Data string `json:"data,omitempty"`
+	// Database is the URL of a PostgreSQL database that takes the place of the SQLite
+	// files in the data directory. A placeholder keeps its password out of the
+	// configuration. Default: the files.
+	Database string `json:"database,omitempty"`
 	// Keys is the directory of key files. Default "keys" in the data directory.
 	Keys string `json:"keys,omitempty"`
-	// PolicyDocuments are the operator's own documents, later ones winning.
+	// KeySeal says how the vault's key files are sealed. Default: not at all.
+	KeySeal KeySealConfig `json:"key_seal,omitzero"`
+	// PolicyDocuments are the operator's own documents, later ones winning. One that a
+	// placeholder stands for may also be the directory of PolicyRules.
 	PolicyDocuments []string `json:"policy_documents,omitempty"`
+	// PolicyRules is the directory of the operator's own rules in Rego. It is read again
+	// when it changes, and so are the documents. Default none.
+	PolicyRules string `json:"policy_rules,omitempty"`
 	// Detect is the file of what to find and what to allow beside the built-in classes
 	// (redact/lists). It is read again when it changes. Default none.
 	Detect string `json:"detect,omitempty"`
+	// Vault says what is kept behind tokens.
+	Vault VaultConfig `json:"vault,omitzero"`
 	// Identities are issuers whose tokens prove who calls.
 	Identities []Identity `json:"identities,omitempty"`
+	// Syslog are collectors that the audit log is sent to.
+	Syslog []Syslog `json:"syslog,omitempty"`
+	// Trails are logs of vendors that are read into ours.
+	Trails []Trail `json:"trails,omitempty"`
+	// Archive is where the audit log is copied to, locked against deletion. Default
+	// nowhere.
+	Archive *ArchiveConfig `json:"archive,omitempty"`
+	// Details says how long the sealed details of events are kept. Default: 30 days for
+	// the part about the persons, 12 months for the part about who looked.
+	Details *DetailsConfig `json:"details,omitempty"`
 
 	logger  *zap.Logger
 	config  DataConfig
-	grants  map[string][]string
-	engine  *policy.Engine
 	metrics *metrics
 	// ready is closed when Start is done. What follows is set by Start.
 	ready chan struct{}
 	// over is closed by end, when this configuration failed to start or was given up.
-	over     <-chan struct{}
-	end      context.CancelFunc
-	gen      *generation
+	over <-chan struct{}
+	end  context.CancelFunc
+	gen  *generation
+	// configured is when that began.
+	configured time.Time
+	// resolver knows who may call, with the grants of the policy at the start.
 	resolver *policy.Resolver
 	// local and remote are the API for the command line and for programs.
 	local, remote http.Handler
-	// detection is replaced as a whole when the lists change.
+	// detection is replaced as a whole when the lists or the policy change.
 	detection *atomic.Pointer[detection]
-	// refreshing is held while the lists are read again.
+	// refreshing is held while either is read again.
 	refreshing *sync.Mutex
-	routes     []*Handler
-	now        func() time.Time
+	// policyTrouble says why the policy on disk is not in force, nil while it is.
+	policyTrouble *atomic.Pointer[string]
+	// policyPlaces are PolicyDocuments and PolicyRules with their placeholders resolved.
+	policyPlaces []string
+	routes       []*Handler
+	ships        []syslog.Config
+	passing      bool // permitGaps was done
+	pollers      []*poller
+	now          func() time.Time
+	farewell     *farewell
 }
 
 // CaddyModule returns the Caddy module information.
 func (App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: appName, New: func() caddy.Module { return new(App) }}
+}
+
+// joinApp is the configuration's app, which what needs.
+func joinApp(ctx caddy.Context, what string) (*App, error) {
+	app, err := ctx.AppIfConfigured(appName)
+	if err != nil {
+		return nil, fmt.Errorf("%s needs the caregate app: %w", what, err)
+	}
+	return app.(*App), nil
 }
 
 // Provision prepares what needs no data directory, beside what is running, so
@@ -82,6 +124,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	a.now = time.Now
 	a.metrics = processMetrics
+	if err := a.sayFarewell(ctx); err != nil {
+		return err
+	}
 	if err := a.metrics.register(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
@@ -95,21 +140,47 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	a.config = DataConfig{Dir: dir, Keys: repl.ReplaceKnown(a.Keys, ""), Name: a.Name, Logger: processLogger()}
-	a.ready = make(chan struct{})
-	over, end := context.WithCancel(context.Background())
-	a.over, a.end = over.Done(), end
-	if a.grants, err = a.loadPolicy(ctx); err != nil {
-		return err
-	}
-	a.Detect = repl.ReplaceKnown(a.Detect, "")
-	det, err := a.loadDetection(a.now())
+	database, err := a.DatabaseURL(repl)
 	if err != nil {
 		return err
 	}
-	a.detection, a.refreshing = new(atomic.Pointer[detection]), new(sync.Mutex)
+	a.config = DataConfig{Dir: dir, Database: database, Keys: repl.ReplaceKnown(a.Keys, ""), Seal: a.KeySeal, Name: a.Name, Logger: processLogger()}
+	a.ready = make(chan struct{})
+	over, end := context.WithCancel(context.Background())
+	a.over, a.end = over.Done(), end
+	if err := errors.Join(a.Archive.validate(), a.Vault.validate(), a.KeySeal.validate()); err != nil {
+		return err
+	}
+	if _, err := a.Details.periods(); err != nil {
+		return err
+	}
+	rules, err := a.loadPolicy(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.shipments(dir); err != nil {
+		return err
+	}
+	a.Detect = repl.ReplaceKnown(a.Detect, "")
+	det, err := a.loadDetection(rules, a.now())
+	if err != nil {
+		return err
+	}
+	a.detection, a.refreshing, a.policyTrouble = new(atomic.Pointer[detection]), new(sync.Mutex), new(atomic.Pointer[string])
 	a.detection.Store(det)
-	return nil
+	return a.prepareTrails()
+}
+
+// DatabaseURL is Database with its placeholders resolved. Errors repeat nothing of it.
+func (a *App) DatabaseURL(repl *caddy.Replacer) (string, error) {
+	if a.Database == "" {
+		return "", nil
+	}
+	where := strings.TrimSpace(repl.ReplaceKnown(a.Database, "")) // a file ends with a newline
+	if !store.IsURL(where) {
+		return "", errors.New("store postgres wants the URL of a database, postgres://user@host/database, or a placeholder that stands for one")
+	}
+	return where, nil
 }
 
 // startWait is how long a call waits for a configuration that is starting. Caddy
@@ -158,39 +229,20 @@ func processLogger() *slog.Logger {
 	return slog.New(zapslog.NewHandler(caddy.Log().Named(appName).Core()))
 }
 
-// policyTimeout bounds one evaluation. The rules take well under a millisecond; a
-// second is for a machine that is starved of processor time, where a denial
-// would be the wrong answer, and still ends a rule that never would.
-const policyTimeout = time.Second
-
-// loadPolicy compiles the built-in policy with the operator's documents, and
-// returns the grants that the documents give to actors, later ones winning.
-func (a *App) loadPolicy(ctx context.Context) (grants map[string][]string, err error) {
-	c := policy.Config{Logger: processLogger(), Timeout: policyTimeout}
-	grants = make(map[string][]string)
-	for _, file := range a.PolicyDocuments {
-		src, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("reading a policy document: %w", err)
-		}
-		o, err := policy.ParseOverlay(file, src)
-		if err != nil {
-			return nil, err
-		}
-		c.Overlays = append(c.Overlays, o)
-		maps.Copy(grants, o.Grants())
+// clashes tells whether another route has the same name and governs something else.
+func (h *Handler) clashes(other *Handler) error {
+	name := cmp.Or(h.Route, h.defaultRoute())
+	if cmp.Or(other.Route, other.defaultRoute()) == name && (other.Channel != h.Channel || other.Upstream != h.Upstream || other.Webhooks != h.Webhooks) {
+		return fmt.Errorf("two governed routes are called %s: give one of them a name of its own with `route`", name)
 	}
-	if a.engine, err = policy.NewEngine(ctx, c); err != nil {
-		return nil, fmt.Errorf("loading the policy: %w", err)
-	}
-	return grants, nil
+	return nil
 }
 
 // addRoute is called by every governed route while it is provisioned.
 func (a *App) addRoute(h *Handler) error {
 	for _, other := range a.routes {
-		if other.Route == h.Route && (other.Channel != h.Channel || other.Upstream != h.Upstream || other.Webhooks != h.Webhooks) {
-			return fmt.Errorf("two governed routes are called %s: give one of them a name of its own with `route`", h.Route)
+		if err := h.clashes(other); err != nil {
+			return err
 		}
 	}
 	a.routes = append(a.routes, h)
@@ -206,28 +258,101 @@ func (a *App) Start() (err error) {
 			a.end()
 		}
 	}()
+	guardStdLog()
 	// The log may have to check itself first, after an unclean stop.
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
-	if a.gen, err = openGeneration(a.config.Dir, func() (*Data, error) { return openOrCreate(ctx, a.config) }); err != nil {
+	archive, compared, err := a.openArchive(ctx)
+	if err != nil {
 		return err
 	}
-	if a.resolver, err = a.newResolver(a.grants); err != nil {
+	opened := false
+	a.gen, err = openGeneration(a.config.Dir, func() (*Data, error) {
+		opened = true
+		return openOrCreate(ctx, a.config)
+	})
+	if err != nil {
 		return err
 	}
+	if a.gen.data.database != a.config.Database {
+		return fmt.Errorf("%s is open with another database: stop the gateway and start it with this configuration", a.config.Dir)
+	}
+	if !opened {
+		if err := a.useSeal(ctx); err != nil {
+			return err
+		}
+	}
+	rules := a.rules()
+	if a.resolver, err = a.newResolver(rules.grants); err != nil {
+		return err
+	}
+	rules.resolver = a.resolver
+	a.metrics.log.of.Store(a.gen.data.Log)
+	a.configured = time.Now()
 	a.local, a.remote = newConsole(a, true), newConsole(a, false)
-	if err := a.recordConfig(ctx); err != nil {
+	if err := a.recordConfig(ctx, a.detection.Load()); err != nil {
 		return fmt.Errorf("recording the configuration: %w", err)
+	}
+	if opened {
+		if err := a.gen.data.ReplayErasures(ctx, a.config.Logger); err != nil {
+			return err
+		}
+		go a.gen.data.replaySoon(a.config.Logger)
+	}
+	if err := a.permitGaps(); err != nil {
+		return err
 	}
 	if err := a.gen.data.socket.serve(filepath.Join(a.gen.data.Dir, SocketName), a, a.local, a.logger); err != nil {
 		return err
 	}
 	a.logger.Info("governing", zap.String("data", a.gen.data.Dir), zap.String("log", a.gen.data.Log.Origin()), zap.Int("routes", len(a.routes)),
-		zap.String("policy", a.engine.Digest()), zap.Strings("exceptions", a.exceptions()))
-	a.logger.Warn("the audit log has no anchor outside this machine: an administrator of this machine could rewrite it unseen")
+		zap.String("policy", rules.engine.Digest()), zap.Strings("exceptions", a.exceptions()))
+	if a.Vault.Cards {
+		a.logger.Warn("vault cards is on: " + CardsScope)
+	}
+	if a.Archive == nil {
+		a.logger.Warn("the audit log has no anchor outside this machine: an administrator of this machine could rewrite it unseen")
+	}
+	a.startArchive(archive, compared)
+	periods, err := a.Details.periods()
+	if err != nil {
+		return err
+	}
+	checked, err := a.Details.clockChecked()
+	if err != nil {
+		return err
+	}
 	close(a.ready)
 	if a.Detect != "" {
 		go a.watchDetection()
+	}
+	if len(a.policyPlaces) > 0 {
+		go a.watchPolicy()
+	}
+	a.ship()
+	a.followTrails()
+	go a.keepExpiring(periods, checked)
+	return nil
+}
+
+// running ends when this configuration is given up.
+func (a *App) running() context.Context {
+	ctx, end := context.WithCancel(context.Background())
+	go func() {
+		<-a.over
+		end()
+	}()
+	return ctx
+}
+
+// useSeal has a vault that was open before go on with this configuration's seal.
+func (a *App) useSeal(ctx context.Context) error {
+	seal, err := a.KeySeal.Open(ctx, a.config.withDefaults().Name)
+	if err == nil {
+		err = a.gen.data.Vault.UseSeal(ctx, seal)
+	}
+	if err != nil {
+		return fmt.Errorf("opening the key files: %w", err)
 	}
 	return nil
 }
@@ -244,12 +369,14 @@ func (a *App) Stop() error { return nil }
 // Cleanup gives up this configuration's reference. Exchanges that still run hold
 // their own.
 func (a *App) Cleanup() error {
+	guardStdLog() // the configuration that ends may have set the output back
 	if a.end != nil {
 		a.end()
 	}
 	if a.gen == nil {
 		return nil // it never started
 	}
+	a.withdrawGaps()
 	a.gen.data.socket.withdraw(a)
 	return a.gen.release()
 }
@@ -275,12 +402,18 @@ func (h *Handler) exceptions() []string {
 	if h.Uninspected == "pass" {
 		out = append(out, "uninspected pass")
 	}
+	if h.AuditDown == auditPass {
+		out = append(out, "audit_down pass")
+	}
+	if h.VaultDown == vaultMask {
+		out = append(out, "vault_down mask")
+	}
 	return out
 }
 
 // recordConfig writes the config.loaded leaf (decision D6: what fails open is a
-// setting, and the setting is in the log).
-func (a *App) recordConfig(ctx context.Context) error {
+// setting, and the setting is in the log). det is what takes effect with it.
+func (a *App) recordConfig(ctx context.Context, det *detection) error {
 	digest, err := a.digest()
 	if err != nil {
 		return err
@@ -291,13 +424,16 @@ func (a *App) recordConfig(ctx context.Context) error {
 	}
 	defer slot.Release()
 	attrs := map[string]string{"config": digest, "version": Version()}
-	if lists := a.detection.Load().digest(); lists != "" {
+	if lists := det.digest(); lists != "" {
 		attrs["detect"] = lists
+	}
+	if a.Vault.Cards {
+		attrs["vault"] = "cards"
 	}
 	if e := a.exceptions(); len(e) > 0 {
 		attrs["exceptions"] = strings.Join(e, ", ")
 	}
-	_, err = slot.Append(audit.Event{Type: "config.loaded", Tenant: tenant, Policy: a.engine.Digest(), Attrs: attrs, Retention: "administration"}).Wait(ctx)
+	_, err = slot.Append(audit.Event{Type: "config.loaded", Tenant: tenant, Policy: det.policy.engine.Digest(), Attrs: attrs, Retention: retentionAdministration}).Wait(ctx)
 	return err
 }
 

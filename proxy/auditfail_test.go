@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caregate/caregate/internal/rights"
 	"github.com/caregate/caregate/internal/sample"
 	"github.com/caregate/caregate/internal/store"
 	"github.com/caregate/caregate/proxy/proxytest"
@@ -70,23 +73,33 @@ func holdIntake(t *testing.T, dir string) (letGo func()) {
 // and become read-only.
 type disk struct{ dir string }
 
-// newDisk mounts a disk, or reports false where that is not permitted: not as
-// root, or in a container without the capability.
+// newDisk mounts a disk, or reports false where the tests were told to go without.
 func newDisk(t *testing.T) (disk, bool) {
 	t.Helper()
+	if rights.Without(rights.Mount) {
+		return disk{}, false
+	}
 	d := disk{dir: t.TempDir()}
 	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=16m,mode=0700", "caregate-test", d.dir).CombinedOutput(); err != nil {
-		t.Logf("no file system of its own for this test (%v: %s)", err, strings.TrimSpace(string(out)))
-		return disk{}, false
+		rights.Lacks(t, rights.Mount, fmt.Sprintf("%v: %s", err, strings.TrimSpace(string(out))))
 	}
 	t.Cleanup(func() {
 		// The test's context has ended.
-		ctx := context.WithoutCancel(t.Context())
-		if out, err := exec.CommandContext(ctx, "umount", d.dir).CombinedOutput(); err != nil {
+		if out, err := mounting(context.WithoutCancel(t.Context()), "umount", d.dir); err != nil {
 			t.Errorf("unmounting: %v: %s", err, out)
 		}
 	})
 	return d, true
+}
+
+// mounting runs a command until nobody is busy any more with the disk that it is about.
+func mounting(ctx context.Context, command string, args ...string) (out []byte, err error) {
+	for deadline := time.Now().Add(time.Minute); ; {
+		out, err = exec.CommandContext(ctx, command, args...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "busy") || time.Now().After(deadline) {
+			return out, err
+		}
+	}
 }
 
 // fill leaves no byte free.
@@ -125,6 +138,23 @@ type wayToFail struct {
 // waysToFail lists those that this machine permits; the first works everywhere.
 func waysToFail(t *testing.T) []wayToFail {
 	t.Helper()
+	if strings.HasPrefix(t.Name(), proxytest.OnPostgres+"/") {
+		return []wayToFail{{
+			name: "the server ends the writer's connection", cause: "audit_unavailable",
+			fail: func(t *testing.T, g *proxytest.Gateway) func() {
+				db, err := g.OpenDB("state.db", store.Options{MaxConns: 1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer db.Close()
+				// The writer holds the one advisory lock.
+				if _, err := db.Exec("SELECT pg_terminate_backend(pid, 120000) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"); err != nil {
+					t.Fatal(err)
+				}
+				return func() {}
+			},
+		}}
+	}
 	ways := []wayToFail{{
 		name: "another program holds the database", cause: "audit_unavailable",
 		fail: func(t *testing.T, g *proxytest.Gateway) func() { return holdIntake(t, g.Data) },
@@ -271,7 +301,7 @@ func makeReadOnly(t *testing.T, d disk, mounted bool, dir string) (repair func()
 	switch {
 	case mounted:
 		remount := func(how string) {
-			if out, err := exec.CommandContext(t.Context(), "mount", "-o", "remount,"+how, d.dir).CombinedOutput(); err != nil {
+			if out, err := mounting(t.Context(), "mount", "-o", "remount,"+how, d.dir); err != nil {
 				t.Fatalf("remounting %s: %v: %s", how, err, out)
 			}
 		}
@@ -306,16 +336,27 @@ func makeReadOnly(t *testing.T, d disk, mounted bool, dir string) (repair func()
 // get is the status of a plain GET.
 func get(t *testing.T, url string) int {
 	t.Helper()
+	status, _ := fetched(t, url)
+	return status
+}
+
+// fetched is the answer to a plain GET.
+func fetched(t *testing.T, url string) (status int, body string) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{Timeout: 10 * time.Second}
+	client := &http.Client{Timeout: 5 * time.Minute}
 	defer client.CloseIdleConnections()
 	res, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	return res.StatusCode
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(b)
 }

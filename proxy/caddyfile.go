@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -21,6 +23,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/caregate/caregate/channel"
+	"github.com/caregate/caregate/internal/store"
 )
 
 func init() {
@@ -35,10 +38,11 @@ func init() {
 //
 //	caregate {
 //		name   <deployment>
-//		store  sqlite <directory>
-//		keys   file <directory>
+//		store  sqlite <directory> | postgres <url> [<directory>]
+//		keys   file <directory> { passphrase <reference> | key_file <file> } | awskms <key> [<directory>] { ... }
 //		policy builtin [<document> ...]
 //		detect <file>
+//		vault  cards | expires <duration>
 //		identity jwt {
 //			issuer   <url>
 //			audience <name>
@@ -46,6 +50,12 @@ func init() {
 //			roles    <claim>
 //			role     <value of the claim> <role> ...
 //		}
+//		syslog tls://<host>[:<port>] {
+//			ca          <file>
+//			client_cert <file> <key file>
+//		}
+//		trail <channel>/<log> <upstream> { ... }
+//		archive s3://<bucket>[/<prefix>] { ... }
 //	}
 //
 // A relative directory is meant from the folder of the Caddyfile.
@@ -63,30 +73,31 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 				return nil, d.ArgErr()
 			}
 		case "store":
-			var kind, dir string
-			if !d.Args(&kind, &dir) {
-				return nil, d.Err("store wants a kind and a directory, for example: store sqlite ./data")
+			if err := parseStore(d, app, folder); err != nil {
+				return nil, err
 			}
-			if kind != "sqlite" {
-				return nil, d.Errf("store %s: this version knows sqlite only", kind)
-			}
-			app.Data = absolute(folder, dir)
 		case "keys":
-			var kind, dir string
-			if !d.Args(&kind, &dir) {
-				return nil, d.Err("keys wants a kind and a directory, for example: keys file ./data/keys")
+			if err := parseKeys(d, app, folder); err != nil {
+				return nil, err
 			}
-			if kind != "file" {
-				return nil, d.Errf("keys %s: this version knows file only", kind)
-			}
-			app.Keys = absolute(folder, dir)
 		case "policy":
 			args := d.RemainingArgs()
 			if len(args) == 0 || args[0] != "builtin" {
-				return nil, d.Err("policy wants builtin, optionally followed by documents of your own: policy builtin ./policy.yaml")
+				return nil, d.Err("policy wants builtin, optionally followed by documents of your own and a directory of rules: policy builtin ./policy.yaml ./rules")
 			}
 			for _, f := range args[1:] {
-				app.PolicyDocuments = append(app.PolicyDocuments, absolute(folder, f))
+				name := absolute(folder, f)
+				info, err := os.Stat(name)
+				switch {
+				case err != nil && !strings.HasPrefix(name, "{"):
+					return nil, d.Errf("policy document %s: %v", f, err)
+				case err != nil || !info.IsDir():
+					app.PolicyDocuments = append(app.PolicyDocuments, name)
+				case app.PolicyRules != "":
+					return nil, d.Errf("policy takes one directory of rules, got %s too", f)
+				default:
+					app.PolicyRules = name
+				}
 			}
 		case "detect":
 			var file string
@@ -94,14 +105,45 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 				return nil, d.Err("detect wants the file of your lists, for example: detect ./detect.yaml")
 			}
 			app.Detect = absolute(folder, file)
+		case "vault":
+			if err := parseVault(d, &app.Vault); err != nil {
+				return nil, err
+			}
 		case "identity":
 			id, err := parseIdentity(d, folder)
 			if err != nil {
 				return nil, err
 			}
 			app.Identities = append(app.Identities, id)
+		case "syslog":
+			s, err := parseSyslog(d, folder)
+			if err != nil {
+				return nil, err
+			}
+			app.Syslog = append(app.Syslog, s)
+		case "trail":
+			t, err := parseTrail(d, folder)
+			if err != nil {
+				return nil, err
+			}
+			app.Trails = append(app.Trails, t)
+		case "details":
+			details, err := parseDetails(d)
+			if err != nil {
+				return nil, err
+			}
+			app.Details = details
+		case "archive":
+			if app.Archive != nil {
+				return nil, d.Err("there may be one archive only")
+			}
+			archive, err := parseArchive(d)
+			if err != nil {
+				return nil, err
+			}
+			app.Archive = archive
 		default:
-			return nil, d.Errf("unknown option %s in the caregate block; it has name, store, keys, policy, detect, identity", option)
+			return nil, d.Errf("unknown option %s in the caregate block; it has name, store, keys, policy, detect, vault, identity, archive, syslog, trail, details", option)
 		}
 		if d.NextArg() {
 			return nil, d.ArgErr()
@@ -117,6 +159,46 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		return nil, d.Err(err.Error())
 	}
 	return httpcaddyfile.App{Name: appName, Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// parseStore reads where the data lives.
+func parseStore(d *caddyfile.Dispenser, app *App, folder string) error {
+	var kind, where string
+	if !d.Args(&kind, &where) {
+		return d.Err("store wants a kind and a place, for example: store sqlite ./data, or: store postgres {env.CAREGATE_DATABASE} ./data")
+	}
+	switch kind {
+	case "sqlite":
+		app.Data, app.Database = absolute(folder, where), ""
+	case "postgres":
+		if err := checkDatabase(where); err != nil {
+			return d.Err(err.Error())
+		}
+		app.Database = where
+		if d.NextArg() {
+			app.Data = absolute(folder, d.Val())
+		}
+	default:
+		return d.Errf("store %s: there are sqlite and postgres", kind)
+	}
+	return nil
+}
+
+// checkDatabase refuses what is no URL, and a password that everybody could read who
+// can read the configuration. What a placeholder stands for is seen at the start.
+func checkDatabase(where string) error {
+	if strings.HasPrefix(where, "{") && strings.HasSuffix(where, "}") {
+		return nil
+	}
+	u, err := url.Parse(where)
+	if err != nil || !store.IsURL(where) {
+		return errors.New("store postgres wants the URL of a database, postgres://user@host/database, or a placeholder that stands for one, like {env.CAREGATE_DATABASE}")
+	}
+	_, has := u.User.Password()
+	if q := u.Query(); has || q.Has("password") || q.Has("sslpassword") {
+		return errors.New("a password does not belong into the configuration: let the whole URL come from {env.NAME} or {file./PATH}")
+	}
+	return nil
 }
 
 func parseIdentity(d *caddyfile.Dispenser, folder string) (Identity, error) {
@@ -160,6 +242,9 @@ func parseIdentity(d *caddyfile.Dispenser, folder string) (Identity, error) {
 	if id.Issuer == "" || id.Audience == "" || id.JWKS == "" {
 		return id, d.Err("identity jwt needs issuer, audience and jwks: without any one of them a token of somebody else would count")
 	}
+	if len(id.Roles) == 0 {
+		return id, d.Err("identity jwt needs a role line for each value of the roles claim that counts, for example: role support-team agent; without one no token gives a role, and none permits anything")
+	}
 	return id, nil
 }
 
@@ -194,7 +279,7 @@ func useDataDir(dir string) error {
 }
 
 // governOptions are the words of a govern block, for the error that lists them.
-const governOptions = "limits, observe, uninspected, audit_down, trust_pool, route; for webhooks also webhook_secret, webhook_tolerance"
+const governOptions = "limits, observe, uninspected, audit_down, vault_down, trust_pool, route; for webhooks also webhook_secret, webhook_tolerance"
 
 // parseGovern expands
 //
@@ -203,7 +288,8 @@ const governOptions = "limits, observe, uninspected, audit_down, trust_pool, rou
 //		limits       { body 10MiB | depth 128 | values 100000 | headers 64KiB | ratio 100 | read_timeout 60s }
 //		observe
 //		uninspected  refuse|pass
-//		audit_down   refuse
+//		audit_down   refuse|pass
+//		vault_down   deny|mask
 //		trust_pool   <module> ...
 //		webhook_secret    <reference> [<reference of the secret before>]
 //		webhook_tolerance <duration>
@@ -244,9 +330,12 @@ func parseGovern(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 				return nil, g.Err("uninspected wants refuse or pass")
 			}
 		case "audit_down":
-			var v string
-			if !g.Args(&v) || v != "refuse" {
-				return nil, g.Err("audit_down wants refuse: this version lets nothing pass that the log does not know")
+			if !g.Args(&handler.AuditDown) || !slices.Contains([]string{"refuse", auditPass}, handler.AuditDown) {
+				return nil, g.Err("audit_down wants refuse or pass")
+			}
+		case "vault_down":
+			if !g.Args(&handler.VaultDown) || !slices.Contains([]string{vaultDeny, vaultMask}, handler.VaultDown) {
+				return nil, g.Err("vault_down wants deny or mask")
 			}
 		case "limits":
 			if err := parseLimits(g, &handler.Limits); err != nil {
@@ -278,6 +367,9 @@ func parseGovern(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if handler.Webhooks && len(handler.WebhookSecrets) == 0 {
 		return nil, g.Errf("govern %s needs the secret that the vendor signs with: webhook_secret {env.NAME}", name)
 	}
+	if err := nameRoute(h, g, handler); err != nil {
+		return nil, err
+	}
 	proxy, err := reverseProxy(g, upstream, trustPool)
 	if err != nil {
 		return nil, err
@@ -286,6 +378,19 @@ func parseGovern(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 		caddyconfig.JSONModuleObject(handler, "handler", "caregate", nil),
 		caddyconfig.JSONModuleObject(proxy, "handler", "reverse_proxy", nil),
 	}}}}, nil
+}
+
+// nameRoute notes the route's name and refuses one that another route of the Caddyfile
+// has, as addRoute does for configurations in JSON, where no line can be told.
+func nameRoute(h httpcaddyfile.Helper, g *caddyfile.Dispenser, handler *Handler) error {
+	names, _ := h.State[appName].([]*Handler)
+	for _, other := range names {
+		if err := handler.clashes(other); err != nil {
+			return g.Err(err.Error())
+		}
+	}
+	h.State[appName] = append(names, handler)
+	return nil
 }
 
 func chooseChannel(g *caddyfile.Dispenser, handler *Handler, name string) error {
@@ -298,6 +403,7 @@ func chooseChannel(g *caddyfile.Dispenser, handler *Handler, name string) error 
 	if err != nil {
 		return g.Errf("%v (built in: %s; or give the path of a channel file of your own)", err, strings.Join(channel.Names(), ", "))
 	}
+	handler.ch = c
 	if handler.Webhooks && c.Webhooks == nil {
 		return g.Errf("channel %s has no webhooks: its file does not say how the vendor signs them", c.Name)
 	}
@@ -307,11 +413,15 @@ func chooseChannel(g *caddyfile.Dispenser, handler *Handler, name string) error 
 func checkUpstream(g *caddyfile.Dispenser, upstream string) error {
 	u, err := url.Parse(upstream)
 	switch {
-	case err != nil, u.Host == "":
-		return g.Errf("upstream %s: want a URL such as https://acme.zendesk.com", upstream)
+	case err != nil:
+		return g.Err("the upstream wants a URL such as https://acme.zendesk.com") // what is none may hold a password
+	case u.Host == "":
+		return g.Errf("upstream %s: want a URL such as https://acme.zendesk.com", u.Redacted())
 	case u.Scheme != "http" && u.Scheme != "https":
-		return g.Errf("upstream %s: want http or https", upstream)
-	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.User != nil:
+		return g.Errf("upstream %s: want http or https", u.Redacted())
+	case u.User != nil:
+		return g.Errf("upstream %s: want scheme and host only; callers bring their own credentials", u.Redacted())
+	case u.Path != "" && u.Path != "/", u.RawQuery != "":
 		return g.Errf("upstream %s: want scheme and host only; the path of a call is forwarded as it came", upstream)
 	}
 	return nil
@@ -358,13 +468,19 @@ func parseLimits(g *caddyfile.Dispenser, l *Limits) error {
 
 func parseSize(value string, to *int64) error {
 	n, err := humanize.ParseBytes(value)
+	if err != nil || n > math.MaxInt64 {
+		return fmt.Errorf("%s is no size: write it as 512KiB or 10MiB", value)
+	}
 	*to = int64(n)
-	return err
+	return nil
 }
 
 func parseCount(value string) (int, error) {
 	n, err := strconv.ParseUint(value, 10, 31)
-	return int(n), err
+	if err != nil {
+		return 0, fmt.Errorf("%s is no number: write it as 1000", value)
+	}
+	return int(n), nil
 }
 
 // reverseProxy builds the second half from directive text, the way a person

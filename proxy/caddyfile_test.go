@@ -11,14 +11,14 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
-	_ "github.com/caregate/caregate/proxy"
+	"github.com/caregate/caregate/proxy"
 )
 
 var updateGolden = flag.Bool("update-golden", false, "write testdata/caddyfile/*.json anew")
 
 func adapt(t *testing.T, file, text string) (string, error) {
 	t.Helper()
-	out, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": file})
+	out, _, err := caddyconfig.GetAdapter(proxy.AdapterName).Adapt([]byte(text), map[string]any{"filename": file})
 	if err != nil {
 		return "", err
 	}
@@ -49,6 +49,9 @@ func TestCaddyfileGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			folder := t.TempDir()
+			if err := os.WriteFile(filepath.Join(folder, "policy.yaml"), []byte("# no rows"), 0o600); err != nil {
+				t.Fatal(err)
+			}
 			got, err := adapt(t, filepath.Join(folder, "Caddyfile"), string(text))
 			if err != nil {
 				t.Fatal(err)
@@ -79,40 +82,78 @@ func TestCaddyfileMistakes(t *testing.T) {
 		text string
 		want []string
 	}{
-		"no caregate block": {"http://a.localhost {\n\tgovern zendesk https://acme.zendesk.com\n}\n", []string{"caregate block", "Caddyfile:2"}},
-		"two blocks":        {"{\n\tcaregate {\n\t}\n\tcaregate {\n\t}\n}\n", []string{"one caregate block"}},
-		"unknown option":    {"{\n\tcaregate {\n\t\tstorage x\n\t}\n}\n", []string{"storage", "name, store, keys, policy, detect, identity", "Caddyfile:3"}},
-		"unknown store":     {"{\n\tcaregate {\n\t\tstore mysql x\n\t}\n}\n", []string{"mysql", "sqlite", "Caddyfile:3"}},
-		"identity without":  {"{\n\tcaregate {\n\t\tidentity jwt {\n\t\t\tissuer https://a\n\t\t}\n\t}\n}\n", []string{"audience", "jwks"}},
-		"absolute path":     {govern("govern /etc/desk.yaml https://a.b"), []string{"govern * /", "Caddyfile:8"}},
-		"no upstream":       {govern("govern zendesk"), []string{"govern zendesk https://", "Caddyfile:8"}},
-		"unknown channel":   {govern("govern zendisk https://a.b"), []string{"zendisk", "zendesk", "Caddyfile:8"}},
-		"missing file":      {govern("govern ./nothing.yaml https://a.b"), []string{"nothing.yaml", "Caddyfile:8"}},
-		"no webhook secret": {govern("govern zendesk/webhooks http://a.b"), []string{"govern zendesk/webhooks", "webhook_secret {env.", "Caddyfile:8"}},
-		"an empty block":    {govern("govern zendesk/webhooks http://a.b {\n\t}"), []string{"webhook_secret {env.", "Caddyfile:9"}},
-		"a secret as such":  {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret geheim\n\t}"), []string{"{env.NAME}", "Caddyfile:9"}},
-		"half a reference":  {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret geheim{env.A}\n\t}"), []string{"{env.NAME}", "Caddyfile:9"}},
-		"another reference": {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret {http.request.uri}\n\t}"), []string{"{env.NAME}", "Caddyfile:9"}},
-		"no word for it":    {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret\n\t}"), []string{"one reference", "Caddyfile:9"}},
-		"three secrets":     {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret {env.A} {env.B} geheim\n\t}"), []string{"two while", "Caddyfile:9"}},
-		"secret twice":      {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret {env.A}\n\t\twebhook_secret {env.B}\n\t}"), []string{"stands once", "Caddyfile:10"}},
-		"secret elsewhere":  {govern("govern zendesk https://a.b {\n\t\twebhook_secret {env.A}\n\t}"), []string{"govern zendesk/webhooks", "Caddyfile:9"}},
-		"tolerance of none": {govern("govern zendesk https://a.b {\n\t\twebhook_tolerance 1h\n\t}"), []string{"govern zendesk/webhooks", "Caddyfile:9"}},
-		"tolerance of days": {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret {env.A}\n\t\twebhook_tolerance 48h\n\t}"), []string{"up to 24h", "Caddyfile:10"}},
-		"tolerance of zero": {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret {env.A}\n\t\twebhook_tolerance 0\n\t}"), []string{"above zero", "Caddyfile:10"}},
-		"key of webhooks":   {govern("govern zendesk/webhooks http://a.b {\n\t\tkey {env.A}\n\t}"), []string{"signature", "Caddyfile:9"}},
-		"key":               {govern("govern zendesk http://a.b {\n\t\tkey {env.A}\n\t}"), []string{"not built yet", "Caddyfile:9"}},
-		"no such webhooks":  {govern("govern ./testdata/silent.yaml/webhooks http://a.b"), []string{"silent", "no webhooks", "Caddyfile:8"}},
-		"unknown webhooks":  {govern("govern zendisk/webhooks http://a.b"), []string{"zendisk", "zendesk", "Caddyfile:8"}},
-		"no scheme":         {govern("govern zendesk acme.zendesk.com"), []string{"https://acme.zendesk.com"}},
-		"wrong scheme":      {govern("govern zendesk ftp://acme.zendesk.com"), []string{"http or https"}},
-		"path":              {govern("govern zendesk https://acme.zendesk.com/api"), []string{"scheme and host only"}},
-		"unknown word":      {govern("govern zendesk https://a.b {\n\t\tignore\n\t}"), []string{"ignore", "uninspected", "Caddyfile:9"}},
-		"wrong value":       {govern("govern zendesk https://a.b {\n\t\tuninspected maybe\n\t}"), []string{"refuse or pass"}},
-		"audit_down pass":   {govern("govern zendesk https://a.b {\n\t\taudit_down pass\n\t}"), []string{"refuse"}},
-		"unknown limit":     {govern("govern zendesk https://a.b {\n\t\tlimits {\n\t\t\tsize 3\n\t\t}\n\t}"), []string{"size", "read_timeout", "Caddyfile:10"}},
-		"limit not a size":  {govern("govern zendesk https://a.b {\n\t\tlimits {\n\t\t\tbody big\n\t\t}\n\t}"), []string{"limits body"}},
-		"too many words":    {govern("govern zendesk https://a.b {\n\t\tobserve twice\n\t}"), []string{"twice", "Caddyfile:9"}},
+		"no caregate block":  {"http://a.localhost {\n\tgovern zendesk https://acme.zendesk.com\n}\n", []string{"caregate block", "Caddyfile:2"}},
+		"two blocks":         {"{\n\tcaregate {\n\t}\n\tcaregate {\n\t}\n}\n", []string{"one caregate block"}},
+		"unknown option":     {"{\n\tcaregate {\n\t\tstorage x\n\t}\n}\n", []string{"storage", "name, store, keys, policy, detect, vault, identity, archive, syslog, trail", "Caddyfile:3"}},
+		"unknown store":      {"{\n\tcaregate {\n\t\tstore mysql x\n\t}\n}\n", []string{"mysql", "sqlite", "postgres", "Caddyfile:3"}},
+		"store of nothing":   {"{\n\tcaregate {\n\t\tstore postgres\n\t}\n}\n", []string{"store postgres {env.", "Caddyfile:3"}},
+		"no database URL":    {"{\n\tcaregate {\n\t\tstore postgres ./data\n\t}\n}\n", []string{"postgres://user@host", "Caddyfile:3"}},
+		"database password":  {"{\n\tcaregate {\n\t\tstore postgres postgres://me:geheim@db/care\n\t}\n}\n", []string{"{env.NAME}", "Caddyfile:3"}},
+		"password behind":    {"{\n\tcaregate {\n\t\tstore postgres postgres://me@db/care?password=geheim\n\t}\n}\n", []string{"{env.NAME}", "Caddyfile:3"}},
+		"passphrase as such": {"{\n\tcaregate {\n\t\tkeys file ./k {\n\t\t\tpassphrase geheim\n\t\t}\n\t}\n}\n", []string{"{env.NAME}", "Caddyfile:4"}},
+		"two seals":          {"{\n\tcaregate {\n\t\tkeys file ./k {\n\t\t\tpassphrase {env.A}\n\t\t\tkey_file ./s\n\t\t}\n\t}\n}\n", []string{"no two of them", "Caddyfile:"}},
+		"option of keys":     {"{\n\tcaregate {\n\t\tkeys file ./k {\n\t\t\tpassword geheim\n\t\t}\n\t}\n}\n", []string{"it has passphrase, key_file", "Caddyfile:4"}},
+		"option of KMS":      {"{\n\tcaregate {\n\t\tkeys awskms alias/care {\n\t\t\tpassphrase {env.A}\n\t\t}\n\t}\n}\n", []string{"region, endpoint, timeout, renew, hold", "Caddyfile:4"}},
+		"forgotten too soon": {"{\n\tcaregate {\n\t\tkeys awskms alias/care {\n\t\t\trenew 1h\n\t\t\thold 30m\n\t\t}\n\t}\n}\n", []string{"forgotten before", "Caddyfile:"}},
+		"time of KMS":        {"{\n\tcaregate {\n\t\tkeys awskms alias/care {\n\t\t\ttimeout soon\n\t\t}\n\t}\n}\n", []string{"want a duration", "Caddyfile:4"}},
+		"keys elsewhere":     {"{\n\tcaregate {\n\t\tkeys vault ./k\n\t}\n}\n", []string{"keys vault", "Caddyfile:3"}},
+		"syslog in clear":    {"{\n\tcaregate {\n\t\tsyslog udp://siem.example.com:514\n\t}\n}\n", []string{"tls://", "not sent in the clear", "Caddyfile:3"}},
+		"syslog to whom":     {"{\n\tcaregate {\n\t\tsyslog\n\t}\n}\n", []string{"syslog tls://", "Caddyfile:3"}},
+		"syslog option":      {"{\n\tcaregate {\n\t\tsyslog tls://a {\n\t\t\tinsecure\n\t\t}\n\t}\n}\n", []string{"ca, client_cert", "Caddyfile:4"}},
+		"identity without":   {"{\n\tcaregate {\n\t\tidentity jwt {\n\t\t\tissuer https://a\n\t\t}\n\t}\n}\n", []string{"audience", "jwks"}},
+		"identity of nobody": {"{\n\tcaregate {\n\t\tidentity jwt {\n\t\t\tissuer https://a\n\t\t\taudience b\n\t\t\tjwks ./keys.json\n\t\t}\n\t}\n}\n", []string{"role support-team agent", "Caddyfile:"}},
+		"missing document":   {"{\n\tcaregate {\n\t\tpolicy builtin ./nothing.yaml\n\t}\n}\n", []string{"nothing.yaml", "Caddyfile:3"}},
+		"two of one name":    {govern("govern zendesk https://a.b\n\tgovern zendesk https://c.d"), []string{"two governed routes are called zendesk", "`route`", "Caddyfile:9"}},
+		"size":               {govern("govern zendesk https://a.b {\n\t\tlimits {\n\t\t\tbody 10Mx\n\t\t}\n\t}"), []string{"10Mx is no size", "10MiB", "Caddyfile:10"}},
+		"count":              {govern("govern zendesk https://a.b {\n\t\tlimits {\n\t\t\tdepth deep\n\t\t}\n\t}"), []string{"deep is no number", "Caddyfile:10"}},
+		"upstream password":  {govern("govern zendesk https://me:geheim@a.b"), []string{"callers bring their own", "Caddyfile:8"}},
+		"absolute path":      {govern("govern /etc/desk.yaml https://a.b"), []string{"govern * /", "Caddyfile:8"}},
+		"no upstream":        {govern("govern zendesk"), []string{"govern zendesk https://", "Caddyfile:8"}},
+		"unknown channel":    {govern("govern zendisk https://a.b"), []string{"zendisk", "zendesk", "Caddyfile:8"}},
+		"missing file":       {govern("govern ./nothing.yaml https://a.b"), []string{"nothing.yaml", "Caddyfile:8"}},
+		"no webhook secret":  {govern("govern zendesk/webhooks http://a.b"), []string{"govern zendesk/webhooks", "webhook_secret {env.", "Caddyfile:8"}},
+		"an empty block":     {govern("govern zendesk/webhooks http://a.b {\n\t}"), []string{"webhook_secret {env.", "Caddyfile:9"}},
+		"a secret as such":   {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret geheim\n\t}"), []string{"{env.NAME}", "Caddyfile:9"}},
+		"half a reference":   {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret geheim{env.A}\n\t}"), []string{"{env.NAME}", "Caddyfile:9"}},
+		"another reference":  {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret {http.request.uri}\n\t}"), []string{"{env.NAME}", "Caddyfile:9"}},
+		"no word for it":     {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret\n\t}"), []string{"one reference", "Caddyfile:9"}},
+		"three secrets":      {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret {env.A} {env.B} geheim\n\t}"), []string{"two while", "Caddyfile:9"}},
+		"secret twice":       {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret {env.A}\n\t\twebhook_secret {env.B}\n\t}"), []string{"stands once", "Caddyfile:10"}},
+		"secret elsewhere":   {govern("govern zendesk https://a.b {\n\t\twebhook_secret {env.A}\n\t}"), []string{"govern zendesk/webhooks", "Caddyfile:9"}},
+		"tolerance of none":  {govern("govern zendesk https://a.b {\n\t\twebhook_tolerance 1h\n\t}"), []string{"govern zendesk/webhooks", "Caddyfile:9"}},
+		"tolerance of days":  {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret {env.A}\n\t\twebhook_tolerance 48h\n\t}"), []string{"up to 24h", "Caddyfile:10"}},
+		"tolerance of zero":  {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret {env.A}\n\t\twebhook_tolerance 0\n\t}"), []string{"above zero", "Caddyfile:10"}},
+		"key of webhooks":    {govern("govern zendesk/webhooks http://a.b {\n\t\tkey {env.A}\n\t}"), []string{"signature", "Caddyfile:9"}},
+		"key":                {govern("govern zendesk http://a.b {\n\t\tkey {env.A}\n\t}"), []string{"not built yet", "Caddyfile:9"}},
+		"no such webhooks":   {govern("govern ./testdata/silent.yaml/webhooks http://a.b"), []string{"silent", "no webhooks", "Caddyfile:8"}},
+		"unknown webhooks":   {govern("govern zendisk/webhooks http://a.b"), []string{"zendisk", "zendesk", "Caddyfile:8"}},
+		"no scheme":          {govern("govern zendesk acme.zendesk.com"), []string{"https://acme.zendesk.com"}},
+		"wrong scheme":       {govern("govern zendesk ftp://acme.zendesk.com"), []string{"http or https"}},
+		"path":               {govern("govern zendesk https://acme.zendesk.com/api"), []string{"scheme and host only"}},
+		"unknown word":       {govern("govern zendesk https://a.b {\n\t\tignore\n\t}"), []string{"ignore", "uninspected", "Caddyfile:9"}},
+		"wrong value":        {govern("govern zendesk https://a.b {\n\t\tuninspected maybe\n\t}"), []string{"refuse or pass"}},
+		"vault_down":         {govern("govern zendesk https://a.b {\n\t\tvault_down pass\n\t}"), []string{"deny or mask"}},
+		"audit_down":         {govern("govern zendesk https://a.b {\n\t\taudit_down perhaps\n\t}"), []string{"refuse or pass"}},
+		"unknown limit":      {govern("govern zendesk https://a.b {\n\t\tlimits {\n\t\t\tsize 3\n\t\t}\n\t}"), []string{"size", "read_timeout", "Caddyfile:10"}},
+		"limit not a size":   {govern("govern zendesk https://a.b {\n\t\tlimits {\n\t\t\tbody big\n\t\t}\n\t}"), []string{"limits body"}},
+		"too many words":     {govern("govern zendesk https://a.b {\n\t\tobserve twice\n\t}"), []string{"twice", "Caddyfile:9"}},
+		"archive, no bucket": {"{\n\tcaregate {\n\t\tarchive\n\t}\n}\n", []string{"s3://acme-audit", "Caddyfile:3"}},
+		"archive, no S3":     {"{\n\tcaregate {\n\t\tarchive https://acme\n\t}\n}\n", []string{"s3://BUCKET/PREFIX", "Caddyfile:3"}},
+		"archive, option":    {"{\n\tcaregate {\n\t\tarchive s3://acme {\n\t\t\tmode governance\n\t\t}\n\t}\n}\n", []string{"mode", "endpoint, region, retain, every", "Caddyfile:4"}},
+		"archive, retain":    {"{\n\tcaregate {\n\t\tarchive s3://acme {\n\t\t\tretain 365d\n\t\t}\n\t}\n}\n", []string{"P12M"}},
+		"archive, for ever":  {"{\n\tcaregate {\n\t\tarchive s3://acme {\n\t\t\tretain P999Y\n\t\t}\n\t}\n}\n", []string{"a hundred years"}},
+		"archive, every":     {"{\n\tcaregate {\n\t\tarchive s3://acme {\n\t\t\tevery often\n\t\t}\n\t}\n}\n", []string{"every"}},
+		"trail of nothing":   {"{\n\tcaregate {\n\t\ttrail zendesk\n\t}\n}\n", []string{"trail zendesk/audit https://", "Caddyfile:3"}},
+		"unknown trail":      {"{\n\tcaregate {\n\t\ttrail zendesk/logins https://a.b\n\t}\n}\n", []string{"it has audit, access", "Caddyfile:3"}},
+		"trail, option":      {"{\n\tcaregate {\n\t\ttrail zendesk/audit https://a.b {\n\t\t\ttoken x\n\t\t}\n\t}\n}\n", []string{"token", "bearer, basic, every", "Caddyfile:4"}},
+		"trail, secret":      {"{\n\tcaregate {\n\t\ttrail zendesk/audit https://a.b {\n\t\t\tbearer geheim\n\t\t}\n\t}\n}\n", []string{"{env.NAME}"}},
+		"trail, in clear":    {"{\n\tcaregate {\n\t\ttrail zendesk/audit http://a.b {\n\t\t\tbearer {env.A}\n\t\t}\n\t}\n}\n", []string{"want https://"}},
+		"vault of nothing":   {"{\n\tcaregate {\n\t\tvault\n\t}\n}\n", []string{"cards or expires", "Caddyfile:3"}},
+		"vault, option":      {"{\n\tcaregate {\n\t\tvault {\n\t\t\tcvv\n\t\t}\n\t}\n}\n", []string{"cvv", "cards, expires", "Caddyfile:4"}},
+		"vault, cards off":   {"{\n\tcaregate {\n\t\tvault cards off\n\t}\n}\n", []string{"off", "Caddyfile:3"}},
+		"vault, expires":     {"{\n\tcaregate {\n\t\tvault expires 5m\n\t}\n}\n", []string{"400d", "Caddyfile:3"}},
+		"vault, for ever":    {"{\n\tcaregate {\n\t\tvault expires\n\t}\n}\n", []string{"400d", "Caddyfile:3"}},
+		"two archives":       {"{\n\tcaregate {\n\t\tarchive s3://acme\n\t\tarchive s3://other\n\t}\n}\n", []string{"one archive"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := adapt(t, "Caddyfile", test.text)

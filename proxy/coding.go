@@ -24,6 +24,8 @@ type refusal struct {
 	cause string
 	// needs is the grant that would permit the call.
 	needs string
+	// rules are the codes of the deployment's own rules that deny.
+	rules []string
 	// offset is where a parser stopped, -1 when that says nothing.
 	offset int64
 	// err is for our own log only.

@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -31,13 +33,9 @@ func (API) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision joins the app.
-func (h *API) Provision(ctx caddy.Context) error {
-	app, err := ctx.AppIfConfigured(appName)
-	if err != nil {
-		return err
-	}
-	h.app = app.(*App)
-	return nil
+func (h *API) Provision(ctx caddy.Context) (err error) {
+	h.app, err = joinApp(ctx, "the console's API")
+	return err
 }
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
@@ -67,8 +65,9 @@ func newConsole(a *App, local bool) http.Handler {
 	c := consoleMount{a}
 	return console.New(console.Config{
 		Local: local, Identify: func(r *http.Request) (console.Actor, error) { return c.identify(r, local) }, Authorize: c.authorize, Journal: c,
-		Reason: consoleReason, Keys: consoleKeys{a.gen.data.Keys},
-		Event: c.event, Status: c.status, Checks: c.checks, Logger: processLogger(),
+		Reason: consoleReason, Keys: consoleKeys{a.gen.data.Keys, a.checkWish}, RotateKeys: c.rotateKeys, Erase: c.erase,
+		Approvals: consoleApprovals{a.gen.data.Approvals, a.metrics}, Approve: c.approve, Tokens: consoleTokens{a},
+		Event: c.event, Search: c.search().events, Exposures: c.search().exposures, Status: c.status, Observed: a.gen.data.observed.proposals, Checks: c.checks, Logger: processLogger(),
 	})
 }
 
@@ -76,7 +75,25 @@ func newConsole(a *App, local bool) http.Handler {
 // nothing.
 type consoleMount struct{ a *App }
 
-func consoleActor(p policy.Actor) console.Actor { return console.Actor{ID: p.ID, Proof: p} }
+// consoleProof is who calls and the policy that decides about the call, from its first
+// question to its last.
+type consoleProof struct {
+	policy.Actor
+	rules *rulesInForce
+}
+
+func consoleActor(p policy.Actor, rules *rulesInForce) console.Actor {
+	return console.Actor{ID: p.ID, Proof: consoleProof{p, rules}}
+}
+
+// proofOf finds what identify noted of an actor.
+func proofOf(a console.Actor) (consoleProof, error) {
+	p, ok := a.Proof.(consoleProof)
+	if !ok {
+		return p, errors.New("an actor that nobody identified")
+	}
+	return p, nil
+}
 
 func (c consoleMount) identify(r *http.Request, local bool) (console.Actor, error) {
 	p := policy.Presented{Channel: policy.OwnChannel, Local: local}
@@ -87,19 +104,20 @@ func (c consoleMount) identify(r *http.Request, local bool) (console.Actor, erro
 			return console.Actor{}, &console.Refusal{Code: reasonHeader}
 		}
 	}
-	actor, err := c.a.resolver.Resolve(r.Context(), p)
+	rules := c.a.rules()
+	actor, err := rules.resolver.Resolve(r.Context(), p)
 	if errors.Is(err, policy.ErrRefused) {
 		return console.Actor{}, &console.Refusal{Code: policy.RefusalReason(err)}
 	}
-	return consoleActor(actor), err
+	return consoleActor(actor, rules), err
 }
 
 func (c consoleMount) authorize(ctx context.Context, actor console.Actor, op console.Operation) (console.Decision, error) {
-	p, ok := actor.Proof.(policy.Actor)
-	if !ok {
-		return console.Decision{}, errors.New("an actor that nobody identified")
+	p, err := proofOf(actor)
+	if err != nil {
+		return console.Decision{}, err
 	}
-	d, err := c.a.engine.Decide(ctx, consoleInput(p, op))
+	d, err := p.rules.engine.Decide(ctx, consoleInput(p.Actor, op))
 	if err != nil {
 		return console.Decision{}, err
 	}
@@ -112,10 +130,12 @@ func consoleInput(p policy.Actor, op console.Operation) policy.Input {
 	return policy.Input{
 		V: policy.InputVersion, Tenant: tenant, Route: policy.OwnChannel, Direction: policy.Request,
 		Channel: policy.OwnChannel, Operation: op.Name, Mapped: true,
-		Effect: op.Effect, Scope: "one", Mark: op.Mark, Method: policy.MethodClass(op.Method),
-		Actor: p.Input(), Network: "unknown",
+		Effect: op.Effect, Scope: scopeOf(op), Mark: op.Mark, Method: policy.MethodClass(op.Method),
+		Actor: p.Input(), Network: "unknown", Approvals: op.Approvals,
 	}
 }
+
+func scopeOf(op console.Operation) string { return cmp.Or(op.Scope, "one") }
 
 // Begin implements console.Journal. Administration has its own lane: it must get
 // through when ordinary traffic fills the queue.
@@ -137,9 +157,9 @@ type consoleEntry struct {
 func (e *consoleEntry) Record(ctx context.Context, rec console.Record) (string, error) {
 	ctx, cancel := detached(ctx)
 	defer cancel()
-	p, ok := rec.Actor.Proof.(policy.Actor)
-	if !ok {
-		p = policy.Actor{ID: policy.KindAnonymous, Kind: policy.KindAnonymous, Strength: policy.StrengthNone}
+	p, err := proofOf(rec.Actor)
+	if err != nil {
+		p = consoleProof{policy.Actor{ID: policy.KindAnonymous, Kind: policy.KindAnonymous, Strength: policy.StrengthNone}, e.a.rules()}
 	}
 	who, err := e.a.gen.data.Vault.Actor(ctx, p.ID)
 	if err != nil {
@@ -147,10 +167,28 @@ func (e *consoleEntry) Record(ctx context.Context, rec console.Record) (string, 
 	}
 	ev := audit.Event{
 		Exchange: e.exchange, Class: ocsfAPIActivity, Type: "api.decided", Tenant: tenant, Route: policy.OwnChannel,
-		Decision: audit.DecisionAllow, Reason: rec.Reason, Policy: e.a.engine.Digest(),
+		Decision: audit.DecisionAllow, Reason: rec.Reason, Policy: p.rules.engine.Digest(),
 		Actor: who.Pseudonym(e.a.gen.data.Log.Origin()), Identity: p.Strength, MFA: p.MFA, Roles: p.Roles,
-		Channel: policy.OwnChannel, Operation: rec.Operation.Name, Effect: rec.Operation.Effect, Scope: "one",
-		Status: rec.Status, Attrs: rec.Attrs, Retention: "administration", Flood: p.ID,
+		Channel: policy.OwnChannel, Operation: rec.Operation.Name, Effect: rec.Operation.Effect, Scope: scopeOf(rec.Operation),
+		Status: rec.Status, Attrs: rec.Attrs, Retention: retentionAdministration, Flood: p.ID, Tokens: rec.Tokens,
+	}
+	if rec.Fresh {
+		ev.Flood = ""
+	}
+	if t, ok := rec.About.(told); ok {
+		ev.Subjects, ev.Released = t.subjects, t.released
+	}
+	if len(rec.Detail) > 0 {
+		ev.ID = audit.NewID()
+		plain, err := json.Marshal(rec.Detail)
+		if err != nil {
+			return "", err
+		}
+		sealed, err := e.a.gen.data.seal(ctx, &ev, e.a.now(), who, partActor, plain)
+		if err != nil {
+			return "", err
+		}
+		ev.Details = append(ev.Details, sealed)
 	}
 	if rec.Done {
 		ev.Type = "api.done"
@@ -185,6 +223,11 @@ func (c consoleMount) event(ctx context.Context, receipt string) (console.Event,
 	return EventView(leaf), nil
 }
 
+func (c consoleMount) search() search {
+	d := c.a.gen.data
+	return search{d.Vault, d.Log.Index(), d.Log.Find, d.Log.Settle}
+}
+
 // EventView shows a leaf to people: everything but what ties leaves together,
 // with persons and records as counts.
 func EventView(l audit.Leaf) console.Event {
@@ -210,12 +253,16 @@ func (c consoleMount) status(context.Context) (console.Status, error) {
 		name = DefaultName
 	}
 	s := console.Status{
-		Version: Version(), Name: name, Started: processStart,
+		Version: Version(), Name: name, Started: processStart, Configured: c.a.configured,
 		Log:    console.LogStatus{Origin: c.a.gen.data.Log.Origin(), PublicKey: c.a.gen.data.Log.PublicKey(), Size: c.a.gen.data.Log.Size()},
-		Policy: console.PolicyStatus{Digest: c.a.engine.Digest()},
+		Policy: c.a.policyStatus(),
 	}
 	for _, h := range c.a.routes {
 		s.Routes = append(s.Routes, console.Route{Name: h.Route, Channel: h.ch.Name, Upstream: h.Upstream, Exceptions: h.exceptions()})
+	}
+	for _, p := range c.a.pollers {
+		t := p.State()
+		s.Trails = append(s.Trails, console.Trail{Name: p.name, Upstream: p.upstream, Until: t.Until, Trouble: t.Trouble, Status: t.Status, Gaps: t.Gaps})
 	}
 	return s, nil
 }
@@ -231,19 +278,26 @@ func (c consoleMount) checks(ctx context.Context) []console.Check {
 		return console.Check{Name: name, OK: true}
 	}
 	return []console.Check{
-		check("audit", c.a.gen.data.Log.Ready()),
+		c.a.auditCheck(),
 		check("vault", c.a.gen.data.Vault.Ready(ctx)),
+		c.a.policyCheck(),
 	}
 }
 
 // consoleKeys gives policy's API keys in console's types.
-type consoleKeys struct{ keys *policy.Keys }
+type consoleKeys struct {
+	keys  *policy.Keys
+	check func(console.NewKey) error
+}
 
 func consoleKey(k policy.Key) console.Key {
 	return console.Key{ID: k.ID, Name: k.Name, Roles: k.Roles, Grants: k.Grants, Created: k.Created, Expires: k.Expires, LastUsed: k.LastUsed, Revoked: k.Revoked}
 }
 
 func (c consoleKeys) Create(ctx context.Context, n console.NewKey) (console.Key, console.Secret, error) {
+	if err := c.check(n); err != nil {
+		return console.Key{}, "", err
+	}
 	k, secret, err := c.keys.Create(ctx, policy.NewKey{Name: n.Name, Roles: n.Roles, Grants: n.Grants, Expires: n.Expires})
 	return consoleKey(k), console.Secret(secret), consoleError(err)
 }
@@ -277,9 +331,10 @@ var (
 // consoleError gives policy's errors the names under which console knows them.
 func consoleError(err error) error {
 	switch {
-	case errors.Is(err, policy.ErrNoKey):
+	case errors.Is(err, policy.ErrNoKey), errors.Is(err, policy.ErrNoApproval):
 		return fmt.Errorf("%w: %w", console.ErrNotFound, err)
-	case errors.Is(err, policy.ErrNewKey), errors.Is(err, policy.ErrKeyEnded):
+	case errors.Is(err, policy.ErrNewKey), errors.Is(err, policy.ErrKeyEnded), errors.Is(err, policy.ErrApprovalEnded),
+		errors.Is(err, policy.ErrOwnApproval), errors.Is(err, policy.ErrAgreedAlready), errors.Is(err, policy.ErrTerms):
 		return fmt.Errorf("%w: %w", console.ErrInvalid, err)
 	}
 	return err

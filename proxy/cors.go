@@ -84,5 +84,5 @@ func exposeOurs(h http.Header) {
 	if exposed != "" {
 		exposed += ", "
 	}
-	h.Set("Access-Control-Expose-Headers", exposed+headerReceipt+", "+headerError)
+	h.Set("Access-Control-Expose-Headers", exposed+headerReceipt+", "+headerError+", "+headerGap)
 }

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caregate/caregate/audit"
@@ -20,6 +22,11 @@ import (
 type DataConfig struct {
 	// Dir is the directory; Keys the directory of key files, "" for Dir/keys.
 	Dir, Keys string
+	// Database is the URL of a PostgreSQL database that holds the tables of log, vault
+	// and state in place of SQLite files in Dir; "" for the files.
+	Database string
+	// Seal says how the vault's key files are sealed.
+	Seal KeySealConfig
 	// Name is the deployment's name. It is part of the log's origin and cannot be
 	// changed later without starting a new log.
 	Name string
@@ -45,11 +52,16 @@ func (c DataConfig) withDefaults() DataConfig {
 }
 
 func (c DataConfig) audit() audit.Config {
-	return audit.Config{Deployment: c.Name, KeyDir: c.Keys, Logger: c.Logger}
+	return audit.Config{Deployment: c.Name, Database: c.Database, KeyDir: c.Keys, Logger: c.Logger}
 }
 
-func (c DataConfig) vault() vault.Config {
-	return vault.Config{Keys: c.Keys, Logger: c.Logger}
+// vault opens the seal, which may take a while and needs its secret.
+func (c DataConfig) vault(ctx context.Context) (vault.Config, error) {
+	seal, err := c.Seal.Open(ctx, c.Name)
+	if err != nil {
+		return vault.Config{}, err
+	}
+	return vault.Config{Database: c.Database, Keys: c.Keys, Seal: seal, Logger: c.Logger}, nil
 }
 
 // Created says what CreateData made.
@@ -64,36 +76,49 @@ type Created struct {
 // A gateway must not begin a new log because a volume was not mounted.
 var ErrNoData = errors.New("this directory holds no Caregate data")
 
-// statePath is the database of API keys, webhook deliveries, and later of everything that is neither
+// stateFile is the database of API keys, webhook deliveries, and later of everything that is neither
 // log nor vault.
-func statePath(dir string) string { return filepath.Join(dir, "state.db") }
+const stateFile = "state.db"
+
+// holdsData tells whether CreateData has made dir, and in which kind of store. Its
+// last step is state.db, or the note that the databases are elsewhere.
+func holdsData(dir string) (files, postgres bool, err error) {
+	if _, err = os.Stat(filepath.Join(dir, stateFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, false, err
+	}
+	files = err == nil
+	noted, err := store.Place(dir)
+	return files, noted != "", err
+}
 
 // CreateData makes keys, vault, state and the log's first shard in an empty or
 // missing directory. It stops at the first thing that exists already; a creation
-// that was interrupted is repeated after the directory was removed.
+// that was interrupted is repeated after the directory was removed, and on PostgreSQL
+// with an empty database.
 func CreateData(ctx context.Context, c DataConfig) (Created, error) {
 	c = c.withDefaults()
-	if _, err := os.Stat(statePath(c.Dir)); err == nil {
+	files, postgres, err := holdsData(c.Dir)
+	if err != nil {
+		return Created{}, fmt.Errorf("creating the data directory: %w", err)
+	}
+	if files || postgres {
 		return Created{}, fmt.Errorf("%s holds data already: %w", c.Dir, fs.ErrExist)
+	}
+	keys, err := c.vault(ctx)
+	if err != nil {
+		return Created{}, err
 	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return Created{}, fmt.Errorf("creating the data directory: %w", err)
 	}
-	if err := vault.Create(ctx, c.Dir, c.vault()); err != nil {
+	if err := vault.Create(ctx, c.Dir, keys); err != nil {
 		return Created{}, fmt.Errorf("creating the vault: %w", err)
 	}
 	if err := audit.Create(ctx, c.Dir, c.audit()); err != nil {
 		return Created{}, fmt.Errorf("creating the audit log: %w", err)
 	}
-	// Last, because its presence says that the directory is whole.
-	state, err := store.Open(ctx, statePath(c.Dir), store.Options{Create: true})
-	if err != nil {
-		return Created{}, fmt.Errorf("creating the state database: %w", err)
-	}
-	if err := state.Close(); err != nil {
-		return Created{}, err
-	}
-	d, err := OpenData(ctx, c)
+	// The state last, because its presence says that the directory is whole.
+	d, err := openData(ctx, c, true)
 	if err != nil {
 		return Created{}, err
 	}
@@ -108,43 +133,97 @@ type Data struct {
 	Log   *audit.Log
 	Vault *vault.Vault
 	Keys  *policy.Keys
+	// Approvals are calls that wait for others to agree.
+	Approvals *policy.Approvals
+	// Limits count what is taken of them.
+	Limits *policy.Limits
 
-	state      *store.DB
-	deliveries *deliveries
+	database string     // as configured
+	expiring sync.Mutex // held while details expire
+	// passing counts the routes that go on while the log takes no events.
+	passing       atomic.Int64
+	state         *store.DB
+	deliveries    *deliveries
+	conversations *conversations
+	trails        *trailCursors
+	observed      *observed
 	socket
 	closing chan struct{} // closed by Close
+	// rewrap asks for keys to be wrapped again at once; it holds one wish.
+	rewrap chan struct{}
 }
 
 // OpenData opens a directory made by CreateData, after the log has checked
 // itself. It returns ErrNoData when there is nothing.
 func OpenData(ctx context.Context, c DataConfig) (d *Data, err error) {
 	c = c.withDefaults()
-	if _, err := os.Stat(statePath(c.Dir)); errors.Is(err, fs.ErrNotExist) {
+	files, postgres, err := holdsData(c.Dir)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("opening the data directory: %w", err)
+	case files && c.Database != "":
+		return nil, fmt.Errorf("%s holds its databases as files, and the configuration names one in PostgreSQL: what is in the files does not move by itself", c.Dir)
+	case postgres && c.Database == "":
+		return nil, fmt.Errorf("the databases of %s are in PostgreSQL: the configuration must say store postgres, with their URL", c.Dir)
+	case !files && !postgres:
 		return nil, fmt.Errorf("%s: %w; create it with: caregate init --data %s", c.Dir, ErrNoData, c.Dir)
 	}
-	d = &Data{Dir: c.Dir}
+	return openData(ctx, c, false)
+}
+
+// openData opens what OpenData found; with create it makes the state.
+func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err error) {
+	d = &Data{Dir: c.Dir, database: c.Database, observed: newObserved()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Close())
 			d = nil
 		}
 	}()
+	keys, err := c.vault(ctx)
+	if err != nil {
+		return d, err
+	}
 	if d.Log, err = audit.Open(ctx, c.Dir, c.audit()); err != nil {
 		return d, fmt.Errorf("opening the audit log: %w", err)
 	}
-	if d.Vault, err = vault.Open(ctx, c.Dir, c.vault()); err != nil {
+	keys.Recorded = d.Log.Has
+	if d.Vault, err = vault.Open(ctx, c.Dir, keys); err != nil {
 		return d, fmt.Errorf("opening the vault: %w", err)
 	}
-	if d.state, err = store.Open(ctx, statePath(c.Dir), store.Options{}); err != nil {
+	where := c.Database
+	if where == "" {
+		where = filepath.Join(c.Dir, stateFile)
+	}
+	if d.state, err = store.Open(ctx, where, store.Options{Create: create}); err != nil {
 		return d, fmt.Errorf("opening the state database: %w", err)
 	}
 	if d.Keys, err = policy.OpenKeys(ctx, d.state, policy.KeysConfig{Digest: d.Vault.Digest, Logger: c.Logger}); err != nil {
 		return d, fmt.Errorf("opening the API keys: %w", err)
 	}
+	if d.Approvals, err = policy.OpenApprovals(ctx, d.state, nil); err != nil {
+		return d, fmt.Errorf("opening the approvals: %w", err)
+	}
+	if d.Limits, err = policy.OpenLimits(ctx, d.state, nil); err != nil {
+		return d, fmt.Errorf("opening the limits: %w", err)
+	}
 	if d.deliveries, err = openDeliveries(ctx, d.state); err != nil {
 		return d, fmt.Errorf("opening the deliveries of webhooks: %w", err)
 	}
-	d.closing = make(chan struct{})
+	d.trails = newTrailCursors(d.state)
+	if d.conversations, err = newConversations(); err != nil {
+		return d, err
+	}
+	if c.Database != "" { // also when it has moved to another server
+		if err := store.WritePlace(c.Dir, c.Database); err != nil {
+			return d, err
+		}
+	}
+	d.closing, d.rewrap = make(chan struct{}), make(chan struct{}, 1)
+	go d.conversations.keepSwept(d.closing)
+	go keepRenewed(d.Vault, d.closing, c.Logger)
+	go keepVault(d.Vault, d.closing, d.rewrap, c.Logger)
+	go d.expireApprovals(c.Logger)
 	go d.watch(c.Logger)
 	return d, nil
 }
@@ -158,6 +237,10 @@ var OnLogFailure func()
 // drainTime is for the answers of calls that met the failure.
 const drainTime = 2 * time.Second
 
+// probeTime is how often a gateway that goes on without its log asks whether a new
+// process could open it.
+const probeTime = 10 * time.Second
+
 // watch waits for the log to fail.
 func (d *Data) watch(logger *slog.Logger) {
 	select {
@@ -165,13 +248,28 @@ func (d *Data) watch(logger *slog.Logger) {
 		return
 	case <-d.Log.Failed():
 	}
-	logger.Error("the audit log has failed: every call is refused; look at the disk, then start the gateway again")
-	select {
-	case <-d.closing:
-	case <-time.After(drainTime):
+	logger.Error("the audit log has failed: every call is refused but those of routes with audit_down pass; look at the disk, then start the gateway again")
+	for wait := drainTime; ; wait = probeTime {
+		select {
+		case <-d.closing:
+			return
+		case <-time.After(wait):
+		}
+		// A gateway that ends while nobody could start it again would take the routes
+		// along that are to go on.
+		if d.passing.Load() > 0 {
+			ctx, cancel := context.WithTimeout(context.Background(), probeTime)
+			err := d.Log.Recoverable(ctx)
+			cancel()
+			if err != nil {
+				logger.Error("the audit log cannot be opened again yet; routes with audit_down pass go on", "error", err)
+				continue
+			}
+		}
 		if OnLogFailure != nil {
 			OnLogFailure()
 		}
+		return
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/policy"
 	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/walk"
 )
 
 const markAuth = channel.MarkAuth
@@ -14,17 +15,32 @@ const markAuth = channel.MarkAuth
 // decideRequest asks policy and refuses what it denies, what it blocks, and a
 // masked value that would overwrite its original.
 func (x *exchange) decideRequest(r *http.Request) *refusal {
-	if ref := x.decide(r, &x.request, policy.Request); ref != nil {
+	ref := x.decide(r, &x.request, policy.Request)
+	if ref != nil && ref.code == policy.NeedsApproval {
+		ref = x.approve(r)
+	}
+	if ref != nil {
 		return ref
 	}
 	return x.maskedWrite(r)
+}
+
+// decideUnread asks about the call of somebody unknown before its body is read, as if
+// nothing were found in it: who has no right to call keeps neither room in the audit
+// queue nor memory for as long as they like to send. A delivery is known by its
+// signature, which is of the body.
+func (x *exchange) decideUnread(r *http.Request) *refusal {
+	if x.actor.Kind != policy.KindAnonymous || x.h.Webhooks || x.observe() || !hasBody(r) {
+		return nil
+	}
+	return x.decide(r, &x.request, policy.Request)
 }
 
 // decide asks policy about one half of the exchange. Everything that goes wrong
 // is a denial.
 func (x *exchange) decide(r *http.Request, side *half, direction string) *refusal {
 	in := x.input(side, direction, r.Method)
-	d, err := x.h.app.engine.Decide(r.Context(), in)
+	d, err := x.det.policy.engine.Decide(r.Context(), in)
 	if err != nil {
 		return x.stop(side, refuseErr(reasonPolicyError, err))
 	}
@@ -34,7 +50,7 @@ func (x *exchange) decide(r *http.Request, side *half, direction string) *refusa
 	}
 	if !d.Allow {
 		ref := refuse(d.Reason)
-		ref.needs = d.Needs
+		ref.needs, ref.rules = d.Needs, d.OwnRules()
 		if ref.code == "" {
 			ref.code = reasonPolicyDenied
 		}
@@ -55,24 +71,33 @@ func (x *exchange) input(side *half, direction, method string) policy.Input {
 		Channel: x.h.ch.Name, Operation: op.Name, Mapped: x.match.Mapped,
 		Effect: string(op.Effect), Scope: string(op.Scope), Mark: string(op.Mark),
 		Method: policy.MethodClass(method), Actor: x.actor.Input(),
-		Purpose: x.purpose, Network: x.network, Observe: x.observe(),
+		Purpose: x.purpose, Network: x.network, Observe: x.observe(), Approvals: x.agreeing.agreed,
 	}
-	count := func(class redact.Class, place string) {
+	if direction == policy.Request {
+		in.Payment = x.inputPayment()
+	}
+	count := func(class redact.Class, place string, split int) {
 		for i := range in.Findings {
 			if f := &in.Findings[i]; f.Class == string(class) && f.Place == place {
 				f.Count++
+				f.Split += split
 				return
 			}
 		}
-		in.Findings = append(in.Findings, policy.Finding{Class: string(class), Place: place, Count: 1})
+		in.Findings = append(in.Findings, policy.Finding{Class: string(class), Place: place, Count: 1, Split: split})
 	}
 	for _, o := range side.found {
-		count(o.finding.Class, o.place)
+		count(o.finding.Class, o.place, 0)
 	}
 	if doc := side.body.doc; doc != nil {
 		in.Records = doc.Units
 		for i := range doc.Findings {
-			count(doc.Findings[i].Class, placeOf(&doc.Findings[i]))
+			f := &doc.Findings[i]
+			split := 0
+			if f.Evidence&redact.EvidenceSplit != 0 {
+				split = 1
+			}
+			count(f.Class, placeOf(f), split)
 		}
 	}
 	return in
@@ -93,7 +118,7 @@ func placeOf(f *redact.Finding) string {
 		return policy.PlaceNeverStrong
 	case f.Never:
 		return policy.PlaceNever
-	case f.Place == redact.PlaceNumber:
+	case f.Place == redact.PlaceNumber, f.Field == redact.FieldExact:
 		return policy.PlaceNumber
 	case f.Class == redact.PaymentReference && !f.Strong:
 		return policy.PlaceMention
@@ -120,10 +145,11 @@ func (side *half) action(class redact.Class, place string) redact.Action {
 	return a
 }
 
-// tally counts what becomes of every finding, and tells whether one of them
-// stops the exchange.
+// tally counts what becomes of every finding, collects the values that are to be kept,
+// and tells whether one of them stops the exchange.
 func (x *exchange) tally(side *half) (blocked bool) {
-	add := func(class redact.Class, place string) {
+	side.keeping = keeping{}
+	add := func(class redact.Class, place string, i int) {
 		a := side.action(class, place)
 		x.h.app.metrics.finding(x.h.Route, class, a)
 		c := countFor(&side.counts, string(class))
@@ -134,18 +160,23 @@ func (x *exchange) tally(side *half) (blocked bool) {
 			c.Dropped++
 		case redact.Block:
 			blocked = true
+		case redact.Tokenize:
+			if i >= 0 && x.keep(side, i) {
+				c.Tokenized++
+			} else {
+				c.Masked++ // as which it is carried out
+			}
 		default:
-			// A token is carried out as a mask until the vault issues tokens, and is
-			// recorded as what it was.
 			c.Masked++
+			x.keepOriginal(side, string(class), i)
 		}
 	}
 	for _, o := range side.found {
-		add(o.finding.Class, o.place)
+		add(o.finding.Class, o.place, -1)
 	}
 	if doc := side.body.doc; doc != nil {
 		for i := range doc.Findings {
-			add(doc.Findings[i].Class, placeOf(&doc.Findings[i]))
+			add(doc.Findings[i].Class, placeOf(&doc.Findings[i]), i)
 		}
 	}
 	if side.body.unread != "" {
@@ -174,11 +205,13 @@ func countFor(counts *[]audit.Count, class string) *audit.Count {
 	return &(*counts)[len(*counts)-1]
 }
 
-// maskedWrite keeps a value that we masked on its way out from replacing its
+// maskedWrite keeps a value that we masked or tokenized on its way out from replacing its
 // original on its way back: tools that synchronise read a record and write it
 // whole. Where the channel file names the field, it is taken out of the write;
-// in a call that the file does not know the whole write is refused. A mask in
-// text that is added, such as a comment, replaces nothing and passes.
+// in a call that the file does not know the whole write is refused, and so is a mask at
+// a place of a form that the file does not name, because nothing tells a field of it
+// that is replaced from one that is added. In JSON, a mask in text that is added, such
+// as a comment, replaces nothing and passes.
 func (x *exchange) maskedWrite(r *http.Request) *refusal {
 	doc := x.request.body.doc
 	if doc == nil || (r.Method != http.MethodPut && r.Method != http.MethodPatch && x.match.Mapped) {
@@ -186,7 +219,8 @@ func (x *exchange) maskedWrite(r *http.Request) *refusal {
 	}
 	edits, elsewhere := doc.MaskedWrites()
 	switch {
-	case !x.match.Mapped && r.Method != http.MethodPost && (elsewhere > 0 || len(edits) > 0):
+	case !x.match.Mapped && r.Method != http.MethodPost && (elsewhere > 0 || len(edits) > 0),
+		elsewhere > 0 && (doc.Kind == walk.Form || doc.Kind == walk.Multipart):
 		return x.stop(&x.request, refuse(reasonMaskedWrite))
 	case len(edits) > 0 && x.observe():
 		x.request.would = reasonMaskedWrite

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -133,16 +134,8 @@ func (d *deliveries) taken(ctx context.Context, c *claim, now time.Time) error {
 	found := false
 	for _, k := range c.keys {
 		var body []byte
-		rows, err := d.db.QueryContext(ctx, `SELECT body FROM webhook_delivery WHERE key = $1 AND expires > $2`, k.key[:], now.UnixMilli())
-		if err != nil {
-			return fmt.Errorf("looking for a delivery: %w", err)
-		}
-		for rows.Next() {
-			if err := rows.Scan(&body); err != nil {
-				return errors.Join(fmt.Errorf("looking for a delivery: %w", err), rows.Close())
-			}
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		err := d.db.QueryRowContext(ctx, `SELECT body FROM webhook_delivery WHERE key = $1 AND expires > $2`, k.key[:], now.UnixMilli()).Scan(&body)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("looking for a delivery: %w", err)
 		}
 		if body == nil {

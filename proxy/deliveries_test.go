@@ -4,15 +4,21 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/caregate/caregate/internal/pgtest"
 	"github.com/caregate/caregate/internal/store"
 )
 
 func openTestDeliveries(t *testing.T) *deliveries {
 	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Create: true})
+	where := filepath.Join(t.TempDir(), "state.db")
+	if strings.HasPrefix(t.Name(), "TestDeliveriesOnPostgres/") {
+		where = pgtest.Database(t)
+	}
+	db, err := store.Open(t.Context(), where, store.Options{Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,6 +28,21 @@ func openTestDeliveries(t *testing.T) *deliveries {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// TestDeliveriesOnPostgres runs the tests of the table again, in PostgreSQL.
+func TestDeliveriesOnPostgres(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]func(*testing.T){
+		"AreTakenOnce":        TestDeliveriesAreTakenOnce,
+		"UnderWay":            TestDeliveriesUnderWay,
+		"AfterACrash":         TestDeliveriesAfterACrash,
+		"AreForgotten":        TestDeliveriesAreForgotten,
+		"ThatCannotBeWritten": TestDeliveriesThatCannotBeWritten,
+		"WithoutTable":        TestDeliveriesWithoutTable,
+	} {
+		t.Run(name, test)
+	}
 }
 
 var began = time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
@@ -205,7 +226,12 @@ func TestDeliveriesThatCannotBeWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What a full disk or one that became read-only looks like from here.
-	exec(`CREATE TRIGGER full BEFORE INSERT ON webhook_delivery BEGIN SELECT RAISE(ABORT, 'disk full'); END`)
+	if d.db.Dialect == store.Postgres {
+		exec(`CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE disk_full; END'`)
+		exec(`CREATE TRIGGER no_room BEFORE INSERT ON webhook_delivery FOR EACH ROW EXECUTE FUNCTION no_room()`)
+	} else {
+		exec(`CREATE TRIGGER no_room BEFORE INSERT ON webhook_delivery BEGIN SELECT RAISE(ABORT, 'disk full'); END`)
+	}
 	for _, c := range []*claim{first, second} {
 		if err := c.take(t.Context(), began); err == nil {
 			t.Fatal("taken without being written")
@@ -217,7 +243,11 @@ func TestDeliveriesThatCannotBeWritten(t *testing.T) {
 			t.Errorf("delivery %d while nothing can be written: got %v", k, err)
 		}
 	}
-	exec(`DROP TRIGGER full`)
+	if d.db.Dialect == store.Postgres {
+		exec(`DROP TRIGGER no_room ON webhook_delivery`)
+	} else {
+		exec(`DROP TRIGGER no_room`)
+	}
 	for k, want := range map[byte]error{1: errTaken, 2: errTaken, 3: nil} {
 		c, err := d.claim(t.Context(), []keptDelivery{key(k)}, []byte("body"), began, 0)
 		if !errors.Is(err, want) {

@@ -16,11 +16,12 @@ import (
 	"github.com/caregate/caregate/redact/lists"
 )
 
-// detection is what one exchange detects with, from its first byte to its last. A
-// change of the operator's lists makes a new one; exchanges that run keep theirs,
-// and Caddy is not reloaded.
+// detection is what one exchange detects and decides with, from its first byte to its
+// last. A change of the operator's lists or policy makes a new one; exchanges that run
+// keep theirs, and Caddy is not reloaded.
 type detection struct {
 	detector *detect.Detector
+	policy   *rulesInForce
 	// version changes with everything that can change an answer: policy, lists,
 	// binary. suffix is its part in entity tags, see validators.go.
 	version, suffix string
@@ -42,8 +43,8 @@ func (d *detection) digest() string {
 
 // loadDetection reads the operator's lists, when there are some, and builds the
 // detector for what counts at now.
-func (a *App) loadDetection(now time.Time) (*detection, error) {
-	d := new(detection)
+func (a *App) loadDetection(rules *rulesInForce, now time.Time) (*detection, error) {
+	d := &detection{policy: rules}
 	var config detect.Config
 	if a.Detect != "" {
 		info, err := os.Stat(a.Detect)
@@ -63,20 +64,46 @@ func (a *App) loadDetection(now time.Time) (*detection, error) {
 			a.logger.Warn(d.lists.Warn(row))
 		}
 	}
+	config.Ours = a.ours
 	var err error
 	if d.detector, err = detect.New(config); err != nil {
 		return nil, fmt.Errorf("building the detector: %w", err)
 	}
-	// A row that ended changes answers as much as a row that was edited.
-	sum := sha256.Sum256([]byte(a.engine.Digest() + "\x00" + Version() + "\x00" + d.digest() + "\x00" + d.next.String()))
+	d.setVersion()
+	return d, nil
+}
+
+// setVersion names what d would answer. A row that ended changes answers as much as a row
+// that was edited.
+func (d *detection) setVersion() {
+	sum := sha256.Sum256([]byte(d.policy.engine.Digest() + "\x00" + Version() + "\x00" + d.digest() + "\x00" + d.next.String()))
 	d.version = hex.EncodeToString(sum[:])
 	d.suffix = etagSuffix(d.version[:8])
-	return d, nil
+}
+
+// under is the same detection under another policy.
+func (d *detection) under(rules *rulesInForce) *detection {
+	other := *d
+	other.policy = rules
+	other.setVersion()
+	return &other
+}
+
+// ours finds tokens of the vault. There is one when calls are served; before, nothing
+// that is read holds a token.
+func (a *App) ours(dst [][2]int, text []byte) [][2]int {
+	select {
+	case <-a.ready:
+		return a.gen.data.Vault.Spans(dst, text)
+	default:
+		return dst
+	}
 }
 
 // refreshDetection reads the lists again when their file has changed or a row has
 // ended, and reports whether they were taken. A file that is wrong or gone changes
-// nothing: what counted before goes on counting, and the error says so.
+// nothing, nor does one whose event the log does not take: what counted before goes on
+// counting, and the error says so.
 func (a *App) refreshDetection(ctx context.Context, now time.Time) (bool, error) {
 	a.refreshing.Lock()
 	defer a.refreshing.Unlock()
@@ -92,12 +119,15 @@ func (a *App) refreshDetection(ctx context.Context, now time.Time) (bool, error)
 	if info.Size() == old.size && info.ModTime().Equal(old.modified) && !ended {
 		return false, nil
 	}
-	d, err := a.loadDetection(now)
+	d, err := a.loadDetection(old.policy, now)
 	if err != nil {
 		return false, err
 	}
+	if err := a.recordConfig(ctx, d); err != nil {
+		return false, fmt.Errorf("recording the new detection lists: %w", err)
+	}
 	a.detection.Store(d)
-	return true, a.recordConfig(ctx)
+	return true, nil
 }
 
 // refreshEvery is how often the file is looked at: soon enough for somebody who
@@ -106,17 +136,20 @@ const refreshEvery = 2 * time.Second
 
 // watchDetection keeps the lists current until this configuration is given up.
 func (a *App) watchDetection() {
+	ctx := a.running()
 	tick := time.NewTicker(refreshEvery)
 	defer tick.Stop()
 	complained := ""
 	for {
 		select {
-		case <-a.over:
+		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		taken, err := a.refreshDetection(context.Background(), a.now())
+		taken, err := a.refreshDetection(ctx, a.now())
 		switch {
+		case ctx.Err() != nil:
+			return
 		case err != nil && err.Error() != complained:
 			complained = err.Error()
 			a.logger.Error("the detection lists on disk are not in force; those read before are", zap.Error(err))

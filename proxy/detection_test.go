@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/proxy"
 	"github.com/caregate/caregate/proxy/proxytest"
 )
@@ -36,6 +37,18 @@ func TestDetectionListsAreReadAgain(t *testing.T) {
 	sends("XXXXXXXXXXXX1881")
 
 	entries := g.WaitForEntries(1)
+	// Not before the log has it.
+	free, err := proxy.LeaveRoom(t.Context(), audit.LaneReserved, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("version: 1\nallow:\n  - pattern: \"401288888888####\"\n    author: dana\n    until: 2999-12-31\n")
+	if taken, err := proxy.RefreshDetection(time.Now()); err == nil || taken {
+		t.Errorf("without room in the log: taken %v, %v", taken, err)
+	}
+	write("version: 1\n")
+	free()
+	sends("XXXXXXXXXXXX1881")
 	write(allow)
 	if taken, err := proxy.RefreshDetection(time.Now()); err != nil || !taken {
 		t.Fatalf("taken %v, %v", taken, err)

@@ -19,7 +19,9 @@
 //	record.go      the event is durable before a byte leaves
 //
 // Long text and NDJSON take the stages window by window, as they pass: feed.go
-// brings the bytes, stream.go judges them.
+// brings the bytes, streamfirst.go judges the first window, stream.go the further
+// ones, streamrecord.go writes their events, streamexchange.go ties a stream to its
+// request or answer.
 //
 // The response takes the same stages from read on, with the roles of client and
 // upstream exchanged.

@@ -21,16 +21,20 @@ import (
 // reverse_proxy runs the response half again from its beginning.
 type exchange struct {
 	h    *Handler
-	det  *detection // fixed for both halves
+	det  *detection // fixed for both halves, with the policy that decides about them
 	gen  *generation
 	slot *audit.Slot
 
 	id    audit.ID
 	start time.Time
 
+	out   http.Header // of the caller's answer
+	http1 bool        // how the caller came
+
 	match   channel.Match
 	actor   policy.Actor
 	subject vault.Subject // the actor's key and pseudonym
+	mail    vault.Subject // those of the e-mail address that it names, or a token proves
 	client  string        // the caller's address; sealed, never logged
 	network string
 	purpose string
@@ -39,13 +43,37 @@ type exchange struct {
 	accepts bool   // the caller takes gzip
 
 	request, response half
+	// uttered are the messages of the request in conversations, unplaced those in
+	// conversations that it begins; earlier are pieces of numbers in calls before.
+	uttered  []uttered
+	unplaced []message
+	earlier  []earlierPiece
+	// agreeing is what others have to do with the call.
+	agreeing agreeing
+	// spend is what a call to a processor wants of a token, nil in most; merchant is the
+	// account that the call names.
+	spend    *spending
+	merchant string
+	// foreign says that it names one in a form that is not understood: nothing is learned.
+	foreign bool
 	// hook is the verified delivery of a webhook, nil in every other exchange.
 	hook *hook
 	// last is the newest durable event, the receipt of the exchange.
 	last audit.ID
+	// down is why the log does not take this exchange's events, on a route that goes on
+	// without; gap is what then stands for them.
+	down error
+	gap  audit.ID
+	// vaultDown is why the exchange goes on without the vault, on a route that does.
+	vaultDown error
 	// admitted is set when the event that permits forwarding is durable, forwarded
 	// when the upstream may have seen the call.
 	admitted, forwarded bool
+	// asked is when the call was last handed on.
+	asked time.Time
+	// upstreamEnded is set when the upstream closed the connection before its answer's
+	// header was whole.
+	upstreamEnded bool
 	// final is the refusal that ended the exchange. It is given again to every
 	// later attempt of reverse_proxy, so that nothing retries a refusal.
 	final *refusal
@@ -63,6 +91,8 @@ type exchange struct {
 	lingering *feed
 	// answered is set when an answer of ours begins.
 	answered bool
+	// caller keeps the upstream's answer together; nil when nothing is to be let go.
+	caller *refusingConn
 }
 
 // half is what is known of one direction: what was read, found, decided and done.
@@ -83,6 +113,8 @@ type half struct {
 	edits []walk.Edit
 	// withheld counts the masked write-backs among the edits.
 	withheld int
+	// keeping are the findings that become tokens.
+	keeping keeping
 }
 
 type exchangeKey struct{}
@@ -125,6 +157,11 @@ func unobservable(code string) bool {
 
 // close gives back the slot and the reference that the exchange holds.
 func (x *exchange) close() {
+	x.settle()
+	x.abandonSpend()
+	if x.spend != nil {
+		clear(x.spend.value)
+	}
 	x.endDelivery()
 	x.endStreams(false)
 	if x.lingering != nil {

@@ -28,11 +28,11 @@ type answer struct {
 	trailer http.Header
 	body    string
 	problem struct {
-		Reason, Cause, Receipt string
-		Status                 int
-		Forwarded              bool
-		UpstreamStatus         int `json:"upstream_status"`
-		Record                 string
+		Reason, Cause, Receipt, Gap string
+		Status                      int
+		Forwarded                   bool
+		UpstreamStatus              int `json:"upstream_status"`
+		Record                      string
 	}
 }
 
@@ -232,7 +232,7 @@ func TestRefusalsNameNoData(t *testing.T) {
 		"malformed": `{"ticket":"4111 1111 1111 1111`,
 	} {
 		a := do(t, g, call{method: "POST", path: "/api/v2/tickets", body: body})
-		if a.status < 400 || strings.Contains(a.body, "4111") || strings.Contains(strings.Join(a.header.Values("Caregate-Error"), ""), "4111") {
+		if a.status < 400 || showsCard(a.body) || showsCard(strings.Join(a.header.Values("Caregate-Error"), "")) {
 			t.Errorf("%s: got %d %s", name, a.status, a.body)
 		}
 		if e := g.Event(a.problem.Receipt); e.Decision != "deny" || e.Outcome != "not_released" || e.Forwarded || e.Sentence == "" {
@@ -284,6 +284,45 @@ func TestMaskedWriteBack(t *testing.T) {
 	a = do(t, g, call{method: "PUT", path: "/api/v2/unheard_of/7.json", body: `{"note":"XXXX XXXX XXXX 1111"}`})
 	if a.status != http.StatusConflict || a.problem.Reason != "masked_write" || len(u.Requests()) != before {
 		t.Errorf("unknown call: got %d %s", a.status, a.body)
+	}
+}
+
+// The same written as a form: what the file names is taken out, and what it does not
+// name is refused, because it could be a value that is replaced.
+func TestMaskedWriteBackInForms(t *testing.T) {
+	u := proxytest.NewUpstream(t, nil)
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
+	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	do(t, g, call{method: "PUT", path: "/api/v2/tickets/1", header: form, body: "ticket[subject]=XXX-XX-XXXX&ticket[status]=open"})
+	if got := string(u.Last(t).Body); got != "ticket[status]=open" {
+		t.Errorf("a field that the file names: got %s", got)
+	}
+	before := len(u.Requests())
+	for name, body := range map[string]string{
+		"unknown field": "ticket[unheard_of]=XXX-XX-XXXX",
+		"custom field":  "ticket[custom_fields][][id]=1&ticket[custom_fields][][value]=XXX-XX-XXXX",
+		"dots":          "ticket.subject=XXX-XX-XXXX",
+	} {
+		a := do(t, g, call{method: "PUT", path: "/api/v2/tickets/1", header: form, body: body})
+		if a.status != http.StatusConflict || a.problem.Reason != "masked_write" || len(u.Requests()) != before {
+			t.Errorf("%s: got %d %s", name, a.status, a.body)
+		}
+	}
+}
+
+// The caller of a call that passed unread holds the receipt of the answer: that one
+// tells it too.
+func TestReceiptTellsOfWhatPassedUnread(t *testing.T) {
+	u := proxytest.NewUpstream(t, jsonUpstream(200, `{"d":"card 4242 4242 4242 4242"}`))
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Govern: "uninspected pass"})
+	a := do(t, g, call{method: "POST", path: "/api/v2/uploads?filename=a.pdf", header: http.Header{"Content-Type": {"application/pdf"}}, body: "%PDF-1.7"})
+	e := g.Event(a.header.Get("Caregate-Receipt"))
+	if a.status != 200 || e.Attrs["request_unread"] != "type" || e.Attrs["unread"] != "" || !strings.Contains(e.Sentence, "the request's body passed unread (type)") {
+		t.Errorf("got %d %+v", a.status, e)
+	}
+	b := do(t, g, call{method: "POST", path: "/api/v2/tickets", body: `{}`})
+	if e := g.Event(b.header.Get("Caregate-Receipt")); strings.Contains(e.Sentence, "unread") {
+		t.Errorf("a call that was read: %s", e.Sentence)
 	}
 }
 
@@ -349,7 +388,7 @@ func TestCallersWordsStayHere(t *testing.T) {
 		_, _ = io.WriteString(w, "{}")
 	})
 	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
-	a := do(t, g, call{method: "GET", path: "/api/v2/tickets/1", header: http.Header{"Caregate-Reason": {"x"}, "Caregate-Verified": {"yes"}, "Idempotency-Key": {"k-1"}, "User-Agent": {"desk/1"}}})
+	a := do(t, g, call{method: "GET", path: "/api/v2/tickets/1", header: http.Header{"Caregate-Reason": {"x"}, "Caregate-Purpose": {"support"}, "Idempotency-Key": {"k-1"}, "User-Agent": {"desk/1"}}})
 	for name := range u.Last(t).Header {
 		if strings.HasPrefix(name, "Caregate-") {
 			t.Errorf("%s reached the upstream", name)
@@ -364,6 +403,49 @@ func TestCallersWordsStayHere(t *testing.T) {
 	a = do(t, g, call{method: "GET", path: "/api/v2/tickets/1", header: http.Header{"Caregate-Key": {"cgk1forged"}}})
 	if a.status != http.StatusUnauthorized || a.problem.Receipt == "" {
 		t.Errorf("forged key: got %d %s", a.status, a.body)
+	}
+}
+
+// Whoever speaks in the gateway's name is told that it does not count.
+func TestForgedHeaders(t *testing.T) {
+	u := proxytest.NewUpstream(t, nil)
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
+	for name, h := range map[string]http.Header{
+		"a receipt":          {"Caregate-Receipt": {"00000000000000000000000000000000"}},
+		"a gap":              {"Caregate-Gap": {"00000000000000000000000000000000"}},
+		"a verdict":          {"Caregate-Verified": {"yes"}},
+		"a person, unproven": {"Caregate-Actor": {"dpo@example.com"}},
+		"in lower case":      {"caregate-tenant": {"other"}},
+		"without a value":    {"Caregate-Admin": {""}},
+		"beside a key":       {"Caregate-Key": {"cgk1forged"}, "Caregate-Role": {"admin"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := do(t, g, call{method: "POST", path: "/api/v2/tickets", body: `{}`, header: h})
+			status, reason := 400, "header_forged"
+			if h.Get("Caregate-Key") != "" {
+				status, reason = 401, "invalid_credential"
+			}
+			if a.status != status || a.problem.Reason != reason || a.problem.Forwarded {
+				t.Errorf("got %d %s", a.status, a.body)
+			}
+			if e := g.Event(a.problem.Receipt); e.Decision != "deny" || e.Reason != reason || e.Forwarded || e.Operation != "ticket.create" {
+				t.Errorf("event: got %+v", e)
+			}
+		})
+	}
+	if n := len(u.Requests()); n != 0 {
+		t.Errorf("%d calls were forwarded", n)
+	}
+	if err := g.Load(proxytest.Options{Upstream: u.URL, Govern: "observe"}); err != nil {
+		t.Fatal(err)
+	}
+	a := do(t, g, call{method: "POST", path: "/api/v2/tickets", body: `{}`, header: http.Header{"Caregate-Verified": {"yes"}}})
+	if a.status != 200 || u.Last(t).Header.Get("Caregate-Verified") != "" {
+		t.Errorf("observe: got %d, forwarded %v", a.status, u.Last(t).Header)
+	}
+	e := g.Exchange(a.header.Get("Caregate-Receipt"))
+	if len(e) != 2 || e[0].Attrs["would"] != "header_forged" {
+		t.Errorf("observe: events: got %+v", e)
 	}
 }
 

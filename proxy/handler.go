@@ -45,6 +45,17 @@ type Handler struct {
 	// read: "refuse" (default) or "pass". What passes unread is recorded as not
 	// inspected.
 	Uninspected string `json:"uninspected,omitempty"`
+	// AuditDown says what happens while the audit log takes no events: "refuse"
+	// (default) or "pass". With pass, calls go on without an event, after a durable
+	// marker outside of the log says that there is a gap; policy and redaction apply as
+	// always. A queue that is only full is refused in both.
+	AuditDown string `json:"audit_down,omitempty"`
+	// VaultDown says what happens to calls that need the vault while it does not answer
+	// (its database, or the KMS that its keys are under): "deny" (default), or "mask".
+	// With mask, what policy tokenizes is masked instead, which cannot be undone, and the
+	// events name nobody. Values never pass in either. Calls that turn a token back are
+	// refused in both, and so are all calls of a route that observes.
+	VaultDown string `json:"vault_down,omitempty"`
 	// Webhooks makes this a route for what the vendor sends: Upstream is the system
 	// that receives it, and a call counts by its signature only. Default: off.
 	Webhooks bool `json:"webhooks,omitempty"`
@@ -77,13 +88,11 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision loads the channel and joins the app.
-func (h *Handler) Provision(ctx caddy.Context) error {
+func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	h.logger = ctx.Logger()
-	app, err := ctx.AppIfConfigured(appName)
-	if err != nil {
-		return fmt.Errorf("a governed route needs the caregate app: %w", err)
+	if h.app, err = joinApp(ctx, "a governed route"); err != nil {
+		return err
 	}
-	h.app = app.(*App)
 	if h.ch, err = loadChannel(h.Channel); err != nil {
 		return err
 	}
@@ -96,6 +105,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.cors, h.unmapped = new(corsMemory), new(sync.Map)
 	h.Limits.setDefaults()
 	h.who = newWhoami(h.ch.Whoami)
+	h.app.farewell.watch(ctx)
 	return h.app.addRoute(h)
 }
 
@@ -106,30 +116,49 @@ func (h *Handler) Validate() error {
 	default:
 		return fmt.Errorf("uninspected: want refuse or pass")
 	}
+	switch h.AuditDown {
+	case "", "refuse", auditPass:
+	default:
+		return fmt.Errorf("audit_down: want refuse or pass")
+	}
+	switch h.VaultDown {
+	case "", vaultDeny, vaultMask:
+	default:
+		return fmt.Errorf("vault_down: want deny or mask")
+	}
 	return h.Limits.validate()
 }
 
 // ServeHTTP takes one request through its stages and hands it to reverse_proxy.
 // Whatever ends the exchange early is answered here, in one place.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	x := &exchange{h: h, id: audit.NewID(), start: h.app.now(), match: channel.Match{Op: unidentified}, whole: !r.ProtoAtLeast(1, 1)}
-	if h.app.started(r.Context()) {
-		x.gen, x.det = h.app.gen.join(), h.app.detection.Load()
-	}
-	if x.gen == nil {
+	x := &exchange{h: h, id: audit.NewID(), start: h.app.now(), match: channel.Match{Op: unidentified}, whole: !r.ProtoAtLeast(1, 1), out: w.Header(), http1: r.ProtoMajor == 1}
+	x.serve(w, r, func() *refusal {
+		ref := x.admit(w, r, next)
+		if ref == nil {
+			ref = x.forward(w, r, next)
+			x.letGo(w)
+		}
+		return ref
+	})
+	return nil
+}
+
+// serve runs the stages of an exchange, gives the caller the refusal that they end with, if
+// any, and ends the exchange. The generation is there while stages runs.
+func (x *exchange) serve(w http.ResponseWriter, r *http.Request, stages func() *refusal) {
+	x.h.app.farewell.say(x)
+	if !x.enter(r.Context()) {
 		// Not an error for Caddy, whose error log prints the whole request.
 		x.writeProblem(w, r, refuse(reasonAuditUnavailable))
-		return nil
+		return
 	}
 	defer x.close()
 	defer x.recoverPanic(w, r)
 
 	sent := incoming{body: r.Body, announced: r.ContentLength, unasked: r.Header.Get("Expect") != ""}
-	ref := x.admit(w, r, next)
-	if ref == nil {
-		ref = x.forward(w, r, next)
-	}
-	more := r.ProtoMajor == 1 && x.unfinished(w, sent, ref != nil)
+	ref := stages()
+	more := x.http1 && x.unfinished(w, sent, ref != nil)
 	if more {
 		w.Header().Set("Connection", "close")
 	}
@@ -147,7 +176,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 		x.linger(w, sent)
 	}
-	return nil
+}
+
+// enter waits until the app has started, and takes the generation and the detection that
+// the exchange has to its end. It reports false when there are none.
+func (x *exchange) enter(ctx context.Context) bool {
+	if a := x.h.app; a.started(ctx) {
+		x.gen, x.det = a.gen.join(), a.detection.Load()
+	}
+	return x.gen != nil
 }
 
 // admit runs the stages of the request. When it returns nil, the event that
@@ -159,13 +196,25 @@ func (x *exchange) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if ref := x.verify(w, r); ref != nil {
 		return ref
 	}
+	if ref := x.decideUnread(r); ref != nil {
+		return ref
+	}
 	if ref := x.readRequest(w, r); ref != nil {
 		return ref
 	}
 	if ref := x.detectRequest(r); ref != nil {
 		return ref
 	}
+	if ref := x.findToken(r); ref != nil {
+		return ref
+	}
 	if ref := x.decideRequest(r); ref != nil {
+		return ref
+	}
+	if ref := x.reserve(r); ref != nil {
+		return ref
+	}
+	if ref := x.tokenize(r.Context(), &x.request); ref != nil {
 		return ref
 	}
 	if ref := x.transformRequest(r); ref != nil {
@@ -192,7 +241,7 @@ func (x *exchange) forward(w http.ResponseWriter, r *http.Request, next caddyhtt
 	case err == nil || errors.Is(err, context.Canceled):
 		return refuse(reasonClientGone) // reverse_proxy saw the caller hang up
 	default:
-		return upstreamRefusal(err)
+		return upstreamRefusal(err, x.forwarded, x.upstreamEnded)
 	}
 }
 
@@ -201,6 +250,7 @@ func (x *exchange) forward(w http.ResponseWriter, r *http.Request, next caddyhtt
 // receipt.
 func (x *exchange) answer(w http.ResponseWriter, r *http.Request, ref *refusal) {
 	x.final = ref
+	x.settle()
 	if ref.code != reasonOverloaded && ref.code != reasonAuditUnavailable {
 		if err := x.recordRefusal(r, ref); err != nil {
 			x.h.logger.Error("recording a refusal", errField(err))

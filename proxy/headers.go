@@ -17,7 +17,7 @@ import (
 // such keys.
 func (x *exchange) detectHeaders(side *half, h http.Header) {
 	for name, values := range h {
-		if knownHeader(name) {
+		if knownHeader(name) || x.h.ch.Payments != nil && strings.EqualFold(name, x.h.ch.Payments.Idempotency) {
 			continue // our own list of names: there is nothing to find in one
 		}
 		// The hyphens of a name join its words; digits behind one are no reference.

@@ -1,8 +1,8 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -11,7 +11,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/policy"
 )
@@ -22,23 +21,38 @@ const (
 	headerKey     = "Caregate-Key"
 	headerToken   = "Caregate-Token"
 	headerPurpose = "Caregate-Purpose"
+	headerReason  = "Caregate-Reason"
 )
+
+// forged finds a header that speaks in the gateway's name and that no caller has to
+// send: a receipt, a verdict, a person that somebody vouches for. It would be removed,
+// and whoever sent it believe that it counted; or somebody tries what does.
+func forged(h http.Header) *refusal {
+	for name := range h {
+		if !strings.HasPrefix(name, headerPrefix) {
+			continue
+		}
+		switch name {
+		case headerKey, headerToken, headerPurpose, headerReason, headerApproval:
+		default:
+			return refuse(reasonForged)
+		}
+	}
+	return nil
+}
 
 // identify finds out what the call is and who makes it, from the request line
 // and the headers only, and reserves room in the audit queue before any byte of
 // the body is read (invariant A17).
 func (x *exchange) identify(r *http.Request, next caddyhttp.Handler) *refusal {
-	slot, err := x.gen.data.Log.Reserve(r.Context(), audit.LaneNormal)
-	switch {
-	case errors.Is(err, audit.ErrOverloaded):
-		return refuse(reasonOverloaded)
-	case err != nil:
-		return refuseErr(reasonAuditUnavailable, err)
+	x.client, x.network = callerAddress(r)
+	slot, err := x.gen.data.Log.ReserveFor(r.Context(), clientShare(x.client))
+	if ref := x.takesNoEvents(err); ref != nil {
+		return ref
 	}
 	x.slot = slot
 	x.public = publicBase(r)
 	x.origin = r.Header.Get("Origin")
-	x.client, x.network = callerAddress(r)
 	x.accepts = acceptsGzip(r.Header)
 	x.match = x.operation(r)
 
@@ -48,6 +62,7 @@ func (x *exchange) identify(r *http.Request, next caddyhttp.Handler) *refusal {
 		}
 	}
 	presented, ref := x.presented(r, next)
+	claims := forged(r.Header)
 	// Whatever the caller said to us ends here.
 	for name := range r.Header {
 		if strings.HasPrefix(name, headerPrefix) {
@@ -55,7 +70,7 @@ func (x *exchange) identify(r *http.Request, next caddyhttp.Handler) *refusal {
 		}
 	}
 	if ref == nil {
-		x.actor, err = x.h.app.resolver.Resolve(r.Context(), presented)
+		x.actor, err = x.det.policy.resolver.Resolve(r.Context(), presented)
 		if err != nil {
 			ref = refuseErr(policy.RefusalReason(err), err)
 		}
@@ -63,10 +78,10 @@ func (x *exchange) identify(r *http.Request, next caddyhttp.Handler) *refusal {
 	if ref != nil {
 		x.actor = policy.Actor{ID: policy.KindAnonymous, Kind: policy.KindAnonymous, Strength: policy.StrengthNone}
 	}
-	if x.subject, err = x.gen.data.Vault.Actor(r.Context(), x.actor.ID); err != nil {
-		return refuseErr(reasonVaultUnavailable, err)
+	if ref := x.nameActor(r.Context()); ref != nil {
+		return ref
 	}
-	return x.stop(&x.request, ref)
+	return x.stop(&x.request, cmp.Or(ref, claims))
 }
 
 // operation finds the channel's operation. A browser's preflight is one by its
@@ -125,6 +140,11 @@ func (x *exchange) presented(r *http.Request, next caddyhttp.Handler) (policy.Pr
 			return p, refuse(reasonPurpose)
 		}
 		x.purpose = purpose
+	}
+	if v := r.Header.Values(headerApproval); len(v) > 1 || len(v) == 1 && (v[0] == "" || len(v[0]) > maxApprovalID) {
+		return p, refuse(reasonApprovalInvalid)
+	} else if len(v) == 1 {
+		x.agreeing.presented = v[0]
 	}
 	if len(r.Header.Values("Authorization")) > 1 {
 		return p, refuse(reasonHeader)
@@ -245,6 +265,11 @@ func unlikelyBody(r *http.Request) bool {
 // callerAddress gives the caller's address, as Caddy trusts it, and its class.
 func callerAddress(r *http.Request) (addr, class string) {
 	s, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return classifyAddress(s)
+}
+
+// classifyAddress gives an address, with or without a port, in one form and its class.
+func classifyAddress(s string) (addr, class string) {
 	if ap, err := netip.ParseAddrPort(s); err == nil {
 		s = ap.Addr().String()
 	}
@@ -261,6 +286,21 @@ func callerAddress(r *http.Request) (addr, class string) {
 		class = "public"
 	}
 	return ip.String(), class
+}
+
+// clientShare names whose share of the audit queue a call takes: the caller's address,
+// because a credential is not proven yet and anybody can make up many. Who has one
+// address of IPv6 has its network of 64 bits.
+func clientShare(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil || ip.Is4() {
+		return "address " + address
+	}
+	network, err := ip.WithZone("").Prefix(64)
+	if err != nil {
+		return "address " + address
+	}
+	return network.String()
 }
 
 // acceptsGzip reads Accept-Encoding for the one coding we ask upstreams for.

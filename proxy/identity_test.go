@@ -200,3 +200,25 @@ func TestWhoami(t *testing.T) {
 		}
 	}
 }
+
+// Rules of a deployment's own deny what the built-in policy allows, and which of them did
+// stands in the event.
+func TestOwnRules(t *testing.T) {
+	rules := t.TempDir()
+	if err := os.WriteFile(filepath.Join(rules, "own.rego"), []byte("package caregate.operator\n\ndeny contains \"no_deletes\" if input.effect == \"delete\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	u := proxytest.NewUpstream(t, jsonUpstream(200, `{"ticket":{}}`))
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Block: "policy builtin " + rules})
+	if a := do(t, g, call{method: "GET", path: "/api/v2/tickets/1"}); a.status != 200 {
+		t.Errorf("what they do not name: got %d %s", a.status, a.body)
+	}
+	before := len(u.Requests())
+	a := do(t, g, call{method: "DELETE", path: "/api/v2/tickets/1"})
+	if a.status != 403 || a.problem.Reason != "policy_denied" || len(u.Requests()) != before {
+		t.Errorf("what they deny: got %d %s", a.status, a.body)
+	}
+	if e := g.Event(a.problem.Receipt); e.Reason != "policy_denied" || e.Attrs["rules"] != "no_deletes" {
+		t.Errorf("event: got %+v", e)
+	}
+}

@@ -3,13 +3,19 @@ package proxy_test
 import (
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/caregate/caregate/proxy/proxytest"
 )
 
-const cardDigits = "4111"
+// ids are receipts and other random names, which hold any four digits now and then.
+var ids = regexp.MustCompile(`[0-9a-f]{32}`)
+
+// showsCard reports whether a text holds the first digits of the card that these tests
+// write.
+func showsCard(text string) bool { return strings.Contains(ids.ReplaceAllString(text, ""), "4111") }
 
 // The places and the shapes in which an answer can carry a card past somebody
 // who looks at bodies of 200 only.
@@ -84,14 +90,14 @@ func TestNothingLeavesUnread(t *testing.T) {
 				}
 			}
 			for name, values := range a.header {
-				if strings.Contains(name+strings.Join(values, ""), cardDigits) {
+				if showsCard(name + strings.Join(values, "")) {
 					t.Errorf("released: %s: %q", name, values)
 				}
 			}
 			for name, values := range a.trailer {
 				t.Errorf("trailer: %s: %q", name, values)
 			}
-			if strings.Contains(a.body, cardDigits) {
+			if showsCard(a.body) {
 				t.Errorf("released: %s", a.body)
 			}
 			if e := g.Event(a.header.Get("Caregate-Receipt")); e.Exchange == "" {
@@ -175,11 +181,11 @@ func TestNothingEntersUnread(t *testing.T) {
 				if string(r.Body) != test.stored {
 					t.Errorf("stored: got %s, want %s", r.Body, test.stored)
 				}
-				if strings.Contains(r.Target, cardDigits) {
+				if showsCard(r.Target) {
 					t.Errorf("target: %s", r.Target)
 				}
 				for name, values := range r.Header {
-					if strings.Contains(name+strings.Join(values, ""), cardDigits) {
+					if showsCard(name + strings.Join(values, "")) {
 						t.Errorf("forwarded: %s: %q", name, values)
 					}
 				}

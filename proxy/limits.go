@@ -15,8 +15,7 @@ type Limits struct {
 	// Body is the largest body in bytes, as sent and decoded. Default 10 MiB.
 	Body int64 `json:"body,omitempty"`
 	// Headers is the largest sum of header names and values in bytes. Default 64
-	// KiB. Caddy itself turns away more than 16 KiB, without a receipt, unless the
-	// global option `servers { max_header_size 64KiB }` raises that.
+	// KiB. The adapter for Caddyfiles makes Caddy's own limit larger than that.
 	Headers int64 `json:"headers,omitempty"`
 	// Depth is how deeply a document may be nested. Default 128.
 	Depth int `json:"depth,omitempty"`

@@ -3,10 +3,12 @@ package proxy
 import (
 	"errors"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/redact"
 )
 
@@ -18,11 +20,26 @@ type metrics struct {
 	exchanges    *prometheus.CounterVec
 	duration     *prometheus.HistogramVec
 	findings     *prometheus.CounterVec
+	earlier      *prometheus.CounterVec
 	notInspected *prometheus.CounterVec
+	approvals    *prometheus.CounterVec
+	reveals      *prometheus.CounterVec
+	verified     *prometheus.CounterVec
+	withoutVault *prometheus.CounterVec
 	streams      *prometheus.CounterVec
 	inspected    *prometheus.CounterVec
 	unmappedOps  *prometheus.CounterVec
+	spends       *prometheus.CounterVec
 	wait         prometheus.Histogram
+	unrecorded   *prometheus.CounterVec
+	paused       prometheus.Gauge
+	shipped      *prometheus.CounterVec
+	shipBehind   *prometheus.GaugeVec
+	shipFailed   *prometheus.CounterVec
+	trails       trailMetrics
+	log          *logCollector
+	// archiveSize and archiveFailing tell of the last run of the archive.
+	archiveSize, archiveFailing prometheus.Gauge
 }
 
 // processMetrics is shared by all configurations of the process: a counter must
@@ -41,6 +58,9 @@ func newMetrics() *metrics {
 		findings: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "caregate", Name: "findings_total", Help: "Findings by data class and what happened to them.",
 		}, []string{"route", "class", "action"}),
+		earlier: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caregate", Name: "earlier_pieces_total", Help: "Messages in which the upstream holds a piece of a number in clear, because its last piece came in a later call.",
+		}, []string{"route", "class"}),
 		notInspected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "caregate", Name: "not_inspected_total", Help: "Bodies that passed unread, by reason (the coverage ledger).",
 		}, []string{"route", "why"}),
@@ -53,9 +73,47 @@ func newMetrics() *metrics {
 		unmappedOps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "caregate", Name: "unmapped_total", Help: "Calls that the channel file does not know.",
 		}, []string{"route"}),
+		spends: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caregate", Name: "token_spends_total", Help: "Calls to payment processors with a token in them, by what became of it.",
+		}, []string{"route", "channel", "operation", "outcome"}),
+		unrecorded: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caregate", Name: "unrecorded_total", Help: "Requests, answers and refusals that went on without an event, on routes with audit_down pass.",
+		}, []string{"route"}),
+		paused: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "caregate", Name: "details_expiry_paused", Help: "1 while no details are deleted because the clock is in doubt.",
+		}),
 		wait: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "caregate", Name: "audit_durable_wait_seconds", Help: "Time until an event was durable.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 14),
+		}),
+		approvals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caregate", Name: "approvals_total", Help: "Approvals by what was done with them: asked, given, refused, used, standing (a call under a standing one), expired.",
+		}, []string{"step"}),
+		reveals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caregate", Name: "token_reveals_total", Help: "Tokens that somebody asked to see, by what came of it: revealed, not_found, limited.",
+		}, []string{"outcome"}),
+		verified: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caregate", Name: "token_verifications_total", Help: "Tries to verify what a customer says by a token, by the answer: yes, no, limited.",
+		}, []string{"answer"}),
+		withoutVault: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caregate", Name: "without_vault_total", Help: "Calls that went on with masks in place of tokens while the vault did not answer, on routes with vault_down mask.",
+		}, []string{"route"}),
+		shipped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caregate", Name: "syslog_sent_total", Help: "Entries of the audit log that a collector's system has acknowledged, repeated ones included.",
+		}, []string{"collector"}),
+		shipBehind: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "caregate", Name: "syslog_behind", Help: "Entries of the audit log that a collector has not got yet.",
+		}, []string{"collector"}),
+		shipFailed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caregate", Name: "syslog_failures_total", Help: "Connections to a collector that failed.",
+		}, []string{"collector"}),
+		trails: newTrailMetrics(),
+		log:    newLogCollector(),
+		archiveSize: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "caregate", Name: "archive_entries", Help: "Entries of the audit log that the archive holds under a locked checkpoint.",
+		}),
+		archiveFailing: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "caregate", Name: "archive_failing", Help: "1 while the last run of the archive failed.",
 		}),
 	}
 }
@@ -65,7 +123,7 @@ func (m *metrics) register(r *prometheus.Registry) error {
 	if r == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{m.exchanges, m.duration, m.findings, m.notInspected, m.streams, m.inspected, m.unmappedOps, m.wait} {
+	for _, c := range []prometheus.Collector{m.trails.entries, m.trails.gaps, m.trails.failures, m.trails.failing, m.trails.until, m.exchanges, m.duration, m.findings, m.earlier, m.notInspected, m.approvals, m.reveals, m.verified, m.withoutVault, m.streams, m.inspected, m.unmappedOps, m.spends, m.wait, m.unrecorded, m.paused, m.shipped, m.shipBehind, m.shipFailed, m.log, m.archiveSize, m.archiveFailing} {
 		var already prometheus.AlreadyRegisteredError
 		if err := r.Register(c); err != nil && !errors.As(err, &already) {
 			return err
@@ -83,6 +141,18 @@ func (m *metrics) finding(route string, class redact.Class, action redact.Action
 	m.findings.WithLabelValues(route, string(class), action.String()).Inc()
 }
 
+func (m *metrics) earlierPiece(route string, class redact.Class) {
+	m.earlier.WithLabelValues(route, string(class)).Inc()
+}
+
+func (m *metrics) approval(step string) { m.approvals.WithLabelValues(step).Inc() }
+
+func (m *metrics) reveal(outcome string, tokens int) {
+	m.reveals.WithLabelValues(outcome).Add(float64(tokens))
+}
+
+func (m *metrics) verification(answer string) { m.verified.WithLabelValues(answer).Inc() }
+
 func (m *metrics) uninspected(route, why string) { m.notInspected.WithLabelValues(route, why).Inc() }
 
 // read counts the bytes of a body that was read.
@@ -98,4 +168,91 @@ func (m *metrics) streamed(route, direction, end string, bytes int64) {
 
 func (m *metrics) unmapped(route string) { m.unmappedOps.WithLabelValues(route).Inc() }
 
+// spent counts a call with a token.
+func (m *metrics) spent(x *exchange, outcome string) {
+	m.spends.WithLabelValues(x.h.Route, x.h.ch.Name, x.match.Op.Name, outcome).Inc()
+}
+
+// shipment are the counters of one collector.
+type shipment struct {
+	of *metrics
+	to string
+}
+
+func (m *metrics) shipping(to string) shipment { return shipment{m, to} }
+
+func (s shipment) sent(entries int64)   { s.of.shipped.WithLabelValues(s.to).Add(float64(entries)) }
+func (s shipment) behind(entries int64) { s.of.shipBehind.WithLabelValues(s.to).Set(float64(entries)) }
+func (s shipment) failed()              { s.of.shipFailed.WithLabelValues(s.to).Inc() }
+
 func (m *metrics) durable(took time.Duration) { m.wait.Observe(took.Seconds()) }
+
+// logCollector reads the state of the log when somebody asks for it. The log is that of
+// the newest configuration; before the first there is nothing to tell.
+type logCollector struct {
+	of                                                            atomic.Pointer[audit.Log]
+	entries, events, bytes, unsigned, lag, freeDisk, gap, overdue *prometheus.Desc
+}
+
+func newLogCollector() *logCollector {
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(prometheus.BuildFQName("caregate", "audit", name), help, nil, nil)
+	}
+	return &logCollector{
+		entries:  desc("entries", "Entries of the log's newest shard under a signed checkpoint."),
+		events:   desc("queue_events", "Events reserved or waiting for the next commit."),
+		bytes:    desc("queue_bytes", "Bytes reserved or waiting for the next commit."),
+		unsigned: desc("unsigned_events", "Durable events that no checkpoint covers yet."),
+		lag:      desc("lag_seconds", "How long the oldest of them may have waited for a checkpoint."),
+		freeDisk: desc("free_disk_bytes", "Room on the file system of the log; -1 where it is not known."),
+		overdue:  desc("shard_overdue", "1 while the half year of the newest shard is over and the next has not begun; for minutes that is normal."),
+		gap:      desc("gap", "1 while something went on that the log does not know, until the log says so itself."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *logCollector) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range [...]*prometheus.Desc{c.entries, c.events, c.bytes, c.unsigned, c.lag, c.freeDisk, c.gap, c.overdue} {
+		to <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *logCollector) Collect(to chan<- prometheus.Metric) {
+	l := c.of.Load()
+	if l == nil {
+		return
+	}
+	h, gap, overdue := l.Health(), 0.0, 0.0
+	if h.Overdue {
+		overdue = 1
+	}
+	if _, open := l.Gap(); open {
+		gap = 1
+	}
+	for d, v := range map[*prometheus.Desc]float64{
+		c.entries: float64(l.Size()), c.events: float64(h.QueuedEvents), c.bytes: float64(h.QueuedBytes),
+		c.unsigned: float64(h.Unsigned), c.lag: h.Lag.Seconds(), c.freeDisk: float64(h.FreeDisk), c.gap: gap, c.overdue: overdue,
+	} {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
+	}
+}
+
+// expiryPaused tells whether deletion waits.
+func (m *metrics) expiryPaused(paused bool) {
+	value := 0.0
+	if paused {
+		value = 1
+	}
+	m.paused.Set(value)
+}
+
+// archived tells how a run of the archive ended.
+func (m *metrics) archived(size int64, err error) {
+	m.archiveSize.Set(float64(size))
+	failing := 0.0
+	if err != nil {
+		failing = 1
+	}
+	m.archiveFailing.Set(failing)
+}

@@ -23,12 +23,16 @@ func boundaryOf(kind walk.Kind, h http.Header) string {
 	return params["boundary"]
 }
 
-// parse reads a body as kind.
+// parse reads a body as kind. The first reading of a body stands in the exchange.
 func (x *exchange) parse(b *reading, kind walk.Kind, fields *walk.Fields) (*walk.Doc, error) {
 	if kind == walk.Multipart {
 		return walk.ParseMultipart(b.boundary, b.plain, x.det.detector, fields, x.h.Limits.walk())
 	}
-	return walk.Parse(kind, b.plain, x.det.detector, fields, x.h.Limits.walk())
+	if b.used {
+		return walk.Parse(kind, b.plain, x.det.detector, fields, x.h.Limits.walk())
+	}
+	b.used = true
+	return &b.own, b.own.Read(kind, b.plain, x.det.detector, fields, x.h.Limits.walk())
 }
 
 // leavePartsUnread decides about the parts of a body that no walker reads, as

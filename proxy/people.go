@@ -21,6 +21,9 @@ type peopleIndex struct {
 	records  []audit.Ref
 	// names are the vendor's record ids, for the sealed details.
 	names []string
+	// named are the people by the unit that names them, where values are kept.
+	named map[int][]vault.Subject
+	done  bool
 }
 
 // maxPeople bounds the idents of one half: a page of 1,000 tickets names about
@@ -29,19 +32,24 @@ const maxPeople = 4096
 
 // index turns captures into pseudonyms. Findings that left in the clear are
 // charged to the people of their unit, and to everybody in the document when
-// they stand outside of all units.
+// they stand outside of all units. It does so once for a half.
 func (x *exchange) index(ctx context.Context, side *half) error {
+	p := &side.people
+	if p.done {
+		return nil
+	}
+	p.done = true
 	x.name(side)
 	doc := side.body.doc
-	p := &side.people
 	clear := x.clearClasses(side)
 
 	var idents []vault.Ident
-	var classes [][]string // parallel to idents
+	var classes [][]string       // parallel to idents
+	units := make(map[int][]int) // idents by unit, where values are kept
 	seen := make(map[vault.Ident]int)
 	records := make(map[string]int)
 	person := func(label, value string, unit int) {
-		id, own, ok := x.ident(label, value)
+		id, own, ok := identOf(x.h.ch.Name, label, value)
 		if !ok || len(idents) >= maxPeople {
 			return
 		}
@@ -50,6 +58,9 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 			i = len(idents)
 			seen[id] = i
 			idents, classes = append(idents, id), append(classes, nil)
+		}
+		if side.keeping.some() && !slices.Contains(units[unit], i) {
+			units[unit] = append(units[unit], i)
 		}
 		if own != "" && side == &x.response {
 			classes[i] = merge(classes[i], string(own))
@@ -85,17 +96,31 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 	}
 	if doc != nil {
 		for _, c := range doc.Captures {
-			if c.Label != "" && c.Flags&walk.URL == 0 {
+			if channel.Indexed(c.Label) && c.Flags&walk.URL == 0 {
 				place(c.Label, string(doc.Value(c)), c.Unit)
 			}
 		}
 	}
-	if len(idents) == 0 {
-		return nil
+	// Without a log nobody needs a pseudonym, but a value that is kept has an owner.
+	if unlogged := x.down != nil; len(idents) == 0 || x.vaultDown != nil || unlogged && !side.keeping.some() {
+		return nil //nolint:nilerr // that the vault is down was decided on before
 	}
 	subjects, err := x.gen.data.Vault.Subjects(ctx, idents)
+	if err != nil && !side.keeping.some() && x.noRoom(err) {
+		return nil
+	}
 	if err != nil {
 		return err
+	}
+	if len(units) > 0 {
+		p.named = make(map[int][]vault.Subject, len(units))
+		for unit, list := range units {
+			for _, i := range list {
+				if !subjects[i].IsZero() {
+					p.named[unit] = append(p.named[unit], subjects[i])
+				}
+			}
+		}
 	}
 	origin := x.gen.data.Log.Origin()
 	for i, s := range subjects {
@@ -149,8 +174,9 @@ func (x *exchange) name(side *half) {
 	}
 }
 
-// ident names a person for the vault, and the class that the value itself is.
-func (x *exchange) ident(label, value string) (id vault.Ident, own redact.Class, ok bool) {
+// identOf names a person of a channel for the vault, and the class that the value
+// itself is.
+func identOf(name, label, value string) (id vault.Ident, own redact.Class, ok bool) {
 	switch label {
 	case channel.LabelSubjectEmail:
 		return vault.Ident{Kind: "email", Value: value}, redact.Email, true
@@ -162,9 +188,9 @@ func (x *exchange) ident(label, value string) (id vault.Ident, own redact.Class,
 		}
 		return vault.Ident{Kind: "phone", Value: value}, redact.Phone, true
 	case channel.LabelSubjectID:
-		return vault.Ident{Kind: x.h.ch.Name + ":user", Value: value}, "", true
+		return vault.Ident{Kind: name + ":user", Value: value}, "", true
 	case channel.LabelSubjectExternalID:
-		return vault.Ident{Kind: x.h.ch.Name + ":external", Value: value}, "", true
+		return vault.Ident{Kind: name + ":external", Value: value}, "", true
 	}
 	return id, "", false
 }

@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/caregate/caregate/policy"
 )
 
 // Headers of ours. All others that begin with Caregate- are a caller's words to
@@ -13,6 +16,10 @@ const (
 	headerPrefix  = "Caregate-"
 	headerReceipt = "Caregate-Receipt"
 	headerError   = "Caregate-Error"
+	// headerGap stands in place of a receipt, or beside that of the request, when
+	// something of the exchange went on without an event. Its value is the event that
+	// the log will have of the gap.
+	headerGap = "Caregate-Gap"
 )
 
 // problem is the body of every answer of ours (RFC 9457).
@@ -24,6 +31,7 @@ type problem struct {
 	Reason   string `json:"reason"`
 	Cause    string `json:"cause,omitempty"`
 	Receipt  string `json:"receipt,omitempty"`
+	Gap      string `json:"gap,omitempty"`
 	WhoFixes string `json:"fixed_by"`
 	// Forwarded tells a caller whether the upstream saw the call: whether a
 	// repetition could act twice.
@@ -36,14 +44,42 @@ type problem struct {
 	// Actor is what a policy document calls this caller when it grants: a digest of
 	// its credential, and told to nobody but the caller itself.
 	Actor string `json:"actor,omitempty"`
+	// Approval is the id of the approval that the call waits for, ApprovalLink where the
+	// gateway's API has it, and ApprovalUntil how long others can give it.
+	Approval      string    `json:"approval,omitempty"`
+	ApprovalLink  string    `json:"approval_link,omitempty"`
+	ApprovalUntil time.Time `json:"approval_until,omitzero"`
 	// UpstreamStatus and Record let a caller find what a withheld call did.
 	UpstreamStatus int    `json:"upstream_status,omitempty"`
 	Record         string `json:"record,omitempty"`
+	// Error is on routes to payment processors: Stripe's libraries take every answer of
+	// JSON without it for success, whatever its status says.
+	Error *processorError `json:"error,omitempty"`
+}
+
+// processorError is a refusal as the libraries of processors read it.
+type processorError struct {
+	Type    string `json:"type"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
 }
 
 // retryAfter is what an overloaded gateway asks for, in seconds: the queue
 // drains in milliseconds, so one second spreads the repetitions.
 const retryAfter = 1
+
+// mark tells the caller where the log has the exchange, or will have it.
+func (x *exchange) mark(h http.Header) (receipt, gap string) {
+	if !x.last.IsZero() {
+		receipt = x.last.String()
+		h.Set(headerReceipt, receipt)
+	}
+	if !x.gap.IsZero() {
+		gap = x.gap.String()
+		h.Set(headerGap, gap)
+	}
+	return receipt, gap
+}
 
 // writeProblem answers with a refusal. The event that permits the answer is
 // durable already, or there is none because the log is what failed.
@@ -61,14 +97,18 @@ func (x *exchange) writeProblem(w http.ResponseWriter, r *http.Request, ref *ref
 		p.Actor = x.actor.ID
 		p.Detail = strings.ReplaceAll(p.Detail, "GRANT", ref.needs)
 	}
+	if a := &x.agreeing; ref.code == policy.NeedsApproval && a.asked {
+		p.Approval, p.ApprovalLink, p.ApprovalUntil = a.id, approvalLink(a.id), a.until.UTC()
+		p.Detail = strings.ReplaceAll(p.Detail, "APPROVAL", a.id)
+	}
 	if ref.offset >= 0 {
 		p.Offset = &ref.offset
 	}
-	h := w.Header()
-	if !x.last.IsZero() {
-		p.Receipt = x.last.String()
-		h.Set(headerReceipt, p.Receipt)
+	if x.h.ch != nil && x.h.ch.Payments != nil { // a start that failed may have come before the channel
+		p.Error = &processorError{Type: "invalid_request_error", Code: reason.Code, Message: reason.What + " " + p.Detail}
 	}
+	h := w.Header()
+	p.Receipt, p.Gap = x.mark(h)
 	h.Set(headerError, reason.Code)
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")

@@ -35,7 +35,10 @@ type reading struct {
 	// partly, when set, says why parts of a body that was read pass unread.
 	partly string
 
-	doc *walk.Doc
+	// doc is how the body was read: own, unless it was read once more as something else.
+	doc  *walk.Doc
+	own  walk.Doc
+	used bool // own is
 }
 
 // Reasons why a body passes unread, as they stand in metrics and log.
@@ -155,6 +158,9 @@ func (x *exchange) bodyKind(h http.Header) (walk.Kind, string, *refusal) {
 		return walk.JSON, coding, nil
 	}
 	media, params, err := mime.ParseMediaType(types[0])
+	if err != nil && charsets(types[0]) > 1 {
+		return 0, "", refuse(reasonCharset)
+	}
 	if err != nil {
 		return 0, "", refuseErr(reasonType, err)
 	}
@@ -167,7 +173,22 @@ func (x *exchange) bodyKind(h http.Header) (walk.Kind, string, *refusal) {
 	default:
 		return 0, "", refuse(reasonCharset)
 	}
+	if charsets(types[0]) > 1 {
+		return 0, "", refuse(reasonCharset) // two that agree are two for somebody who appends
+	}
 	return kind, coding, nil
+}
+
+// charsets counts how often a media type names a charset. One within the quoted value
+// of another parameter counts too: some readers see it.
+func charsets(header string) (n int) {
+	for param := range strings.SplitSeq(header, ";") {
+		name, _, ok := strings.Cut(param, "=")
+		if name, _, _ = strings.Cut(strings.TrimSpace(name), "*"); ok && strings.EqualFold(name, "charset") {
+			n++
+		}
+	}
+	return n
 }
 
 // kindOf maps a media type to its walker. text/plain is walked by what it holds:

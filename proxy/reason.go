@@ -1,6 +1,10 @@
 package proxy
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/caregate/caregate/policy"
+)
 
 // Fixer says who can make a refused call succeed.
 type Fixer string
@@ -48,8 +52,13 @@ const (
 	reasonPath             = "path_ambiguous"
 	reasonQuery            = "query_unparsable"
 	reasonHeader           = "header_ambiguous"
+	reasonForged           = "header_forged"
 	reasonPurpose          = "purpose_invalid"
 	reasonHeadersTooLarge  = "headers_too_large"
+	reasonMalformed        = "request_malformed"
+	reasonTransferCoding   = "transfer_coding_unsupported"
+	reasonVersion          = "version_unsupported"
+	reasonExpectation      = "expectation_unsupported"
 	reasonType             = "type_not_inspected"
 	reasonCharset          = "charset_unsupported"
 	reasonCoding           = "coding_unsupported"
@@ -61,12 +70,25 @@ const (
 	reasonBlocked          = "finding_blocked"
 	reasonMaskedWrite      = "masked_write"
 	reasonWithheld         = "response_withheld"
+	reasonApprovalInvalid  = "approval_invalid"
+	reasonApprovalsFull    = "approvals_full"
+	reasonApprovalRows     = "approval_rows"
+	reasonApprovalsDown    = "approvals_unavailable"
+	reasonRevealLimit      = "reveal_limit"
+	reasonRevealsStopped   = "reveals_stopped"
+	reasonVerifyLimit      = "verify_limit"
 	reasonUnreachable      = "upstream_unreachable"
 	reasonUpstreamTimeout  = "upstream_timeout"
 	reasonUpstreamAborted  = "upstream_aborted"
 	reasonUpstreamProtocol = "upstream_protocol"
+	reasonUnrouted         = "misdirected"
+	reasonChallenge        = "upstream_challenge"
 	reasonClientGone       = "client_gone"
 	reasonPartialUnasked   = "partial_unasked"
+
+	reasonTokenRefused      = "token_refused"
+	reasonTokenMisplaced    = "token_misplaced"
+	reasonPaymentUnreadable = "payment_unreadable"
 
 	reasonSignatureMissing   = "signature_missing"
 	reasonSignatureMalformed = "signature_malformed"
@@ -86,6 +108,8 @@ var catalogue = []Reason{
 		"Send the vendor's own credential, or a gateway key in Caregate-Key.", FixCaller},
 	{reasonBadCredential, http.StatusUnauthorized, "A gateway key or token was presented and is unknown, expired, revoked or forged.",
 		"Create or rotate the key with `caregate apikey`, or obtain a fresh token.", FixCaller},
+	{reasonUnrouted, http.StatusMisdirectedRequest, "No route of the gateway answers this host and path. Nothing was forwarded.",
+		"Call the address that the configuration names for the channel; its host and path count.", FixCaller},
 	{"identity_mismatch", http.StatusForbidden, "The call claims to act for one user while its proof names another.",
 		"Send the claim of the same person that the token or certificate proves.", FixCaller},
 	{reasonPolicyDenied, http.StatusForbidden, "No rule of the policy allows this operation to this caller.",
@@ -100,14 +124,50 @@ var catalogue = []Reason{
 		"Grant the operation to a key of its own: `caregate apikey create --name NAME --role service --grant GRANT`.", FixSecurity},
 	{"admin_needs_role", http.StatusForbidden, "The call changes the vendor's configuration, and the caller has no grant for it.",
 		"Grant the operation to the key that administers the helpdesk: `caregate apikey create --name NAME --role service --grant GRANT`.", FixSecurity},
+	{"full_needs_grant", http.StatusForbidden, "Whole values are shown to those to whom it was granted, beside their role.",
+		"Ask for the masked value, or give the person the grant caregate:token.reveal_full in the policy's document.", FixSecurity},
+	{reasonRevealLimit, http.StatusTooManyRequests, "So many tokens are not turned back in so short a time: for one person, of one token, or in all.",
+		"Wait; for more than 20 at once, have two others agree.", FixCaller},
+	{reasonRevealsStopped, http.StatusTooManyRequests, "All reveals are stopped: there were five times as many within a day as in an ordinary week.",
+		"Find out in the log who reveals (`caregate audit search --operation token.reveal`); it goes on when the last 24 hours are below the norm again.", FixSecurity},
+	{reasonVerifyLimit, http.StatusTooManyRequests, "So many tries to verify are not made in so short a time: of one token, or by one person.",
+		"Wait; until then check the customer otherwise.", FixCaller},
 	{"mfa_required", http.StatusForbidden, "The caller signed in without a second factor.",
 		"Sign in again with the second factor that the identity provider offers.", FixCaller},
 	{reasonPolicyError, http.StatusForbidden, "The policy gave no answer: it failed, took too long, or left the decision undefined.",
 		"Test the policy on this operation, then load the corrected one.", FixSecurity},
 	{reasonBlocked, http.StatusUnprocessableEntity, "The call holds protected data at a place where it can neither stay nor be masked, such as an id, a number or a path.",
 		"Take the value out of that place; free text is masked by itself.", FixCaller},
-	{reasonMaskedWrite, http.StatusConflict, "The call would write a masked value over the original it was made from.",
-		"Leave the masked field out of the write.", FixCaller},
+	{policy.NeedsApproval, http.StatusForbidden, "The call is made when others have agreed to it; nothing of its body is kept.",
+		"Have it approved (`caregate approval give APPROVAL`, by others than the caller), then repeat the call with the header Caregate-Approval: APPROVAL.", FixSecurity},
+	{reasonApprovalInvalid, http.StatusForbidden, "The approval in Caregate-Approval does not count for this call: it is unknown, not given yet, used, refused or expired, or was given for another caller or call.",
+		"Repeat the call as it was when the approval was asked for; without the header, it asks for a new one.", FixCaller},
+	{reasonApprovalsFull, http.StatusTooManyRequests, "Too many calls of this caller wait for approval.", "Have those that wait given or refused (`caregate approval list`), or let them expire.", FixCaller},
+	{reasonApprovalRows, http.StatusForbidden, "The standing approval lets no more rows through in this window, or the rows of the answer cannot be counted.",
+		"Wait for the next window, or have a standing approval with more rows given.", FixSecurity},
+	{reasonApprovalsDown, http.StatusServiceUnavailable, "The gateway cannot look up or note approvals.", "Look at the gateway's log and disk; `caregate doctor` says what is wrong.", FixOperator},
+	{reasonMaskedWrite, http.StatusConflict, "The call would write a mask or a token over the value it was made from.",
+		"Leave the field out of the write.", FixCaller},
+	{"token_needs_role", http.StatusForbidden, "The token of a payment is turned back only for callers with a key or token of the gateway, a role for it or a grant of exactly this operation.",
+		"Use a key of an agent or lead, or grant the operation: `caregate apikey create --name NAME --role service --grant GRANT`.", FixSecurity},
+	{"purpose_needed", http.StatusForbidden, "The token of a payment is turned back only for a purpose that covers this operation.",
+		"Send Caregate-Purpose, for instance `refund`.", FixCaller},
+	{reasonTokenRefused, http.StatusForbidden, "The token cannot be used in this call. Which of the possible reasons it is, is not told.",
+		"Use the token as it was issued, alone, on the route of its payment, for its order and its account.", FixCaller},
+	{reasonTokenMisplaced, http.StatusUnprocessableEntity, "The call to a payment processor has a token where tokens are not turned back.",
+		"Put the token where the channel file names a reference, and nowhere else.", FixCaller},
+	{reasonPaymentUnreadable, http.StatusUnprocessableEntity, "What the call wants of the payment can be read in more than one way, or not at all.",
+		"Name amount, currency, order, account and idempotency key once each, in a body of JSON or a form, without a query.", FixCaller},
+	{"payment_unknown", http.StatusForbidden, "No processor has told the gateway of this payment, so nothing is known of what is left of it.",
+		"Read the payment through the gateway first.", FixCaller},
+	{"refund_currency", http.StatusUnprocessableEntity, "The call names another currency than that of the payment.",
+		"Name the currency of the payment, or none.", FixCaller},
+	{"refund_over_balance", http.StatusForbidden, "The call asks for more than is left of the payment, counting what is under way and what nobody knows.",
+		"Ask for less, or look at the payment at the processor.", FixCaller},
+	{"idempotency_missing", http.StatusUnprocessableEntity, "A call that moves money by a token must have an idempotency key.",
+		"Send one, a new one for each refund.", FixCaller},
+	{"idempotency_used", http.StatusForbidden, "The idempotency key belongs to a call that was made already, or to another one.",
+		"Use a new key for a new refund; the answer of the earlier call stands.", FixCaller},
 
 	{"json_syntax", http.StatusBadRequest, "The body is not JSON as RFC 8259 defines it.", "Send well-formed JSON.", FixCaller},
 	{"json_duplicate_key", http.StatusBadRequest, "An object has the same key twice, which two readers would understand differently.", "Send each key once.", FixCaller},
@@ -137,6 +197,11 @@ var catalogue = []Reason{
 	{reasonTooLarge, http.StatusRequestEntityTooLarge, "The body is larger than the limit.", "Split the call, or raise `limits body` of the route.", FixCaller},
 	{reasonExpansion, http.StatusRequestEntityTooLarge, "The compressed body expands beyond the limit.", "Send the body with less compression or in smaller pieces.", FixCaller},
 	{reasonHeadersTooLarge, http.StatusRequestHeaderFieldsTooLarge, "The headers together are larger than the limit.", "Send fewer or shorter headers.", FixCaller},
+	{reasonMalformed, http.StatusBadRequest, "The request is not well-formed HTTP/1.1, or two readers could take it apart differently: its request line, its lengths, a header's name or value, or its Host.",
+		"Send one Content-Length or chunks, one Host, and headers of one line each.", FixCaller},
+	{reasonTransferCoding, http.StatusNotImplemented, "The transfer coding is not `chunked`, or there are several.", "Send the body in chunks, or with its length.", FixCaller},
+	{reasonVersion, http.StatusHTTPVersionNotSupported, "The request line names a version of HTTP that is not served.", "Use HTTP/1.1, HTTP/2 or HTTP/3.", FixCaller},
+	{reasonExpectation, http.StatusExpectationFailed, "The request expects something other than 100-continue.", "Leave the Expect header out.", FixCaller},
 	{reasonIncomplete, http.StatusBadRequest, "The body ended before its announced length, or its framing broke.", "Send as many bytes as Content-Length says.", FixCaller},
 	{reasonReadTimeout, http.StatusRequestTimeout, "The body did not arrive in time.", "Send it faster, or raise `limits read_timeout` of the route.", FixCaller},
 	{reasonType, http.StatusUnsupportedMediaType, "The media type of the body, or of a part of it, cannot be inspected on this route.",
@@ -145,6 +210,8 @@ var catalogue = []Reason{
 	{reasonCoding, http.StatusUnsupportedMediaType, "The body's content-coding is unknown, or there are several.", "Use one of gzip, br, zstd, deflate, or none.", FixCaller},
 	{reasonCodingBroken, http.StatusBadRequest, "The compressed body is damaged, or is not in the coding that its header names.", "Compress the body again, or drop Content-Encoding.", FixCaller},
 	{reasonHeader, http.StatusBadRequest, "A header that decides how the call is read is there twice, or is named in Connection and would be lost on the way.", "Send it once, and not in Connection.", FixCaller},
+	{reasonForged, http.StatusBadRequest, "A header claims to come from the gateway: its name begins with Caregate-, and it is none that a caller sends.",
+		"Leave it out; callers send Caregate-Key, Caregate-Token, Caregate-Purpose, Caregate-Reason and Caregate-Approval.", FixCaller},
 	{reasonPurpose, http.StatusBadRequest, "The declared purpose is not one word.", "Send a name such as refund in Caregate-Purpose: lower-case letters, digits, dot, hyphen, underscore.", FixCaller},
 	{reasonPath, http.StatusBadRequest, "The path has an escape that servers decode differently.", "Send the path decoded once, without NUL, backslash or encoded separators.", FixCaller},
 	{reasonQuery, http.StatusBadRequest, "The query string cannot be read in one way.", "Encode names and values; separate pairs with &.", FixCaller},
@@ -166,9 +233,9 @@ var catalogue = []Reason{
 	{reasonWebhookUnderWay, http.StatusServiceUnavailable, "The same delivery is being forwarded, and its outcome is not known yet.", "Repeat it after the time in Retry-After.", FixCaller},
 	{reasonWebhookWindow, http.StatusServiceUnavailable, "The gateway cannot look up whether this delivery was taken before.", "Look at the gateway's log and disk; `caregate doctor` says what is wrong.", FixOperator},
 
-	{reasonOverloaded, http.StatusServiceUnavailable, "The audit queue is full; the call was turned away before its body was read.", "Repeat the call after the time in Retry-After.", FixOperator},
+	{reasonOverloaded, http.StatusServiceUnavailable, "The audit queue is full, or this address has as many calls waiting as there is room for all others; the call was turned away before its body was read.", "Repeat the call after the time in Retry-After.", FixOperator},
 	{reasonAuditUnavailable, http.StatusServiceUnavailable, "The audit log cannot take events, so nothing may pass.", "Look at the gateway's log and disk; `caregate doctor` says what is wrong.", FixOperator},
-	{reasonVaultUnavailable, http.StatusServiceUnavailable, "The vault cannot name the people in this call, so it cannot be recorded.", "Look at the gateway's log; `caregate doctor` says what is wrong.", FixOperator},
+	{reasonVaultUnavailable, http.StatusServiceUnavailable, "The vault cannot name the people in this call, or not keep a value that policy tokenizes.", "Look at the gateway's log; `caregate doctor` says what is wrong. Where a mask would do, `vault_down mask` on the route.", FixOperator},
 	{reasonInternal, http.StatusInternalServerError, "A stage of the gateway failed; nothing was released.", "Report the receipt to whoever runs the gateway.", FixOperator},
 
 	{reasonWithheld, http.StatusBadGateway, "The upstream acted and answered, but its answer may not be released. The call was carried out.",
@@ -176,9 +243,12 @@ var catalogue = []Reason{
 	{reasonUnreachable, http.StatusBadGateway, "No connection to the upstream could be made.", "Check the upstream's address, DNS and certificate.", FixUpstream},
 	{reasonUpstreamTimeout, http.StatusGatewayTimeout, "The upstream did not answer in time; whether it acted is unknown.", "Ask the upstream for the record before repeating a write.", FixUpstream},
 	{reasonUpstreamAborted, http.StatusBadGateway, "The upstream closed the connection before its answer was complete; whether it acted is unknown.", "Ask the upstream for the record before repeating a write.", FixUpstream},
+	{reasonChallenge, http.StatusBadGateway, "What stands before the upstream answered with a challenge for people, such as a CAPTCHA, in place of the upstream.",
+		"Have the vendor let the gateway's address through, or call more slowly.", FixUpstream},
 	{reasonPartialUnasked, http.StatusBadGateway, "The upstream answered with a part of a document that was asked for whole.", "Ask the vendor why it ignores that Range was not sent.", FixUpstream},
 	{reasonClientGone, statusClientGone, "The caller hung up before the answer was released.", "Nothing, or raise the caller's time-out.", FixCaller},
-	{reasonUpstreamProtocol, http.StatusBadGateway, "The upstream's answer is not HTTP.", "Check that the upstream's address and scheme are right.", FixUpstream},
+	{reasonUpstreamProtocol, http.StatusBadGateway, "The upstream's answer is not well-formed HTTP; if it saw the call, whether it acted is unknown.",
+		"Ask the upstream for the record before repeating a write; check that the upstream's address and scheme are right.", FixUpstream},
 }
 
 // Reasons returns the catalogue in the order of the documentation.

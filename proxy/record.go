@@ -11,6 +11,7 @@ import (
 
 	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/policy"
+	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/vault"
 )
 
@@ -32,25 +33,28 @@ const (
 	ocsfHTTPActivity = 4002
 )
 
-// Retention classes of details (design: details of customers P30D, of those who
-// looked P12M; the parts are sealed under different keys).
-const retentionExchange = "exchange"
-
 // recordRequest makes the decision to forward durable. When it returns nil the
 // upstream may see the call (invariant A1).
 func (x *exchange) recordRequest(r *http.Request) *refusal {
 	ctx, cancel := detached(r.Context())
 	defer cancel()
-	if err := x.index(ctx, &x.request); err != nil {
+	if err := x.index(ctx, &x.request); err != nil && !x.withoutVault(err) {
 		return refuseErr(reasonVaultUnavailable, err)
 	}
 	e := x.event(eventRequest, policy.Request, &x.request, r.Method)
+	e.ID = x.request.keeping.event(e.ID)
 	e.Decision, e.Forwarded = audit.DecisionAllow, true
 	if x.request.body.stream != nil {
 		e.Attrs["stream"] = "open"
 	}
 	if err := x.append(ctx, e, &x.request, r); err != nil {
-		return refuseErr(reasonAuditUnavailable, err)
+		return unrecordable(err)
+	}
+	if ref := x.request.keeping.release(ctx, x.last); ref != nil {
+		return ref
+	}
+	for _, e := range x.earlier {
+		x.h.app.metrics.earlierPiece(x.h.Route, e.class)
 	}
 	x.admitted = true
 	if s := x.request.body.stream; s != nil {
@@ -64,26 +68,36 @@ func (x *exchange) recordRequest(r *http.Request) *refusal {
 func (x *exchange) recordResponse(res *http.Response) *refusal {
 	ctx, cancel := detached(res.Request.Context())
 	defer cancel()
-	if err := x.index(ctx, &x.response); err != nil {
+	if err := x.index(ctx, &x.response); err != nil && !x.withoutVault(err) {
 		return withheld(refuseErr(reasonVaultUnavailable, err))
 	}
 	e := x.event(eventResponse, policy.Response, &x.response, res.Request.Method)
+	e.ID = x.response.keeping.event(e.ID)
 	e.Decision, e.Forwarded, e.Status, e.Outcome = audit.DecisionAllow, true, res.StatusCode, audit.OutcomeReleased
 	if x.response.body.stream != nil {
 		e.Attrs["stream"] = "open"
 	}
 	if err := x.append(ctx, e, &x.response, res.Request); err != nil {
-		return withheld(refuseErr(reasonAuditUnavailable, err))
+		return withheld(unrecordable(err))
+	}
+	if ref := x.response.keeping.release(ctx, x.last); ref != nil {
+		return withheld(ref)
 	}
 	x.released = true
+	x.h.app.farewell.say(x)
 	if s := x.response.body.stream; s != nil {
 		s.open()
 	}
 	// Both events are written. A caller who takes an hour to read the answer keeps
 	// no room in the queue from others.
-	x.slot.Release()
+	if x.slot != nil {
+		x.slot.Release()
+	}
 	return nil
 }
+
+// mostRules is how many of the deployment's own rules an event names.
+const mostRules = 8
 
 // recordRefusal makes a refusal durable before it is given: probing leaves
 // traces. It uses the exchange's slot, or one of the reserved lane when the
@@ -93,10 +107,15 @@ func (x *exchange) recordRefusal(r *http.Request, ref *refusal) error {
 	defer cancel()
 	if x.slot == nil { // a defect stopped the exchange before it had one
 		slot, err := x.gen.data.Log.Reserve(ctx, audit.LaneReserved)
-		if err != nil {
+		if err != nil && !x.passes(err) {
 			return err
 		}
-		x.slot = slot
+		x.slot, x.down = slot, err
+		if err == nil && x.subject.IsZero() {
+			// The rest of the queue was closed, and nobody looked for the actor's key. An
+			// event without it is better than none.
+			_ = x.nameActor(ctx)
+		}
 	}
 	side, direction := &x.request, policy.Request
 	if x.forwarded {
@@ -112,11 +131,17 @@ func (x *exchange) recordRefusal(r *http.Request, ref *refusal) error {
 	if ref.needs != "" {
 		e.Attrs["grant"] = ref.needs
 	}
+	if len(ref.rules) > 0 {
+		e.Attrs["rules"] = strings.Join(ref.rules[:min(len(ref.rules), mostRules)], " ")
+	}
 	e.Released = nil // nothing was
 	for i := range side.people.persons {
 		side.people.persons[i].Classes = nil
 	}
-	e.Flood = x.actor.ID
+	if !x.agreeing.fresh {
+		e.Flood = x.actor.ID
+	}
+	x.noteVault(&e, ref)
 	return x.append(ctx, e, side, r)
 }
 
@@ -125,7 +150,7 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 	op := x.match.Op
 	e := audit.Event{
 		ID: audit.NewID(), Exchange: x.id, Class: ocsfAPIActivity, Type: kind,
-		Tenant: tenant, Route: x.h.Route, Policy: x.h.app.engine.Digest(),
+		Tenant: tenant, Route: x.h.Route, Policy: x.det.policy.engine.Digest(),
 		Identity: x.actor.Strength, MFA: x.actor.MFA, Roles: x.actor.Roles,
 		Channel: x.h.ch.Name, Operation: op.Name, Effect: string(op.Effect), Scope: string(op.Scope),
 		Purpose: x.purpose, Network: x.network,
@@ -133,7 +158,8 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 		Attrs: map[string]string{"method": method},
 	}
 	if !x.subject.IsZero() {
-		e.Actor = x.subject.Pseudonym(x.gen.data.Log.Origin())
+		origin := x.gen.data.Log.Origin()
+		e.Actor, e.Mail = x.subject.Pseudonym(origin), x.mail.Pseudonym(origin)
 	}
 	if d := side.decision; d != nil {
 		e.Input = d.Input()
@@ -144,6 +170,19 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 		e.Input = ""
 	}
 	e.Subjects, e.Records = side.people.persons, side.people.records
+	e.Tokens = side.keeping.names
+	if kind != eventRefused {
+		x.noteUndo(&e, side)
+	}
+	x.agreeing.note(e.Attrs)
+	if s := x.spend; s != nil {
+		if name, ok := x.gen.data.Vault.TokenName(s.Token); ok && side == &x.request {
+			e.Tokens = append(slices.Clip(e.Tokens), name)
+		}
+		if s.outcome != "" {
+			e.Attrs["spend"] = s.outcome
+		}
+	}
 	if x.observe() {
 		e.Attrs["observe"] = "1"
 	}
@@ -159,11 +198,20 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 	if x.request.withheld > 0 {
 		e.Attrs["masked_writes_removed"] = fmt.Sprint(x.request.withheld)
 	}
+	if len(x.earlier) > 0 {
+		e.Attrs["earlier_pieces"] = fmt.Sprint(len(x.earlier))
+	}
 	if side == &x.response && x.request.body.stream == nil {
 		// The caller holds the receipt of this event; what was done to its request
 		// stands in the other one.
 		if did := summary(x.request.counts); did != "" {
 			e.Attrs["request"] = did
+		}
+		if why := x.request.body.unread; why != "" {
+			e.Attrs["request_unread"] = why
+		}
+		if why := x.request.body.partly; why != "" {
+			e.Attrs["request_unread_parts"] = why
 		}
 	}
 	if !x.match.Mapped {
@@ -194,17 +242,40 @@ func summary(counts []audit.Count) string {
 
 // append seals the details, hands the event to the log and waits until it is
 // durable.
+//
+// On a route with `audit_down pass` a log that takes no event is no error: then the
+// event is counted in a gap, whose marker is durable.
 func (x *exchange) append(ctx context.Context, e audit.Event, side *half, r *http.Request) error {
-	if err := x.seal(ctx, &e, side, r); err != nil {
-		return fmt.Errorf("sealing details: %w", err)
+	if x.down != nil {
+		return x.unrecorded(&e)
 	}
+	if err := x.seal(ctx, &e, side, r); err != nil {
+		switch {
+		case x.noRoom(err): // for the key of a new day
+			return x.unrecorded(&e)
+		case x.withoutVault(err), e.Type == eventRefused:
+			// A refusal, above all one for the vault's sake, is recorded without its
+			// details rather than not at all.
+			e.Details = nil
+		default:
+			return fmt.Errorf("%w: %w", errUnsealed, err)
+		}
+	}
+	x.noteVault(&e, nil)
 	began := time.Now()
 	receipt, err := x.slot.Append(e).Wait(ctx)
 	x.h.app.metrics.durable(time.Since(began))
+	if err != nil && x.passes(err) {
+		x.down = err
+		return x.unrecorded(&e)
+	}
 	if err != nil {
 		return err
 	}
 	x.last = receipt.ID
+	if x.observe() && side.body.doc != nil {
+		x.gen.data.observed.add(side.body.doc)
+	}
 	return nil
 }
 
@@ -221,11 +292,26 @@ type actorDetail struct {
 type subjectDetail struct {
 	Records  []string        `json:"records,omitempty"`
 	Findings []findingDetail `json:"findings,omitempty"`
+	// Earlier are pieces of the numbers that this message completes. They stand in
+	// the upstream as they were written, in messages of earlier calls.
+	Earlier []earlierDetail `json:"earlier,omitempty"`
 }
 
 type findingDetail struct {
 	Class string `json:"class"`
 	Path  string `json:"path"`
+	// Evidence is "split" for a piece of a number.
+	Evidence string `json:"evidence,omitempty"`
+	// Undo is the number under which the mask can be undone, 0 for one that cannot.
+	Undo int `json:"undo,omitempty"`
+}
+
+// earlierDetail names a message with a piece: the conversation's record, and the
+// exchange that brought it there.
+type earlierDetail struct {
+	Class    string `json:"class"`
+	Record   string `json:"record"`
+	Exchange string `json:"exchange"`
 }
 
 // Bounds of one event's details. Sixteen people cover every single record; of a
@@ -241,6 +327,9 @@ const maxUserAgent = 512
 
 // seal encrypts what may identify somebody, apart for the actor and the people.
 func (x *exchange) seal(ctx context.Context, e *audit.Event, side *half, r *http.Request) error {
+	if x.vaultDown != nil {
+		return nil //nolint:nilerr // the event says so, and has nothing sealed
+	}
 	// Once per exchange: its events name each other, and whoever reads one finds
 	// the other.
 	if !x.subject.IsZero() && x.last.IsZero() {
@@ -249,9 +338,13 @@ func (x *exchange) seal(ctx context.Context, e *audit.Event, side *half, r *http
 			agent = agent[:maxUserAgent]
 		}
 		detail := actorDetail{Address: x.client, UserAgent: agent, Asserted: x.actor.Asserted, Proven: x.actor.Proven, Actor: x.actor.ID}
-		if err := x.sealPart(e, x.subject, "actor", detail); err != nil {
+		if err := x.sealPart(ctx, e, x.subject, "actor", detail); err != nil {
 			return err
 		}
+	}
+	undo, at := &side.keeping.undo, 0
+	if e.Type == eventRefused {
+		undo = new(undoing)
 	}
 	detail := subjectDetail{Records: side.people.names}
 	if len(detail.Records) > maxSealedRecords {
@@ -266,8 +359,17 @@ func (x *exchange) seal(ctx context.Context, e *audit.Event, side *half, r *http
 				break
 			}
 			if f := &doc.Findings[i]; f.Path != "" {
-				detail.Findings = append(detail.Findings, findingDetail{Class: string(f.Class), Path: f.Path})
+				d := findingDetail{Class: string(f.Class), Path: f.Path, Undo: undo.number(i, &at)}
+				if f.Evidence&redact.EvidenceSplit != 0 {
+					d.Evidence = redact.EvidenceSplit.String()
+				}
+				detail.Findings = append(detail.Findings, d)
 			}
+		}
+	}
+	if side == &x.request {
+		for _, e := range x.earlier {
+			detail.Earlier = append(detail.Earlier, earlierDetail{Class: string(e.class), Record: e.record, Exchange: e.exchange})
 		}
 	}
 	if len(detail.Records) == 0 && len(detail.Findings) == 0 {
@@ -290,22 +392,22 @@ func (x *exchange) seal(ctx context.Context, e *audit.Event, side *half, r *http
 		if i > 0 {
 			part = fmt.Sprintf("subject.%d", i+1)
 		}
-		if err := x.sealPart(e, s, part, detail); err != nil {
+		if err := x.sealPart(ctx, e, s, part, detail); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (x *exchange) sealPart(e *audit.Event, s vault.Subject, part string, detail any) error {
+func (x *exchange) sealPart(ctx context.Context, e *audit.Event, s vault.Subject, part string, detail any) error {
 	plain, err := json.Marshal(detail)
 	if err != nil {
 		return err
 	}
-	sealed, err := x.gen.data.Vault.Seal(s, vault.AD(x.gen.data.Log.Origin(), e.ID, part), plain)
+	sealed, err := x.gen.data.seal(ctx, e, x.h.app.now(), s, part, plain)
 	if err != nil {
 		return err
 	}
-	e.Details = append(e.Details, audit.Sealed{Part: part, Key: sealed.Key, Ciphertext: sealed.Ciphertext, Commitment: sealed.Commitment})
+	e.Details = append(e.Details, sealed)
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -254,7 +253,7 @@ func TestWebhooksWithoutTheWindow(t *testing.T) {
 	})
 	g := startHooks(t, proxytest.Options{Upstream: u.URL})
 	var err error
-	if db, err = store.Open(t.Context(), filepath.Join(g.Data, "state.db"), store.Options{}); err != nil {
+	if db, err = g.OpenDB("state.db", store.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()

@@ -50,6 +50,14 @@ func (s *socket) withdraw(owner *App) {
 	}
 }
 
+// followed tells whether a newer configuration than the owner's answers.
+func (s *socket) followed(owner *App) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.handlers)
+	return n > 0 && s.handlers[n-1].owner != owner
+}
+
 // serve makes h answer on path, listening first if nobody does yet.
 func (s *socket) serve(path string, owner *App, h http.Handler, logger *zap.Logger) error {
 	s.mu.Lock()

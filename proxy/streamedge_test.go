@@ -88,6 +88,9 @@ func TestBombsInMidStream(t *testing.T) {
 	honest := noise(3000)
 	bomb := honest + strings.Repeat("{\"a\":\"00000000000000000000000000000000000000000000\"}\n", 2<<20)
 	for name, encode := range codings(t) {
+		if testing.Short() && name != "gzip" && name != "zstd" {
+			continue // making bombs takes most of the time
+		}
 		t.Run(name, func(t *testing.T) {
 			coded := encode(bomb)
 			var respond atomic.Value // set while the upstream may still answer the first call
@@ -271,14 +274,10 @@ func TestLiveEvents(t *testing.T) {
 		{"id: 7\nevent: message\ndata: card 4111 1111\ndata: 1111 1111\n\n", "id: 7\nevent: message\ndata: card XXXX XXXX\ndata: XXXX 1111\n\n"},
 		{"data: {\"text\":\"4111111111111111\"}\r\n\r\n", "data: {\"text\":\"XXXXXXXXXXXX1111\"}\r\n\r\n"},
 	} {
-		began := time.Now()
-		next <- test.sent
+		next <- test.sent // a gateway that waited for another would keep the test for ever
 		got := make([]byte, len(test.want))
 		if _, err := io.ReadFull(r, got); err != nil || string(got) != test.want {
 			t.Fatalf("got %q, %v; want %q", got, err, test.want)
-		}
-		if took := time.Since(began); took > 5*time.Second { // one that waits for the next would never come
-			t.Errorf("it took %v", took)
 		}
 	}
 	close(next)

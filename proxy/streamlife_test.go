@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/caregate/caregate/internal/leaks"
 	"github.com/caregate/caregate/proxy"
 	"github.com/caregate/caregate/proxy/proxytest"
 )
@@ -82,15 +83,10 @@ func TestLiveStream(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		began := time.Now()
-		next <- line
+		next <- line // a gateway that waited for the end would keep the test for ever
 		got, err := r.ReadString('\n')
 		if want := strings.Replace(line, cardLine, maskedLine, 1); err != nil || got != want {
 			t.Fatalf("line %d: got %q, %v", i, got, err)
-		}
-		// A bound that a busy machine keeps; an answer that waits for its end never would.
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("line %d took %v", i, took)
 		}
 	}
 	close(next)
@@ -234,7 +230,7 @@ func TestCallersWhoHangUpOnStreams(t *testing.T) {
 	g.WaitForEntries(n + 3) // closed, and refused
 
 	g.Stop()
-	if err := goleak.Find(before); err != nil {
+	if err := leaks.Find(before); err != nil {
 		t.Errorf("left behind: %v", err)
 	}
 	d, err := proxy.OpenData(t.Context(), proxy.DataConfig{Dir: g.Data, Name: "test"})
@@ -281,7 +277,7 @@ func TestPanicInMidStream(t *testing.T) {
 		t.Errorf("got %d: without a policy no refusal can be recorded", res.StatusCode)
 	}
 	(<-repair)()
-	if s := <-got; s.err == nil || strings.Contains(s.body, cardDigits) {
+	if s := <-got; s.err == nil || showsCard(s.body) {
 		t.Errorf("the upstream got %d bytes, %v", len(s.body), s.err)
 	}
 	if a := do(t, g, call{method: "POST", path: "/api/v2/tickets", body: fill, header: ndjsonType}); a.status != 200 {
@@ -293,7 +289,9 @@ func TestPanicInMidStream(t *testing.T) {
 // bytes that came, whatever they are.
 func TestCodedStreams(t *testing.T) {
 	url, got := sink(t, nil)
-	sent, masked := lines(100000, 500)
+	const n = 100_000 // compressed it must still be long enough to stream
+	sent, masked := lines(n, 500)
+	count := fmt.Sprint(n/500, " credit_card ")
 	coded := zip(t, sent)
 	torn := coded[:len(coded)-9]
 	noise := coded[:len(coded)/2] + strings.Repeat("noise", 20000)
@@ -303,9 +301,9 @@ func TestCodedStreams(t *testing.T) {
 		coding, want string
 		findings     string
 	}{
-		"masked":          {body: coded, status: 200, want: masked, findings: "200 credit_card masked"},
+		"masked":          {body: coded, status: 200, want: masked, findings: count + "masked"},
 		"torn":            {body: torn, status: 400},
-		"observed":        {govern: "observe", body: coded, status: 200, coding: "gzip", want: coded, findings: "200 credit_card unchanged"},
+		"observed":        {govern: "observe", body: coded, status: 200, coding: "gzip", want: coded, findings: count + "unchanged"},
 		"torn, observed":  {govern: "observe", body: torn, status: 200, coding: "gzip", want: torn},
 		"noise, observed": {govern: "observe", body: noise, status: 200, coding: "gzip", want: noise},
 	} {
@@ -337,8 +335,6 @@ func TestCodedStreams(t *testing.T) {
 
 // Texts that may be something else are read whole, whatever their length.
 func TestTextsThatMayBeSomethingElse(t *testing.T) {
-	url, got := sink(t, nil)
-	g := proxytest.Start(t, proxytest.Options{Upstream: url, Govern: "limits {\n body 1MiB\n }"})
 	long := strings.Repeat("word ", 30000)
 	for name, test := range map[string]struct {
 		body   string
@@ -353,11 +349,16 @@ func TestTextsThatMayBeSomethingElse(t *testing.T) {
 		"a text beyond the limit": {strings.Repeat(long, 10) + "4111 1111 1111 1111", 200, strings.Repeat(long, 10) + "XXXX XXXX XXXX 1111"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			url, got := sink(t, nil) // of its own: what is refused late has been forwarded in part
+			g := proxytest.Start(t, proxytest.Options{Upstream: url, Govern: "limits {\n body 1MiB\n }"})
 			a := do(t, g, call{method: "POST", path: "/api/v2/tickets", body: test.body, header: textType})
 			if a.status != test.status {
 				t.Fatalf("got %d %+v", a.status, a.problem)
 			}
-			if s := got(); test.status == 200 && (s.err != nil || s.body != test.want) {
+			if test.status != 200 {
+				return
+			}
+			if s := got(); s.err != nil || s.body != test.want {
 				t.Errorf("the upstream got %d bytes, %v; want %d", len(s.body), s.err, len(test.want))
 			}
 		})
@@ -376,7 +377,7 @@ func TestOldCallersGetWholeAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Minute))
 	_, _ = io.WriteString(conn, "GET /api/v2/tickets/1 HTTP/1.0\r\nHost: "+g.Addr+"\r\nAuthorization: "+basicAuth+"\r\n\r\n")
 	got, err := io.ReadAll(conn)
 	if err != nil || !bytes.Contains(got, []byte("response_withheld")) || bytes.Contains(got, []byte("parcel")) {

@@ -3,11 +3,8 @@ package proxy
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"strconv"
@@ -21,6 +18,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caregate/caregate/policy"
+	"github.com/caregate/caregate/redact"
 )
 
 func init() { caddy.RegisterModule(Transport{}) }
@@ -49,7 +47,12 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	if t.ResponseHeaderTimeout == 0 {
 		t.ResponseHeaderTimeout = caddy.Duration(upstreamTimeout)
 	}
-	return t.HTTPTransport.Provision(ctx)
+	t.setBuffers()
+	if err := t.HTTPTransport.Provision(ctx); err != nil {
+		return err
+	}
+	t.watchEnds()
+	return nil
 }
 
 // upstreamTimeout is how long an upstream may take to begin its answer. Vendors'
@@ -88,12 +91,29 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, x.final
 	}
 	x.prepareUpstream(req)
-	x.forwarded = true
-	out := req.WithContext(quietContext{req.Context()})
+	seen := new(upstreamSeen)
+	out := req.WithContext(seen.within(quietContext{req.Context()}))
+	if ref := x.turnBack(out); ref != nil {
+		x.final = ref
+		return nil, ref
+	}
+	earlier := x.forwarded // reverse_proxy may try more than once
+	x.forwarded, x.asked = true, time.Now()
 	if s := x.request.body.stream; s != nil {
 		out.Body = sending{s}
+	} else if out.Body != nil && out.GetBody != nil {
+		// The same bytes without what reverse_proxy put around: those net/http knows to
+		// be in memory, and sends them together with the header.
+		body, err := out.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		out.Body = body
 	}
 	res, err := t.HTTPTransport.RoundTrip(out)
+	if x.spend != nil && (earlier || seen.conns > 1) {
+		x.spend.repeated = true // so does net/http, by itself, on the second of two connections
+	}
 	if ref := x.request.body.stream.wasCut(); ref != nil {
 		if err == nil {
 			_ = res.Body.Close()
@@ -102,16 +122,21 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, ref
 	}
 	if err != nil {
-		var dial reverseproxy.DialError
-		x.forwarded = !errors.As(err, &dial)
+		x.forwarded = earlier || t.mayHaveSent(seen, err)
+		x.upstreamEnded = seen.ended()
 		return nil, err
 	}
 	x.delivered(req.Context(), res.StatusCode)
+	x.spent(req.Context(), res.StatusCode)
 	x.request.body.stream.hangUpAfter()
 	if ref := x.admitResponse(req, res); ref != nil {
 		x.final = ref
 		_ = res.Body.Close()
 		return nil, ref
+	}
+	x.settle() // before the caller can go on
+	if b := &x.response.body; b.present && b.stream == nil && b.unread == "" {
+		x.keepTogether(req)
 	}
 	// net/http writes trailers into the answer that it made when that one's body
 	// ends. They are bytes nobody decided about, so the caller's is another.
@@ -146,14 +171,27 @@ func (x *exchange) admitResponse(req *http.Request, res *http.Response) *refusal
 	if ref := x.detectBody(&x.response, x.match.Op.Response); ref != nil {
 		return withheld(ref)
 	}
+	x.converseBack()
 	if ref := x.decide(req, &x.response, policy.Response); ref != nil {
 		return withheld(ref)
+	}
+	if ref := x.countRows(req.Context()); ref != nil {
+		return withheld(ref)
+	}
+	if ref := x.tokenize(req.Context(), &x.response); ref != nil {
+		return withheld(ref)
+	}
+	if ref := x.learn(req.Context(), res.StatusCode); ref != nil {
+		return withheld(ref)
+	}
+	if b := &x.response.body; b.unread != "" && x.spend != nil && x.spend.value != nil {
+		return withheld(refuse(reasonType)) // nobody can say whether the reference is in it
 	}
 	x.transformResponse(res)
 	if ref := x.recordResponse(res); ref != nil {
 		return ref
 	}
-	res.Header.Set(headerReceipt, x.last.String())
+	x.mark(res.Header)
 	return nil
 }
 
@@ -174,7 +212,7 @@ func speakForOurselves(h http.Header) {
 // upstream keeps its own name: there was no whole answer to withhold.
 func withheld(ref *refusal) *refusal {
 	switch ref.code {
-	case reasonUpstreamAborted, reasonUpstreamTimeout, reasonUpstreamProtocol:
+	case reasonUpstreamAborted, reasonUpstreamTimeout, reasonUpstreamProtocol, reasonChallenge:
 		return ref
 	}
 	return &refusal{code: reasonWithheld, cause: ref.code, offset: -1, err: ref.err}
@@ -189,6 +227,13 @@ func (x *exchange) prepareUpstream(req *http.Request) {
 	} else {
 		req.Header.Set("Accept-Encoding", "identity")
 	}
+	if p := x.h.ch.Payments; p != nil && p.Once {
+		// net/http sends a call with such a key again when a connection breaks, which this
+		// processor would take for another one.
+		for _, name := range [...]string{p.Idempotency, "Idempotency-Key", "X-Idempotency-Key"} {
+			req.Header.Del(name)
+		}
+	}
 	// Trailers of a request are read and dropped with its body.
 	req.Trailer = nil
 	req.Header.Del("Te")
@@ -200,6 +245,11 @@ func (x *exchange) readResponse(res *http.Response) *refusal {
 	b := &x.response.body
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return refuse(reasonUpgrade)
+	}
+	if challengeMarked(res.StatusCode, res.Header) {
+		if ref := x.stop(&x.response, refuse(reasonChallenge)); ref != nil {
+			return ref
+		}
 	}
 	if !responseHasContent(res) {
 		return nil
@@ -234,6 +284,9 @@ func (x *exchange) readResponse(res *http.Response) *refusal {
 	}
 	if b.plain, ref = decode(b.coding, b.wire, x.h.Limits.Body, int64(x.h.Limits.Ratio)); ref != nil {
 		return x.leaveUnread(&x.response, b, nil, ref)
+	}
+	if challengePage(kind, res.StatusCode, b.plain, x.match.Mapped) {
+		return x.stop(&x.response, refuse(reasonChallenge))
 	}
 	return nil
 }
@@ -283,6 +336,9 @@ func (x *exchange) transformResponse(res *http.Response) {
 	maskHeaders(side, h)
 	x.h.ch.RewriteHeaders(h, x.h.Upstream, x.public)
 	exposeOurs(h)
+	if n := x.spend.concealHeaders(h); n > 0 {
+		countFor(&side.counts, string(redact.PaymentReference)).Tokenized += n
+	}
 	res.Trailer = nil
 
 	b := &side.body
@@ -313,7 +369,10 @@ func (x *exchange) transformResponse(res *http.Response) {
 	}
 	_ = res.Body.Close() // read to its end already
 	x.rewriteURLs(side)
-	out := b.doc.Rewrite(side.bodyAction, side.edits...)
+	out, repeated := x.spend.conceal(b.doc.Rewrite(side.bodyAction, side.edits...))
+	if repeated > 0 {
+		countFor(&side.counts, string(redact.PaymentReference)).Tokenized += repeated
+	}
 	if same(out, b.plain) {
 		out = b.wire
 	} else {
@@ -335,27 +394,6 @@ func addVary(h http.Header, name string) {
 		}
 	}
 	h.Add("Vary", name)
-}
-
-// upstreamRefusal names the phase in which a call to the upstream failed.
-func upstreamRefusal(err error) *refusal {
-	var dial reverseproxy.DialError
-	var nerr net.Error
-	var op *net.OpError
-	var cert *tls.CertificateVerificationError
-	switch {
-	case errors.As(err, &dial), errors.As(err, &cert):
-		return refuseErr(reasonUnreachable, err)
-	case errors.As(err, &nerr) && nerr.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		return refuseErr(reasonUpstreamTimeout, err)
-	case strings.Contains(err.Error(), "malformed"), strings.Contains(err.Error(), "tls: first record"), strings.Contains(err.Error(), "bad request"):
-		return refuseErr(reasonUpstreamProtocol, err)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &op):
-		return refuseErr(reasonUpstreamAborted, err)
-	default:
-		// Whatever else net/http says may quote what it read.
-		return refuseErr(reasonUnreachable, fmt.Errorf("calling the upstream: %T", err))
-	}
 }
 
 // quietContext hides reverse_proxy's trace from net/http. The trace forwards

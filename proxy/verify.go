@@ -93,13 +93,10 @@ func (x *exchange) verify(w http.ResponseWriter, r *http.Request) *refusal {
 	x.hook = d
 	ctx, cancel := detached(r.Context())
 	defer cancel()
-	if x.actor, err = x.h.app.resolver.Resolve(ctx, policy.Presented{Channel: x.h.ch.Name, Signed: true}); err != nil {
+	if x.actor, err = x.det.policy.resolver.Resolve(ctx, policy.Presented{Channel: x.h.ch.Name, Signed: true}); err != nil {
 		return refuseErr(policy.RefusalReason(err), err)
 	}
-	if x.subject, err = x.gen.data.Vault.Actor(ctx, x.actor.ID); err != nil {
-		return refuseErr(reasonVaultUnavailable, err)
-	}
-	return nil
+	return x.nameActor(ctx)
 }
 
 // removes tells whether reverse_proxy would take one of these headers away,

@@ -178,7 +178,7 @@ func TestWebhookSignatureIsOverTheBytesOnTheWire(t *testing.T) {
 // nobody.
 func TestWebhookRefusals(t *testing.T) {
 	u := proxytest.NewUpstream(t, nil)
-	g := startHooks(t, proxytest.Options{Upstream: u.URL, Govern: "limits {\n body 64KiB\n read_timeout 2s\n }"})
+	g := startHooks(t, proxytest.Options{Upstream: u.URL, Govern: "limits {\n body 64KiB\n }"})
 	now := time.Now()
 	n := 0
 	body := func() string { n++; return event(fmt.Sprint("refused-", n), "hello") }
@@ -284,7 +284,7 @@ func TestWebhookFraming(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			_ = conn.SetDeadline(time.Now().Add(5 * time.Minute))
 			answers := bufio.NewReader(conn)
 			for i, part := range test.send {
 				if i > 0 {
@@ -309,7 +309,7 @@ func TestWebhookFraming(t *testing.T) {
 			if !test.forwarded {
 				return
 			}
-			if got := u.Last(t); !verified(got) || len(got.Trailer) > 0 || got.Header.Get("Expect") != "" || got.Length != int64(len(got.Body)) || strings.Contains(string(got.Body), "4111") {
+			if got := u.Last(t); !verified(got) || len(got.Trailer) > 0 || got.Header.Get("Expect") != "" || got.Length != int64(len(got.Body)) || showsCard(string(got.Body)) {
 				t.Errorf("the upstream got %s, trailers %v", got.Body, got.Trailer)
 			}
 		})
@@ -333,7 +333,7 @@ func TestWebhookSecretsAreRotated(t *testing.T) {
 		if a := do(t, g, c); a.status != 200 {
 			t.Fatalf("secret %d: got %d %s", i, a.status, a.body)
 		}
-		if got := u.Last(t); got.Header.Get(hookSignature) != sign(secret, s, string(got.Body)) || strings.Contains(string(got.Body), "4111") {
+		if got := u.Last(t); got.Header.Get(hookSignature) != sign(secret, s, string(got.Body)) || showsCard(string(got.Body)) {
 			t.Errorf("secret %d: the upstream's check fails on %s", i, got.Body)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -19,8 +18,8 @@ import (
 // whoami says how a channel is asked whom a bearer belongs to.
 type whoami struct {
 	method, path string
-	user         []string // path of the user's id in the answer
-	app          []string // path of the OAuth client's id
+	user         channel.Place // of the user's id in the answer
+	app          channel.Place // of the OAuth client's id
 }
 
 // maxWhoami bounds the answer; a profile has a few KiB.
@@ -30,7 +29,7 @@ func newWhoami(w *channel.Whoami) *whoami {
 	if w == nil {
 		return nil
 	}
-	return &whoami{method: w.Method, path: w.Path, user: pointer(w.User), app: pointer(w.Client)}
+	return &whoami{method: w.Method, path: w.Path, user: channel.PlaceOf(w.User), app: channel.PlaceOf(w.Client)}
 }
 
 // whoamiKey marks the context of our own question, for the transport.
@@ -59,7 +58,7 @@ func (w *whoami) ask(r *http.Request, next caddyhttp.Handler) policy.Whoami {
 		answer := &whoamiAnswer{header: make(http.Header), status: http.StatusOK}
 		req = caddyhttp.PrepareRequest(req, caddy.NewReplacer(), answer, server)
 		if err := next.ServeHTTP(answer, req); err != nil {
-			return policy.Account{}, fmt.Errorf("asking who a bearer is: %w", upstreamRefusal(err))
+			return policy.Account{}, fmt.Errorf("asking who a bearer is: %w", upstreamRefusal(err, true, false))
 		}
 		return w.account(answer)
 	}
@@ -76,7 +75,7 @@ func (w *whoami) account(answer *whoamiAnswer) (policy.Account, error) {
 	if err := d.Decode(&v); err != nil {
 		return policy.Account{}, errors.New("asking who a bearer is: the answer is not JSON")
 	}
-	return policy.Account{User: lookup(v, w.user), Client: lookup(v, w.app)}, nil
+	return policy.Account{User: w.user.Text(v), Client: w.app.Text(v)}, nil
 }
 
 // whoamiAnswer takes the answer to our question, which nobody else sees.
@@ -99,37 +98,4 @@ func (a *whoamiAnswer) Write(p []byte) (int, error) {
 		return 0, errors.New("the answer is longer than any profile")
 	}
 	return a.body.Write(p)
-}
-
-// pointer splits a JSON Pointer (RFC 6901); nil for an empty one.
-func pointer(p string) []string {
-	if p == "" {
-		return nil
-	}
-	parts := strings.Split(strings.TrimPrefix(p, "/"), "/")
-	for i := range parts {
-		parts[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(parts[i])
-	}
-	return parts
-}
-
-// lookup follows a pointer through objects to an id; empty when it is not there.
-func lookup(v any, path []string) string {
-	if path == nil {
-		return ""
-	}
-	for _, name := range path {
-		o, ok := v.(map[string]any)
-		if !ok {
-			return ""
-		}
-		v = o[name]
-	}
-	switch v := v.(type) {
-	case string:
-		return v
-	case json.Number:
-		return v.String()
-	}
-	return ""
 }

@@ -22,7 +22,7 @@ var classPage = map[redact.Class]struct{ needs, example string }{
 	redact.CardVerificationCode: {"a word for it, or a card and its expiry date right in front", "cvv [123]"},
 	redact.CardTrackData:        {"the marks of a stripe around a card number", "[;4111111111111111=27091010000000000?]"},
 	redact.CardPIN:              {"a word for it", "my card pin is [1234]"},
-	redact.CardExpiry:           {"a card beside it, or a key that names both", "4111 1111 1111 1111 exp [09/27]"},
+	redact.CardExpiry:           {"a card beside it, in the text, the record or the row, or a key that names both", "4111 1111 1111 1111 exp [09/27]"},
 	redact.PaymentReference:     {"the prefix of a processor, or a field that the channel file marks", "refund [ch_3MmlLrLkdIwHu7ix0snN0B15] please"},
 	redact.USSSN:                {"three groups with the same separator twice, or nine digits and a word or key; numbers that were never given out are none", "SSN [536-22-8145]"},
 	redact.USITIN:               {"as a social security number, in the ranges of taxpayer numbers", "ITIN [911-70-1234]"},
@@ -36,7 +36,7 @@ var classPage = map[redact.Class]struct{ needs, example string }{
 	redact.CASIN:           {"check digit and name", "social insurance number [675-749-113]"},
 	redact.AUTFN:           {"check digit and name", "tax file number [123 456 782]"},
 	redact.DETaxID:         {"check digit, repetition of digits as issued, and a name; printed as 2-3-3-3 it needs none", "Steuer-ID [86 095 742 719]"},
-	redact.FRNIR:           {"sex, month and key", "[2 95 10 99 126 111 93]"},
+	redact.FRNIR:           {"sex, month and key; in groups, or with a name", "[2 95 10 99 126 111 93]"},
 	redact.ESDNI:           {"check letter and name; with dots and hyphen it needs none", "DNI [12345678Z]"},
 	redact.ESNIE:           {"check letter", "[X1234567L]"},
 	redact.ITCodiceFiscale: {"shape and check letter", "[RSSMRA85T10A562S]"},
@@ -58,7 +58,7 @@ var classPage = map[redact.Class]struct{ needs, example string }{
 	redact.IPAddress:     {"four numbers up to 255, or an IPv6 address, that are no version", "from [203.0.113.7]"},
 	redact.DateOfBirth:   {"a date, in digits or with the month as a word, and a name", "born on [12 March 1985]"},
 	redact.Secret:        {"the prefix, length and check of a service's keys, or a private key", "[AKIAIOSFODNN7EXAMPLE]"},
-	redact.Password:      {"words that give one away", "my password is [Tr0ub4dor&3]"},
+	redact.Password:      {"words that give one away, or the name of its field", "my password is [Tr0ub4dor&3]"},
 	redact.CryptoAddress: {"prefix, length and check", "[1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2]"},
 	redact.Blocklist:     {"a term of the operator's own list", ""},
 }
@@ -81,6 +81,7 @@ it is recorded and passes unchanged. A *name* is a word for the number in front 
 in the languages of the country and in English: one number in ten has the right check digit for some office, so most identifiers count only when something names them.
 A number under a key of an identifier or a time (` + "`id`, `*_id`, `created_at`" + `), inside a longer token, a URL's path, a UUID or a decimal fraction is none of these.
 Where two readings overlap, what is enforced by default wins, then what has a check digit, then what is named, then the longer one.
+What a word does that says the number is another one ("order number 536-22-8145", "license key 4111-1111-1111-1111"): [design 0016](design/0016-words-that-deny.md).
 
 | class | what it is | in Presidio, in Google DLP | default | check | what has to be there | example |
 | --- | --- | --- | --- | --- | --- | --- |

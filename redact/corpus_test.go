@@ -88,6 +88,10 @@ func labels(marked string) (text string, spans []gold, err error) {
 const (
 	firstPart  = "first"
 	secondPart = "second" // files named second-*
+	thirdPart  = "third"  // files named third-*
+	fourthPart = "fourth" // files named fourth-*
+	fifthPart  = "fifth"  // files named fifth-*
+	sixthPart  = "sixth"  // files named sixth-*
 	allParts   = "all"
 )
 
@@ -102,8 +106,10 @@ func corpus(tb testing.TB) []message {
 	seen := map[string]bool{}
 	for _, name := range names {
 		part := firstPart
-		if strings.HasPrefix(filepath.Base(name), "second-") {
-			part = secondPart
+		for _, later := range []string{secondPart, thirdPart, fourthPart, fifthPart, sixthPart} {
+			if strings.HasPrefix(filepath.Base(name), later+"-") {
+				part = later
+			}
 		}
 		f, err := os.Open(name)
 		if err != nil {

@@ -35,6 +35,23 @@ func (p Place) MarshalText() ([]byte, error) {
 	return []byte(placeNames[p]), nil
 }
 
+// Field is what the system behind accepts at the place of a finding. A mask that it
+// does not accept would have the whole call refused.
+type Field uint8
+
+const (
+	// FieldAny takes any text.
+	FieldAny Field = iota
+	// FieldTag takes a word of letters, digits, hyphens and underscores.
+	FieldTag
+	// FieldCard takes a masked card number as a whole: nine to fifteen X and the last
+	// four digits.
+	FieldCard
+	// FieldExact takes values of a form of its own, none of which is a mask: numbers,
+	// dates, choices, what fits a pattern.
+	FieldExact
+)
+
 // Finding is one detected span. It holds no part of the value.
 type Finding struct {
 	// Class is the data class.
@@ -45,19 +62,12 @@ type Finding struct {
 	// Confidence is between 0 and 1. It orders findings and explains them; the
 	// decision that the span is a finding is already taken.
 	Confidence float64
-	// Place says what kind of spot it is.
-	Place Place
 	// Path is where in the document: a JSON Pointer, also for form fields
-	// ("/name"), empty in plain text. It may repeat names from the document,
+	// ("/name"), empty in plain text. Of a very long one the middle is left out,
+	// with an ellipsis in its place. It may repeat names from the document,
 	// so it belongs into sealed details and never into a log. Findings that
 	// are only counted (Never and not Strong) carry none.
 	Path string
-	// Never means that the spot must not be rewritten: the channel marks it,
-	// its key says that it is an identifier, or it is a name.
-	Never bool
-	// Strong means that words or a grouping say what the digits are. A strong
-	// finding at a Never place is a reason to refuse; a weak one is counted.
-	Strong bool
 	// Unit is the record of the document the finding belongs to (walk: the
 	// Unit flag), counted from 1 in document order; 0 is the document itself.
 	Unit int
@@ -65,4 +75,14 @@ type Finding struct {
 	Rule string
 	// Evidence is what spoke for the finding.
 	Evidence Evidence
+	// Place says what kind of spot it is.
+	Place Place
+	// Never means that the spot must not be rewritten: the channel marks it,
+	// its key says that it is an identifier, or it is a name.
+	Never bool
+	// Field is what may stand at the spot.
+	Field Field
+	// Strong means that words or a grouping say what the digits are. A strong
+	// finding at a Never place is a reason to refuse; a weak one is counted.
+	Strong bool
 }

@@ -17,31 +17,60 @@ open if {
 	input.method == "options"
 }
 
-permitted if {
+permitted if covered
+
+permitted if by_role
+
+# What needs nobody else.
+covered if {
 	input.channel != "caregate"
 	some role in roles
 	data.access.roles[role].channel[input.scope][input.effect]
 }
 
-permitted if {
+covered if {
 	input.channel == "caregate"
 	some role in roles
 	data.access.own[family][role][input.effect]
 }
 
-permitted if {
+covered if {
 	input.channel != "caregate"
 	some grant in input.actor.grants
 	grant in wanted
 }
 
 # A webhook whose signature was verified, on an operation that takes them.
-permitted if {
+covered if {
 	input.mark == "signed"
 	input.actor.kind == "webhook"
 }
 
-permitted if open
+covered if open
+
+# How many others must agree to what a role may do only so.
+by_role := min({n |
+	some role in roles
+	n := data.access.roles[role].approval[input.scope][input.effect]
+	input.channel != "caregate"
+})
+
+# How many others must agree: what the role, the deployment's rows and the gateway's
+# own API demand; the most counts.
+approvers := max({0} | demands)
+
+demands contains by_role if not covered
+
+demands contains n if {
+	input.channel != "caregate"
+	some pattern, n in data.approvals
+	pattern in wanted
+}
+
+demands contains data.access.own_approval[input.operation][input.scope] if input.channel == "caregate"
+
+# How many have agreed. Inputs that were recorded before there were approvals lack it.
+approvals := object.get(input, "approvals", 0)
 
 # The part of an operation's name before the first dot.
 family := split(input.operation, ".")[0]
@@ -74,6 +103,11 @@ endings := ["/admin"] if {
 # Claims and proofs that contradict each other are a denial on every operation.
 reasons contains "identity_mismatch" if input.actor.mismatch == true
 
+reasons contains "approval_required" if {
+	permitted
+	approvals < approvers
+}
+
 # Why nothing permits the call.
 reasons contains refusal if not permitted
 
@@ -95,6 +129,20 @@ reasons contains "mfa_required" if {
 	not open
 	some role in roles
 	data.access.roles[role].mfa
+}
+
+reasons contains "mfa_required" if {
+	input.channel == "caregate"
+	permitted
+	data.access.own_proven[input.operation]
+	input.actor.mfa == false
+}
+
+reasons contains "full_needs_grant" if {
+	input.channel == "caregate"
+	permitted
+	data.access.own_granted[input.operation]
+	not needs in input.actor.grants
 }
 
 refusal := "no_credential" if {

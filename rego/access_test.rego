@@ -17,6 +17,10 @@ key(roles, grants) := {"actor": {"kind": "key", "roles": roles, "grants": grants
 
 person(roles, mfa) := {"actor": {"kind": "token", "strength": "proven", "roles": roles, "mfa": mfa}}
 
+granted(roles, grants) := {"actor": {"kind": "token", "strength": "proven", "roles": roles, "grants": grants, "mfa": true}}
+
+reveal := {"channel": "caregate", "operation": "token.reveal", "effect": "admin"}
+
 # Each row: what is changed in the base, and the reasons that must follow.
 table := {
 	"an agent reads": [{}, set()],
@@ -43,7 +47,10 @@ table := {
 	"an agent posts to a webhook": [{"mark": "signed", "effect": "write"}, {"no_credential"}],
 	"a mismatch": [{"actor": {"asserts": true, "mismatch": true}}, {"identity_mismatch"}],
 	"a mismatch on an open operation": [{"mark": "anonymous", "actor": {"asserts": true, "mismatch": true}}, {"identity_mismatch"}],
-	"a lead in bulk": [object.union(key(["lead"], []), {"scope": "bulk", "effect": "write"}), {"bulk_needs_grant"}],
+	"a lead in bulk": [object.union(key(["lead"], []), {"scope": "bulk", "effect": "write"}), {"approval_required"}],
+	"a lead in bulk, approved": [object.union(key(["lead"], []), {"scope": "bulk", "effect": "write", "approvals": 1}), set()],
+	"a lead administers, approved": [object.union(key(["lead"], []), {"effect": "admin", "approvals": 2}), {"admin_needs_role"}],
+	"an agent in bulk, approved": [{"scope": "bulk", "effect": "write", "approvals": 2}, {"bulk_needs_grant"}],
 	"a lead in bulk with a grant": [object.union(key(["lead"], ["zendesk:ticket.*/bulk"]), {"scope": "bulk", "effect": "write"}), set()],
 	"a service without grants": [key(["service"], []), {"role_not_allowed"}],
 	"a service with another channel's grant": [key(["service"], ["intercom:*"]), {"role_not_allowed"}],
@@ -77,10 +84,57 @@ table := {
 	"the socket": [{"channel": "caregate", "operation": "apikey.create", "effect": "admin", "actor": {"kind": "local", "roles": []}}, set()],
 	"the socket sees no tickets": [{"actor": {"kind": "local", "roles": []}}, {"role_not_allowed"}],
 	"security reads the log": [object.union(key(["security"], []), {"channel": "caregate", "operation": "audit.find"}), set()],
+	"the socket reads what was observed": [{"channel": "caregate", "operation": "observed.read", "actor": {"kind": "local", "roles": []}}, set()],
+	"an agent reads what was observed": [{"channel": "caregate", "operation": "observed.read"}, {"role_not_allowed"}],
+	"the socket erases": [{"channel": "caregate", "operation": "subject.erase", "effect": "admin", "actor": {"kind": "local", "roles": []}}, set()],
+	"an agent erases": [{"channel": "caregate", "operation": "subject.erase", "effect": "admin"}, {"admin_needs_role"}],
+	"the socket rotates the vault's keys": [{"channel": "caregate", "operation": "keys.rotate", "effect": "admin", "actor": {"kind": "local", "roles": []}}, set()],
+	"security rotates the vault's keys": [object.union(key(["security"], []), {"channel": "caregate", "operation": "keys.rotate", "effect": "admin"}), {"admin_needs_role"}],
 	"security makes keys": [object.union(key(["security"], []), {"channel": "caregate", "operation": "apikey.create", "effect": "admin"}), {"admin_needs_role"}],
 	"an agent reads the log": [{"channel": "caregate", "operation": "audit.find"}, {"role_not_allowed"}],
 	"no grant opens the gateway's own API": [object.union(key(["service"], ["*:*", "caregate:audit.find"]), {"channel": "caregate", "operation": "audit.find"}), {"role_not_allowed"}],
+	"a dpo reveals": [object.union(person(["dpo"], true), reveal), set()],
+	"a dpo reveals without second factor": [object.union(person(["dpo"], false), reveal), {"mfa_required"}],
+	"a dpo's key reveals": [object.union(key(["dpo"], []), reveal), {"mfa_required"}],
+	"an agent reveals": [object.union(person(["agent"], true), reveal), {"admin_needs_role"}],
+	"the socket reveals": [object.union(reveal, {"actor": {"kind": "local", "roles": []}}), {"admin_needs_role"}],
+	"a dpo reveals many": [object.union(person(["dpo"], true), object.union(reveal, {"scope": "bulk"})), {"approval_required"}],
+	"a dpo reveals many, one agreed": [object.union(person(["dpo"], true), object.union(reveal, {"scope": "bulk", "approvals": 1})), {"approval_required"}],
+	"a dpo reveals many, two agreed": [object.union(person(["dpo"], true), object.union(reveal, {"scope": "bulk", "approvals": 2})), set()],
+	"a dpo reveals whole values": [object.union(person(["dpo"], true), object.union(reveal, {"operation": "token.reveal_full"})), {"full_needs_grant"}],
+	"a dpo with the grant reveals whole values": [object.union(granted(["dpo"], ["caregate:token.reveal_full"]), object.union(reveal, {"operation": "token.reveal_full"})), set()],
+	"an agent with the grant reveals whole values": [object.union(granted(["agent"], ["caregate:token.reveal_full"]), object.union(reveal, {"operation": "token.reveal_full"})), {"admin_needs_role"}],
+	"an agent verifies": [object.union(key(["agent"], []), {"channel": "caregate", "operation": "token.verify"}), set()],
+	"security verifies": [object.union(key(["security"], []), {"channel": "caregate", "operation": "token.verify"}), {"role_not_allowed"}],
+	"security gives approvals": [object.union(key(["security"], []), {"channel": "caregate", "operation": "approval.give", "effect": "admin"}), set()],
+	"an admin gives approvals": [object.union(key(["admin"], []), {"channel": "caregate", "operation": "approval.give", "effect": "admin"}), {"admin_needs_role"}],
 	"a family nobody knows": [object.union(key(["admin"], []), {"channel": "caregate", "operation": "universe.end", "effect": "admin"}), {"admin_needs_role"}],
+}
+
+# Rows of the deployment demand approvals of calls that are permitted otherwise.
+test_rows_demand_approvals if {
+	access.reasons == {"approval_required"} with input as call({"effect": "delete"})
+		with data.approvals as {"zendesk:ticket.*/delete": 2}
+	access.approvers == 2 with input as call({"effect": "delete"})
+		with data.approvals as {"zendesk:ticket.*/delete": 2, "zendesk:*": 1}
+	access.reasons == {"approval_required"} with input as call({"effect": "delete", "approvals": 1})
+		with data.approvals as {"zendesk:ticket.*/delete": 2}
+	access.reasons == set() with input as call({"effect": "delete", "approvals": 2})
+		with data.approvals as {"zendesk:ticket.*/delete": 2}
+	access.reasons == set() with input as call({}) with data.approvals as {"zendesk:ticket.*/delete": 2}
+}
+
+# No number of approvals permits what nothing else does.
+test_approvals_permit_nothing if {
+	access.reasons == {"role_not_allowed"} with input as object.union(call(key(["service"], [])), {"approvals": 2})
+		with data.approvals as {"zendesk:*": 1}
+}
+
+# Calls of the gateway's own API.
+test_own_calls_demand_approvals if {
+	own := call(object.union(key(["security"], []), {"channel": "caregate", "operation": "approval.list"}))
+	access.approvers == 2 with input as own with data.access.own_approval as {"approval.list": {"one": 2}}
+	access.reasons == {"approval_required"} with input as own with data.access.own_approval as {"approval.list": {"one": 2}}
 }
 
 # One test for the whole table: it names the rows that fail.

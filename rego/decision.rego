@@ -2,9 +2,10 @@
 package caregate
 
 import data.caregate.access
+import data.caregate.payment
 import data.caregate.treatment
 
-reasons := (access.reasons | found) | own
+reasons := ((access.reasons | payment.reasons) | found) | own
 
 found contains "finding_blocked" if treatment.blocked
 
@@ -30,8 +31,8 @@ reason := [entry.code | some entry in data.reasons.list; entry.code in reasons][
 default needs := ""
 
 needs := access.needs if {
-	some code in access.reasons
-	code in {"bulk_needs_grant", "export_needs_grant", "admin_needs_role", "role_not_allowed"}
+	some code in reasons
+	code in {"token_needs_role", "bulk_needs_grant", "export_needs_grant", "admin_needs_role", "role_not_allowed"}
 	input.channel != "caregate"
 }
 
@@ -41,8 +42,10 @@ outcome := {
 	"reason": reason,
 	"reasons": reasons,
 	"needs": needs,
+	"approvers": access.approvers,
 	"actions": treatment.actions,
 	"places": treatment.places,
+	"undo": treatment.undo,
 }
 
 decision := outcome if input.observe == false
@@ -54,8 +57,10 @@ decision := {
 	"reason": "",
 	"reasons": set(),
 	"needs": "",
+	"approvers": 0,
 	"actions": {class: watched(action) | some class, action in treatment.actions},
 	"places": {},
+	"undo": {},
 	"would": outcome,
 } if {
 	input.observe == true

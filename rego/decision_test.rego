@@ -14,15 +14,15 @@ decide(changes) := d if d := caregate.decision with input as object.union(base, 
 
 test_allowed if {
 	decide({}) == {
-		"v": 1, "allow": true, "reason": "", "reasons": set(), "needs": "",
-		"actions": {"credit_card": "mask"}, "places": {},
+		"v": 1, "allow": true, "reason": "", "reasons": set(), "needs": "", "approvers": 0,
+		"actions": {"credit_card": "mask"}, "places": {}, "undo": {},
 	}
 }
 
 test_denied_names_the_grant if {
 	decide({"scope": "export", "effect": "read", "operation": "ticket.export"}) == {
 		"v": 1, "allow": false, "reason": "export_needs_grant", "reasons": {"export_needs_grant"},
-		"needs": "zendesk:ticket.export", "actions": {"credit_card": "mask"}, "places": {},
+		"needs": "zendesk:ticket.export", "approvers": 0, "actions": {"credit_card": "mask"}, "places": {}, "undo": {},
 	}
 }
 
@@ -87,4 +87,19 @@ test_catalogue if {
 		endswith(entry.text, ".")
 	}
 	count({entry.code | some entry in data.reasons.list}) == count(data.reasons.list)
+}
+
+test_a_mask_that_can_be_undone if {
+	card := {"credit_card": {"*": {"*": "mask"}}}
+	d := caregate.decision with input as base
+		with data.enforcement as card
+		with data.undo as {"credit_card": {"*": {"*": 3600}}}
+	d.undo == {"credit_card": 3600}
+
+	# Observing keeps nothing.
+	watching := caregate.decision with input as object.union(base, {"observe": true})
+		with data.enforcement as card
+		with data.undo as {"credit_card": {"*": {"*": 3600}}}
+	watching.undo == {}
+	watching.would.undo == {"credit_card": 3600}
 }

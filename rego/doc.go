@@ -7,7 +7,8 @@
 //   - decision.rego has the one rule that the gateway asks, data.caregate.decision.
 //   - access.rego says who may make which call; it denies by default.
 //   - treatment.rego says what happens to a finding of a class at a kind of place.
-//   - data/access.yaml, data/treatment.yaml and data/reasons.yaml are the tables they
+//   - payment.rego says when the token of a payment is turned back.
+//   - data/access.yaml, data/treatment.yaml, data/payments.yaml and data/reasons.yaml are the tables they
 //     read. Changing what a role may do or what is masked is a change there.
 //
 // The input document is described by policy.Input and the answer by

@@ -28,6 +28,36 @@ for_roles(row) := by_rank[max(object.keys(by_rank))] if {
 	by_rank := {data.treatment.rank[row[role]]: row[role] | some role in access.roles}
 } else := row["*"]
 
+# For how many seconds what a mask stands for can be asked for: what the rows say that
+# decided to mask the class, and of several roles the shortest. Without a word, not at all,
+# and not in an answer: what is masked there stays where it came from.
+undo[class] := seconds if {
+	data.undo != {}
+	input.direction == "request"
+	some class, action in actions
+	action == "mask"
+	[about, route] := deciding(class)
+	seconds := min({data.undo[about][route][role] | some role in masking(data.enforcement[about][route])})
+	seconds > 0
+}
+
+# The rows that action_of took.
+deciding(class) := [class, input.route] if {
+	for_roles(data.enforcement[class][input.route])
+} else := [class, "*"] if {
+	for_roles(data.enforcement[class]["*"])
+} else := ["*", input.route] if {
+	for_roles(data.enforcement["*"][input.route])
+} else := ["*", "*"] if {
+	for_roles(data.enforcement["*"]["*"])
+}
+
+# The roles of the caller that a row masks for, or everybody.
+masking(row) := roles if {
+	roles := {role | some role in access.roles; row[role] == "mask"}
+	roles != set()
+} else := {"*"}
+
 enforced(action) if data.treatment.rank[action] >= data.treatment.enforced_from
 
 # The action of a class at a place that is no text, for classes that are enforced.

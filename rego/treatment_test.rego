@@ -156,3 +156,50 @@ test_tables_are_whole if {
 		object.keys(data.treatment.places[direction]) == {"number", "key", "query", "path", "header", "never", "never_strong"}
 	}
 }
+
+undone(enforcement, lives, changes) := undo if {
+	undo := treatment.undo with data.enforcement as enforcement
+		with data.undo as lives
+		with input as object.union(one("request", "iban", "text"), changes)
+}
+
+undo_rows := {
+	"iban": {"*": {"*": "mask", "lead": "mask", "dpo": "drop"}, "desk": {"agent": "mask"}, "shop": {"*": "mask"}},
+	"*": {"*": {"*": "mask"}, "shop": {"agent": "mask"}},
+}
+
+undo_lives := {
+	"iban": {"*": {"*": 300, "lead": 600, "dpo": 0}, "desk": {"agent": 3600}, "shop": {"*": 0}},
+	"*": {"*": {"*": 120}, "shop": {"agent": 240}},
+}
+
+test_a_mask_is_undone_by_the_row_that_masks if {
+	undone(undo_rows, undo_lives, {}) == {"iban": 3600}
+	undone(undo_rows, undo_lives, {"route": "other"}) == {"iban": 300}
+	undone(undo_rows, undo_lives, {"route": "other", "actor": {"roles": ["lead"]}}) == {"iban": 600}
+
+	# a row that says nothing of it
+	undone(undo_rows, undo_lives, {"route": "shop"}) == {}
+
+	# a stricter role
+	undone(undo_rows, undo_lives, {"route": "other", "actor": {"roles": ["lead", "dpo"]}}) == {}
+
+	# an answer, whose original is where it came from
+	undone(undo_rows, undo_lives, {"direction": "response"}) == {}
+
+	# rows for all classes
+	undone({"*": undo_rows["*"]}, {"*": undo_lives["*"]}, {}) == {"iban": 120}
+	undone({"*": undo_rows["*"]}, {"*": undo_lives["*"]}, {"route": "shop"}) == {"iban": 240}
+}
+
+test_of_several_roles_the_shortest_counts if {
+	rows_for := {"iban": {"*": {"lead": "mask", "agent": "mask", "dpo": "report"}}}
+	undone(rows_for, {"iban": {"*": {"lead": 600, "agent": 60, "dpo": 0}}}, {"actor": {"roles": ["lead", "agent", "dpo"]}}) == {"iban": 60}
+	undone(rows_for, {"iban": {"*": {"lead": 600, "agent": 0, "dpo": 0}}}, {"actor": {"roles": ["lead", "agent"]}}) == {}
+}
+
+test_what_is_masked_out_of_the_box_is_for_good if {
+	treatment.undo == {} with input as one("request", "credit_card", "text")
+		with data.enforcement as {}
+		with data.undo as {}
+}

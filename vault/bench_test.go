@@ -81,3 +81,70 @@ func BenchmarkRecord(b *testing.B) {
 		v.Record("zendesk:ticket", "35436")
 	}
 }
+
+// BenchmarkTokenizeNew is one new value in each call, many calls at once.
+func BenchmarkTokenizeNew(b *testing.B) {
+	v := open(b, b.TempDir())
+	var n atomic.Int64
+	b.SetParallelism(128)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			is, err := v.Tokenize(b.Context(), "", 0, []vault.Value{{Kind: "payment_reference", Text: fmt.Appendf(nil, "ch_%d", n.Add(1))}})
+			if err == nil {
+				err = is.Keep(b.Context())
+			}
+			if err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
+
+// BenchmarkTokenizeBatch is 32 new values in each call, as a page of records has them.
+func BenchmarkTokenizeBatch(b *testing.B) {
+	v := open(b, b.TempDir())
+	const size = 32
+	var n atomic.Int64
+	b.SetParallelism(8)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			values := make([]vault.Value, size)
+			for i := range values {
+				values[i] = vault.Value{Kind: "payment_reference", Text: fmt.Appendf(nil, "ch_%d", n.Add(1))}
+			}
+			is, err := v.Tokenize(b.Context(), "", 0, values)
+			if err == nil {
+				err = is.Keep(b.Context())
+			}
+			if err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N*size)/b.Elapsed().Seconds(), "values/s")
+}
+
+func BenchmarkTokenizeKnown(b *testing.B) {
+	v := open(b, b.TempDir())
+	values := []vault.Value{{Kind: "payment_reference", Text: []byte("ch_1")}}
+	tokenOf(b, v, "", values[0])
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := v.Tokenize(b.Context(), "", 0, values); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkReveal(b *testing.B) {
+	v := open(b, b.TempDir())
+	token := tokenOf(b, v, "", vault.Value{Kind: "payment_reference", Text: []byte("ch_1")})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := v.Reveal(b.Context(), token); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

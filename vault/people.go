@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -9,17 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
+	"slices"
 	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 )
-
-// createTimeout bounds one transaction that creates people. It is detached from
-// the calls that wait for it, because one transaction serves several of them.
-const createTimeout = 10 * time.Second
-
-// createBatch is how many people one transaction creates at most; it keeps the
-// database's one writer free for others after a few milliseconds.
-const createBatch = 1024
 
 const (
 	findSQL = `SELECT b.tag, p.id, p.sort, p.wrapped, p.created FROM blind b JOIN person p ON p.id = b.person
@@ -50,22 +45,65 @@ func (v *Vault) Subjects(ctx context.Context, idents []Ident) ([]Subject, error)
 // Actor finds or creates the key of an actor, by policy's Actor.ID. Actors and
 // subjects never share a key.
 func (v *Vault) Actor(ctx context.Context, id string) (Subject, error) {
+	if err := v.usable(); err != nil {
+		return Subject{}, err
+	}
 	if id == "" {
 		return Subject{}, errors.New("looking for an actor without an id")
 	}
 	if p, ok := v.actors.Get(id); ok && v.now().Sub(p.loaded) <= v.cacheTime {
 		return Subject{p}, nil
 	}
+	since := v.forgotten.Load()
 	s, err := v.people(ctx, sortActor, []Ident{{Kind: "id", Value: id}})
 	if err != nil {
 		return Subject{}, err
 	}
-	v.actors.Add(id, s[0].p)
+	remember(v, v.actors, id, s[0].p, since)
 	return s[0], nil
+}
+
+// Known finds the person behind an ident and creates nobody: for questions about
+// people, which must not leave a key behind of somebody whom no call ever named. It
+// returns the zero Subject for a stranger.
+func (v *Vault) Known(ctx context.Context, id Ident) (Subject, error) {
+	return v.known(ctx, sortSubject, id, true)
+}
+
+// KnownActor is Known for an actor, by policy's Actor.ID.
+func (v *Vault) KnownActor(ctx context.Context, id string) (Subject, error) {
+	return v.known(ctx, sortActor, Ident{Kind: "id", Value: id}, true)
+}
+
+// known finds a person, where remembered is false in the database only.
+func (v *Vault) known(ctx context.Context, sort string, id Ident, remembered bool) (Subject, error) {
+	if err := v.usable(); err != nil {
+		return Subject{}, err
+	}
+	if id.Kind == "" {
+		return Subject{}, errors.New("looking for a person: the ident has no kind")
+	}
+	var buf [128]byte
+	canonical := appendCanonical(buf[:0], id.Kind, id.Value)
+	if len(canonical) == 0 {
+		return Subject{}, nil
+	}
+	w := wanted{scope: sort, kind: id.Kind, mac: v.blindOf(sort, id.Kind, canonical)}
+	if p := v.cached(w.mac, v.now()); p != nil && remembered {
+		return Subject{p}, nil
+	}
+	p, err := v.lookUp(ctx, v.find, w)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Subject{}, nil
+	}
+	return Subject{p}, err
 }
 
 // people is Subjects for one sort. The sort is the scope of the blind index too.
 func (v *Vault) people(ctx context.Context, sort string, idents []Ident) ([]Subject, error) {
+	if err := v.usable(); err != nil {
+		return nil, err
+	}
 	out := make([]Subject, len(idents))
 	now := v.now()
 	var missing []wanted
@@ -97,7 +135,7 @@ func (v *Vault) people(ctx context.Context, sort string, idents []Ident) ([]Subj
 	if len(missing) == 0 {
 		return out, nil
 	}
-	made, err := v.create.do(ctx, v, missing)
+	made, err := v.create.do(ctx, missing)
 	if err != nil {
 		return nil, err
 	}
@@ -119,28 +157,30 @@ func (v *Vault) cached(mac [macSize]byte, now time.Time) *person {
 // lookUp reads one row through the prepared statement and caches it; the error is
 // sql.ErrNoRows when there is none.
 func (v *Vault) lookUp(ctx context.Context, find *sql.Stmt, w wanted) (*person, error) {
-	var tag, id, wrapped []byte
-	var sort string
-	var created int64
-	err := find.QueryRowContext(ctx, v.tenant, w.scope, w.kind, v.keys.index.version(), w.mac[:]).Scan(&tag, &id, &sort, &wrapped, &created)
-	if errors.Is(err, sql.ErrNoRows) {
+	since := v.forgotten.Load()
+	p, err := v.unwrap(ctx, func() (r personRow, err error) {
+		var tag, id []byte
+		err = find.QueryRowContext(ctx, v.tenant, w.scope, w.kind, v.keys.index.version(), w.mac[:]).Scan(&tag, &id, &r.sort, &r.wrapped, &r.created)
+		if errors.Is(err, sql.ErrNoRows) {
+			return r, err
+		}
+		if err != nil {
+			return r, fmt.Errorf("looking for a person: %w", err)
+		}
+		if len(id) != idSize || r.sort != w.scope {
+			return r, v.changed("blind", id)
+		}
+		r.id = [idSize]byte(id)
+		if want := v.linkTag(w.scope, w.kind, w.mac, r.id); subtle.ConstantTimeCompare(tag, want[:]) != 1 {
+			return r, v.changed("blind", id)
+		}
+		return r, nil
+	})
+	if err != nil {
 		return nil, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("looking for a person: %w", err)
-	}
-	if len(id) != idSize || sort != w.scope {
-		return nil, v.changed("blind", id)
-	}
-	want := v.linkTag(w.scope, w.kind, w.mac, [idSize]byte(id))
-	if subtle.ConstantTimeCompare(tag, want[:]) != 1 {
-		return nil, v.changed("blind", id)
-	}
-	p, err := v.unwrap([idSize]byte(id), sort, wrapped, created)
-	if err != nil {
-		return nil, err
-	}
-	v.remember(w.mac, p)
+	remember(v, v.byMAC, w.mac, p, since)
+	remember(v, v.byRow, p.id, p, since)
 	return p, nil
 }
 
@@ -149,32 +189,53 @@ func (v *Vault) byID(ctx context.Context, id [idSize]byte) (*person, error) {
 	if p, ok := v.byRow.Get(id); ok && v.now().Sub(p.loaded) <= v.cacheTime {
 		return p, nil
 	}
-	var sort string
-	var wrapped []byte
-	var created int64
-	err := v.load.QueryRowContext(ctx, id[:], v.tenant).Scan(&sort, &wrapped, &created)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrNoKey
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading a person's key: %w", err)
-	}
-	p, err := v.unwrap(id, sort, wrapped, created)
+	since := v.forgotten.Load()
+	p, err := v.unwrap(ctx, func() (personRow, error) { return v.readPerson(ctx, id) })
 	if err != nil {
 		return nil, err
 	}
-	v.byRow.Add(id, p)
+	remember(v, v.byRow, id, p, since)
 	return p, nil
 }
 
-// unwrap decrypts a person's key; any column that was changed makes it fail.
-func (v *Vault) unwrap(id [idSize]byte, sort string, wrapped []byte, created int64) (*person, error) {
-	key, err := v.data.Decrypt(wrapped, personAD(v.tenant, sort, id, created))
-	if err != nil {
-		return nil, v.changed("person", id[:])
+// personRow is a row of the table person.
+type personRow struct {
+	id      [idSize]byte
+	sort    string
+	wrapped []byte
+	created int64
+}
+
+// readPerson reads one of them; the error is ErrNoKey when there is none.
+func (v *Vault) readPerson(ctx context.Context, id [idSize]byte) (personRow, error) {
+	r := personRow{id: id}
+	err := v.load.QueryRowContext(ctx, id[:], v.tenant).Scan(&r.sort, &r.wrapped, &r.created)
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, ErrNoKey
 	}
+	if err != nil {
+		return r, fmt.Errorf("reading a person's key: %w", err)
+	}
+	return r, nil
+}
+
+// unwrap reads a person's row and decrypts the key; any column that was changed makes it
+// fail.
+func (v *Vault) unwrap(ctx context.Context, read func() (personRow, error)) (*person, error) {
+	var r personRow
+	key, err := v.unwrapKey(ctx, func() (wrapped, ad []byte, err error) {
+		r, err = read()
+		return r.wrapped, personAD(v.tenant, r.sort, r.id, r.created), err
+	})
+	if errors.Is(err, errWrapped) {
+		return nil, v.changed("person", r.id[:])
+	}
+	if err != nil {
+		return nil, err
+	}
+	v.touched(tablePerson, r.id, r.wrapped)
 	defer clear(key)
-	return newPerson(id, key, v.now())
+	return newPerson(r.id, key, v.now())
 }
 
 // changed reports a row that does not authenticate: a caller only denies, and
@@ -184,129 +245,66 @@ func (v *Vault) changed(table string, id []byte) error {
 	return ErrRow
 }
 
-func (v *Vault) remember(mac [macSize]byte, p *person) {
-	v.byMAC.Add(mac, p)
-	v.byRow.Add(p.id, p)
-}
-
-// creator collects people to be created. The first call that finds nobody at work
-// runs the transactions, for itself and for all that come meanwhile; its own
-// duration is the batching, as in a group commit.
-type creator struct {
-	mu      sync.Mutex
-	queue   []*creation
-	busy    bool           // somebody runs transactions
-	stopped bool           // stop was called
-	work    sync.WaitGroup // the one who runs them
-}
-
-// errClosed is what calls after Close get.
-var errClosed = errors.New("the vault is closed")
-
-// stop refuses new work and waits for what is under way.
-func (c *creator) stop() {
-	c.mu.Lock()
-	c.stopped = true
-	c.mu.Unlock()
-	c.work.Wait()
-}
-
-// creation is what one call waits for. made and err are written before done is
-// closed.
-type creation struct {
-	wanted []wanted
-	done   chan struct{}
-	made   []*person
-	err    error
-}
-
-// do creates w, or finds what another call or process created meanwhile.
-func (c *creator) do(ctx context.Context, v *Vault, w []wanted) ([]*person, error) {
-	job := &creation{wanted: w, done: make(chan struct{})}
-	c.mu.Lock()
-	if c.stopped {
-		c.mu.Unlock()
-		return nil, errClosed
-	}
-	c.queue = append(c.queue, job)
-	if !c.busy {
-		c.busy = true
-		// In a goroutine, so that a leader whose caller has gone does not leave the
-		// others behind, and so that this call can obey ctx too. It ends when the
-		// queue is empty; stop waits for it.
-		c.work.Go(func() { c.run(v) })
-	}
-	c.mu.Unlock()
-	select {
-	case <-job.done:
-		return job.made, job.err
-	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for a person's key: %w", ctx.Err())
-	}
-}
-
-// run works the queue off.
-func (c *creator) run(v *Vault) {
-	for {
-		c.mu.Lock()
-		var batch []*creation
-		n := 0
-		for len(c.queue) > 0 && (n == 0 || n+len(c.queue[0].wanted) <= createBatch) {
-			n += len(c.queue[0].wanted)
-			batch = append(batch, c.queue[0])
-			c.queue = c.queue[1:]
-		}
-		if len(batch) == 0 {
-			c.busy, c.queue = false, nil
-			c.mu.Unlock()
-			return
-		}
-		c.mu.Unlock()
-		ctx, cancel := context.WithTimeout(context.Background(), createTimeout)
-		err := v.createAll(ctx, batch)
-		cancel()
-		for _, job := range batch {
-			if job.err = err; err != nil {
-				job.made = nil
-			}
-			close(job.done)
-		}
+// remember puts what was read since the caches were emptied last into one of them. Read
+// before an erasure and put there after it, an erased key would stay for CacheTime (V13).
+func remember[K comparable, T any](v *Vault, cache *lru.Cache[K, T], key K, value T, since int64) {
+	v.reached("remembering")
+	cache.Add(key, value)
+	if v.forgotten.Load() != since {
+		cache.Remove(key)
 	}
 }
 
 // createAll creates what batch wants in one transaction. People are cached only
 // after the commit: one whose row never became durable must not seal anything.
-func (v *Vault) createAll(ctx context.Context, batch []*creation) error {
-	tx, err := v.db.BeginTx(ctx, nil)
+func (v *Vault) createAll(ctx context.Context, batch []*job[wanted, *person]) error {
+	return v.whileRotated(ctx, func() error { return v.createBatch(ctx, batch) })
+}
+
+func (v *Vault) createBatch(ctx context.Context, batch []*job[wanted, *person]) error {
+	since := v.forgotten.Load()
+	tx, err := v.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("creating people's keys: %w", err)
 	}
 	defer tx.Rollback() // after a commit it has nothing to do
+	h, err := v.fenced(ctx, tx)
+	if err != nil {
+		return err
+	}
+	// In one order, so that two gateways on one PostgreSQL never wait for each other's
+	// rows crosswise.
+	var all []wanted
+	for _, job := range batch {
+		all = append(all, job.wanted...)
+	}
+	slices.SortFunc(all, func(a, b wanted) int { return bytes.Compare(a.mac[:], b.mac[:]) })
 	made := make(map[[macSize]byte]*person)
+	for _, w := range all {
+		if made[w.mac] == nil {
+			if made[w.mac], err = v.createOne(ctx, tx, h, w); err != nil {
+				return err
+			}
+		}
+	}
 	for _, job := range batch {
 		job.made = make([]*person, len(job.wanted))
 		for i, w := range job.wanted {
-			p := made[w.mac]
-			if p == nil {
-				if p, err = v.createOne(ctx, tx, w); err != nil {
-					return err
-				}
-				made[w.mac] = p
-			}
-			job.made[i] = p
+			job.made[i] = made[w.mac]
 		}
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("creating people's keys: %w", err)
 	}
 	for mac, p := range made {
-		v.remember(mac, p)
+		remember(v, v.byMAC, mac, p, since)
+		remember(v, v.byRow, p.id, p, since)
 	}
 	return nil
 }
 
 // createOne inserts one person, or reads the one another process inserted first.
-func (v *Vault) createOne(ctx context.Context, tx *sql.Tx, w wanted) (*person, error) {
+func (v *Vault) createOne(ctx context.Context, tx *sql.Tx, h *held, w wanted) (*person, error) {
 	var id [idSize]byte
 	rand.Read(id[:]) // never fails: the runtime ends the process first
 	tag := v.linkTag(w.scope, w.kind, w.mac, id)
@@ -320,7 +318,12 @@ ON CONFLICT DO NOTHING`, v.tenant, w.scope, w.kind, v.keys.index.version(), w.ma
 		return nil, fmt.Errorf("creating a person's key: %w", err)
 	}
 	if n == 0 {
-		p, err := v.lookUp(ctx, tx.StmtContext(ctx, v.find), w)
+		find, err := tx.PrepareContext(ctx, findSQL) // v.find may be of other connections
+		if err != nil {
+			return nil, fmt.Errorf("creating a person's key: %w", err)
+		}
+		defer find.Close()
+		p, err := v.lookUp(ctx, find, w)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil, v.changed("blind", nil) // it leads to nobody: rows go together or not at all
 		}
@@ -331,12 +334,12 @@ ON CONFLICT DO NOTHING`, v.tenant, w.scope, w.kind, v.keys.index.version(), w.ma
 	rand.Read(key)
 	now := v.now()
 	created := now.UnixMilli()
-	wrapped, err := v.data.Encrypt(key, personAD(v.tenant, w.scope, id, created))
+	wrapped, err := h.data.Encrypt(key, personAD(v.tenant, w.scope, id, created))
 	if err != nil {
 		return nil, fmt.Errorf("wrapping a person's key: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO person (id, tenant, sort, wrapped, created) VALUES ($1, $2, $3, $4, $5)`,
-		id[:], v.tenant, w.scope, wrapped, created); err != nil {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO person (id, tenant, sort, wrapped, created, key_version) VALUES ($1, $2, $3, $4, $5, $6)`,
+		id[:], v.tenant, w.scope, wrapped, created, h.primary); err != nil {
 		return nil, fmt.Errorf("creating a person's key: %w", err)
 	}
 	return newPerson(id, key, now)

@@ -60,13 +60,16 @@ func AD(shard string, event [16]byte, class string) []byte {
 // given to Open again; make it with AD. The zero Subject is an error: there is no
 // key for nobody, and a caller that has no subject seals under the actor.
 func (v *Vault) Seal(s Subject, ad, plaintext []byte) (Sealed, error) {
+	if err := v.usable(); err != nil {
+		return Sealed{}, err
+	}
 	if s.p == nil {
 		return Sealed{}, errors.New("sealing a detail for nobody")
 	}
 	head := make([]byte, 1+saltSize)
 	head[0] = sealVersion
 	rand.Read(head[1:]) // never fails: the runtime ends the process first
-	okm := s.p.derive(head, ad)
+	okm := s.p.derive(sealLabel, head, ad)
 	c, err := aead.NewAESGCM(okm[:32])
 	if err != nil {
 		return Sealed{}, fmt.Errorf("sealing a detail: %w", err)
@@ -81,7 +84,16 @@ func (v *Vault) Seal(s Subject, ad, plaintext []byte) (Sealed, error) {
 // Open decrypts what Seal made with the same associated data. The errors are
 // ErrNoKey and ErrSealed, and those of the database.
 func (v *Vault) Open(ctx context.Context, sealed Sealed, ad []byte) ([]byte, error) {
-	if len(sealed.Ciphertext) < sealedMin || sealed.Ciphertext[0] != sealVersion || len(sealed.Commitment) != commitSize {
+	if err := v.usable(); err != nil {
+		return nil, err
+	}
+	if len(sealed.Ciphertext) < sealedMin || len(sealed.Commitment) != commitSize {
+		return nil, ErrSealed
+	}
+	if sealed.Ciphertext[0] == sealPeriodVersion {
+		return v.openIn(ctx, sealed, ad)
+	}
+	if sealed.Ciphertext[0] != sealVersion {
 		return nil, ErrSealed
 	}
 	id, err := parseKeyName(sealed.Key)
@@ -92,7 +104,7 @@ func (v *Vault) Open(ctx context.Context, sealed Sealed, ad []byte) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	okm := p.derive(sealed.Ciphertext[:1+saltSize], ad)
+	okm := p.derive(sealLabel, sealed.Ciphertext[:1+saltSize], ad)
 	// The commitment first: without it a ciphertext could be made that opens under
 	// two keys to two different texts.
 	if subtle.ConstantTimeCompare(okm[32:], sealed.Commitment) != 1 {
@@ -111,10 +123,10 @@ func (v *Vault) Open(ctx context.Context, sealed Sealed, ad []byte) ([]byte, err
 
 // derive gives 32 bytes of AES key and 32 bytes of commitment for one message.
 // Version, salt and associated data are the context of the derivation, so the
-// commitment covers them as well as the key.
-func (p *person) derive(head, ad []byte) []byte {
+// commitment covers them as well as the key. The label separates uses.
+func (p *person) derive(label string, head, ad []byte) []byte {
 	var buf [256]byte
-	info := append(buf[:0], sealLabel...)
+	info := append(buf[:0], label...)
 	info = appendPart(info, head)
 	info = append(info, ad...)
 	return p.seal.expand(make([]byte, 0, 32+commitSize), info, 32+commitSize)

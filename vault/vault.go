@@ -1,9 +1,7 @@
 package vault
 
 import (
-	"bytes"
 	"context"
-	"crypto/subtle"
 	"database/sql"
 	"embed"
 	"errors"
@@ -12,12 +10,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/keyset"
-	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"github.com/caregate/caregate/internal/store"
 )
@@ -29,6 +28,16 @@ const DefaultTenant = "default"
 const (
 	defaultCache     = 16_384           // people; about 400 bytes each, so 7 MB when full
 	defaultCacheTime = 10 * time.Minute // how long an erased person's key may stay in another node's memory
+)
+
+// Tokens are found by what is drawn at random, so that each new one changes other pages of
+// vault.db. Without room for these, disk and processor would mostly move pages.
+const (
+	pageCache   = 8 << 10  // KiB for each connection that reads
+	writerCache = 48 << 10 // KiB for the one that writes
+	// checkpointPages (256 MiB) is where a commit moves the write-ahead log itself, because
+	// the mover could not.
+	checkpointPages = 65_536
 )
 
 // dbFile is the name of the database in the data directory.
@@ -49,6 +58,10 @@ var (
 
 // Config are the options of Create and Open; the zero value is usable.
 type Config struct {
+	// Database is the URL of a PostgreSQL database (postgres://...) that holds the
+	// vault's tables in place of vault.db; "" for the one noted in the data directory
+	// (store.WritePlace), else for the file.
+	Database string
 	// Keys is the directory of the key files; empty: "keys" in the data directory.
 	Keys string
 	// Tenant names the tenant; empty: DefaultTenant.
@@ -58,8 +71,15 @@ type Config struct {
 	// CacheTime is for how long they are; zero: 10 minutes. It bounds how long a
 	// key that was destroyed by another process can still be used by this one.
 	CacheTime time.Duration
+	// Seal opens the key files; nil is for files in clear.
+	Seal KeySeal
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
+	// Recorded tells whether an event is durable in the log. With it, and on SQLite only,
+	// Issue.KeepRecorded does not wait for the disk, and Sweep asks for the events of tokens
+	// that a crash left in doubt. nil: KeepRecorded is Keep, and Sweep leaves such tokens
+	// alone. It may be called from several goroutines at once.
+	Recorded func(ctx context.Context, event [16]byte) (bool, error)
 	// Logger gets rows that were changed outside the vault; nil discards.
 	Logger *slog.Logger
 }
@@ -87,23 +107,49 @@ func (c *Config) setDefaults(dir string) {
 
 // Vault is an open vault. It is safe for concurrent use.
 type Vault struct {
-	tenant    string
-	keysDir   string
-	db        *store.DB
-	keys      *keys
-	data      tink.AEAD // the tenant's keyset: wraps the keys of people
-	now       func() time.Time
-	log       *slog.Logger
-	cacheTime time.Duration
+	tenant  string
+	keysDir string
+	db      *store.DB
+	// writer is db, or on SQLite a connection of its own: its page cache holds good for as
+	// long as no other connection writes.
+	writer    *store.DB
+	keys      *keys // index and check; what rotates is in held
+	held      atomic.Pointer[held]
+	reloading sync.Mutex // owns seal, and is held while held is read again
+	seal      KeySeal
+	// renewed and holdTime, in milliseconds, bound how long what is held may be used; see
+	// lease.go.
+	renewed, holdTime atomic.Int64
+	lapsed            atomic.Bool
+	now               func() time.Time
+	log               *slog.Logger
+	cacheTime         time.Duration
+	recorded          func(ctx context.Context, event [idSize]byte) (bool, error) // nil: nobody can tell
 
 	// The caches are by blind index and by row id, never by value, so that memory
 	// holds no addresses.
 	byMAC  *lru.Cache[[macSize]byte, *person]
 	actors *lru.Cache[string, *person] // actors, whose ids are not personal
 	byRow  *lru.Cache[[idSize]byte, *person]
-	find   *sql.Stmt // by blind index
-	load   *sql.Stmt // by row id
-	create creator
+	// forgotten counts how often the caches were emptied: what was read before that is not
+	// remembered after it (see remember).
+	forgotten atomic.Int64
+	find      *sql.Stmt // by blind index
+	load      *sql.Stmt // by row id
+	create    group[wanted, *person]
+
+	periods periods
+
+	tokens     *lru.Cache[[macSize]byte, tokenRow] // kept ones, by blind index
+	findTokens bulk                                // by blind index
+	loadToken  *sql.Stmt                           // by id
+	changes    group[change, outcome]
+	rewrap     group[stale, struct{}]
+	writers    writers
+	writing    sync.Mutex
+	mover      mover
+	// step, when set, is told the name of each step of writing. Tests die there.
+	step func(name string)
 }
 
 // Create makes the key files and vault.db in the data directory dir, which is
@@ -128,7 +174,11 @@ func Create(ctx context.Context, dir string, c Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
 
-	db, err := store.Open(ctx, filepath.Join(dir, dbFile), store.Options{Create: true})
+	where, err := store.Where(dir, c.Database, dbFile)
+	if err != nil {
+		return fmt.Errorf("creating the vault: %w", err)
+	}
+	db, err := store.Open(ctx, where, store.Options{Create: true, Overwrite: true})
 	if err != nil {
 		return fmt.Errorf("creating the vault: %w", err)
 	}
@@ -141,18 +191,21 @@ func Create(ctx context.Context, dir string, c Config) (err error) {
 		return err
 	}
 	if err == nil {
-		k, err := loadKeys(c.Keys)
+		k, err := loadKeys(ctx, c.Keys, c.Seal)
 		if err != nil {
 			return fmt.Errorf("vault.db was made with other key files, and new ones cannot open it: %w", err)
 		}
-		if _, err := row.unwrap(k); err != nil {
+		if _, err := hold(row, k); err != nil {
+			return err
+		}
+		if err := row.prove(k); err != nil {
 			return err
 		}
 		return ErrExists
 	}
 
 	for _, f := range keyFiles {
-		if err := makeKeyFile(filepath.Join(c.Keys, f.name), f.template()); err != nil {
+		if err := makeKeyFile(ctx, filepath.Join(c.Keys, f.name), f.template(), c.Seal); err != nil {
 			return err
 		}
 	}
@@ -160,7 +213,7 @@ func Create(ctx context.Context, dir string, c Config) (err error) {
 	if err := store.SyncDir(filepath.Dir(c.Keys)); err != nil {
 		return err
 	}
-	k, err := loadKeys(c.Keys)
+	k, err := loadKeys(ctx, c.Keys, c.Seal)
 	if err != nil {
 		return err
 	}
@@ -168,12 +221,12 @@ func Create(ctx context.Context, dir string, c Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("making the tenant's keyset: %w", err)
 	}
-	var wrapped bytes.Buffer
-	if err := h.WriteWithAssociatedData(keyset.NewBinaryWriter(&wrapped), k.master, tenantAD(c.Tenant)); err != nil {
-		return fmt.Errorf("wrapping the tenant's keyset: %w", err)
+	wrapped, err := wrapKeyset(h, k.master, c.Tenant)
+	if err != nil {
+		return err
 	}
-	if _, err := db.ExecContext(ctx, `INSERT INTO tenant_key (tenant, keyset, index_proof, check_proof, created) VALUES ($1, $2, $3, $4, $5)`,
-		c.Tenant, wrapped.Bytes(), proof(k.index, c.Tenant), proof(k.check, c.Tenant), c.Now().UnixMilli()); err != nil {
+	if _, err := db.ExecContext(ctx, `INSERT INTO tenant_key (tenant, keyset, index_proof, check_proof, created, version) VALUES ($1, $2, $3, $4, $5, $6)`,
+		c.Tenant, wrapped, proof(k.index, c.Tenant), proof(k.check, c.Tenant), c.Now().UnixMilli(), primaryOf(h)); err != nil {
 		return fmt.Errorf("writing the tenant's keyset: %w", err)
 	}
 	return store.SyncDir(dir)
@@ -184,31 +237,58 @@ func Create(ctx context.Context, dir string, c Config) (err error) {
 // with what to do.
 func Open(ctx context.Context, dir string, c Config) (_ *Vault, err error) {
 	c.setDefaults(dir)
-	db, err := store.Open(ctx, filepath.Join(dir, dbFile), store.Options{})
+	where, err := store.Where(dir, c.Database, dbFile)
+	if err != nil {
+		return nil, fmt.Errorf("opening the vault: %w", err)
+	}
+	left, err := os.Stat(filepath.Join(dir, dbFile+"-wal"))
+	emptying := err == nil && left.Size() > 0
+	db, err := store.Open(ctx, where, store.Options{Cache: pageCache, Checkpoint: checkpointPages, Overwrite: true})
 	if errors.Is(err, store.ErrMissing) {
-		return nil, fmt.Errorf("%w: %s is missing; run `caregate init`", ErrNoVault, filepath.Join(dir, dbFile))
+		return nil, fmt.Errorf("%w: %w; run `caregate init`", ErrNoVault, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the vault: %w", err)
 	}
-	v := &Vault{tenant: c.Tenant, keysDir: c.Keys, db: db, now: c.Now, log: c.Logger, cacheTime: c.CacheTime}
+	v := &Vault{tenant: c.Tenant, keysDir: c.Keys, db: db, writer: db, now: c.Now, log: c.Logger, cacheTime: c.CacheTime, seal: c.Seal, recorded: c.Recorded}
+	// Whoever destroyed something last may have died before it was out of the write-ahead log.
+	v.mover.emptying.Store(emptying)
+	v.create.commit, v.create.writing = v.createAll, &v.writing
+	v.changes.commit, v.changes.writing = v.changeAll, &v.writing
+	v.rewrap.commit, v.rewrap.writing = v.rewrapTouched, &v.writing
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, v.Close())
 		}
 	}()
-	if err := db.Migrate(ctx, "vault", migrationFiles()); err != nil {
+	if err := db.Migrate(ctx, "vault", migrationFiles()); errors.Is(err, store.ErrMissing) {
+		return nil, fmt.Errorf("%w: %w; run `caregate init`", ErrNoVault, err)
+	} else if err != nil {
 		return nil, err
+	}
+	if db.Dialect == store.SQLite {
+		if v.writer, err = store.Open(ctx, where, store.Options{Cache: writerCache, Checkpoint: checkpointPages, MaxConns: 1, Overwrite: true, UndoInMemory: true}); err != nil {
+			return nil, fmt.Errorf("opening the vault: %w", err)
+		}
 	}
 	row, err := readTenant(ctx, db, c.Tenant)
 	if err != nil {
 		return nil, err
 	}
-	if v.keys, err = loadKeys(c.Keys); err != nil {
+	if v.keys, err = loadKeys(ctx, c.Keys, c.Seal); err != nil {
 		return nil, err
 	}
-	if v.data, err = row.unwrap(v.keys); err != nil {
+	h, err := hold(row, v.keys)
+	if err != nil {
 		return nil, err
+	}
+	if err := row.prove(v.keys); err != nil {
+		return nil, err
+	}
+	v.held.Store(h)
+	v.leased(c.Seal)
+	if h.masterKeys.Len() > 1 {
+		v.log.Warn("a rotation of the master key was interrupted; it is finished in the background")
 	}
 	if v.byMAC, err = lru.New[[macSize]byte, *person](c.Cache); err != nil {
 		return nil, fmt.Errorf("opening the vault: %w", err)
@@ -219,12 +299,25 @@ func Open(ctx context.Context, dir string, c Config) (_ *Vault, err error) {
 	if v.byRow, err = lru.New[[idSize]byte, *person](c.Cache); err != nil {
 		return nil, fmt.Errorf("opening the vault: %w", err)
 	}
+	if v.tokens, err = lru.New[[macSize]byte, tokenRow](c.Cache); err != nil {
+		return nil, fmt.Errorf("opening the vault: %w", err)
+	}
+	if v.findTokens, err = prepareBulk(ctx, db, findTokensSQL, 0, ""); err != nil {
+		return nil, err
+	}
+	if err := v.prepareWriters(ctx); err != nil {
+		return nil, err
+	}
+	if v.loadToken, err = db.PrepareContext(ctx, loadTokenSQL); err != nil {
+		return nil, fmt.Errorf("opening the vault: %w", err)
+	}
 	if v.find, err = db.PrepareContext(ctx, findSQL); err != nil {
 		return nil, fmt.Errorf("opening the vault: %w", err)
 	}
 	if v.load, err = db.PrepareContext(ctx, loadSQL); err != nil {
 		return nil, fmt.Errorf("opening the vault: %w", err)
 	}
+	v.startMover()
 	return v, nil
 }
 
@@ -232,6 +325,9 @@ func Open(ctx context.Context, dir string, c Config) (_ *Vault, err error) {
 // is under way. Later calls fail. It may be called twice.
 func (v *Vault) Close() error {
 	v.create.stop()
+	v.changes.stop()
+	v.rewrap.stop()
+	v.stopMover()
 	if v.byMAC != nil {
 		v.byMAC.Purge()
 	}
@@ -241,12 +337,22 @@ func (v *Vault) Close() error {
 	if v.byRow != nil {
 		v.byRow.Purge()
 	}
-	return v.db.Close()
+	if v.tokens != nil {
+		v.tokens.Purge()
+	}
+	err := v.db.Close()
+	if v.writer != nil && v.writer != v.db {
+		err = errors.Join(err, v.writer.Close())
+	}
+	return err
 }
 
 // Ready tells whether the vault can serve: vault.db answers, and the key files
 // are in place and closed to others, so that the next start will find them.
 func (v *Vault) Ready(ctx context.Context) error {
+	if err := v.usable(); err != nil {
+		return err
+	}
 	if _, err := readTenant(ctx, v.db, v.tenant); err != nil {
 		return err
 	}
@@ -259,52 +365,6 @@ func (v *Vault) Ready(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// tenantRow is a row of tenant_key.
-type tenantRow struct {
-	tenant                         string
-	keyset, indexProof, checkProof []byte
-}
-
-func readTenant(ctx context.Context, db *store.DB, tenant string) (*tenantRow, error) {
-	r := &tenantRow{tenant: tenant}
-	err := db.QueryRowContext(ctx, `SELECT keyset, index_proof, check_proof FROM tenant_key WHERE tenant = $1`, tenant).
-		Scan(&r.keyset, &r.indexProof, &r.checkProof)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, fmt.Errorf("%w: its creation was interrupted; run `caregate init` again", ErrNoVault)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the tenant's keyset: %w", err)
-	}
-	return r, nil
-}
-
-// unwrap opens the tenant's keyset and checks that all three key files belong to
-// it. What Tink says about a failure is left out; it has no more to tell.
-func (r *tenantRow) unwrap(k *keys) (tink.AEAD, error) {
-	h, err := keyset.ReadWithAssociatedData(keyset.NewBinaryReader(bytes.NewReader(r.keyset)), k.master, tenantAD(r.tenant))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s cannot open it", ErrKeyMismatch, masterFile)
-	}
-	for _, b := range []struct {
-		name   string
-		branch *branch
-		want   []byte
-	}{{indexFile, k.index, r.indexProof}, {checkFile, k.check, r.checkProof}} {
-		if subtle.ConstantTimeCompare(proof(b.branch, r.tenant), b.want) != 1 {
-			return nil, fmt.Errorf("%w: %s is another key than the one it was made with", ErrKeyMismatch, b.name)
-		}
-	}
-	a, err := aead.New(h)
-	if err != nil {
-		return nil, fmt.Errorf("opening the tenant's keyset: %w", err)
-	}
-	return a, nil
-}
-
-func tenantAD(tenant string) []byte {
-	return appendPart(appendPart(nil, "caregate tenant v1"), tenant)
 }
 
 // migrationFiles are the numbered SQL files; the directory is embedded, so it is

@@ -14,17 +14,14 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/caregate/caregate/internal/store"
 	"github.com/caregate/caregate/vault"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
 // open creates a vault in a temporary directory and opens it.
 func open(t testing.TB, dir string) *vault.Vault {
 	t.Helper()
+	place(t, dir)
 	if err := vault.Create(t.Context(), dir, vault.Config{}); err != nil && !errors.Is(err, vault.ErrExists) {
 		t.Fatal(err)
 	}
@@ -311,7 +308,7 @@ func TestNothingIsPrinted(t *testing.T) {
 	}
 }
 
-// V6, V7: the database holds nothing that was given to look up.
+// VT5, V6, V7: the database holds nothing that was given to look up.
 func TestDatabaseHoldsNoValue(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -341,23 +338,20 @@ func TestDatabaseHoldsNoValue(t *testing.T) {
 func TestExpiredCacheReadsAgain(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	place(t, dir)
 	must(t, vault.Create(t.Context(), dir, vault.Config{}))
-	now := time.Unix(1_800_000_000, 0)
-	v, err := vault.Open(t.Context(), dir, vault.Config{Now: func() time.Time { return now }, CacheTime: time.Minute})
-	must(t, err)
-	closeAfter(t, v)
+	at := &clock{at: time.Unix(1_800_000_000, 0)}
+	v := opened(t, dir, vault.Config{Now: at.now, CacheTime: time.Minute})
 	s := subject(t, v, "email", "ann@example.com")
 	sealed, err := v.Seal(s, nil, []byte("x"))
 	must(t, err)
 	// Another process destroys the key (V13): at the latest after the cache time
 	// nothing opens any more, and the same address is a new person.
-	db, err := store.Open(t.Context(), filepath.Join(dir, "vault.db"), store.Options{})
-	must(t, err)
-	defer db.Close()
+	db := openDB(t, dir)
 	if _, err := db.ExecContext(t.Context(), "DELETE FROM person"); err != nil {
 		t.Fatal(err)
 	}
-	now = now.Add(time.Minute + 1)
+	at.pass(time.Minute + 1)
 	if _, err := v.Open(t.Context(), sealed, nil); !errors.Is(err, vault.ErrNoKey) {
 		t.Errorf("Open under a destroyed key: got %v, want ErrNoKey", err)
 	}
@@ -371,6 +365,7 @@ func TestExpiredCacheReadsAgain(t *testing.T) {
 func TestCreateRace(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	place(t, dir)
 	errs := make(chan error, 8)
 	for range cap(errs) {
 		go func() { errs <- vault.Create(context.Background(), dir, vault.Config{}) }()
@@ -394,6 +389,7 @@ func TestCreateRace(t *testing.T) {
 func TestSmallCache(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	place(t, dir)
 	must(t, vault.Create(t.Context(), dir, vault.Config{}))
 	v, err := vault.Open(t.Context(), dir, vault.Config{Cache: 2})
 	must(t, err)

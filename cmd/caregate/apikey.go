@@ -47,8 +47,11 @@ func newAPIKeyCreate() *cobra.Command {
 		Short: "Make an API key and print it, once",
 		Long: `Makes an API key and prints it. It is printed this one time and stored nowhere;
 what is kept is a keyed digest. The key alone goes to standard output, everything
-else to standard error, so that it can be piped into a secret store.`,
-		Example: `  caregate apikey create --name "nightly sync" --role service --grant zendesk:ticket.export
+else to standard error, so that it can be piped into a secret store.
+
+A grant that covers no operation of a channel here is refused, and so is a name
+that holds a card or social security number.`,
+		Example: `  caregate apikey create --name "nightly sync" --role service --grant zendesk:ticket.incremental
   caregate apikey create --role agent --expires 720h --json`,
 		Args: noArgs,
 	}

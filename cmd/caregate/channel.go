@@ -32,15 +32,19 @@ type channelRow struct {
 	Operations  int            `json:"operations"`
 	Effects     map[string]int `json:"effects"`
 	Webhooks    bool           `json:"webhooks"` // govern NAME/webhooks verifies what the vendor sends
+	Trails      []string       `json:"trails"`   // trail NAME/LOG reads what the vendor itself writes down
 	Governed    []string       `json:"governed"`
 	NotGoverned []string       `json:"not_governed"`
 }
 
 func rowOf(c *channel.Channel) channelRow {
 	row := channelRow{Name: c.Name, Title: c.Title, Version: c.Version, Operations: len(c.Operations),
-		Effects: make(map[string]int), Webhooks: c.Webhooks != nil, Governed: c.Reach.Governed, NotGoverned: c.Reach.NotGoverned}
+		Effects: make(map[string]int), Trails: []string{}, Webhooks: c.Webhooks != nil, Governed: c.Reach.Governed, NotGoverned: c.Reach.NotGoverned}
 	for _, op := range c.Operations {
 		row.Effects[string(op.Effect)]++
+	}
+	for _, t := range c.Trails {
+		row.Trails = append(row.Trails, t.Name)
 	}
 	return row
 }
@@ -67,9 +71,9 @@ func newChannelList() *cobra.Command {
 		if *asJSON {
 			return printJSON(out, map[string]any{"channels": rows})
 		}
-		t := newTable(out, "CHANNEL", "TITLE", "OPERATIONS", "READ", "WRITE", "DELETE", "ADMIN", "WEBHOOKS")
+		t := newTable(out, "CHANNEL", "TITLE", "OPERATIONS", "READ", "WRITE", "DELETE", "ADMIN", "WEBHOOKS", "TRAILS")
 		for _, r := range rows {
-			t.row(r.Name, r.Title, r.Operations, r.Effects["read"], r.Effects["write"], r.Effects["delete"], r.Effects["admin"], yesNo(r.Webhooks))
+			t.row(r.Name, r.Title, r.Operations, r.Effects["read"], r.Effects["write"], r.Effects["delete"], r.Effects["admin"], yesNo(r.Webhooks), dash(strings.Join(r.Trails, " ")))
 		}
 		if err := t.print(); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,11 @@ type place struct {
 	app *proxy.App
 	// routes are the governed routes of the configuration.
 	routes []*proxy.Handler
+	// admin is where the configuration takes reloads, "" where it takes none.
+	admin string
+	// headers is how many bytes of headers the least of the servers with governed routes
+	// takes, as Caddy counts them; 0 without such a server.
+	headers int
 	// bareLogs: access logs would print gateway keys, see printsHeaders.
 	bareLogs bool
 }
@@ -55,6 +61,10 @@ func findPlace(cmd *cobra.Command) (*place, error) {
 	if p.app != nil {
 		replace := caddy.NewReplacer()
 		p.Dir, p.Keys, p.Name = replace.ReplaceKnown(p.app.Data, ""), replace.ReplaceKnown(p.app.Keys, ""), p.app.Name
+		p.Seal = p.app.KeySeal
+		if p.Database, err = p.app.DatabaseURL(replace); err != nil {
+			return nil, err
+		}
 	}
 	if data != "" {
 		if abs, err := filepath.Abs(data); err == nil && abs != p.Dir {
@@ -94,11 +104,18 @@ func (p *place) parse(raw []byte) error {
 			Caregate *proxy.App      `json:"caregate"`
 			HTTP     json.RawMessage `json:"http"`
 		} `json:"apps"`
+		Admin struct {
+			Disabled bool   `json:"disabled"`
+			Listen   string `json:"listen"`
+		} `json:"admin"`
 	}
 	if err := json.Unmarshal(raw, &doc); err != nil {
 		return fmt.Errorf("reading the configuration: %w", err)
 	}
 	p.app = doc.Apps.Caregate
+	if !doc.Admin.Disabled {
+		p.admin = cmp.Or(doc.Admin.Listen, caddy.DefaultAdminListen)
+	}
 	p.bareLogs = printsHeaders(raw)
 	if len(doc.Apps.HTTP) == 0 {
 		return nil
@@ -107,7 +124,36 @@ func (p *place) parse(raw []byte) error {
 	if err := json.Unmarshal(doc.Apps.HTTP, &tree); err != nil {
 		return fmt.Errorf("reading the configuration: %w", err)
 	}
-	return p.collect(tree)
+	if err := p.collect(tree); err != nil {
+		return err
+	}
+	return p.serverLimits(doc.Apps.HTTP)
+}
+
+// caddyHeaders is what Caddy's servers take when a configuration does not say.
+const caddyHeaders = 16 << 10
+
+// serverLimits finds the least limit of headers among servers with governed routes.
+func (p *place) serverLimits(raw json.RawMessage) error {
+	var doc struct {
+		Servers map[string]struct {
+			MaxHeaderBytes int `json:"max_header_bytes"`
+			Routes         any `json:"routes"`
+		} `json:"servers"`
+	}
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		return fmt.Errorf("reading the configuration: %w", err)
+	}
+	for _, s := range doc.Servers {
+		var governed place
+		if err := governed.collect(s.Routes); err != nil {
+			return err
+		}
+		if limit := cmp.Or(max(s.MaxHeaderBytes, 0), caddyHeaders); len(governed.routes) > 0 && (p.headers == 0 || limit < p.headers) {
+			p.headers = limit
+		}
+	}
+	return nil
 }
 
 // printsHeaders tells whether a configuration has access logs that nothing is

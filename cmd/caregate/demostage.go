@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caregate/caregate/internal/loopback"
 	"github.com/caregate/caregate/internal/sample"
 	"github.com/caregate/caregate/proxy"
 )
@@ -63,7 +64,7 @@ func openStage(ctx context.Context, data string, port int) (_ *stage, err error)
 	s.port = port
 	s.gatewayURL = fmt.Sprintf("http://desk.localhost:%d", port)
 	s.apiURL = fmt.Sprintf("http://gateway.localhost:%d", port)
-	config, err := adapt([]byte(s.caddyfile(port)), "Caddyfile of the demo", "caddyfile")
+	config, err := adapt([]byte(s.caddyfile(port)), "Caddyfile of the demo", proxy.AdapterName)
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +112,13 @@ http://gateway.localhost:%[3]d {
 // claimPort finds out before Caddy does whether the port can be had, because
 // the answer should name it.
 func claimPort(ctx context.Context, port int) (int, error) {
+	if port == 0 {
+		port, err := loopback.FreePort()
+		if err != nil {
+			return 0, fmt.Errorf("looking for a port: %w", err)
+		}
+		return port, nil
+	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -119,8 +127,7 @@ func claimPort(ctx context.Context, port int) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("looking for a port: %w", err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return port, l.Close()
 }
 
 // stopGateway stops the gateway and closes its log. It may be called twice.

@@ -2,14 +2,15 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/console"
 	"github.com/caregate/caregate/internal/store"
 	"github.com/caregate/caregate/proxy"
@@ -32,7 +33,16 @@ func (e *examination) lookAtConfig(p *place) {
 		e.add("configuration", stateWarn, p.config+" governs nothing", "add a route: govern zendesk https://acme.zendesk.com")
 		return
 	}
-	e.add("configuration", stateOK, fmt.Sprintf("%s, %d governed routes", p.config, len(p.routes)), "")
+	e.add("configuration", stateOK, p.config+", "+counted(len(p.routes), "governed route"), "")
+	if p.app.Vault.Cards {
+		e.add("vault", stateWarn, "vault cards is on: "+proxy.CardsScope, "leave `vault cards` out unless refunds need the numbers")
+	} else {
+		e.add("vault", stateOK, "card numbers are never stored: they are masked, whatever policy says", "")
+	}
+	e.lookAtHeaders(p)
+	for i := range p.app.Trails {
+		e.lookAtTrail(&p.app.Trails[i])
+	}
 	if p.bareLogs {
 		e.add("access log", stateWarn, "prints headers, Caregate-Key and Caregate-Token among them",
 			"give `log` a filter that deletes request>headers and request>uri, see docs/caddyfile.md")
@@ -50,6 +60,12 @@ func (e *examination) lookAtConfig(p *place) {
 		}
 		if h.Uninspected == "pass" {
 			r.Exceptions = append(r.Exceptions, "uninspected pass")
+		}
+		if h.AuditDown == "pass" {
+			r.Exceptions = append(r.Exceptions, "audit_down pass")
+		}
+		if h.VaultDown == "mask" {
+			r.Exceptions = append(r.Exceptions, "vault_down mask")
 		}
 		if len(r.Exceptions) > 0 {
 			e.add("route "+r.Route, stateWarn, "lets pass what would otherwise be refused: "+strings.Join(r.Exceptions, ", "), "")
@@ -82,6 +98,47 @@ func (e *examination) lookAtSecrets(route string, h *proxy.Handler) {
 	}
 }
 
+// lookAtTrail tries the references to the credential of a vendor's log.
+func (e *examination) lookAtTrail(t *proxy.Trail) {
+	name := "trail " + t.Channel + "/" + t.Log
+	if _, err := t.Authorization(); err != nil {
+		e.add(name, stateWarn, err.Error()+", as this command sees it", "give the gateway's own environment the credential, or the file; it does not start without")
+		return
+	}
+	e.add(name, stateOK, "is read from "+t.Upstream+"; its credential is there", "")
+}
+
+// trailFixes say what to do about the troubles of a vendor's log.
+var trailFixes = map[string]string{
+	"credential":  "give it a credential of an administrator whose plan has the log (docs/vendor-trails.md); what the vendor keeps is read when it works again",
+	"limited":     "nothing: the vendor wants fewer calls, and it is read on by itself; if it stays, raise `every`, or let other programs call less",
+	"unreachable": "look at the network between, and at the vendor's status page",
+	"refused":     "see whether the address is right, and whether the account has this log",
+	"unreadable":  "compare an answer of the vendor with the channel file (docs/channel-files.md); after some hours the stretch is given up, which is recorded as a gap",
+	"own":         "look at the gateway's log: its audit log, vault or database did not take what was read",
+}
+
+// lookAtTrails repeats what the gateway says of the vendors' logs.
+func (e *examination) lookAtTrails(trails []console.Trail) {
+	for _, t := range trails {
+		until := "not read yet"
+		if !t.Until.IsZero() {
+			until = "read up to " + instant(t.Until)
+		}
+		if t.Gaps > 0 {
+			until += fmt.Sprintf(", %d gaps recorded since the start (`caregate audit search --type vendor.gap`)", t.Gaps)
+		}
+		switch {
+		case t.Trouble != "" && t.Status != 0:
+			e.add("trail "+t.Name, stateWarn, fmt.Sprintf("%s (the vendor answered %d); %s", t.Trouble, t.Status, until), trailFixes[t.Trouble])
+		case t.Trouble != "":
+			e.add("trail "+t.Name, stateWarn, t.Trouble+"; "+until, trailFixes[t.Trouble])
+		default:
+			e.add("trail "+t.Name, stateOK, until, "")
+		}
+	}
+}
+
 // loopbackURL tells whether the plain URL stays on this machine.
 func loopbackURL(u string) bool {
 	for _, p := range []string{"http://127.", "http://localhost", "http://[::1]"} {
@@ -104,7 +161,11 @@ func (e *examination) lookAtData(ctx context.Context, p *place) {
 		return
 	}
 	var missing []string
-	for _, name := range []string{"audit", "vault.db", "state.db"} {
+	names := []string{"audit", "vault.db", "state.db"}
+	if p.Database != "" {
+		names = []string{"audit", "postgres"}
+	}
+	for _, name := range names {
 		if _, err := os.Stat(filepath.Join(p.Dir, name)); err != nil {
 			missing = append(missing, name)
 		}
@@ -117,7 +178,7 @@ func (e *examination) lookAtData(ctx context.Context, p *place) {
 		missing = append(missing, keys)
 	}
 	switch {
-	case len(missing) == 4:
+	case len(missing) == len(names)+1:
 		e.add("data", stateFail, p.Dir+" holds no Caregate data", "create it with `caregate init`; if it should hold some, a volume is not mounted")
 		return
 	case len(missing) > 0:
@@ -126,26 +187,56 @@ func (e *examination) lookAtData(ctx context.Context, p *place) {
 	}
 	e.add("data", stateOK, p.Dir, "")
 	e.lookAtModes(p.Dir, keys)
-	if free, ok := freeDisk(p.Dir); ok {
+	if free := store.FreeDisk(p.Dir); free >= 0 {
 		state, fix := stateOK, ""
 		if free < lowDisk {
 			state, fix = stateWarn, "make room: when the disk is full, nothing passes the gateway"
 		}
 		e.add("disk", state, fmt.Sprintf("%.1f GiB free", float64(free)/(1<<30)), fix)
 	}
-	version, err := sqliteVersion(ctx, filepath.Join(p.Dir, "state.db"))
+	kind, where, fix := store.SQLite, filepath.Join(p.Dir, "state.db"), "look at owner and mode of the files in "+p.Dir
+	if p.Database != "" {
+		kind, where, fix = store.Postgres, p.Database, "the gateway does not start before this is right"
+	}
+	version, err := databaseVersion(ctx, where, p.Database != "")
 	if err != nil {
-		e.add("sqlite", stateFail, err.Error(), "look at owner and mode of the files in "+p.Dir)
+		e.add(string(kind), stateFail, err.Error(), fix)
 		return
 	}
-	e.Versions["sqlite"] = version
+	e.Versions[string(kind)] = version
 	pub, err := os.ReadFile(filepath.Join(p.Dir, "audit", "log.pub"))
 	if err != nil {
 		e.add("log", stateFail, "the log's public key cannot be read", "restore audit/log.pub, or write it again from where the key is kept")
 		return
 	}
-	e.add("log", stateOK, "public key "+strings.TrimSpace(string(pub)), "")
-	e.add("anchor", stateWarn, "none outside this machine", "keep the public key elsewhere and run `caregate audit verify --trust` there, at times, on a copy")
+	public := strings.Split(strings.TrimSpace(string(pub)), "\n")
+	newest := public[len(public)-1]
+	if len(public) > 1 {
+		newest += fmt.Sprintf("; the keys of %d half years before it are in audit/log.pub", len(public)-1)
+	}
+	e.add("log", stateOK, "public key "+newest, "")
+	if log, err := audit.ExtentOf(p.Dir); err == nil && log.Over(time.Now()) {
+		e.add("half year", stateWarn, "the half year of "+log.Last+" is over, and the next has not begun",
+			"a running gateway goes over when its clock has been right for ten minutes; its messages say what holds it up")
+	}
+	e.lookAtAnchor(p)
+}
+
+// lookAtAnchor says what outside of this machine binds the log.
+func (e *examination) lookAtAnchor(p *place) {
+	if p.app == nil || p.app.Archive == nil {
+		e.add("anchor", stateWarn, "none outside this machine", "keep what `caregate audit trust` writes elsewhere and run `caregate audit verify --trust` there, at times, on a copy; or configure an archive")
+		return
+	}
+	size, err := audit.ArchivedSize(p.Dir)
+	switch {
+	case err != nil:
+		e.add("anchor", stateWarn, "the archive in "+p.app.Archive.URL+" holds nothing of this log yet", "start the gateway, and look into its messages for why it cannot be written")
+	default:
+		e.add("anchor", stateOK, fmt.Sprintf("%d entries under a locked checkpoint in %s", size, p.app.Archive.URL), "")
+		e.Proves = append(e.Proves, "that what the archive holds under a locked checkpoint is whole, as long as its bucket belongs to another account than this machine's administrator: caregate audit verify --bucket")
+		e.Cannot[0] = "what is newer than the newest checkpoint in the archive is whole, against an administrator of this machine; a bucket in the same account can be deleted with the account"
+	}
 }
 
 // lookAtModes warns of files that others on this machine can read.
@@ -178,42 +269,13 @@ func (e *examination) lookAtModes(dir, keys string) {
 	e.add("permissions", stateOK, "only the owner may read data and keys", "")
 }
 
-// sqliteVersion opens a database for reading and asks for the library's version.
-func sqliteVersion(ctx context.Context, path string) (_ string, err error) {
-	db, err := store.Open(ctx, path, store.Options{ReadOnly: true})
+// databaseVersion opens a database and asks for its version. With writes it is opened
+// as the gateway does, so that a server which may lose commits shows here.
+func databaseVersion(ctx context.Context, where string, writes bool) (_ string, err error) {
+	db, err := store.Open(ctx, where, store.Options{ReadOnly: !writes})
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	var version string
-	if err := db.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&version); err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return "", fmt.Errorf("asking SQLite for its version: %w", err)
-	}
-	return version, nil
-}
-
-// lookAtGateway asks the running gateway.
-func (e *examination) lookAtGateway(ctx context.Context, p *place) {
-	g := newGateway(p.Dir)
-	var s console.Status
-	_, err := g.call(ctx, "GET", "/status", nil, &s)
-	if errors.Is(err, errNotRunning) {
-		e.add("gateway", stateWarn, "none runs on this data directory", "start it with `caregate run`")
-		return
-	}
-	if err != nil {
-		e.add("gateway", stateFail, err.Error(), "look at the gateway's log")
-		return
-	}
-	e.add("gateway", stateOK, fmt.Sprintf("version %s, deployment %s, log %s, %d routes", s.Version, s.Name, s.Log.Origin, len(s.Routes)), "")
-	checks, err := g.ready(ctx)
-	if err != nil {
-		e.add("ready", stateFail, err.Error(), "look at the gateway's log")
-		return
-	}
-	for _, c := range checks {
-		if !c.OK {
-			e.add("ready: "+c.Name, stateFail, c.Text, "look at the gateway's log; after a failed write it must be restarted")
-		}
-	}
+	return db.Version(ctx)
 }

@@ -27,11 +27,7 @@ It exits with 1 when the log holds no such event.`,
 	asJSON := cmd.Flags().Bool("json", false, "Print the whole event as JSON")
 	placeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		id, err := audit.ParseID(args[0])
-		if err != nil {
-			return wrongUsage("%w", err)
-		}
-		p, err := findPlace(cmd)
+		id, p, err := receiptHere(cmd, args[0])
 		if err != nil {
 			return err
 		}
@@ -48,17 +44,37 @@ It exits with 1 when the log holds no such event.`,
 	return cmd
 }
 
+// receiptHere reads a receipt, and finds the data directory whose log it is looked for
+// in.
+func receiptHere(cmd *cobra.Command, receipt string) (audit.ID, *place, error) {
+	id, err := audit.ParseID(receipt)
+	if err != nil {
+		return id, nil, wrongUsage("%w", err)
+	}
+	p, err := findPlace(cmd)
+	return id, p, err
+}
+
+// noEvent says that the log of p does not have the event.
+func noEvent(p *place, id audit.ID) error {
+	return fail("a receipt belongs to one deployment: --data names the directory of another", "the log in %s holds no event %s", p.Dir, id)
+}
+
 // findEvent asks the running gateway, so that the question too goes through
 // policy, or reads the files when none runs.
 func findEvent(cmd *cobra.Command, p *place, id audit.ID) (console.Event, error) {
 	var e console.Event
 	_, err := newGateway(p.Dir).call(cmd.Context(), "GET", "/events/"+id.String(), nil, &e)
+	var r *refusal
+	if errors.As(err, &r) && r.Reason == "not_found" {
+		return e, noEvent(p, id)
+	}
 	if !errors.Is(err, errNotRunning) {
 		return e, err
 	}
 	leaf, err := audit.Lookup(cmd.Context(), p.Dir, id)
 	if errors.Is(err, audit.ErrNotFound) {
-		return e, fail("a receipt belongs to one deployment: --data names the directory of another", "the log in %s holds no event %s", p.Dir, id)
+		return e, noEvent(p, id)
 	}
 	if err != nil {
 		return e, err

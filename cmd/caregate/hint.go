@@ -9,6 +9,7 @@ import (
 	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/internal/store"
 	"github.com/caregate/caregate/proxy"
+	"github.com/caregate/caregate/vault"
 )
 
 // hintFor says what to do about errors that come from other rooms. Caddy wraps
@@ -17,13 +18,15 @@ func hintFor(err error) string {
 	text := err.Error()
 	switch {
 	case errors.Is(err, proxy.ErrNoData), errors.Is(err, audit.ErrMissing), strings.Contains(text, proxy.ErrNoData.Error()):
-		return "create it with `caregate init`, or name another with --data; in a container, `caregate run --create` does both"
+		return "create it with `caregate init`, or name the one that holds the data (`store` in the Caddyfile, --data of the other commands); in a container, `caregate run --create` does both"
 	case errors.Is(err, store.ErrLocked), strings.Contains(text, store.ErrLocked.Error()):
 		return "a gateway runs on it: `caregate reload` checks a configuration and puts it into that gateway"
+	case errors.Is(err, vault.ErrKeySeal), strings.Contains(text, vault.ErrKeySeal.Error()):
+		return "`caregate keys status` shows how each file is sealed; nothing was started or changed"
 	case errors.Is(err, audit.ErrExists):
 		return "nothing was changed; remove the directory only if nobody needs the log in it"
 	case errors.Is(err, audit.ErrCorrupt):
-		return "`caregate audit verify` says what is wrong; keep the directory as it is until somebody looked at it"
+		return "`caregate audit verify` says what is wrong, `caregate audit repair` what can be brought back; keep the directory as it is until somebody looked at it"
 	case errors.Is(err, syscall.EADDRINUSE), strings.Contains(text, "address already in use"):
 		return "another program listens there: end it, or change the port in the site's address in the Caddyfile"
 	case strings.Contains(text, ".sock: bind: invalid argument"):

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caregate/caregate/console"
 	"github.com/caregate/caregate/redact/lists"
 )
 
@@ -18,21 +20,28 @@ const learnTerm = 180 * 24 * time.Hour
 
 func newLearn() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "learn [file...]",
+		Use:   "learn [file... | --observed]",
 		Short: "Propose allow rows for numbers that are found and are none",
 		Long: `Reads exports or recorded messages as scan does, counts the forms of what is found, and
 prints rows for the allow-list of detect (docs/detection.md): order numbers, gift cards,
 loyalty accounts, device numbers that pass for a card. Only forms of which no finding stands
 beside a word that names it are proposed.
 
+With --observed the running gateway is asked instead: it counts, on routes that observe, the
+findings that are all of a field, by field, class and form, in memory and without one digit of
+a value. The rows are for fields.
+
 It keeps and prints no value: a form is the number of digits in their groups, the name of the
 field, and of card numbers the first four digits. The rows have no author; a person who accepts
 one writes their name, and the gateway takes no row without.`,
-		Example: `  caregate learn tickets.json chat.txt
+		Example: `  caregate learn --observed > proposed.yaml
+  caregate learn tickets.json chat.txt
   caregate learn --least 50 --json < export.ndjson`,
 	}
 	kind, own := typeFlag(cmd), detectFlag(cmd)
 	least := cmd.Flags().Int("least", 20, "How many findings a form must have to be proposed")
+	watched := cmd.Flags().Bool("observed", false, "Ask the running gateway what its observing routes have found")
+	placeFlags(cmd)
 	asJSON := cmd.Flags().Bool("json", false, "Print the proposals as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		kind, err := kind()
@@ -41,6 +50,12 @@ one writes their name, and the gateway takes no row without.`,
 		}
 		if *least < 1 {
 			return wrongUsage("--least wants a number from 1 on")
+		}
+		if *watched {
+			if len(args) > 0 {
+				return wrongUsage("want files or --observed, not both")
+			}
+			return learnObserved(cmd, *least, *asJSON)
 		}
 		r, err := newReader(*own, cmd.ErrOrStderr())
 		if err != nil {
@@ -66,7 +81,7 @@ one writes their name, and the gateway takes no row without.`,
 			}
 			for _, f := range doc.Findings {
 				if listed(f) {
-					shapes.Add(f, fieldOf(f.Path), text[f.Start:f.End])
+					shapes.Add(f, lists.FieldOf(f.Path), text[f.Start:f.End])
 				}
 			}
 		}
@@ -75,17 +90,26 @@ one writes their name, and the gateway takes no row without.`,
 	return cmd
 }
 
-// fieldOf is the last name of a JSON Pointer that is no index.
-func fieldOf(path string) string {
-	for path != "" {
-		i := strings.LastIndexByte(path, '/')
-		name := path[i+1:]
-		if strings.Trim(name, "0123456789") != "" {
-			return strings.ReplaceAll(strings.ReplaceAll(name, "~1", "/"), "~0", "~")
-		}
-		path = path[:max(i, 0)]
+// learnObserved prints what the running gateway proposes.
+func learnObserved(cmd *cobra.Command, least int, asJSON bool) error {
+	p, err := findPlace(cmd)
+	if err != nil {
+		return err
 	}
-	return ""
+	var o console.Observed
+	if _, err := newGateway(p.Dir).call(cmd.Context(), "GET", "/observed", nil, &o); err != nil {
+		if errors.Is(err, errNotRunning) {
+			return fail("the counts are in the gateway's memory only; without it, give files that hold what it saw", "%w", err)
+		}
+		return err
+	}
+	var all []lists.Proposal
+	for _, p := range o.Proposals {
+		if p.Findings >= least {
+			all = append(all, lists.Proposal(p))
+		}
+	}
+	return printProposals(cmd.OutOrStdout(), all, least, time.Now(), asJSON)
 }
 
 func printProposals(w io.Writer, all []lists.Proposal, least int, now time.Time, asJSON bool) error {

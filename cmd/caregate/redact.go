@@ -29,26 +29,12 @@ for ` + "`caregate scan --jsonl`" + `, and is printed with these texts masked.`,
 	kind, own := typeFlag(cmd), detectFlag(cmd)
 	asLines := cmd.Flags().Bool("jsonl", false, "Read one object a line, print it with its texts masked")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		kind, err := kind()
-		if err != nil {
-			return err
-		}
-		r, err := newReader(*own, cmd.ErrOrStderr())
-		if err != nil {
-			return err
-		}
-		in, name, err := input(cmd, args)
-		if err != nil {
-			return err
-		}
-		defer in.Close()
-		if !isTerminal(cmd.OutOrStdout()) {
-			defer progress(cmd, "reading "+name)()
-		}
-		if *asLines {
-			return eachLine(in, cmd.OutOrStdout(), name, func(dst []byte, l *line) ([]byte, error) { return r.redactLine(dst, l, kind) })
-		}
-		return r.redactFile(in, cmd.OutOrStdout(), name, kind)
+		return withText(cmd, args, kind, *own, func(r *reader, in io.Reader, name string, kind walk.Kind) error {
+			if *asLines {
+				return eachLine(in, cmd.OutOrStdout(), name, func(dst []byte, l *line) ([]byte, error) { return r.redactLine(dst, l, kind) })
+			}
+			return r.redactFile(in, cmd.OutOrStdout(), name, kind)
+		})
 	}
 	return cmd
 }

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -69,8 +71,8 @@ func newRoot() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add(groupGateway, newDemo(), newInit(), caddyRun(), caddyReload(), caddyValidate(), caddyAdapt(), caddyFmt(), newAPIKey())
-	add(groupLook, newExplain(), newAudit(), newChannel(), newDoctor(), newVersion())
+	add(groupGateway, newDemo(), newInit(), caddyRun(), caddyReload(), caddyValidate(), caddyAdapt(), caddyFmt(), newAPIKey(), newKeys(), newSubject(), newApproval(), newToken())
+	add(groupLook, newExplain(), newAudit(), newChannel(), newPolicy(), newDoctor(), newVersion())
 	add(groupText, newScan(), newRedact(), newLearn())
 	plainUsage(root)
 	return root
@@ -110,46 +112,18 @@ func wrap(cmd *cobra.Command, before func(cmd *cobra.Command, args []string) err
 	return cmd
 }
 
-func caddyRun() *cobra.Command {
-	cmd := caddyCommand("run", " [--config FILE] [--create]", "Start the gateway and stay until it is stopped",
-		`Starts the gateway with a Caddyfile, ./Caddyfile unless another is named, and
-stays in the foreground.
-
-It refuses to start on a data directory that was never created, because an empty
-one can also mean that a volume is not mounted, and a new audit log would begin
-unnoticed. Create the directory with `+"`caregate init`"+`; in a container, where
-nobody types that, --create makes it when it is missing.`,
-		`  caregate run
-  caregate run --config /etc/caregate/Caddyfile
-  caregate run --create   # in a container`)
-	create := cmd.Flags().Bool("create", false, "Create the data directory when it is missing (for containers)")
-	hideFlags(cmd, "pingback", "environ")
-	cmd.Args = noArgs
-	return wrap(cmd, func(cmd *cobra.Command, _ []string) error {
-		resume, err := cmd.Flags().GetBool("resume")
-		if err != nil {
-			return err
-		}
-		if !resume {
-			if err := checkConfig(cmd); err != nil {
-				return err
-			}
-		}
-		proxy.AllowCreate = *create
-		proxy.OnLogFailure = func() { os.Exit(exitLogFailed) }
-		return nil
-	})
-}
-
 func caddyReload() *cobra.Command {
 	cmd := caddyCommand("reload", " [--config FILE]", "Give the running gateway a changed Caddyfile",
 		`Reads the Caddyfile and puts it into the running gateway, over the socket in its
-data directory. No request fails; when the new configuration is refused, the old
-one goes on.`,
+data directory. Calls that run end under the configuration they began with; when
+the new one is refused, the old one goes on.`,
 		`  caregate reload
   caregate reload --config /etc/caregate/Caddyfile`)
 	cmd.Args = noArgs
-	return wrap(cmd, func(cmd *cobra.Command, _ []string) error { return checkConfig(cmd) })
+	return wrap(cmd, func(cmd *cobra.Command, _ []string) error {
+		_, err := checkConfig(cmd)
+		return err
+	})
 }
 
 func caddyValidate() *cobra.Command {
@@ -159,7 +133,10 @@ directory and listening. It may run beside a gateway and where there is none.`,
 		`  caregate validate
   caregate validate --config ./Caddyfile`)
 	cmd.Args = noArgs
-	return wrap(cmd, func(cmd *cobra.Command, _ []string) error { return checkConfig(cmd) })
+	return wrap(cmd, func(cmd *cobra.Command, _ []string) error {
+		_, err := checkConfig(cmd)
+		return err
+	})
 }
 
 func caddyAdapt() *cobra.Command {
@@ -167,7 +144,10 @@ func caddyAdapt() *cobra.Command {
 		`Prints the configuration in Caddy's JSON form, which is what the gateway runs.`,
 		`  caregate adapt --pretty`)
 	cmd.Args = noArgs
-	return wrap(cmd, func(cmd *cobra.Command, _ []string) error { return checkConfig(cmd) })
+	return wrap(cmd, func(cmd *cobra.Command, _ []string) error {
+		_, err := checkConfig(cmd)
+		return err
+	})
 }
 
 func caddyFmt() *cobra.Command {
@@ -213,30 +193,31 @@ func hideFlags(cmd *cobra.Command, names ...string) {
 // checkConfig reads the configuration that a command of Caddy's is about to
 // read, so that a mistake is told in one line on the terminal instead of in a
 // log record, and so that a missing file is not an empty configuration. A
-// Caddyfile of any name is recognised and passed on as one.
-func checkConfig(cmd *cobra.Command) error {
+// Caddyfile of any name is recognised and passed on as one. It returns the
+// configuration as JSON, nil for standard input.
+func checkConfig(cmd *cobra.Command) ([]byte, error) {
 	file, err := cmd.Flags().GetString("config")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if file == "-" {
-		return nil // standard input can be read once
+		return nil, nil // standard input can be read once
 	}
 	if file == "" {
 		file = defaultCaddyfile
 	}
 	adapter, err := cmd.Flags().GetString("adapter")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, adapter, err = loadConfig(file, adapter)
+	config, adapter, err := loadConfig(file, adapter)
 	if errors.Is(err, os.ErrNotExist) {
-		return fail("write one (docs/caddyfile.md begins with one to copy), or name another with --config", "there is no configuration: %s does not exist", file)
+		return nil, fail("write one (docs/caddyfile.md begins with one to copy), or name another with --config", "there is no configuration: %s does not exist", file)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(cmd.Flags().Set("config", file), cmd.Flags().Set("adapter", adapter))
+	return config, errors.Join(cmd.Flags().Set("config", file), cmd.Flags().Set("adapter", adapter))
 }
 
 // defaultCaddyfile is the file that is read when none is named.
@@ -249,15 +230,25 @@ func loadConfig(file, adapter string) ([]byte, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the configuration: %w", err)
 	}
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return nil, "", fail("docs/caddyfile.md begins with one to copy", "the configuration %s is empty", file)
+	}
 	if adapter == "" {
 		if json.Valid(raw) {
 			return raw, "", nil
 		}
 		adapter = "caddyfile"
 	}
+	if adapter == "caddyfile" {
+		adapter = proxy.AdapterName
+	}
 	config, err := adapt(raw, file, adapter)
 	if err != nil {
-		return nil, "", fail("docs/caddyfile.md has every option; nothing was started or changed", "%w", err)
+		hint := "docs/caddyfile.md has every option; nothing was started or changed"
+		if strings.Contains(err.Error(), "unexpected EOF") {
+			hint = "a block is not closed: look for a missing } above that line"
+		}
+		return nil, "", fail(hint, "%w", err)
 	}
 	return config, adapter, nil
 }

@@ -37,11 +37,13 @@ func TestCommandList(t *testing.T) {
 		"caregate",
 		"caregate adapt",
 		"caregate apikey", "caregate apikey create", "caregate apikey list", "caregate apikey revoke", "caregate apikey rotate",
-		"caregate audit", "caregate audit verify",
+		"caregate approval", "caregate approval give", "caregate approval list", "caregate approval refuse",
+		"caregate audit", "caregate audit export", "caregate audit exposures", "caregate audit prove", "caregate audit repair", "caregate audit search", "caregate audit tail", "caregate audit trust", "caregate audit verify",
 		"caregate channel", "caregate channel check", "caregate channel list",
 		"caregate completion", "caregate completion bash", "caregate completion fish", "caregate completion powershell", "caregate completion zsh",
-		"caregate demo", "caregate doctor", "caregate explain", "caregate fmt", "caregate help", "caregate init", "caregate learn",
-		"caregate redact", "caregate reload", "caregate run", "caregate scan", "caregate validate", "caregate version",
+		"caregate demo", "caregate doctor", "caregate explain", "caregate fmt", "caregate help", "caregate init",
+		"caregate keys", "caregate keys export-public", "caregate keys rotate", "caregate keys status", "caregate learn",
+		"caregate policy", "caregate policy test", "caregate redact", "caregate reload", "caregate run", "caregate scan", "caregate subject", "caregate subject erase", "caregate token", "caregate token reveal", "caregate token verify", "caregate validate", "caregate version",
 	}
 	var got []string
 	for _, c := range tree(root) {

@@ -44,29 +44,15 @@ It exits with 0 whether or not something was found.`,
 	asJSON := cmd.Flags().Bool("json", false, "Print the findings as JSON")
 	asLines := cmd.Flags().Bool("jsonl", false, "Read one object a line, print one a line")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		kind, err := kind()
-		if err != nil {
-			return err
-		}
-		r, err := newReader(*own, cmd.ErrOrStderr())
-		if err != nil {
-			return err
-		}
-		in, name, err := input(cmd, args)
-		if err != nil {
-			return err
-		}
-		defer in.Close()
-		if !isTerminal(cmd.OutOrStdout()) {
-			defer progress(cmd, "reading "+name)()
-		}
 		if *asLines && *asJSON {
 			return wrongUsage("--json describes one file, --jsonl many lines: use one of them")
 		}
-		if *asLines {
-			return eachLine(in, cmd.OutOrStdout(), name, func(dst []byte, l *line) ([]byte, error) { return r.scanLine(dst, l, kind) })
-		}
-		return r.scanFile(in, cmd.OutOrStdout(), name, kind, *asJSON)
+		return withText(cmd, args, kind, *own, func(r *reader, in io.Reader, name string, kind walk.Kind) error {
+			if *asLines {
+				return eachLine(in, cmd.OutOrStdout(), name, func(dst []byte, l *line) ([]byte, error) { return r.scanLine(dst, l, kind) })
+			}
+			return r.scanFile(in, cmd.OutOrStdout(), name, kind, *asJSON)
+		})
 	}
 	return cmd
 }

@@ -13,14 +13,19 @@ import (
 	"path/filepath"
 	"runtime"
 	"sort"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/caregate/caregate/internal/loopback"
+	"github.com/caregate/caregate/internal/pgtest"
 	"github.com/caregate/caregate/internal/sample"
 	"github.com/caregate/caregate/proxy"
+	"github.com/caregate/caregate/vault/awskms/kmstest"
 )
 
 func TestMain(m *testing.M) {
@@ -31,8 +36,15 @@ func TestMain(m *testing.M) {
 // process.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+	p := scripts("testdata")
+	p.Cmds["postgres"] = func(ts *testscript.TestScript, _ bool, args []string) { scriptPostgres(t, ts, args) }
+	testscript.Run(t, p)
+}
+
+// scripts are the parameters of the scripts in a folder.
+func scripts(dir string) testscript.Params {
+	return testscript.Params{
+		Dir: dir,
 		Setup: func(env *testscript.Env) error {
 			for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "TMPDIR"} {
 				dir := filepath.Join(env.WorkDir, "."+strings.ToLower(name))
@@ -41,10 +53,12 @@ func TestScripts(t *testing.T) {
 				}
 				env.Setenv(name, dir)
 			}
+			env.Values[kmsValue{}] = new(kmsValue)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":     scriptExits,
+			"settled":   scriptSettled,
 			"freeport":  scriptFreePort,
 			"loopback":  scriptLoopback,
 			"waitfor":   scriptWaitFor,
@@ -55,8 +69,9 @@ func TestScripts(t *testing.T) {
 			"jsonfield": scriptJSONField,
 			"flip":      scriptFlip,
 			"repeat":    scriptRepeat,
+			"kms":       scriptKMS,
 		},
-	})
+	}
 }
 
 // exits CODE COMMAND [ARG ...] runs a command that ends with this code.
@@ -71,6 +86,20 @@ func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if fmt.Sprint(got) != args[0] {
 		ts.Fatalf("%s exits with %d, want %s", strings.Join(args[1:], " "), got, args[0])
+	}
+}
+
+// settled COMMAND [ARG ...] runs a command until it succeeds: a check of the log while a
+// gateway writes it, which on a busy machine may not have come to the end of its index.
+func scriptSettled(ts *testscript.TestScript, _ bool, args []string) {
+	for limit := time.Now().Add(startTime); ; {
+		err := ts.Exec(args[0], args[1:]...)
+		if err == nil {
+			return
+		}
+		if time.Now().After(limit) {
+			ts.Fatalf("%s: %v", strings.Join(args, " "), err)
+		}
 	}
 }
 
@@ -105,12 +134,15 @@ func scriptLoopback(ts *testscript.TestScript, _ bool, args []string) {
 
 // freeport NAME sets $NAME to a port on 127.0.0.1 that nobody uses.
 func scriptFreePort(ts *testscript.TestScript, _ bool, args []string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := loopback.FreePort()
 	ts.Check(err)
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	ts.Check(err)
-	ts.Check(l.Close())
-	ts.Setenv(args[0], port)
+	ts.Setenv(args[0], strconv.Itoa(port))
+}
+
+// postgres NAME PASSWORD makes a database in PostgreSQL and sets $NAME to its URL, with
+// a password that the server does not ask for.
+func scriptPostgres(t *testing.T, ts *testscript.TestScript, args []string) {
+	ts.Setenv(args[0], strings.Replace(pgtest.Database(t), "postgres@", "postgres:"+args[1]+"@", 1))
 }
 
 // occupy NAME listens on a port until the script ends and sets $NAME to it.
@@ -137,9 +169,29 @@ func scriptHelpdesk(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], "http://"+l.Addr().String())
 }
 
+// kmsValue is a script's KMS.
+type kmsValue struct{ server *kmstest.Server }
+
+// kms NAME starts a KMS, sets $NAME to its address, and the environment to be its caller.
+// kms fail FAULT has it fail from then on; without a fault it works again.
+func scriptKMS(ts *testscript.TestScript, _ bool, args []string) {
+	k := ts.Value(kmsValue{}).(*kmsValue)
+	if args[0] == "fail" {
+		k.server.Fail(args[1])
+		return
+	}
+	k.server = kmstest.New(func(what string) { ts.Logf("%s", what) })
+	ts.Defer(k.server.Close)
+	ts.Setenv(args[0], k.server.URL)
+	for _, pair := range kmstest.Environment() {
+		name, value, _ := strings.Cut(pair, "=")
+		ts.Setenv(name, value)
+	}
+}
+
 // startTime is how long a gateway may take to start: a second, and more on a
 // machine that builds something else meanwhile.
-const startTime = 30 * time.Second
+const startTime = 5 * time.Minute
 
 // ready DATA waits until the gateway on a data directory says it is ready.
 func scriptReady(ts *testscript.TestScript, _ bool, args []string) {
@@ -204,6 +256,17 @@ func scriptCall(ts *testscript.TestScript, _ bool, args []string) {
 	req.SetBasicAuth(demoUser, demoToken)
 	client := &http.Client{Timeout: startTime, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
+	// A gateway is ready a moment before Caddy opens its port.
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for limit := time.Now().Add(startTime); errors.Is(err, syscall.ECONNREFUSED) && time.Now().Before(limit); {
+		<-tick.C
+		if req.GetBody != nil {
+			req.Body, err = req.GetBody()
+			ts.Check(err)
+		}
+		resp, err = client.Do(req)
+	}
 	ts.Check(err)
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)

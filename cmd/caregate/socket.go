@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caregate/caregate/console"
+	"github.com/caregate/caregate/policy"
 	"github.com/caregate/caregate/proxy"
 )
 
@@ -32,6 +33,11 @@ const maxAnswer = 16 << 20
 type gateway struct {
 	dir    string
 	client *http.Client
+	// key and token are what a call is made with, when it is not whoever may open the
+	// socket.
+	key, token policy.Secret
+	// approval is the id of one that others have given for the call.
+	approval string
 }
 
 func newGateway(dir string) *gateway {
@@ -87,6 +93,15 @@ func (g *gateway) call(ctx context.Context, method, path string, in, out any) (r
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if g.approval != "" {
+		req.Header.Set("Caregate-Approval", g.approval)
+	}
+	if g.key != "" {
+		req.Header.Set("Caregate-Key", string(g.key))
+	}
+	if g.token != "" {
+		req.Header.Set("Caregate-Token", string(g.token))
 	}
 	resp, err := g.client.Do(req)
 	if err != nil {

@@ -123,6 +123,27 @@ func typeFlag(cmd *cobra.Command) func() (walk.Kind, error) {
 	}
 }
 
+// withText opens what a command was asked to read, as what, and hands it to do.
+func withText(cmd *cobra.Command, args []string, kind func() (walk.Kind, error), lists string, do func(r *reader, in io.Reader, name string, kind walk.Kind) error) error {
+	k, err := kind()
+	if err != nil {
+		return err
+	}
+	r, err := newReader(lists, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	in, name, err := input(cmd, args)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if !isTerminal(cmd.OutOrStdout()) {
+		defer progress(cmd, "reading "+name)()
+	}
+	return do(r, in, name, k)
+}
+
 // input opens the file that was named, or standard input, with its name for
 // messages.
 func input(cmd *cobra.Command, args []string) (io.ReadCloser, string, error) {

@@ -7,12 +7,17 @@
 // NewHelpdesk returns an http.Handler that speaks enough of Zendesk's REST API
 // (under /api/v2, with and without ".json") for real clients: tickets, comments,
 // requests, users, identities, organizations, search and its export, incremental
-// exports, uploads and attachments, tags, jobs, deleted tickets. It checks
+// exports, uploads and attachments, tags, jobs, deleted tickets, audit and access log. It checks
 // credentials, pages by offset and by cursor with absolute addresses on its own
 // host, answers gzip and 304 when asked, and honours Idempotency-Key.
 //
 // It stores exactly what it received. A person reads it at "/", a plain page
 // without scripts; a test reads it through Received, Ticket and Tickets.
+//
+// NewIntercom returns an http.Handler with the activity log of Intercom.
+//
+// NewProcessor returns an http.Handler with the charges and refunds of Stripe, and the
+// ledger of what it did.
 //
 // # What it refuses to be
 //

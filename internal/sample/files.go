@@ -61,16 +61,6 @@ func (h *Helpdesk) deleteUpload(w http.ResponseWriter, c *call) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (h *Helpdesk) showAttachment(w http.ResponseWriter, c *call) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if file := h.data.files.byID[c.id()]; file != nil {
-		writeJSON(w, http.StatusOK, object{"attachment": file})
-		return
-	}
-	notFound(w)
-}
-
 // attachmentContent serves the bytes as they were uploaded. The path's token
 // ends in the file's id, so that one upload token can hold several files.
 func (h *Helpdesk) attachmentContent(w http.ResponseWriter, c *call) {

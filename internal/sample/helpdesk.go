@@ -36,6 +36,9 @@ type Options struct {
 	// and social security numbers in them. Without BaseURL their addresses are
 	// relative.
 	Seed bool
+	// Fields are the types of custom fields by their id. Where it is set, tags are
+	// checked as well.
+	Fields map[string]FieldType
 	// Clock defaults to time.Now.
 	Clock func() time.Time
 }
@@ -270,7 +273,7 @@ func (h *Helpdesk) routes() {
 		"POST" + v2 + "tickets":                     h.createTicket,
 		"GET" + v2 + "tickets/count":                h.countTickets,
 		"GET" + v2 + "tickets/recent":               h.listTickets,
-		"GET" + v2 + "tickets/show_many":            h.showTickets,
+		"GET" + v2 + "tickets/show_many":            h.showMany("tickets", h.data.tickets),
 		"POST" + v2 + "tickets/create_many":         h.createTickets,
 		"PUT" + v2 + "tickets/update_many":          h.updateTickets,
 		"DELETE" + v2 + "tickets/destroy_many":      h.deleteTickets,
@@ -300,16 +303,16 @@ func (h *Helpdesk) routes() {
 		"POST" + v2 + "users":                       h.createUser,
 		"GET" + v2 + "users/me":                     h.showMe,
 		"GET" + v2 + "users/search":                 h.searchUsers,
-		"GET" + v2 + "users/show_many":              h.showUsers,
+		"GET" + v2 + "users/show_many":              h.showMany("users", h.data.users),
 		"POST" + v2 + "users/create_or_update":      h.createOrUpdateUser,
 		"POST" + v2 + "users/create_many":           h.createUsers,
-		"GET" + v2 + "users/{id}":                   h.showUser,
+		"GET" + v2 + "users/{id}":                   h.show("user", h.data.users),
 		"PUT" + v2 + "users/{id}":                   h.updateUser,
 		"DELETE" + v2 + "users/{id}":                h.deleteUser,
 		"GET" + v2 + "users/{id}/identities":        h.listIdentities,
 		"GET" + v2 + "organizations":                h.listOrganizations,
 		"POST" + v2 + "organizations":               h.createOrganization,
-		"GET" + v2 + "organizations/{id}":           h.showOrganization,
+		"GET" + v2 + "organizations/{id}":           h.show("organization", h.data.orgs),
 		"PUT" + v2 + "organizations/{id}":           h.updateOrganization,
 		"DELETE" + v2 + "organizations/{id}":        h.deleteOrganization,
 		"GET" + v2 + "search":                       h.search,
@@ -317,11 +320,13 @@ func (h *Helpdesk) routes() {
 		"GET" + v2 + "search/export":                h.searchExport,
 		"POST" + v2 + "uploads":                     h.upload,
 		"DELETE" + v2 + "uploads/{token}":           h.deleteUpload,
-		"GET" + v2 + "attachments/{id}":             h.showAttachment,
+		"GET" + v2 + "attachments/{id}":             h.show("attachment", h.data.files),
 		"GET /attachments/token/{token}":            h.attachmentContent,
 		"GET" + v2 + "job_statuses/{id}":            h.showJob,
 		"GET" + v2 + "job_statuses/show_many":       h.showJobs,
 		"GET" + v2 + "oauth/tokens/current":         h.currentToken,
+		"GET" + v2 + "audit_logs":                   h.auditLogs,
+		"GET" + v2 + "access_logs":                  h.accessLogs,
 	} {
 		h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			c := callOf(r)

@@ -36,6 +36,29 @@ func page(c *call, key string, all []object) object {
 	return out
 }
 
+// show answers with one record, under its kind.
+func (h *Helpdesk) show(kind string, of *table) func(http.ResponseWriter, *call) {
+	return func(w http.ResponseWriter, c *call) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if o := of.byID[c.id()]; o != nil {
+			writeJSON(w, http.StatusOK, object{kind: o})
+			return
+		}
+		notFound(w)
+	}
+}
+
+// showMany answers with the records that the query names.
+func (h *Helpdesk) showMany(kinds string, of *table) func(http.ResponseWriter, *call) {
+	return func(w http.ResponseWriter, c *call) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		found := of.pick(c.ids())
+		writeJSON(w, http.StatusOK, object{kinds: found, "count": len(found), "next_page": nil, "previous_page": nil})
+	}
+}
+
 // cursorPage is page for callers that page by cursor.
 func cursorPage(c *call, key string, all []object) object {
 	q := c.URL.Query()

@@ -104,27 +104,10 @@ func (h *Helpdesk) createUsers(w http.ResponseWriter, c *call) {
 	writeJSON(w, http.StatusOK, object{"job_status": h.newJob(results, c)})
 }
 
-func (h *Helpdesk) showUser(w http.ResponseWriter, c *call) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if user := h.data.users.byID[c.id()]; user != nil {
-		writeJSON(w, http.StatusOK, object{"user": user})
-		return
-	}
-	notFound(w)
-}
-
 func (h *Helpdesk) showMe(w http.ResponseWriter, c *call) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	writeJSON(w, http.StatusOK, object{"user": c.user})
-}
-
-func (h *Helpdesk) showUsers(w http.ResponseWriter, c *call) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	found := h.data.users.pick(c.ids())
-	writeJSON(w, http.StatusOK, object{"users": found, "count": len(found), "next_page": nil, "previous_page": nil})
 }
 
 func (h *Helpdesk) updateUser(w http.ResponseWriter, c *call) {
@@ -229,16 +212,6 @@ func (h *Helpdesk) createOrganization(w http.ResponseWriter, c *call) {
 	h.data.orgs.put(id, org)
 	w.Header().Set("Location", text(org["url"]))
 	writeJSON(w, http.StatusCreated, object{"organization": org})
-}
-
-func (h *Helpdesk) showOrganization(w http.ResponseWriter, c *call) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if org := h.data.orgs.byID[c.id()]; org != nil {
-		writeJSON(w, http.StatusOK, object{"organization": org})
-		return
-	}
-	notFound(w)
 }
 
 func (h *Helpdesk) updateOrganization(w http.ResponseWriter, c *call) {

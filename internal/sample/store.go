@@ -38,6 +38,9 @@ type store struct {
 	bytes    map[int64][]byte
 	fileSize int
 	tokens   map[string][]int64 // upload token -> attachment ids
+	// auditLog and accessLog are what the vendor itself writes down, the oldest first.
+	auditLog, accessLog []object
+
 	jobs     map[string]object
 	jobOrder []string
 }

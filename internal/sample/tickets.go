@@ -53,6 +53,9 @@ var writable = []string{
 
 // newTicket stores a ticket and its first comment. It needs the lock.
 func (h *Helpdesk) newTicket(in object, c *call, channel string) (ticket, audit object, problem string) {
+	if problem := h.problem(in); problem != "" {
+		return nil, nil, problem
+	}
 	comment, _ := in["comment"].(object)
 	if comment == nil && in["description"] != nil {
 		comment = object{"body": in["description"]}
@@ -293,13 +296,6 @@ func (h *Helpdesk) showTicket(w http.ResponseWriter, c *call) {
 	writeJSON(w, http.StatusOK, out)
 }
 
-func (h *Helpdesk) showTickets(w http.ResponseWriter, c *call) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	found := h.data.tickets.pick(c.ids())
-	writeJSON(w, http.StatusOK, object{"tickets": found, "count": len(found), "next_page": nil, "previous_page": nil})
-}
-
 func (h *Helpdesk) updateTicket(w http.ResponseWriter, c *call) {
 	in, ok := c.decode("ticket")
 	h.mu.Lock()
@@ -312,6 +308,8 @@ func (h *Helpdesk) updateTicket(w http.ResponseWriter, c *call) {
 		invalid(w, "Parameter ticket is required")
 	case in["safe_update"] == true && text(in["updated_stamp"]) != text(ticket["updated_at"]):
 		writeError(w, http.StatusConflict, "UpdateConflict", "Safe Update prevented the update due to outdated ticket data")
+	case h.problem(in) != "":
+		invalid(w, h.problem(in))
 	default:
 		audit := h.change(ticket, in, c)
 		writeJSON(w, http.StatusOK, object{"ticket": ticket, "audit": audit})

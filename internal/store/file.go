@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -89,9 +90,20 @@ func ensureDir(dir string, mark func(string)) error {
 	return nil
 }
 
+// tempPrefix begins the names of temporary files; digits follow.
+const tempPrefix = ".tmp-"
+
+// IsTemp tells the names that WriteFile gives to temporary files. A process that is
+// killed leaves such files behind, and whoever may be the only writer of a folder may
+// remove them.
+func IsTemp(name string) bool {
+	digits, ok := strings.CutPrefix(name, tempPrefix)
+	return ok && digits != "" && strings.Trim(digits, "0123456789") == ""
+}
+
 // writeTemp writes and syncs a temporary file in dir and returns its name.
 func writeTemp(dir string, data []byte, perm fs.FileMode) (name string, err error) {
-	f, err := os.CreateTemp(dir, ".tmp-*")
+	f, err := os.CreateTemp(dir, tempPrefix+"*")
 	if err != nil {
 		return "", err
 	}
@@ -144,6 +156,9 @@ func LockDir(dir string) (release func() error, err error) {
 		}
 		return nil, errors.Join(fmt.Errorf("locking %s: %w", dir, err), f.Close())
 	}
-	// The kernel drops the lock with the last descriptor, so Close releases it.
-	return f.Close, nil
+	// The kernel drops the lock with the last descriptor. That may be one of a child that
+	// was forked and has not come to its exec, so it is given back by name.
+	return func() error {
+		return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
+	}, nil
 }

@@ -68,11 +68,27 @@ func TestMigrateRefusesNewerSchema(t *testing.T) {
 		"00001_t.sql": first,
 		"00002_u.sql": "-- +goose Up\nCREATE TABLE u (a INTEGER);\n-- +goose Down\nDROP TABLE u;\n",
 	}
+	compare := func(files map[string]string, want int) {
+		t.Helper()
+		if got, err := db.CompareSchema(t.Context(), "test", migrations(files)); err != nil || got != want {
+			t.Errorf("comparing with %d files: got %d, %v, want %d", len(files), got, err, want)
+		}
+	}
+	if _, err := db.CompareSchema(t.Context(), "test", migrations(both)); err == nil {
+		t.Error("comparing without tables: no error")
+	}
+	old := map[string]string{"00001_t.sql": first}
+	if err := db.Migrate(t.Context(), "test", migrations(old)); err != nil {
+		t.Fatal(err)
+	}
+	compare(both, -1)
 	for range 2 { // the second run finds nothing to do
 		if err := db.Migrate(t.Context(), "test", migrations(both)); err != nil {
 			t.Fatal(err)
 		}
 	}
+	compare(both, 0)
+	compare(old, 1)
 	delete(both, "00002_u.sql")
 	if err := db.Migrate(t.Context(), "test", migrations(both)); err == nil || !strings.Contains(err.Error(), "newer binary") {
 		t.Fatalf("older binary: got %v, want a refusal", err)

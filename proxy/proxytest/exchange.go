@@ -18,7 +18,7 @@ func (g *Gateway) Exchange(receipt string) []console.Event {
 	if err != nil {
 		g.tb.Fatalf("a receipt of %d characters: %v", len(receipt), err)
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		if ids := g.indexed(eid); len(ids) > 0 {
 			var out []console.Event
@@ -38,7 +38,7 @@ func (g *Gateway) Exchange(receipt string) []console.Event {
 // index has come.
 func (g *Gateway) indexed(eid []byte) (ids [][]byte) {
 	g.tb.Helper()
-	db, err := store.Open(g.tb.Context(), filepath.Join(g.Data, "audit", "index.db"), store.Options{ReadOnly: true})
+	db, err := g.OpenDB(filepath.Join("audit", "index.db"), store.Options{ReadOnly: true})
 	if err != nil {
 		g.tb.Fatal(err)
 	}

@@ -7,18 +7,24 @@ import (
 	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/detect"
 	"github.com/caregate/caregate/redact/spoken"
+	"github.com/caregate/caregate/redact/view"
 )
 
 // maxMessage is how long a message with a piece may be, in bytes. Nobody types a
-// part of a number into a longer one.
-const maxMessage = 2 << 10
+// part of a number into a longer one, of which no more is read than this much.
+const maxMessage = 512
+
+// maxLabel is how much of a longer message is looked at for who speaks.
+const maxLabel = 64
 
 // working is memory that is used by one call of Add at a time, under the lock.
 type working struct {
-	outline spoken.Outline
-	text    []byte
-	marks   []mark
-	found   []redact.Finding
+	detector *detect.Detector
+	outline  spoken.Outline
+	view     view.Reader
+	text     []byte
+	marks    []mark
+	found    []redact.Finding
 }
 
 // mark says of which piece a digit of the joined text is.
@@ -27,15 +33,13 @@ type mark struct{ piece, at int }
 // Add takes the next message of a conversation and returns what it completes or
 // explains. The findings of the message by itself are not repeated.
 func (t *Tracker) Add(m Message) []Found {
-	if m.Conversation == "" || len(m.Conversation) > maxKey {
-		return nil
-	}
-	if len(m.ID) > maxKey {
-		m.ID = ""
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	x := t.tail(m.Conversation, m.At)
+	found, turn := t.Begin(m)
+	t.End(turn, Said)
+	return found
+}
+
+// add judges the next message of x. The caller holds the lock.
+func (t *Tracker) add(x *tail, m *Message) []Found {
 	ref := Ref{Index: x.count, ID: m.ID}
 	x.count++
 	if !m.At.IsZero() {
@@ -45,26 +49,42 @@ func (t *Tracker) Add(m Message) []Found {
 	if x.topicAge++; x.topicAge > maxTopicAge {
 		x.topics, asked = 0, 0
 	}
-	if len(m.Text) > maxMessage {
-		x.clear()
-		x.speakOf(t.detector.Topics(m.Text))
-		return nil
-	}
-
+	d := t.work.detector
 	o := &t.work.outline
-	t.reader.Outline(o, m.Text)
+	long := len(m.Text) > maxMessage
+	text := written{text: m.Text}
+	switch {
+	case long:
+		text.text = m.Text[:maxLabel]
+	case oddlyWritten(m.Text):
+		if v := t.work.view.Normal(m.Text, 0, len(m.Text), false); v.Changed() {
+			text = written{v.Text(), v}
+			defer clear(v.Text())
+		}
+	}
+	t.reader.Outline(o, text.text)
+	for i := range o.Groups {
+		o.Groups[i].Start, o.Groups[i].End = text.raw(o.Groups[i].Start, o.Groups[i].End)
+	}
 	defer o.Clear()
+	if long {
+		text.text = m.Text
+	}
 	speaker := uint64(o.Speaker)
 	if m.Speaker != "" {
 		speaker = maphash.String(t.seed, m.Speaker) | 1
 	}
-	topics := t.detector.Topics(m.Text[o.Body:]) | t.detector.Topics(m.Text[:o.Body])&^detect.TopicOther
+	topics := d.Topics(text.text[max(o.Body, lastWords(text.text)):]) | d.Topics(text.text[:o.Body])&^detect.TopicOther
 	defer x.speakOf(topics)
 	if slices.ContainsFunc(m.Found, whole) {
 		x.clear()
 		return nil
 	}
-	pure := o.Words == 0
+	if long {
+		x.aside(speaker, maxAside+1, topics)
+		return nil
+	}
+	pure := o.Words == 0 || goesOn(text.text)
 	about := (asked | topics) &^ detect.TopicOther
 	switch {
 	case len(o.Digits) == 0:
@@ -73,7 +93,7 @@ func (t *Tracker) Add(m Message) []Found {
 	case topics == detect.TopicOther, topics == 0 && asked == detect.TopicOther, len(o.Digits) > maxTail, !pure && (about == 0 || o.Words > maxBeside):
 		// Digits of something else.
 		if x.aside(speaker, maxAside+1, topics); topics == 0 && asked != 0 && o.Words <= maxBeside {
-			return t.explained(x, &m, ref, asked)
+			return t.explained(m, text, ref, asked)
 		}
 		return nil
 	case x.n > 0 && speaker != 0 && x.speaker != 0 && speaker != x.speaker:
@@ -88,7 +108,7 @@ func (t *Tracker) Add(m Message) []Found {
 		}
 		return []Found{f}
 	}
-	if f := t.explained(x, &m, ref, asked); f != nil {
+	if f := t.explained(m, text, ref, asked); f != nil {
 		x.clear()
 		return f
 	}
@@ -97,6 +117,52 @@ func (t *Tracker) Add(m Message) []Found {
 	}
 	x.push(ref, o, pure)
 	return nil
+}
+
+// goesOn reports whether a text ends in a separator behind digits: more is to come.
+func goesOn(text []byte) bool {
+	n := len(text)
+	for n > 0 && text[n-1] == ' ' {
+		n--
+	}
+	return n > 1 && (text[n-1] == '-' || text[n-1] == '/') && text[n-2]-'0' <= 9
+}
+
+// written is a message as it is read, and what it stands for as it was written.
+type written struct {
+	text []byte
+	view *view.View // nil where it is written as it reads
+}
+
+// raw turns offsets of the text into those of the message.
+func (w written) raw(start, end int) (int, int) {
+	if w.view == nil {
+		return start, end
+	}
+	return w.view.Raw(start, end)
+}
+
+// oddlyWritten reports whether a text may read otherwise than it is written: signs
+// of other scripts, escapes.
+func oddlyWritten(text []byte) bool {
+	for _, b := range text {
+		if b >= 0x80 || b == '&' || b == '%' || b == '\\' {
+			return true
+		}
+	}
+	return false
+}
+
+// lastWords is where the last maxMessage bytes of a text begin, at a word.
+func lastWords(text []byte) int {
+	i := len(text) - maxMessage
+	if i <= 0 {
+		return 0
+	}
+	for i < len(text) && text[i] != ' ' && text[i] != '\n' {
+		i++
+	}
+	return i
 }
 
 // usualCard is how many digits most cards have.
@@ -111,22 +177,26 @@ func whole(f redact.Finding) bool {
 	return false
 }
 
-// speakOf notes what a message names.
-func (x *tail) speakOf(topics detect.Topic) {
+// speakOf notes what a message names. While pieces of a card are coming, another number
+// that is named is one topic more: "sorry, the phone rang".
+func (m *memory) speakOf(topics detect.Topic) {
+	if topics == detect.TopicOther && m.n > 0 {
+		topics |= m.topics
+	}
 	if topics != 0 {
-		x.topics, x.topicAge = topics, 0
+		m.topics, m.topicAge = topics, 0
 	}
 }
 
 // aside takes note of a message without a piece.
-func (x *tail) aside(speaker uint64, words int, topics detect.Topic) {
-	if x.n == 0 {
+func (m *memory) aside(speaker uint64, words int, topics detect.Topic) {
+	if m.n == 0 {
 		return
 	}
-	x.silent++
-	other := speaker != 0 && x.speaker != 0 && speaker != x.speaker
-	if x.silent > maxSilent || !other && words > maxAside && topics&(detect.TopicCard|detect.TopicSSN) == 0 {
-		x.clear()
+	m.silent++
+	other := speaker != 0 && m.speaker != 0 && speaker != m.speaker
+	if m.silent > maxSilent || !other && words > maxAside && topics&(detect.TopicCard|detect.TopicSSN) == 0 {
+		m.clear()
 	}
 }
 
@@ -136,15 +206,23 @@ var prefixes = []struct {
 	text    string
 	classes []redact.Class
 }{
-	{detect.TopicCard, "card ", []redact.Class{redact.CreditCard}},
+	{detect.TopicCard, "card ", []redact.Class{redact.CreditCard, redact.CardVerificationCode}},
 	{detect.TopicSSN, "ssn ", []redact.Class{redact.USSSN, redact.USITIN}},
 	{detect.TopicCode, "cvv ", []redact.Class{redact.CardVerificationCode}},
 	{detect.TopicPIN, "pin ", []redact.Class{redact.CardPIN}},
 }
 
+// joining is which groups are put together.
+type joining uint8
+
+const (
+	joinAll  joining = iota
+	joinOnce         // without those that repeat the one before, as a reader-back does
+	joinLong         // without single digits, which count: "Teil 2: 41111111"
+)
+
 // completed judges the digits of the tail and of the message at hand together, in
-// their groups: all of them, and once more without groups that repeat the one
-// before, as a reader-back does. It returns how many digits the value has. Where
+// their groups, in each way of joining. It returns how many digits the value has. Where
 // nobody speaks of a card, a number has to have one of the usual lengths.
 func (t *Tracker) completed(x *tail, ref Ref, about detect.Topic, pure bool) (Found, int) {
 	if x.n == 0 {
@@ -159,8 +237,8 @@ func (t *Tracker) completed(x *tail, ref Ref, about detect.Topic, pure bool) (Fo
 		if !named {
 			words = ""
 		}
-		for _, repeats := range []bool{true, false} {
-			f, digits := t.join(x, ref, words, repeats, p.classes)
+		for _, how := range [...]joining{joinAll, joinOnce, joinLong} {
+			f, digits := t.join(x, ref, words, how, p.classes)
 			if digits > 0 && (named || digits == 19 || digits >= 14 && digits <= usualCard) {
 				return f, digits
 			}
@@ -170,7 +248,7 @@ func (t *Tracker) completed(x *tail, ref Ref, about detect.Topic, pure bool) (Fo
 }
 
 // join writes the pieces and the groups at hand behind words and judges that.
-func (t *Tracker) join(x *tail, ref Ref, words string, repeats bool, classes []redact.Class) (Found, int) {
+func (t *Tracker) join(x *tail, ref Ref, words string, how joining, classes []redact.Class) (Found, int) {
 	w := &t.work
 	w.text, w.marks = append(w.text[:0], words...), w.marks[:0]
 	defer func() { clear(w.text) }()
@@ -178,7 +256,7 @@ func (t *Tracker) join(x *tail, ref Ref, words string, repeats bool, classes []r
 	var before []byte
 	skipped := false
 	add := func(p Piece, digits []byte) {
-		if !repeats && string(before) == string(digits) {
+		if how == joinOnce && string(before) == string(digits) || how == joinLong && len(digits) == 1 {
 			skipped = true
 			before = nil
 			return
@@ -196,17 +274,18 @@ func (t *Tracker) join(x *tail, ref Ref, words string, repeats bool, classes []r
 	}
 	at := 0
 	for _, p := range x.pieces {
-		add(Piece{Message: p.message, Start: p.start, End: p.end, Earlier: true}, x.digits[at:at+p.digits])
-		at += p.digits
+		n := int(p.digits)
+		add(Piece{Message: p.message, Start: int(p.start), End: int(p.end), Earlier: true}, x.digits[at:at+n])
+		at += n
 	}
 	o := &w.outline
 	for _, g := range o.Groups {
 		add(Piece{Message: ref, Start: g.Start, End: g.End}, o.Digits[g.From:g.To])
 	}
-	if !repeats && !skipped {
+	if how != joinAll && !skipped {
 		return Found{}, 0
 	}
-	w.found = t.detector.Text(w.found[:0], w.text, detect.Hint{})
+	w.found = w.detector.Text(w.found[:0], w.text, detect.Hint{})
 	for _, f := range w.found {
 		if !slices.Contains(classes, f.Class) {
 			continue
@@ -242,25 +321,25 @@ func perMessage(pieces []Piece) []Piece {
 }
 
 // explained judges the message at hand by what was spoken of before it.
-func (t *Tracker) explained(x *tail, m *Message, ref Ref, asked detect.Topic) []Found {
+func (t *Tracker) explained(m *Message, text written, ref Ref, asked detect.Topic) []Found {
 	w := &t.work
 	defer func() { clear(w.text) }()
-	body := m.Text[w.outline.Body:]
+	body := text.text[w.outline.Body:]
 	for len(body) > 0 && body[0] == ' ' {
 		body = body[1:]
 	}
-	skip := len(m.Text) - len(body)
+	skip := len(text.text) - len(body)
 	for _, p := range prefixes {
 		if asked&p.topic == 0 {
 			continue
 		}
 		w.text = append(append(w.text[:0], p.text...), body...)
-		w.found = t.detector.Text(w.found[:0], w.text, detect.Hint{})
+		w.found = w.detector.Text(w.found[:0], w.text, detect.Hint{})
 		for _, f := range w.found {
 			if f.Start < len(p.text) || !slices.Contains(p.classes, f.Class) {
 				continue
 			}
-			start, end := f.Start-len(p.text)+skip, f.End-len(p.text)+skip
+			start, end := text.raw(f.Start-len(p.text)+skip, f.End-len(p.text)+skip)
 			if slices.ContainsFunc(m.Found, func(o redact.Finding) bool { return o.Start < end && start < o.End && whole(o) }) {
 				continue
 			}

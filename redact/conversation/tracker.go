@@ -2,7 +2,6 @@ package conversation
 
 import (
 	"container/list"
-	"errors"
 	"hash/maphash"
 	"sync"
 	"time"
@@ -16,8 +15,9 @@ import (
 type Config struct {
 	// Age is how long a tail is kept after the last message: ten minutes.
 	Age time.Duration
-	// Conversations is how many are remembered, the latest ones: 10,000. Each takes
-	// about 2 KiB at most.
+	// Conversations is how many are remembered, the latest ones: 10,000. Those in
+	// which nothing has been said that counts are as many again, so that chatter
+	// drives no digits out. Each takes 4 KiB at most, half a KiB mostly.
 	Conversations int
 }
 
@@ -33,15 +33,15 @@ type Tracker struct {
 
 	mu    sync.Mutex
 	tails map[string]*list.Element // of *tail
-	order *list.List               // the latest first
-	work  working
+	// The latest first: those that remember something, and the others.
+	order, idle *list.List
+	turns       uint64
+	work        working
 }
 
-// New returns a Tracker that judges with d.
+// New returns a Tracker that judges with d, which may be nil when every message
+// brings its own detector.
 func New(d *detect.Detector, c Config) (*Tracker, error) {
-	if d == nil {
-		return nil, errors.New("a conversation tracker needs a detector")
-	}
 	r, err := spoken.Default()
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func New(d *detect.Detector, c Config) (*Tracker, error) {
 
 // forget makes t empty, without wiping.
 func (t *Tracker) forget() {
-	t.tails, t.order = map[string]*list.Element{}, list.New()
+	t.tails, t.order, t.idle = map[string]*list.Element{}, list.New(), list.New()
 }
 
 // maxKey is the longest key and name that is kept, in bytes.
@@ -92,6 +92,13 @@ type Message struct {
 	Text []byte
 	// Found are the findings of Text by itself.
 	Found []redact.Finding
+	// Detector judges this message; nil for the one of the Tracker.
+	Detector *detect.Detector
+	// Key is the name that a caller gives to a call so that it is carried out once
+	// however often it is made, if it gives one: see Begin.
+	Key string
+	// Same is what a message that is sent again is known by; nil for its Text.
+	Same []byte
 }
 
 // Piece is a part of a value in one message.
@@ -122,10 +129,37 @@ func (t *Tracker) Forget(conversation string) {
 	}
 }
 
+// Sweep wipes and lets go of what is older at now than tails are kept, and returns
+// how many conversations are left. Without it that happens when the conversation
+// goes on.
+func (t *Tracker) Sweep(now time.Time) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range [...]*list.List{t.order, t.idle} {
+		for e := l.Back(); e != nil; e = l.Back() {
+			if x := e.Value.(*tail); x.last.IsZero() || now.Sub(x.last) <= t.age {
+				break
+			}
+			t.drop(e)
+		}
+	}
+	return len(t.tails)
+}
+
+// list is where a tail stands.
+func (t *Tracker) list(x *tail) *list.List {
+	if x.idle {
+		return t.idle
+	}
+	return t.order
+}
+
 // drop wipes a tail and takes it out. The caller holds the lock.
 func (t *Tracker) drop(e *list.Element) {
-	x := t.order.Remove(e).(*tail)
-	x.clear()
+	x := e.Value.(*tail)
+	t.list(x).Remove(e)
+	x.forget()
+	x.before.forget()
 	delete(t.tails, x.key)
 }
 
@@ -133,26 +167,44 @@ func (t *Tracker) drop(e *list.Element) {
 func (t *Tracker) Len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.order.Len()
+	return len(t.tails)
 }
 
 // tail returns what is remembered of a conversation, and makes it the latest. The
 // caller holds the lock.
 func (t *Tracker) tail(key string, at time.Time) *tail {
-	e := t.tails[key]
-	if e != nil {
+	if e := t.tails[key]; e != nil {
 		x := e.Value.(*tail)
 		if !at.IsZero() && !x.last.IsZero() && at.Sub(x.last) > t.age {
-			x.clear()
-			x.topics = 0
+			x.forget()
+			x.before.forget()
+			x.newest = newest{}
 		}
-		t.order.MoveToFront(e)
+		t.list(x).MoveToFront(e)
 		return x
 	}
-	for t.order.Len() >= t.limit {
-		t.drop(t.order.Back())
-	}
-	x := &tail{key: key, pure: true}
-	t.tails[key] = t.order.PushFront(x)
+	x := &tail{key: key, memory: memory{pure: true}, idle: true}
+	t.tails[key] = t.idle.PushFront(x)
+	t.bound(t.idle)
 	return x
+}
+
+// place puts a tail among those that remember something, or among the others. The
+// caller holds the lock.
+func (t *Tracker) place(x *tail) {
+	idle := x.n == 0 && x.before.n == 0 && x.topics == 0
+	if idle == x.idle {
+		return
+	}
+	t.list(x).Remove(t.tails[x.key])
+	x.idle = idle
+	t.tails[x.key] = t.list(x).PushFront(x)
+	t.bound(t.list(x))
+}
+
+// bound drops the oldest of too many tails.
+func (t *Tracker) bound(l *list.List) {
+	for l.Len() > t.limit {
+		t.drop(l.Back())
+	}
 }

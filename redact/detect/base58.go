@@ -33,17 +33,28 @@ const maxBase58 = 82
 // number fits and, as base58check wants it, every zero byte in front is written
 // as one zero digit. Text is at most 112 characters.
 func decodeBase58(buf *[maxBase58]byte, text []byte, n int, alphabet *base58Table) ([]byte, bool) {
+	ones := 0
+	for ones < len(text) && alphabet[text[ones]] == 0 {
+		ones++
+	}
 	// Limbs of 32 bits, the lowest first.
 	var limbs [(maxBase58 + 3) / 4]uint32
 	used := 0
-	for _, b := range text {
-		v := alphabet[b]
-		if v == 0xFF {
-			return nil, false
+	// Five digits at a time, as many as a limb holds.
+	for len(text) > 0 {
+		carry, factor := uint64(0), uint64(1)
+		few := text[:min(5, len(text))]
+		text = text[len(few):]
+		for _, b := range few {
+			v := alphabet[b]
+			if v == 0xFF {
+				return nil, false
+			}
+			carry = carry*58 + uint64(v)
+			factor *= 58
 		}
-		carry := uint64(v)
 		for i := range used {
-			carry += uint64(limbs[i]) * 58
+			carry += uint64(limbs[i]) * factor
 			limbs[i] = uint32(carry)
 			carry >>= 32
 		}
@@ -65,10 +76,6 @@ func decodeBase58(buf *[maxBase58]byte, text []byte, n int, alphabet *base58Tabl
 	zeros := 0
 	for zeros < n && out[zeros] == 0 {
 		zeros++
-	}
-	ones := 0
-	for ones < len(text) && alphabet[text[ones]] == 0 {
-		ones++
 	}
 	return out, zeros == ones
 }
@@ -124,6 +131,9 @@ func base58Address(word []byte) string {
 	return ""
 }
 
+// walletBegin is how extended private keys begin.
+const walletBegin = "xprv"
+
 // walletKey returns where the private key of a wallet that begins at i ends, or
 // 0: Bitcoin's import format (51 characters from 5, or 52 from K or L) and extended
 // private keys (111 from xprv), both base58check.
@@ -143,7 +153,7 @@ func walletKey(t []byte, i int) int {
 				return end
 			}
 		}
-	case b == 'x' && len(t)-i >= 111 && string(t[i:i+4]) == "xprv":
+	case b == 'x' && len(t)-i >= 111 && string(t[i:i+len(walletBegin)]) == walletBegin:
 		end := spanOf(t, i, setAlnum, 112)
 		if end-i == 111 {
 			if _, ok := base58Check(&buf, t[i:end], 82, base58Bitcoin, 0x04); ok {

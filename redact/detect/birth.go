@@ -55,11 +55,34 @@ var monthPairs = func() (t [32]uint32) {
 	return t
 }()
 
+// monthTriples has a bit for the first three letters of each month's name, where they are
+// ASCII.
+var monthTriples = func() (t [1 << 10]uint32) {
+	for m := range monthNames {
+		if m[0]|m[1]|m[2] < 0x80 {
+			t[int(m[0]&31)<<5|int(m[1]&31)] |= 1 << (m[2] & 31)
+		}
+	}
+	return t
+}()
+
+// monthAt reports whether the name of a month may begin at i, where three bytes stand. It
+// is quick, and may be wrong on the side of yes.
+func monthAt(text []byte, i int) bool {
+	a, b, c := text[i], text[i+1], text[i+2]
+	return monthPairs[a&31]>>(b&31)&1 != 0 && (a|b|c >= 0x80 || monthTriples[int(a&31)<<5|int(b&31)]>>(c&31)&1 != 0)
+}
+
 // monthNear reports whether the name of a month may stand right beside text[i:end],
 // a day. It is quick, and may be wrong on the side of yes.
 func monthNear(text []byte, i, end int) bool {
 	// A date begins with its day and the month follows, perhaps behind "th", "of" or
 	// "de", or the month stands in front and the year follows.
+	return monthAhead(text, end) || i >= 4 && yearBehind(text, end) && monthFront(text, i)
+}
+
+// monthAhead is monthNear for the month behind end.
+func monthAhead(text []byte, end int) bool {
 	at := end
 	for n := 0; n < 3; n++ {
 		for k := 0; k < 3 && at < len(text) && !isWordByte(text[at]); k++ {
@@ -68,7 +91,7 @@ func monthNear(text []byte, i, end int) bool {
 		if at+3 > len(text) || isDigit(text[at]) {
 			break
 		}
-		if monthPairs[text[at]&31]>>(text[at+1]&31)&1 != 0 {
+		if monthAt(text, at) {
 			return true
 		}
 		if n == 2 || isWordByte(text[at+2]) {
@@ -76,7 +99,34 @@ func monthNear(text []byte, i, end int) bool {
 		}
 		at += 2
 	}
-	return i >= 4 && monthFront(text, i) && yearBehind(text, end)
+	return false
+}
+
+// monthBehind reports whether wordDate may find a month behind the day that ends at end.
+// It is quick, and may be wrong on the side of yes.
+func monthBehind(text []byte, end int) bool {
+	at := end
+	for range 3 {
+		for k := 0; k < 2 && at < len(text) && !isWordByte(text[at]); k++ {
+			at++
+		}
+		if at+3 > len(text) || isDigit(text[at]) {
+			return false
+		}
+		if monthAt(text, at) {
+			return true
+		}
+		from := at
+		for ; at < len(text) && at-from < 4 && isWordByte(text[at]) && !isDigit(text[at]); at++ {
+			if text[at] >= 0x80 || text[at] == 'X' { // it may end sooner
+				return true
+			}
+		}
+		if at-from > 3 || at == from {
+			return false
+		}
+	}
+	return false
 }
 
 // monthFront reports whether the word in front of i may be a month.
@@ -89,7 +139,7 @@ func monthFront(text []byte, i int) bool {
 	for at > 0 && end-at < idLead && isWordByte(text[at-1]) && !isDigit(text[at-1]) {
 		at--
 	}
-	return end-at >= 3 && monthPairs[text[at]&31]>>(text[at+1]&31)&1 != 0
+	return end-at >= 3 && monthAt(text, at)
 }
 
 // yearBehind reports whether two or four digits stand behind the day that ends at
@@ -99,12 +149,15 @@ func yearBehind(text []byte, end int) bool {
 		end += 2
 	}
 	from := end
-	for end < len(text) && end-from < 3 && indexByte(" ,.'-/", text[end]) {
+	for end < len(text) && end-from < 3 && yearSigns[text[end]] {
 		end++
 	}
 	n := runEnd(text, end) - end
 	return n == 2 || n == 4
 }
+
+// yearSigns are what may stand between a day and its year.
+var yearSigns = [256]bool{' ': true, ',': true, '.': true, '\'': true, '-': true, '/': true}
 
 // birthYear accepts a year of two digits: a date of birth lies in the past hundred
 // years, so every two digits are one.
@@ -114,21 +167,21 @@ func birthYear(y, digits int) bool {
 
 // birth looks for a date whose first digit is at i, with its first group ending at
 // end, that words or the key call a date of birth.
-func (s *idScan) birth(i, end int) (redact.Finding, bool) {
+func (s *idScan) birth(i, end int) bool {
 	start, to, full := s.date(i, end)
 	if to == 0 {
-		return redact.Finding{}, false
+		return false
 	}
 	s.begin(start)
 	how, by := s.named(to, nameBirth, full)
 	if how == unnamed || how == nearby && !full || !s.dateApart(start, to) {
-		return redact.Finding{}, false
+		return false
 	}
 	f := s.found(redact.DateOfBirth, start, to, how, by, redact.EvidenceGrouping, "date and name")
 	if !full {
 		f.Confidence = 0.8
 	}
-	return f, true
+	return true
 }
 
 // date reads a date: 12/03/1985, 1985-03-12, 12.3.85, 19850312, 12 March 1985,
@@ -185,6 +238,9 @@ func (s *idScan) wordDate(i, end int) (start, to int, full bool) {
 		}
 	}
 	// The month behind: 12 March 1985, 12th of March 1985, 12 de marzo de 1985.
+	if !monthBehind(t, end) {
+		return 0, 0, false
+	}
 	at := end
 	for range 3 {
 		a, b, ok := wordAfter(t, at, limit)
@@ -227,10 +283,18 @@ func yearAfter(t []byte, i, limit int) (to, digits int) {
 	return 0, 0
 }
 
+// dateSigns stand behind year, month and day in Chinese and Japanese, and in Korean.
+var dateSigns = [...][2]string{{"年", "년"}, {"月", "월"}, {"日", "일"}}
+
+// yearSign reports whether text begins with the sign behind a year.
+func yearSign(text []byte) bool {
+	return len(text) >= 3 && (string(text[:3]) == dateSigns[0][0] || string(text[:3]) == dateSigns[0][1])
+}
+
 // ideographicDate returns where the rest of a date ends whose year ends at i:
 // 年3月12日, or the same in Hangul.
 func ideographicDate(t []byte, i int) int {
-	for k, signs := range [...][2]string{{"年", "년"}, {"月", "월"}, {"日", "일"}} {
+	for k, signs := range dateSigns {
 		for i < len(t) && t[i] == ' ' {
 			i++
 		}

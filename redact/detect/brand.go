@@ -108,6 +108,7 @@ type issuerRange struct {
 type issuers struct {
 	first3  [1000][]issuerRange
 	lengths [1000]uint32 // of all ranges listed there
+	loose   [1000]uint32 // of those that accept a wrong check digit
 }
 
 // add checks one row and enters it.
@@ -138,6 +139,9 @@ func (t *issuers) add(b Brand) error {
 		for k := r.lo / 1e5; k <= r.hi/1e5; k++ {
 			t.first3[k] = append(t.first3[k], r)
 			t.lengths[k] |= r.lengths
+			if r.noLuhn {
+				t.loose[k] |= r.lengths
+			}
 		}
 	}
 	return nil

@@ -37,64 +37,114 @@ var printed = [maxCard + 1][]uint32{
 	19: {1<<4 | 1<<8 | 1<<12 | 1<<16, 1 << 6},
 }
 
+// printedGaps has a bit for each gap of printed: a number with another one is no card as
+// printed, nor one with some groups joined.
+var printedGaps = func() (gaps uint32) {
+	for _, rows := range printed {
+		for _, p := range rows {
+			gaps |= p
+		}
+	}
+	return gaps
+}()
+
 // doubled is a digit's part in the Luhn sum where it is doubled.
 var doubled = [10]uint8{0, 2, 4, 6, 8, 1, 3, 5, 7, 9}
 
-// best returns the best reading as a card that begins at the head.
-func (c *chain) best() (best candidate, ok bool) {
-	var (
-		total     int
-		even, odd int // Luhn sums with the digits at even, at odd places doubled
-		prefix    uint32
-		bounds    uint32
-		gaps      gap
-		same      = true // all gaps alike
-		size      = 0    // of the first group
-		equal     = true // all groups but the last are of that size
-	)
-	start := c.at(0).start
-	for j := 0; j < c.n; j++ {
-		g := c.at(j)
-		if total+g.len() > maxCard {
-			return best, ok
+// longest returns how many groups, of limit at most, the longest number has that begins
+// at the head, is as long as its issuer allows and has the check digit that it wants, or
+// 0. Most chains end here.
+func (c *chain) longest(limit int) (groups int) {
+	if at := c.at(0).start + 1; c.told.at != at || c.told.limit != limit {
+		c.told = told{at: at, limit: limit}
+		c.readLongest(&c.told)
+	}
+	return c.told.groups
+}
+
+// readLongest is longest without memory.
+func (c *chain) readLongest(t *told) {
+	first3, read, row := uint32(0), 0, c.mem.row.groups[c.head:][:t.limit]
+	for j := 0; read < 3; j++ {
+		if j == len(row) {
+			return
 		}
+		g := &row[j]
+		for _, b := range c.text[g.start:min(g.end, g.start+3-read)] {
+			first3 = first3*10 + uint32(b-'0')
+			read++
+		}
+	}
+	lengths := c.d.issuers.lengths[first3]
+	if lengths == 0 {
+		return
+	}
+	groups, total := 0, 0
+	for j := range row {
+		if total += row[j].len(); total > maxCard {
+			break
+		}
+		if lengths>>total&1 != 0 {
+			groups = j + 1
+		}
+	}
+	row, total = row[:groups], 0
+	once, twice := 0, 0 // Luhn sums with the last digit as it is, and doubled
+	for j := range row {
+		g := &row[j]
+		for _, b := range c.text[g.start:g.end] {
+			v := b - '0'
+			once, twice = twice+int(v), once+int(doubled[v]) // every other digit is doubled, counted from the last
+		}
+		if total += g.len(); lengths>>total&1 == 0 {
+			continue
+		}
+		if once%10 == 0 {
+			t.luhn |= 1 << total
+		} else if c.d.issuers.loose[first3]>>total&1 == 0 {
+			continue
+		}
+		t.groups, t.lengths = j+1, t.lengths|1<<total
+	}
+}
+
+// best sets k to the best reading as a card that begins at the head and has at most
+// limit groups, and reports whether there is one.
+func (c *chain) best(limit int, k *candidate) (ok bool) {
+	longest := c.longest(limit)
+	if longest == 0 {
+		return false
+	}
+	var (
+		prefix uint32
+		bounds uint32
+		gaps   gap
+		same   = true          // all gaps alike
+		equal  = true          // all groups but the last are of one size
+		size   = c.at(0).len() // of the first group
+	)
+	total := 0
+	row := c.mem.row.groups[c.head:][:longest]
+	start := row[0].start
+	for j := range row {
+		g := &row[j]
 		if j > 0 {
 			bounds |= 1 << total
 			gaps |= g.gap
-			if f := c.at(1); g.gap != f.gap || g.gapLen != f.gapLen {
+			if f := &row[1]; g.gap != f.gap || g.gapLen != f.gapLen {
 				same = false
 			}
-			if p := c.at(j - 1); p.len() != size {
+			if row[j-1].len() != size {
 				equal = false
 			}
-		} else {
-			size = g.len()
 		}
-		for _, b := range c.text[g.start:g.end] {
-			v := b - '0'
-			if total&1 == 0 {
-				even += int(doubled[v])
-				odd += int(v)
-			} else {
-				even += int(v)
-				odd += int(doubled[v])
-			}
-			if total < 8 {
-				prefix = prefix*10 + uint32(v)
-				if total == 2 && len(c.d.issuers.first3[prefix]) == 0 {
-					return best, ok
-				}
-			}
-			total++
+		for k := g.start; k < g.end && total+k-g.start < 8; k++ {
+			prefix = prefix*10 + uint32(c.text[k]-'0')
 		}
-		if total < minCard {
+		if total += g.len(); c.told.lengths>>total&1 == 0 {
 			continue
 		}
-		sum := even // a number of even length doubles its first digit
-		if total&1 == 1 {
-			sum = odd
-		}
-		luhn := sum%10 == 0
+		luhn := c.told.luhn>>total&1 != 0
 		r := c.d.issuers.read(prefix, total, luhn)
 		if !r.ok {
 			continue
@@ -122,11 +172,11 @@ func (c *chain) best() (best candidate, ok bool) {
 		if !r.context {
 			n.score += 100
 		}
-		if !ok || n.score > best.score || n.score == best.score && r.long {
-			best, ok = n, true
+		if !ok || n.score > k.score || n.score == k.score && r.long {
+			*k, ok = n, true
 		}
 	}
-	return best, ok
+	return ok
 }
 
 // shapeOf names the grouping: bounds are its gaps, equal says that all groups
@@ -155,8 +205,11 @@ func shapeOf(digits int, bounds uint32, equal bool) int {
 // none is near. It keeps long chains of single digits cheap.
 func (c *chain) hopeless() bool {
 	head := c.at(0)
-	if head.gapLen == 0 || c.gap == none || printedFirst>>head.len()&1 != 0 {
+	if head.gapLen == 0 || c.ends() || printedFirst>>head.len()&1 != 0 {
 		return false
+	}
+	if c.known {
+		return c.words.near&senseCard == 0 || beyond(head.start, c.words.nearAt)
 	}
 	w := c.wordsBefore(head.start, true)
 	return !w.says(senseCard)
@@ -166,59 +219,59 @@ func (c *chain) hopeless() bool {
 // it is printed, or bare, or printed with some groups joined.
 const printedFirst = 1<<4 | 1<<6 | 1<<7 | 1<<8 | 1<<10 | 1<<12 | 1<<13 | 1<<14 | 1<<15 | 1<<16 | 1<<17 | 1<<18 | 1<<19
 
-// card tries the head of the chain as the begin of a card number.
-func (c *chain) card() (redact.Finding, bool) {
+// card tries the head of the chain as the begin of a card number, and sets f to what
+// is found.
+func (c *chain) card(f *redact.Finding) bool {
 	if c.hopeless() {
-		return redact.Finding{}, false
+		return false
 	}
-	k, f, ok := c.take()
-	if ok && f.Class == redact.CreditCard {
-		c.extend(&k, &f)
+	if c.longest(c.n) == 0 {
+		return false
 	}
-	return f, ok
+	var k candidate
+	if t := &c.mem.row.taken; t.at == c.at(0).start {
+		if !t.ok {
+			return false
+		}
+		k, *f = t.k, t.f
+	} else if !c.take(&k, f) {
+		return false
+	}
+	if f.Class == redact.CreditCard {
+		c.extend(&k, f)
+	}
+	return true
 }
 
-// take decides which card or track begins at the head, if any.
-func (c *chain) take() (candidate, redact.Finding, bool) {
-	all := c.n
-	k, f, ok := c.decide()
-	c.n = all
-	return k, f, ok
-}
-
-// decide is take, and leaves c.n at the groups that remained.
-func (c *chain) decide() (candidate, redact.Finding, bool) {
-	for {
-		k, ok := c.reading()
-		if !ok {
-			return k, redact.Finding{}, false
+// take decides which card or track begins at the head, if any, and sets k and f to
+// it.
+func (c *chain) take(k *candidate, f *redact.Finding) bool {
+	for limit := c.n; ; {
+		if !c.reading(&limit, k) {
+			return false
 		}
-		if f, ok := c.track(&k); ok {
-			return k, f, true
+		if c.track(k, f) {
+			return true
 		}
-		if n := c.better(&k); n > 0 {
-			c.n = n
+		if n := c.better(k); n > 0 {
+			limit = n
 			continue
 		}
-		f, ok := c.judge(&k, c.joinedBefore(0))
-		return k, f, ok
+		return c.judge(k, f, c.joinedBefore(0))
 	}
 }
 
-// reading is best, less the groups that a tax number takes. It leaves c.n at
-// those that remain.
-func (c *chain) reading() (candidate, bool) {
-	for {
-		k, ok := c.best()
-		if !ok {
-			return k, false
-		}
-		n := c.cuts(&k)
+// reading is best, less the groups that a tax number takes. It sets limit to those
+// that remain.
+func (c *chain) reading(limit *int, k *candidate) bool {
+	for c.best(*limit, k) {
+		n := c.cuts(k, *limit)
 		if n == 0 {
-			return k, true
+			return true
 		}
-		c.n = n
+		*limit = n
 	}
+	return false
 }
 
 // better returns with which group of k a candidate begins that reads better and
@@ -228,13 +281,17 @@ func (c *chain) reading() (candidate, bool) {
 // and the first one wins. A candidate that loses in the same way against one
 // behind k does not count, because it is not going to be masked.
 func (c *chain) better(k *candidate) int {
+	if k.settled() {
+		return 0
+	}
 	at, sub, best := 0, *c, *k
-	for {
-		j, next, n, ok := sub.inside(&best)
-		if !ok {
+	for !best.settled() {
+		j := sub.inside(&best)
+		if j == 0 {
 			break
 		}
-		at, sub, best = at+j, next, n
+		at += j
+		sub = sub.since(j)
 	}
 	if at == 0 || best.start >= k.end {
 		return 0
@@ -242,45 +299,42 @@ func (c *chain) better(k *candidate) int {
 	return at
 }
 
-// inside returns the first candidate that begins inside k and reads better, with
-// which group it begins, and the chain from there on.
-func (c *chain) inside(k *candidate) (int, chain, candidate, bool) {
-	if k.shape < brandGroups || k.brand.context {
-		for j := 1; j < k.groups; j++ {
-			sub := c.since(j)
-			n, ok := sub.reading()
-			if !ok || n.score <= k.score {
-				continue
-			}
-			if _, ok := sub.judge(&n, true); ok {
-				return j, sub, n, true
-			}
-		}
-	}
-	return 0, chain{}, candidate{}, false
-}
+// settled reports whether no candidate that begins inside k can read better.
+func (k *candidate) settled() bool { return k.shape >= brandGroups && !k.brand.context }
 
-// cuts returns with which group of k a tax number begins that ends behind k, or 0:
-// then k is a coincidence, and the card can only be what stands before.
-func (c *chain) cuts(k *candidate) int {
-	if k.shape == withoutGroup || k.groups == c.n {
-		return 0
-	}
-	for j := max(1, k.groups-2); j < k.groups; j++ {
+// inside sets k to the first candidate that begins inside it and reads better, and
+// returns with which group that begins, or 0.
+func (c *chain) inside(k *candidate) int {
+	var n candidate
+	var f redact.Finding
+	for j := 1; j < k.groups; j++ {
 		sub := c.since(j)
-		if f, ok := sub.ssn(); ok && f.End > k.end {
+		limit := sub.n
+		if sub.reading(&limit, &n) && n.score > k.score && sub.judge(&n, &f, true) {
+			*k = n
 			return j
 		}
 	}
 	return 0
 }
 
-// since returns the chain as it is from its group j on.
-func (c *chain) since(j int) chain {
-	g := c.at(j)
-	sub := chain{scanner: c.scanner, next: g.start, gap: g.gap, gapLen: g.gapLen, words: c.words, known: c.known}
-	sub.fill()
-	return sub
+// cuts returns with which group of k a tax number begins that ends behind k, or 0:
+// then k is a coincidence, and the card can only be what stands before.
+func (c *chain) cuts(k *candidate, limit int) int {
+	if k.shape == withoutGroup || k.groups == limit {
+		return 0
+	}
+	var f redact.Finding
+	for j := max(1, k.groups-2); j < k.groups; j++ {
+		if n := c.at(j).len(); n != 3 && n != 9 {
+			continue // see ssn
+		}
+		sub := c.since(j)
+		if sub.ssn(&f) && f.End > k.end {
+			return j
+		}
+	}
+	return 0
 }
 
 // maxExtended is how often a finding is made longer. Three cards and the first
@@ -293,50 +347,67 @@ const maxExtended = 3
 func (c *chain) extend(k *candidate, f *redact.Finding) {
 	from, last := *c, *k
 	for range maxExtended {
-		next, n, ok := from.follow(&last)
-		if !ok {
+		j := from.follow(&last)
+		if j == 0 {
 			return
 		}
-		f.End = n.end
-		from, last = next, n
+		f.End = last.end
+		from = from.since(j)
 	}
 }
 
-// follow returns the card that begins within the last four digits of k and ends
-// behind it, and the chain from there on.
-func (c *chain) follow(k *candidate) (chain, candidate, bool) {
+// follow sets k to the card that begins within the last four digits of k and ends
+// behind it, and returns with which group that begins, or 0.
+func (c *chain) follow(k *candidate) int {
 	if c.n > k.groups {
-		sub := c.since(k.groups)
-		if _, _, ok := sub.take(); ok {
-			return sub, candidate{}, false // the follower is masked by itself
+		// It is asked about again when the follower is the head.
+		sub, t := c.since(k.groups), &c.mem.row.taken
+		if at := sub.at(0).start; t.at != at {
+			t.ok = sub.take(&t.k, &t.f)
+			t.at = at
+		}
+		if t.ok {
+			return 0 // the follower is masked by itself
 		}
 	}
+	var n candidate
+	var f redact.Finding
 	kept := 0
 	for j := k.groups - 1; j > 0; j-- {
 		if kept += c.at(j).len(); kept > 4 {
 			break
 		}
 		sub := c.since(j)
-		if n, _, ok := sub.take(); ok && n.end > k.end {
-			return sub, n, true
+		if sub.take(&n, &f) && n.end > k.end {
+			*k = n
+			return j
 		}
 	}
-	return chain{}, candidate{}, false
+	return 0
 }
 
-// judge decides about a candidate by its grouping and by what stands around it.
-func (c *chain) judge(k *candidate, joined bool) (redact.Finding, bool) {
-	no := redact.Finding{}
+// judge decides about a candidate by its grouping and by what stands around it, and
+// sets f to the finding.
+func (c *chain) judge(k *candidate, f *redact.Finding, joined bool) bool {
 	text := c.text
 	joinedRight := joinedAfter(text, k.end)
 	w := c.wordsBefore(k.start, joined)
+	if w.other() != 0 && k.digits >= maxDialled && isDial(text[:k.start]) {
+		w.direct = 0 // made a link by somebody's mail program; no telephone number is as long
+	}
 	near := w.says(senseCard)
 	key := c.keySense()
 	id := c.idPlace()
 	if !joined && key == keyCard && !id && w.other() == 0 {
 		near = true
 	}
-	if !near && !joinedRight && w.other() == 0 {
+	switch {
+	case near || joinedRight:
+	case w.other() != 0:
+		if c.stated(k.end)&senseCard != 0 {
+			near, w.direct = true, senseCard
+		}
+	default:
 		switch c.after(k.end) {
 		case senseCard:
 			near, w.direct = true, senseCard
@@ -348,24 +419,32 @@ func (c *chain) judge(k *candidate, joined bool) (redact.Finding, bool) {
 	}
 	bare := k.shape == withoutGroup
 	if k.brand.context && !near || k.gaps&gapWeak != 0 && !near {
-		return no, false
+		return false
 	}
 	// 4661.64381841490914 is a decimal fraction.
 	if k.gaps == gapDot && k.groups == 2 && c.at(1).len() >= 9 && !near {
-		return no, false
+		return false
 	}
 	if k.gaps&gapPath != 0 && !near && (!k.uniform || k.shape != brandGroups) {
-		return no, false
+		return false
 	}
 	sym, ok := c.edges(k, near)
 	if !ok {
-		return no, false
+		return false
 	}
 	if other := w.other(); sym > other && !near {
-		w.direct = sym
+		if other == 0 && c.fileOfCard(k.end) {
+			near = true
+		} else {
+			w.direct = sym
+		}
 	}
 
-	f := redact.Finding{Class: redact.CreditCard, Start: k.start, End: k.end, Evidence: redact.EvidenceIssuer}
+	if k.shape != brandGroups && w.direct == 0 && !near && !joined && !id && c.caption(k.start) && !c.datedBehind(k.end) {
+		w.direct = senseSoft
+	}
+
+	*f = redact.Finding{Class: redact.CreditCard, Start: k.start, End: k.end, Evidence: redact.EvidenceIssuer}
 	if k.luhn {
 		f.Evidence |= redact.EvidenceChecksum
 	}
@@ -387,15 +466,15 @@ func (c *chain) judge(k *candidate, joined bool) (redact.Finding, bool) {
 		case bare && k.digits >= 14 && !k.brand.context:
 			f.Confidence, f.Rule = 0.2, "card shape in an id"
 		default:
-			return no, false
+			return false
 		}
-		return f, c.plain(k)
+		return c.plain(k)
 	}
 	named := w.other() != 0 && !near
 	switch k.shape {
 	case withoutGroup:
 		if named || k.digits == 12 && !near || k.digits == 13 && !near && !c.loose(k) {
-			return no, false
+			return false
 		}
 		f.Confidence, f.Rule = 0.9, "card digits"
 		if k.digits == 13 {
@@ -403,7 +482,7 @@ func (c *chain) judge(k *candidate, joined bool) (redact.Finding, bool) {
 		}
 	case brandGroups:
 		if named && w.other()&senseHard != 0 || k.gaps&gapLine != 0 && !near && (joined || joinedRight) {
-			return no, false
+			return false
 		}
 		f.Confidence, f.Rule = 0.97, "card as printed"
 		if named {
@@ -411,12 +490,12 @@ func (c *chain) judge(k *candidate, joined bool) (redact.Finding, bool) {
 		}
 	case evenGroups:
 		if named || (joined || joinedRight) && !near {
-			return no, false
+			return false
 		}
 		f.Confidence, f.Rule = 0.85, "card in groups"
 	default:
 		if !near && (named || w.near != 0 || joined || joinedRight || !k.uniform || k.gaps&(gapDot|gapLine|gapPath|gapMark) != 0) {
-			return no, false
+			return false
 		}
 		f.Confidence, f.Rule = 0.6, "card in odd groups"
 		strong = near
@@ -429,7 +508,19 @@ func (c *chain) judge(k *candidate, joined bool) (redact.Finding, bool) {
 		}
 	}
 	f.Strong = strong
-	return f, c.plain(k)
+	return c.plain(k)
+}
+
+// maxDialled is how many digits a telephone number has at most, with its country (E.164).
+// One of fifteen that begins like a card of that length is none: those countries have
+// shorter ones.
+const maxDialled = 15
+
+// isDial reports whether text ends in the scheme of a link to a telephone number.
+func isDial(text []byte) bool {
+	const scheme = "tel:"
+	n := len(text) - len(scheme)
+	return n >= 0 && string(text[n:]) == scheme && (n == 0 || !isWordByte(text[n-1]))
 }
 
 // namedRules are the rules by grouping where a card word stands beside.
@@ -463,12 +554,6 @@ func (c *chain) wordsBefore(i int, joined bool) words {
 	}
 	if beyond(i, w.nearAt) {
 		w.near = 0
-	}
-	if beyond(i, w.cardAt) {
-		w.cardAt = -1
-	}
-	if beyond(i, w.ssnAt) {
-		w.ssnAt = -1
 	}
 	return w
 }

@@ -74,6 +74,18 @@ func spanOf(t []byte, i int, set charset, limit int) int {
 	return i
 }
 
+// spanOfWords is spanOf for sets that hold all letters and digits.
+func spanOfWords(t []byte, i int, set charset, limit int) int {
+	end := min(len(t), i+limit)
+	for {
+		i = wordSpan(t, i, end)
+		if i >= end || charsets[t[i]]&set == 0 {
+			return i
+		}
+		i++
+	}
+}
+
 // wordEdge reports whether no ASCII letter, digit or underscore stands before i.
 func wordEdge(t []byte, i int) bool {
 	return i == 0 || charsets[t[i-1]]&(setAlnum|setUnderscore) == 0

@@ -73,18 +73,24 @@ func (s *scanner) byKey(dst *[]redact.Finding, n int) bool {
 		return false
 	}
 	f.Never = s.hint.ID
-	*dst = append(*dst, f)
+	s.add(dst, f)
 	return true
 }
 
 // code decides whether a group of three to six digits is a verification code or
 // a PIN.
 func (s *scanner) code(dst *[]redact.Finding, g group) {
-	behind := s.card >= 0 && g.start-s.card <= codeReach
-	if !behind && !cue(s.text, g.start) && !cueAfter(s.text, g.end) {
+	// See standsAlone.
+	if g.end < len(s.text) && isLetter(s.text[g.end]) || g.start > 0 && isLetter(s.text[g.start-1]) && !codeEnds[s.text[g.start-1]] {
 		return
 	}
-	if !s.standsAlone(g) {
+	behind := s.card >= 0 && g.start-s.card <= codeReach
+	if !behind && !s.cued(g) {
+		return
+	}
+	row, inRow := s.dumped(g.start)
+	inRow = inRow && row.code == span{g.start, g.end}
+	if !inRow && !s.standsAlone(g) {
 		return
 	}
 	f := redact.Finding{Start: g.start, End: g.end, Confidence: 0.9, Strong: true, Never: s.hint.ID, Evidence: redact.EvidenceWord}
@@ -92,44 +98,63 @@ func (s *scanner) code(dst *[]redact.Finding, g group) {
 	switch {
 	case n <= 4 && s.codeWordBefore(g.start, n):
 		f.Class, f.Rule = redact.CardVerificationCode, "code word"
-	case n <= 4 && behind && s.expiryBetween(s.card, g.start):
+	case inRow, n <= 4 && behind && s.expiryBetween(s.card, g.start):
 		f.Class, f.Rule, f.Confidence = redact.CardVerificationCode, "behind card and expiry", 0.8
 		f.Evidence = redact.EvidenceBeside
-	case n <= 4 && s.codeWordAfter(g.end):
+	case n <= 4 && s.codeWordAfter(g.start, g.end):
 		f.Class, f.Rule = redact.CardVerificationCode, "code word behind"
 	case n >= 4 && s.pinWordBefore(g.start, n):
 		f.Class, f.Rule = redact.CardPIN, "pin word"
 	default:
 		return
 	}
-	*dst = append(*dst, f)
+	s.add(dst, f)
 }
 
-// zeros has the high bit set in each byte of w that equals b, and perhaps in one
-// above such a byte.
+// cued reports whether a word may stand beside a group that names it a code.
+func (s *scanner) cued(g group) bool {
+	near := s.hint.near
+	read := near != nil && near.to >= g.start // rows of numbers have no words at all, and somebody knows
+	if read && !near.any(&s.d.vocab, s.text, g.start, g.end, anyWord) {
+		return false
+	}
+	return near.cue(s.text, g.start) || (read || near.any(&s.d.vocab, s.text, g.start, g.end, anyWord)) && cueAfter(s.text, g.end)
+}
+
+// zeros has the high bit set in each byte of w that equals b.
 func zeros(w uint64, b byte) uint64 {
 	w ^= uint64(b) * ones
-	return (w - ones) &^ w & highs
+	return ^((w&^highs + 0x7F*ones) | w) & highs
 }
 
 // cue reports whether the bytes before i may hold a word that names a code: it
 // looks for the letter pairs cv, cs, ci, cu, od, gi, gu, pi and yp, in any case, and may be
 // wrong on the side of yes.
 func cue(text []byte, i int) bool {
-	const step = 7 // windows of eight overlap by one, so that each pair is whole in one
-	for n := 0; n < 5; n++ {
-		i -= step
+	for range cueWindows {
+		i -= cueStep
 		if i < 1 {
-			return i > -step // too near the begin of the text for a whole word
+			return i > -cueStep // too near the begin of the text for a whole word
 		}
-		w := binary.LittleEndian.Uint64(text[i-1:]) | 0x20*ones
-		v, sx, id, d, u, px := zeros(w, 'v'), zeros(w, 's'), zeros(w, 'i'), zeros(w, 'd'), zeros(w, 'u'), zeros(w, 'p')
-		m := zeros(w, 'c')&((v|sx|id|u)>>8) | zeros(w, 'o')&(d>>8) | zeros(w, 'g')&((id|u)>>8) | px&(id>>8) | zeros(w, 'y')&(px>>8)
-		if m != 0 {
+		if cueIn(binary.LittleEndian.Uint64(text[i-1:])) != 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// How many windows of eight bytes cue looks at, and how far apart they are: they overlap
+// by one, so that each pair is whole in one.
+const (
+	cueWindows = 5
+	cueStep    = 7
+)
+
+// cueIn has the high bit set in each byte of w with which one of the pairs of cue begins.
+func cueIn(w uint64) uint64 {
+	w |= 0x20 * ones
+	v, sx, id, d, u, px := zeros(w, 'v'), zeros(w, 's'), zeros(w, 'i'), zeros(w, 'd'), zeros(w, 'u'), zeros(w, 'p')
+	return zeros(w, 'c')&((v|sx|id|u)>>8) | zeros(w, 'o')&(d>>8) | zeros(w, 'g')&((id|u)>>8) | px&(id>>8) | zeros(w, 'y')&(px>>8)
 }
 
 // cueAfter is cue for the words behind: the pairs cv and od.
@@ -137,7 +162,7 @@ func cueAfter(text []byte, i int) bool {
 	if i == len(text) {
 		return false
 	}
-	for n := 0; n < 4; n++ {
+	for range 4 {
 		if i+8 > len(text) {
 			return true
 		}
@@ -145,16 +170,29 @@ func cueAfter(text []byte, i int) bool {
 		if zeros(w, 'c')&(zeros(w, 'v')>>8)|zeros(w, 'o')&(zeros(w, 'd')>>8) != 0 {
 			return true
 		}
-		i += 7
+		i += cueStep
 	}
 	return false
 }
+
+// codeEnds are the last letters of the words that may be glued to a code.
+var codeEnds = func() (t [256]bool) {
+	for _, set := range [...]sense{senseCVV, sensePIN} {
+		for _, w := range wordTable[set] {
+			b := w[len(w)-1]
+			t[b], t[capital(b)] = true, true
+		}
+	}
+	return t
+}()
 
 // standsAlone reports whether no longer number, amount, date or id holds the
 // group.
 func (s *scanner) standsAlone(g group) bool {
 	t := s.text
-	if g.start > 0 {
+	// Behind a blank and a letter there is neither a number nor a mask.
+	behindWord := g.start > 1 && t[g.start-1] == ' ' && isLetter(t[g.start-2]) && t[g.start-2] != 'X'
+	if g.start > 0 && !behindWord {
 		switch b := t[g.start-1]; {
 		case isLetter(b):
 			// cvv123
@@ -162,7 +200,8 @@ func (s *scanner) standsAlone(g group) bool {
 			for a > 0 && g.start-a < 4 && isLetter(t[a-1]) {
 				a--
 			}
-			if a > 0 && isWordByte(t[a-1]) || s.d.vocab.sense(t[a:g.start])&(senseCVV|sensePIN) == 0 {
+			dated := a > 0 && isDigit(t[a-1]) && s.card >= 0 && g.start-s.card <= codeReach // exp12/27cvv123
+			if a > 0 && isWordByte(t[a-1]) && !dated || s.d.vocab.sense(t[a:g.start])&(senseCVV|sensePIN) == 0 {
 				return false
 			}
 		case b == '$' || b == '+' || b == '@':
@@ -173,7 +212,7 @@ func (s *scanner) standsAlone(g group) bool {
 			return false
 		}
 	}
-	if maskTail(t, g.start) {
+	if !behindWord && maskTail(t, g.start) {
 		return false
 	}
 	if g.end == len(t) {
@@ -193,7 +232,7 @@ func (s *scanner) codeWordBefore(i, digits int) bool {
 	from, at := lo(i, wordWindow), i
 	back := false
 	code := false
-	for n := 0; n < 7; n++ {
+	for n := 0; n < 9; n++ {
 		start, end, ok := wordBefore(s.text, at, from)
 		if !ok {
 			return false
@@ -204,39 +243,42 @@ func (s *scanner) codeWordBefore(i, digits int) bool {
 		case code && foldEqual(w, "security"):
 			a, b, ok := wordBefore(s.text, start, lo(start, wordWindow/2))
 			return !ok || s.d.vocab.sense(s.text[a:b])&senseSSN == 0 // social security number
-		case securityWord(w):
-			return s.codeOf(start)
+		case sn&senseSecurity != 0:
+			return code || s.codeOf(start)
 		case foldEqual(w, "crypto"):
 			return s.card >= 0 && start-s.card <= codeReach // also a currency
-		case back && foldEqual(w, "code"):
+		case back && (sn&senseCode != 0 || digits == 3 && three(w)):
 			return true
 		case code && foldEqual(w, "verification"):
 			a, b, ok := wordBefore(s.text, start, lo(start, wordWindow/2))
 			return ok && s.d.vocab.sense(s.text[a:b])&senseCard != 0
 		case sn&senseCVV != 0:
-			if foldEqual(w, "cid") { // also a customer's id: only for the four digits of an Amex, beside a card word
-				return digits == 4 && s.before(start, false).cardAt >= 0
+			if foldEqual(w, "cid") { // also a customer's id
+				return s.card >= 0 && start-s.card <= codeReach || s.wordNames(start, senseCard) || s.answer(start, i+digits)
 			}
 			return true
 		case sn&senseTail != 0:
 			return back || digits == 3 && s.threeDigits(start)
-		case sn&senseLink == 0:
+		case sn&senseCard != 0 && n < 2: // "the code on the back of the card is 123"
+		case sn&senseBack != 0 && n == 0 && digits == 3 && s.card >= 0 && start-s.card <= codeReach:
+			return true // "Back: 123", behind a card and its date
+		case sn&(senseLink|senseCode|senseBack|nameFill) == 0 && (end-start > 1 || w[0] == 'X'):
 			return false
 		}
-		code = foldEqual(w, "code") || foldEqual(w, "number") || foldEqual(w, "value")
-		back = back || foldEqual(w, "back")
+		code = sn&senseCode != 0 || foldEqual(w, "number") || foldEqual(w, "value")
+		back = back || sn&senseBack != 0
 		at = start
 	}
 	return false
 }
 
-// securityWord reports whether w is the security of "código de seguridad".
-func securityWord(w []byte) bool {
-	switch string(w) {
-	case "seguridad", "Seguridad", "segurança", "seguranca", "sécurité", "securite", "sicurezza":
-		return true
+// answer reports whether nothing but text[start:end] is said, as an answer to the
+// question for a code.
+func (s *scanner) answer(start, end int) bool {
+	for n := 0; n < 4 && end < len(s.text) && (s.text[end] == '.' || s.text[end] == '!' || s.text[end] <= ' '); n++ {
+		end++
 	}
-	return false
+	return start == 0 && end == len(s.text) && s.final && s.depth == 0
 }
 
 // codeOf reports whether "code of" stands in front of i, in the languages that say
@@ -247,8 +289,7 @@ func (s *scanner) codeOf(i int) bool {
 		if !ok {
 			return false
 		}
-		switch string(s.text[a:b]) {
-		case "code", "Code", "CODE", "código", "Código", "codigo", "Codigo", "codice", "Codice":
+		if s.d.vocab.sense(s.text[a:b])&senseCode != 0 {
 			return true
 		}
 		i = a
@@ -259,17 +300,26 @@ func (s *scanner) codeOf(i int) bool {
 // threeDigits reports whether the digits whose name begins at i are three of a card.
 func (s *scanner) threeDigits(i int) bool {
 	a, b, ok := wordBefore(s.text, i, lo(i, wordWindow/2))
-	if !ok || !foldEqual(s.text[a:b], "three") {
-		return false
-	}
-	return s.card >= 0 && a-s.card <= codeReach || s.before(a, false).cardAt >= 0
+	return ok && three(s.text[a:b]) && (s.card >= 0 && a-s.card <= codeReach || s.wordNames(a, senseCard))
 }
 
-// codeWordAfter reports whether the words behind the digits name them a
+// three reports whether w is the number three.
+func three(w []byte) bool {
+	for _, x := range [...]string{"three", "3", "drei", "trois", "tres", "três", "tre", "drie"} {
+		if string(w) == x || foldEqual(w, x) {
+			return true
+		}
+	}
+	return false
+}
+
+// codeWordAfter reports whether the words behind the digits text[first:i] name them a
 // verification code: "123 is the cvv". In "1226 cvv 123" the word belongs to the
 // digits behind it.
-func (s *scanner) codeWordAfter(i int) bool {
+func (s *scanner) codeWordAfter(first, i int) bool {
+	digits := i - first
 	to := min(len(s.text), i+wordWindow/2)
+	behindCard := s.card >= 0 && i-s.card <= codeReach
 	security := false
 	for n := 0; n < 5; n++ {
 		start, end, ok := wordAfter(s.text, i, to)
@@ -278,8 +328,11 @@ func (s *scanner) codeWordAfter(i int) bool {
 		}
 		w := s.text[start:end]
 		sn := s.d.vocab.sense(w)
-		if sn&senseCVV != 0 && !foldEqual(w, "cid") || security && foldEqual(w, "code") {
+		if sn&senseCVV != 0 && (behindCard || !foldEqual(w, "cid")) || security && foldEqual(w, "code") {
 			return !numberSoon(s.text, end)
+		}
+		if sn&senseBack != 0 && n > 0 && digits == 3 && (behindCard || s.wordNames(first, senseCard)) {
+			return !numberSoon(s.text, end) // "123 on the back"
 		}
 		if sn&senseLink == 0 {
 			return false
@@ -302,7 +355,7 @@ func (s *scanner) pinWordBefore(i, digits int) bool {
 		}
 		sn := s.d.vocab.sense(s.text[start:end])
 		if sn&sensePIN != 0 {
-			return digits == 4 || s.before(start, false).cardAt >= 0
+			return digits == 4 || s.wordNames(start, senseCard)
 		}
 		if sn&(senseLink|senseCard) == 0 && !foldEqual(s.text[start:end], "for") {
 			return false

@@ -1,12 +1,12 @@
 package detect
 
+import "bytes"
+
 // words is what the words in front of a number say. Offsets are where the word
 // begins; -1 means there is none within wordWindow.
 type words struct {
 	near   sense // of the nearest word that names a card, another number, or an SSN
 	nearAt int
-	cardAt int   // nearest card word
-	ssnAt  int   // nearest SSN word
 	direct sense // what a word or key right in front says, with only link words between; it outweighs near
 }
 
@@ -27,9 +27,14 @@ const directReach = 40
 // before reads the words in front of the group that begins at i. joined says
 // that other digits stand between: then no word is right in front of it.
 func (s *scanner) before(i int, joined bool) words {
-	w := words{nearAt: -1, cardAt: -1, ssnAt: -1}
+	w := words{nearAt: -1}
 	from := lo(i, wordWindow)
-	direct := !joined
+	direct, at := !joined, i
+	if direct {
+		if speaker := s.spokenBy(i); speaker >= 0 {
+			direct, at = false, speaker
+		}
+	}
 	if direct {
 		switch s.keyBefore(i) {
 		case keyID:
@@ -41,26 +46,34 @@ func (s *scanner) before(i int, joined bool) words {
 		}
 		direct = w.direct == 0
 	}
-	at := i
-	for {
+	if !s.hint.near.any(&s.d.vocab, s.text, i, i, namesCard) {
+		return w
+	}
+	d := denial{scanner: s}
+	for direct || w.near == 0 {
 		start, end, ok := wordBefore(s.text, at, from)
 		if !ok {
 			break
 		}
-		at = start
+		if w.direct != 0 && clauseEnds(s.text[end:at]) {
+			direct = false // "paid by card. Order 4111..."
+		}
 		sn := s.wordSense(start, end, from)
 		named := sn & (senseCard | senseSoft | senseHard | senseSSN)
 		if direct {
 			switch {
 			case i-end > directReach:
 				direct = false
+			case named&(senseSoft|senseHard) != 0 && s.d.vocab.wishes(s.text[start:end]),
+				named&senseSoft != 0 && foldEqual(bytes.TrimSpace(s.text[end:i]), "to"):
+				direct = false // "charge the order to 4111..."
 			case named&(senseSoft|senseHard) != 0:
 				if w.direct == 0 {
 					w.direct = named & (senseSoft | senseHard)
 				}
+				direct = d.names(start, end, at)
 			case named&senseCard != 0:
-				// "card account number": the account is the card's.
-				if w.direct&senseHard == 0 {
+				if d.yields(start, end, at, w.direct) {
 					w.direct = senseCard
 				}
 				direct = false
@@ -69,24 +82,55 @@ func (s *scanner) before(i int, joined bool) words {
 					w.direct = senseSSN
 				}
 				direct = false
-			case sn&senseLink == 0:
-				direct = false
+			default:
+				direct = d.link(start, end, at, w.direct, sn&senseLink != 0)
 			}
 		}
-		if named == 0 {
-			continue
-		}
-		if w.near == 0 {
+		at = start
+		if named != 0 && w.near == 0 {
 			w.near, w.nearAt = named, start
-		}
-		if named&senseCard != 0 && w.cardAt < 0 {
-			w.cardAt = start
-		}
-		if named&senseSSN != 0 && w.ssnAt < 0 {
-			w.ssnAt = start
 		}
 	}
 	return w
+}
+
+// clauseEnds reports whether a clause ends in what stands between two words.
+func clauseEnds(between []byte) bool {
+	for i, b := range between {
+		switch b {
+		case '.', ',', ';', '!', '?', '\n':
+			return true
+		case 0xE3, 0xEF:
+			if wideStop(between[i:]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// wideStop reports whether text begins with a sign that ends a clause in Chinese or Japanese.
+func wideStop(text []byte) bool {
+	if len(text) < 3 {
+		return false
+	}
+	switch string(text[:3]) {
+	case "。", "、", "，", "；", "！", "？":
+		return true
+	}
+	return false
+}
+
+// wordNames reports whether a word in front of i says what set says.
+func (s *scanner) wordNames(i int, set sense) bool {
+	from := lo(i, wordWindow)
+	for at := i; ; {
+		start, end, ok := wordBefore(s.text, at, from)
+		if !ok || s.wordSense(start, end, from)&set != 0 {
+			return ok
+		}
+		at = start
+	}
 }
 
 // wordSense is the sense of one word, with the words in front that change it:
@@ -95,8 +139,13 @@ func (s *scanner) before(i int, joined bool) words {
 func (s *scanner) wordSense(start, end, from int) sense {
 	sn := s.d.vocab.sense(s.text[start:end])
 	w := s.text[start:end]
-	if len(w) == 1 && w[0]|0x20 == 'n' && s.spelled(start, from) {
-		return senseSSN
+	if len(w) == 1 && w[0]|0x20 == 'n' {
+		if s.spelled(start, from) {
+			return senseSSN
+		}
+		if start >= 2 && s.text[start-1] == '/' && s.text[start-2]|0x20 == 's' && (start == 2 || !isWordByte(s.text[start-3])) {
+			return senseHard // S/N
+		}
 	}
 	if sn&(senseCard|senseSSN|namePhone) == 0 {
 		return sn
@@ -140,35 +189,6 @@ func (s *scanner) byWay(i, from int) bool {
 	}
 	w := s.text[a:b]
 	return foldEqual(w, "over") || foldEqual(w, "by") || foldEqual(w, "via")
-}
-
-// after says what the words right behind end name, with only link words between:
-// "... is my visa", "... exp 12/26", "... is my order number". A word that digits
-// follow names those, unless it is one that only stands behind a card.
-func (s *scanner) after(end int) sense {
-	to := min(len(s.text), end+wordWindow/2)
-	for at, n := end, 0; n < 5; n++ {
-		a, b, ok := wordAfter(s.text, at, to)
-		if !ok {
-			return 0
-		}
-		w := s.text[a:b]
-		sn := s.d.vocab.sense(w)
-		named := sn & (senseCard | senseCVV | senseSSN | senseSoft | senseHard)
-		switch {
-		case sn&senseCVV != 0 || len(w) >= 3 && foldEqual(w[:3], "exp"):
-			return senseCard
-		case named != 0:
-			if numberSoon(s.text, b) || n == 0 && named&(senseSoft|senseHard) != 0 {
-				return 0
-			}
-			return named
-		case sn&senseLink == 0:
-			return 0
-		}
-		at = b
-	}
-	return 0
 }
 
 // keyBefore reads the name in "name: 123", "name=123" or `"name":"123"` that

@@ -269,6 +269,16 @@ func TestCodesAndTracks(t *testing.T) {
 		{"behind card, exp word", Hint{}, "C<4111111111111111> exp E<12/2026> V<123>"},
 		{"expiry is no code", Hint{}, "C<4111111111111111> 1226 cvv V<123>"},
 		{"key", Hint{Key: "cvv"}, "V<123>"},
+		{"key of payment libraries", Hint{Key: "verification_value"}, "V<123>"},
+		{"key, verified", Hint{Key: "verified"}, "123"},
+		{"names of the brands", Hint{}, "visa ccv V<123>, CVD: V<321>, ccv2 V<9876>"},
+		{"behind a card in other digits", Hint{}, "C<\uff14\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11> E<12/27> V<123>"},
+		{"behind a card in entities", Hint{}, "C<&#52;111 1111 1111 1111> E<12/27> V<123>"},
+		{"cid alone", Hint{}, "CID V<277>."},
+		{"cid beside a card", Hint{}, "C<378282246310005> cid V<2770>"},
+		{"cid of the amex", Hint{}, "my amex, cid V<277>"},
+		{"cid of a customer", Hint{}, "please look at cid 277 again"},
+		{"cid of a customer, key", Hint{Key: "cid"}, "277"},
 		{"security code key", Hint{Key: "security_code"}, "V<1234>"},
 		{"amount, year, room", Hint{}, "the cvv page costs 1,234 in 2024, room 204"},
 		{"two-factor code", Hint{}, "your verification code is 4821"},
@@ -388,4 +398,16 @@ func mask(s string) string {
 		}
 	}
 	return string(b)
+}
+
+// A run of letters in a script without blanks may hold several words, and says what
+// all of them say, in whatever order the tables are read.
+func TestWordsWithoutBlanks(t *testing.T) {
+	t.Parallel()
+	for range 8 {
+		d := newDetector(t)
+		if got := d.vocab.sense([]byte("生年月日カード")); got&senseCard == 0 || got&nameBirth == 0 {
+			t.Fatalf("says %b", got)
+		}
+	}
 }

@@ -37,6 +37,10 @@ type Config struct {
 	Find []Find
 	// Allow are rows that remove false alarms.
 	Allow []Allow
+	// Ours appends where a text holds what stands in for values, start and end of
+	// each, in order: tokens. What is found within them is no finding. It is called
+	// from many goroutines at once, about texts with findings. nil means nowhere.
+	Ours func(dst [][2]int, text []byte) [][2]int
 }
 
 // Detector finds cards, their codes, and US social security and taxpayer
@@ -45,20 +49,28 @@ type Detector struct {
 	issuers  issuers
 	vocab    vocabulary
 	families []family
+	naming   *namingWords
 	wake     wakeWords
 	on       trigger // of all families
 	listed   *listed // of the operator, nil when there is nothing
-	// Who is asked, a bit for each family: by triggers other than onDigits, and by
-	// the digits of a chain.
+	ours     func([][2]int, []byte) [][2]int
+	// Who is asked, a bit for each family: by triggers other than onDigits, by the
+	// digits of a chain, and in any case.
 	waiting  [onAlways]uint32
 	counting [32]uint32
+	constant uint32
+	brief    briefFamilies
 	talk     talk
 	passes   passes
+	memories memories
 }
 
 // New checks c and builds a Detector. An error names the brand row that is wrong.
-func New(c Config) (*Detector, error) {
-	d := &Detector{families: families()}
+func New(c Config) (*Detector, error) { return newDetectorOf(c, families()) }
+
+// newDetectorOf is New with some of the families only.
+func newDetectorOf(c Config, only []family) (*Detector, error) {
+	d := &Detector{families: only, ours: c.Ours}
 	var err error
 	if d.talk.reader, err = spoken.Default(); err != nil {
 		return nil, fmt.Errorf("reading the tables of spoken numbers: %w", err)
@@ -70,8 +82,13 @@ func New(c Config) (*Detector, error) {
 		d.families = append(d.families, listedFamily())
 	}
 	d.vocab = newVocabulary(c, d.families)
+	d.naming = newNamingWords(&d.vocab)
+	d.brief = newBriefFamilies(d.families)
 	for i, f := range d.families {
 		d.on |= f.on
+		if f.on&onAlways != 0 {
+			d.constant |= 1 << i
+		}
 		for on := range d.waiting {
 			if f.on&trigger(on)&^onDigits != 0 {
 				d.waiting[on] |= 1 << i
@@ -107,6 +124,8 @@ type Hint struct {
 
 	// phase is the offset of the text in its stream, for families that sample.
 	phase int
+	// near knows where names of numbers stand in the text, nil when nobody does.
+	near *nearNames
 }
 
 // Text appends the findings of text to dst and returns the extended slice. They
@@ -114,54 +133,34 @@ type Hint struct {
 // and Unit are left for the caller; Never is set where the key says that the
 // value is an identifier. Text does not allocate unless it finds something.
 func (d *Detector) Text(dst []redact.Finding, text []byte, h Hint) []redact.Finding {
+	base := len(dst)
+	if h.Key != "" && !h.ID && namesPassword(h.Key) {
+		if f, ok := passwordByKey(text, h.Key); ok {
+			dst = append(dst, f)
+		}
+	}
 	i := d.next(text, 0)
 	if i == len(text) {
-		base := len(dst)
 		dst = d.always(dst, text, 0, len(text), h)
 		return dst[:base+len(resolve(d.permitted(text, dst[base:], h)))]
 	}
-	if i == 0 && len(text) <= shortest && runEnd(text, 0) == len(text) && !cueInKey(h.Key) && !MayName(h.Key) && !d.listed.searches() {
+	if i == 0 && len(text) <= shortest && len(dst) == base && runEnd(text, 0) == len(text) && !cueInKey(h.Key) && !MayName(h.Key) && !d.listed.searches() {
 		return dst
 	}
-	base := len(dst)
-	s := scanner{d: d, text: text, hint: h, final: true, card: -1}
+	if i == 0 && len(dst) == base {
+		if f, ok := d.whole(text, h); ok {
+			dst = append(dst, f)
+			return dst[:len(d.permitted(text, dst[base:], h))+base]
+		}
+	}
+	s := scanner{d: d, text: text, hint: h, stop: len(text), final: true, card: -1}
+	if len(text) >= longText {
+		s.remember()
+	}
 	s.run(&dst, i)
 	dst = s.always(dst, 0, len(text))
+	s.forget()
 	return dst[:base+len(resolve(d.permitted(text, dst[base:], h)))]
-}
-
-// Nothing reports whether text can hold no finding, unless its key names it (see
-// [MayName]). It knows
-// the two shapes that most values with digits have, identifiers and times, and is
-// much quicker than Text on them; false means that Text has to be asked.
-func (d *Detector) Nothing(text []byte) bool {
-	n := len(text)
-	if n < minCode {
-		return true
-	}
-	if !isDigit(text[0]) || d.listed.searches() {
-		return false
-	}
-	if n >= len("2026-01-02T03:04:05") && text[4] == '-' {
-		return isTime(text)
-	}
-	if n > maxCard || n <= shortest || !allDigits(text) {
-		return false
-	}
-	prefix := uint32(0)
-	for _, b := range text[:8] {
-		prefix = prefix*10 + uint32(b-'0')
-	}
-	if n < minCard || d.issuers.lengths[prefix/1e5]>>n&1 == 0 {
-		return true
-	}
-	return !d.issuers.read(prefix, n, luhn(text)).ok
-}
-
-// Silent reports whether text holds nothing with which a finding may begin. It is
-// Text's first question, for callers to whom a hint costs something.
-func (d *Detector) Silent(text []byte) bool {
-	return d.next(text, 0) == len(text) && !d.listed.searches() && d.talk.reader.Next(text, 0, 0) == len(text)
 }
 
 // allDigits reports whether text, of 8 to 24 bytes, is digits only.
@@ -212,21 +211,40 @@ type scanner struct {
 	text  []byte
 	hint  Hint
 	from  int
+	stop  int // from here on nothing is looked for; what stands there is context
 	final bool
 	card  int // where the last card ended, -1 for none
 	asked [maxFamilies]int
 	// Where the token of the last trigger begins, and where the trigger stood.
 	tokenFrom, tokenAt int
+	tokenTo            int // how far the families were asked about the token of a glued digit
+	dulled             int // up to where dull passed last
+	loudTo             int // up to where it would pass nothing
+	quietFrom, quietTo int // see quietUpTo
+	// The stretch of a word in which short runs of digits are done; see scanner.within.
+	innerFrom, innerTo int
 
 	depth   int // of views
 	viewEnd int // up to where marks were seen to
 	looked  int // up to where tokens were tried as base64
-	regions []region
-	stopped bool // a region waits for more text
+	end64   int // up to where base64 or hexadecimal text was read; in a stream perhaps before text
+	settled int // in a stream, what stands before was read by earlier calls
+	hexed   int // up to where tokens were tried as hexadecimal text
+	tried64 int // where the run of base64 begins that was tried last, plus one
+	// Where the run of base64 begins that was walked last, and from where.
+	run64From, run64At int
+	regions            []region
+	stopped            bool // a region waits for more text
 
 	key      keySense
 	keyKnown bool
+	mem      *memory // nil until there is need of it
+
+	signs signs
 }
+
+// next is the next place at or after i at which something may begin.
+func (s *scanner) next(i int) int { return s.signs.next(&s.d.wake, s.text, i) }
 
 // shortest is the number of digits below which only codes are looked for.
 const shortest = 9
@@ -238,7 +256,7 @@ func (s *scanner) run(dst *[]redact.Finding, i int) int {
 	if i < len(text) && i == s.from && i > 0 && isDigit(text[i]) && isDigit(text[i-1]) {
 		i = runEnd(text, i) // only a run longer than any value is ever cut in two
 	}
-	for i = s.d.next(text, i); i < len(text); i = s.d.next(text, i) {
+	for i = s.loud(i); i < s.stop; i = s.loud(i) {
 		if !s.final && i+LookAhead > len(text) {
 			if i = nextDigit(text, i); i < len(text) {
 				return s.hold(i)
@@ -246,42 +264,45 @@ func (s *scanner) run(dst *[]redact.Finding, i int) int {
 			break
 		}
 		if !isDigit(text[i]) {
+			if text[i] == '_' && len(text) >= longText {
+				if to := s.dull(i); to > i {
+					i = to
+					continue
+				}
+			}
 			i = s.sign(dst, i)
 			continue
 		}
 		end := i + 1
-		for end < len(text) && isDigit(text[end]) {
-			end++
+		if end < len(text) && isDigit(text[end]) {
+			end = longRunEnd(text, end)
+		}
+		if end < s.innerTo && i >= s.innerFrom && (end-i < minCode || end-i <= maxInner && text[end]|0x20 != 'c') {
+			i = end
+			continue
+		}
+		if i < s.viewEnd && s.escape(i, end) {
+			i = end
+			continue
+		}
+		if len(text) >= longText && end-i <= maxInner && i > 0 && end < len(text) && (isLetter(text[end]) || isLetter(text[i-1])) {
+			to := s.dull(i)
+			if to == i {
+				to = s.printedIBAN(dst, i, end)
+			}
+			if to > i {
+				i = to
+				continue
+			}
 		}
 		if !s.final && end == len(text) {
 			return end // LookAhead digits in a row, and no value is that long
 		}
-		total, last := end-i, end
-		grouped := false
-		if last < len(text) && (asciiGap[text[last]] != none || text[last] >= 0xC2) {
-			for next, g := gapAfter(text, last); g != none; next, g = gapAfter(text, last) {
-				grouped = true
-				last = runEnd(text, next)
-				total += last - next
-				if total >= shortest {
-					break
-				}
-			}
+		var settled bool
+		if end, settled = s.number(dst, i, end); !settled {
+			return s.hold(end)
 		}
-		switch {
-		case total >= shortest:
-			next, settled := s.chain(dst, i)
-			if !settled {
-				return s.hold(next)
-			}
-			last = next
-		case grouped:
-			s.shortGroups(dst, i, last)
-		case total >= minCode:
-			s.short(dst, i, end)
-		}
-		s.digits(dst, i, last)
-		i = last
+		i = end
 	}
 	if s.final {
 		return len(text)
@@ -292,6 +313,42 @@ func (s *scanner) run(dst *[]redact.Finding, i int) int {
 		end--
 	}
 	return end
+}
+
+// number looks at the chain of digit groups that begins at i, the first of which ends
+// at end, and returns where it ends. settled is false when more text is needed to know
+// what begins there.
+func (s *scanner) number(dst *[]redact.Finding, i, end int) (last int, settled bool) {
+	text := s.text
+	total, last := end-i, end
+	grouped := false
+	if last < len(text) && (asciiGap[text[last]] != none || text[last] >= 0xC2) {
+		for next, g := gapAfter(text, last); g != none; next, g = gapAfter(text, last) {
+			grouped = true
+			last = runEnd(text, next)
+			total += last - next
+			if total >= shortest {
+				break
+			}
+		}
+	}
+	switch {
+	case total >= shortest:
+		before := len(*dst)
+		if last, settled = s.chain(dst, i); !settled {
+			s.digits(dst, i, last) // the next window begins behind these groups, or in them
+			return last, false
+		}
+		if len(*dst) > before {
+			s.owned((*dst)[before:], i, last)
+		}
+	case grouped:
+		s.shortGroups(dst, i, last)
+	case total >= minCode:
+		s.short(dst, i, end)
+	}
+	s.digits(dst, i, last)
+	return last, true
 }
 
 // hold returns where to stop so that the sentinel of a track in front of the
@@ -325,7 +382,7 @@ func (s *scanner) keySense() keySense {
 // says as much as the digits did that it stands for.
 func prose(text []byte) bool {
 	for i := 1; i < len(text); i++ {
-		if text[i] == ' ' && (isLetter(text[i-1]) && (text[i-1] != 'X' || !maskEnds(text, i)) || text[i-1] >= 0x80 || text[i-1] == ',') {
+		if text[i] == ' ' && (isLetter(text[i-1]) && !maskAt(text, i-1) && !maskEnds(text, i) || text[i-1] >= 0x80 || text[i-1] == ',') {
 			return true
 		}
 	}

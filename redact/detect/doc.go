@@ -17,6 +17,9 @@
 //     nine digits and a word or key that names it (ssn.go);
 //   - a number in words is read by package spoken, written as digits in its place,
 //     and judged by the same rules (spoken.go);
+//   - a card whose groups stand farther apart, with fillers that people say or with other
+//     separators between, needs the groups of a printed card, the check digit, and no
+//     word that names another number (pieces.go);
 //   - verification codes and PINs need a word that names them, or stand behind a
 //     card and its expiry date (code.go).
 //
@@ -45,9 +48,10 @@
 // where the issuer built one in (token.go, secret.go, longsecret.go, base58.go,
 // bech32.go, ethereum.go, seedphrase.go); nothing is a secret because it looks
 // random. A password is known by the word that names it and by how it stands behind
-// that word (password.go). E-mail and IP addresses are read by their grammar, and by
-// what stands around them (mail.go, ip.go). The operator's terms, patterns and allow
-// rows come from package lists (listed.go, terms.go, pattern.go).
+// that word (passwordname.go, password.go, passwordvalue.go). E-mail and IP addresses
+// are read by their grammar, and by what stands around them (mail.go, ip.go). The
+// operator's terms, patterns and allow rows come from package lists (listed.go,
+// terms.go, pattern.go).
 //
 // Findings that overlap are put in order by rank (family.go): what is enforced by
 // default before check digits, check digits before words, words before shape, then
@@ -67,9 +71,28 @@
 //
 // # Speed
 //
-// The one pass looks at 32 bytes at a time where the processor can (probe_amd64.s)
-// and at 16 elsewhere (wake.go). It stops at digits, @, underscore, characters
-// outside ASCII, base64 of digits, and the words that families wait for.
+// The one pass makes a bit for each byte at which something may begin: digits, @,
+// underscore, characters outside ASCII, base64 of digits, and the words that families
+// wait for. It looks at 32 bytes at a time where the processor can (probe_amd64.s) and
+// at eight elsewhere (signs.go), without asking what they are, and the scan goes from
+// bit to bit. Prices, times and counts, which most numbers are, are left at once by
+// their shape (quiet.go).
+//
+// Short strings of records are known at a glance (quick.go): what most of them are,
+// identifiers, times, addresses of records, tags, e-mail addresses, sentences with a
+// price, is told by a few rules that keep to what no family can make anything of. A key
+// is read once for all values beside it (traits.go), and a walker that looks at a whole
+// document takes the signs of each string from there (glance.go).
+//
+// Text made to be slow is read a bounded number of times. A chain of groups is one row,
+// looked at from each of its groups (chain.go). Where words stand that name numbers is
+// read once, from left to right, and what needs a name is not tried where none is near
+// (near.go). Tokens of short words are passed over at once where no word has what any
+// family needs at least (dull.go). The check digits of a printed IBAN are read before each of
+// its groups is tried as something else (printediban.go). A stretch of a token is asked about once (spot.go), a row of
+// marks that ask for the same is read from its end, and a view is searched no further
+// than its region reaches (reading.go). The inputs are in
+// redact/testdata/hostile.json, and make bench prints the slowest of them.
 //
 // # What it promises
 //

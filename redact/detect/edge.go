@@ -50,7 +50,9 @@ func (c *chain) edges(k *candidate, near bool) (sense, bool) {
 		case (b == '-' || b == '_') && bare && k.end+1 < len(t) && isLetter(t[k.end+1]):
 			sym = max(sym, senseSoft)
 		case b == '-' && bare && k.end+1 < len(t) && isDigit(t[k.end+1]):
-			sym = max(sym, senseSoft)
+			if _, ok := dumpAfter(t, k.end); !ok {
+				sym = max(sym, senseSoft)
+			}
 		case b == '@':
 			sym = max(sym, senseSoft)
 		}
@@ -134,6 +136,37 @@ func (c *chain) gluedAfter(k *candidate, near bool) bool {
 		return true
 	}
 	return near
+}
+
+// fileEndings are those of pictures and papers that people send.
+var fileEndings = [...]string{"pdf", "jpg", "jpeg", "png", "heic", "webp", "tif", "tiff", "txt", "doc", "docx"}
+
+// fileOfCard reports whether the digits that end at i end the name of a file, and what
+// is said of it behind names a card: "scan_4111111111111111.pdf, that is my card".
+func (c *chain) fileOfCard(i int) bool {
+	to := min(len(c.text), i+wordWindow)
+	start, at, ok := wordAfter(c.text, i, to)
+	if !ok || start != i+1 || c.text[i] != '.' || at-start > 4 {
+		return false
+	}
+	file := false
+	for _, e := range fileEndings {
+		file = file || foldEqual(c.text[start:at], e)
+	}
+	for file {
+		start, end, ok := wordAfter(c.text, at, to)
+		if !ok || isDigit(c.text[start]) {
+			return false
+		}
+		switch sn := c.d.vocab.sense(c.text[start:end]); {
+		case sn&senseCard != 0:
+			return true
+		case sn&(senseSoft|senseHard) != 0:
+			return false
+		}
+		at = end
+	}
+	return false
 }
 
 // plain is the last question about a card, and the dearest: whether it is part

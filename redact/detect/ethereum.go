@@ -2,6 +2,7 @@ package detect
 
 import (
 	"hash"
+	"io"
 	"sync"
 
 	"golang.org/x/crypto/sha3"
@@ -9,30 +10,60 @@ import (
 
 // keccaks keeps the states of Keccak-256, which are too large to make one for each
 // word that might be an address.
-var keccaks = sync.Pool{New: func() any { return sha3.NewLegacyKeccak256() }}
+var keccaks = sync.Pool{New: func() any {
+	state := sha3.NewLegacyKeccak256()
+	squeeze, _ := state.(io.Reader)
+	return &keccak{state: state, squeeze: squeeze}
+}}
+
+// keccak is a state with the text it is asked about and the sum of that. squeeze is the
+// state as a reader of the sum, which needs no copy of it, or nil.
+type keccak struct {
+	state   hash.Hash
+	squeeze io.Reader
+	small   [40]byte
+	sum     [32]byte
+}
+
+// hash makes the sum of small.
+func (k *keccak) hash() {
+	k.state.Reset()
+	k.state.Write(k.small[:])
+	if k.squeeze == nil {
+		k.state.Sum(k.sum[:0])
+		return
+	}
+	_, _ = k.squeeze.Read(k.sum[:]) // which never fails
+}
 
 // ethereumAddress reports whether word is 0x and forty hexadecimal digits, and
 // whether the case of its letters is a checksum (EIP-55). An address in one case
 // has none; one in both cases whose checksum is wrong is none.
 func ethereumAddress(word []byte) (ok, checked bool) {
-	if len(word) != 42 || word[0] != '0' || word[1]|0x20 != 'x' || !allHex(word[2:]) || !varied(word[2:], 6) {
+	if len(word) != 42 || word[0] != '0' || word[1]|0x20 != 'x' {
 		return false, false
 	}
-	digits := word[2:]
-	if !has(digits, setUpper) || !has(digits, setLower) {
+	digits, kinds := word[2:], charset(0)
+	for _, b := range digits {
+		if !isHex(b) {
+			return false, false
+		}
+		kinds |= charsets[b]
+	}
+	if !varied(digits, 6) {
+		return false, false
+	}
+	if kinds&setUpper == 0 || kinds&setLower == 0 {
 		return true, false
 	}
 	// The checksum is over the address in lower case, as text.
-	var small [40]byte
+	k := keccaks.Get().(*keccak)
+	defer keccaks.Put(k)
 	for i, b := range digits {
-		small[i] = lower(b)
+		k.small[i] = lower(b)
 	}
-	state := keccaks.Get().(hash.Hash)
-	defer keccaks.Put(state)
-	state.Reset()
-	state.Write(small[:])
-	var sum [32]byte
-	state.Sum(sum[:0])
+	k.hash()
+	sum := &k.sum
 	for i, b := range digits {
 		if !isLetter(b) {
 			continue

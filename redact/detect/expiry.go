@@ -16,6 +16,15 @@ const expiryReach = 48
 // word, or under a key that names both.
 func (s *scanner) expiry(dst *[]redact.Finding, i int) int {
 	near := s.card >= 0 && i >= s.card && i-s.card <= codeReach
+	if d, ok := s.dumped(i); ok && d.code.start == i {
+		return i // four digits, which may read as a date
+	} else if ok && d.date.start == i {
+		*dst = append(*dst, redact.Finding{
+			Class: redact.CardExpiry, Start: i, End: d.date.end, Confidence: 0.95, Strong: true, Never: s.hint.ID,
+			Rule: "date behind a card", Evidence: redact.EvidenceBeside | redact.EvidenceGrouping,
+		})
+		return d.date.end
+	}
 	end, bare := expiryDate(s.text, i)
 	if end == 0 || bare && !near && s.hint.Key == "" || !s.datesAlone(i, end) {
 		return i
@@ -95,9 +104,10 @@ const maxBesideExpiry = 3
 
 // onlyExpiryWords reports whether text[from:to], between a card and a date, holds
 // nothing but separators, words for an expiry date, and perhaps a verification
-// code. A bare date needs such a word, or the bars of a dump.
+// code. A bare date needs such a word, or the bars of a dump, and is none where it is
+// named a code.
 func (s *scanner) onlyExpiryWords(from, to int, bare bool) bool {
-	named, others := false, 0
+	named, code, others := false, false, 0
 	for i := from; i < to; {
 		b := s.text[i]
 		if b >= utf8.RuneSelf {
@@ -112,14 +122,16 @@ func (s *scanner) onlyExpiryWords(from, to int, bare bool) bool {
 			if end-i < minCode || end-i > 4 {
 				return false
 			}
-			i = end
+			i, code = end, false
 		case isLetter(b) || b >= utf8.RuneSelf:
 			end := i
 			for end < to && (isLetter(s.text[end]) || s.text[end] >= 0x80) {
 				end++
 			}
 			w := s.text[i:end]
-			switch set := s.d.vocab.phrase(s.text, i, end, from); {
+			set := s.d.vocab.phrase(s.text, i, end, from)
+			code = set&senseCVV != 0 || code && set&senseLink != 0
+			switch {
 			case set&nameExpiry != 0:
 				named = true
 			case set&(senseCVV|senseLink|nameFill) == 0 && !beforeExpiry(w):
@@ -131,7 +143,7 @@ func (s *scanner) onlyExpiryWords(from, to int, bare bool) bool {
 			i++
 		}
 	}
-	return (named || !bare) && (others == 0 || named && !bare && others <= maxBesideExpiry)
+	return (named || !bare) && (!code || !bare) && (others == 0 || named && !bare && others <= maxBesideExpiry)
 }
 
 // beforeExpiry reports whether a word begins a name for an expiry date: "valid thru",
@@ -170,12 +182,12 @@ func (s *scanner) cardSoon(i int) bool {
 	if next >= i+expiryReach || next == len(s.text) {
 		return false
 	}
-	c := chain{scanner: s, next: next, gap: gapSpace}
-	if end, g := gapBefore(s.text, next, lo(next, LookBehind)); g != none {
-		c.gap, c.gapLen = g, next-end
-	}
-	c.fill()
-	f, ok := c.card()
+	other := *s // the date may stand in a row itself
+	other.remember()
+	c := other.lead(next)
+	var f redact.Finding
+	ok := c.card(&f)
+	other.forget()
 	return ok && f.Class == redact.CreditCard
 }
 

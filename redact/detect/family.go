@@ -24,6 +24,8 @@ const (
 	// onDots: digits with a dot or colon on both sides, or a double colon, as
 	// addresses of machines have.
 	onDots
+	// onFour: a group of exactly four digits, or of eight that no letter touches.
+	onFour
 	// onAlways: all of the text, in one call. For what has a quick trigger of its
 	// own.
 	onAlways
@@ -38,6 +40,9 @@ type family struct {
 	on trigger
 	// digits is for onDigits: the fewest digits a chain must have in all.
 	digits int
+	// yields says that nothing that the family finds is enforced by default: it gives way
+	// to a card wherever the two overlap.
+	yields bool
 	// wake are words for onWords: lower-case ASCII, seven to 32 bytes long, found
 	// anywhere and in any case, also inside longer words: the family looks closer.
 	wake []string
@@ -86,8 +91,12 @@ func families() []family {
 
 		// spoken and split values
 		spokenFamily(),
+		piecesFamily(),
 	}
 }
+
+// rankEnforced is the least rank of what is enforced by default.
+const rankEnforced = 32
 
 // rank orders findings that overlap: what is enforced by default first, then what
 // has a check digit, then what a word or key names, then the mere shape.
@@ -97,7 +106,7 @@ func rank(f *redact.Finding) int {
 	case redact.CardTrackData:
 		r = 48
 	case redact.CreditCard, redact.CardVerificationCode, redact.CardPIN, redact.USSSN, redact.USITIN:
-		r = 32
+		r = rankEnforced
 	case redact.Blocklist:
 		r = 16
 	}
@@ -124,35 +133,51 @@ func better(a, b *redact.Finding) bool {
 	if a.Confidence != b.Confidence {
 		return a.Confidence > b.Confidence
 	}
-	return a.Class < b.Class
+	if a.Class != b.Class {
+		return a.Class < b.Class
+	}
+	// What the text says by itself, whichever was found first: a stream may read a view
+	// of it before.
+	const view = redact.EvidenceEncoded | redact.EvidenceScript
+	return a.Evidence&view < b.Evidence&view
 }
 
 // resolve sorts found and takes out all but the best of those that overlap, from
 // the left: a finding that lost does not defend what stands behind it.
 func resolve(found []redact.Finding) []redact.Finding {
-	if len(found) < 2 {
+	apart := 1 // how many stand one behind the other already, as nearly all do
+	for apart < len(found) && found[apart].Start >= found[apart-1].End {
+		apart++
+	}
+	if apart >= len(found) {
 		return found
 	}
-	for i := 1; i < len(found); i++ { // nearly sorted, and mostly very few
+	for i := apart; i < len(found); i++ { // nearly sorted, and mostly very few
 		for j := i; j > 0 && (found[j].Start < found[j-1].Start || found[j].Start == found[j-1].Start && better(&found[j], &found[j-1])); j-- {
 			found[j], found[j-1] = found[j-1], found[j]
 		}
 	}
 	out := found[:1]
-	for _, f := range found[1:] {
-		last := &out[len(out)-1]
+	for i := 1; i < len(found); i++ {
+		f, last := &found[i], &out[len(out)-1]
 		switch {
 		case f.Start >= last.End:
-			out = append(out, f)
+			if out = out[:len(out)+1]; len(out) <= i {
+				out[len(out)-1] = *f
+			}
 		case f.Class == redact.CreditCard && last.Class == redact.CreditCard:
 			// Two readings of one stretch: nothing of either may stay.
 			start, end := last.Start, max(last.End, f.End)
-			if better(&f, last) {
-				*last = f
+			if better(f, last) {
+				*last = *f
 			}
 			last.Start, last.End = start, end
-		case better(&f, last):
-			*last = f
+		case last.Class == redact.CreditCard && (f.Class == redact.CardVerificationCode || f.Class == redact.CardPIN) && f.Start > last.Start && f.End >= last.End:
+			// One reading takes a code for the end of a card, of which four digits stay.
+			last.End = f.Start
+			out = append(out, *f)
+		case better(f, last):
+			*last = *f
 		}
 	}
 	return out

@@ -129,8 +129,10 @@ func idVocabulary() map[sense][]string {
 	return out
 }
 
-// keyCues has a bit for the first word of every name that a key may hold.
-var keyCues = func() (t [1 << 16 / 64]uint64) {
+// keyCues has a bit for the first word of every name that a key may hold, and
+// keyFirsts has the words: other words share their bits.
+var keyCues, keyFirsts = func() (t [1 << 16 / 64]uint64, firsts map[string]bool) {
+	firsts = map[string]bool{}
 	for set, list := range idNames {
 		if set&nameAny == 0 || set&nameAnyAccount != 0 {
 			continue
@@ -139,11 +141,12 @@ var keyCues = func() (t [1 << 16 / 64]uint64) {
 			if i := strings.IndexByte(w, ' '); i == 1 || i >= 0 && w[:i] == "id" {
 				continue // single letters, and what every key has
 			}
-			c, _ := keyCue(w, 0)
+			c, end := keyCue(w, 0)
 			t[c>>6] |= 1 << (c & 63)
+			firsts[w[:end]] = true
 		}
 	}
-	return t
+	return t, firsts
 }()
 
 // keyCue is the hash of the word that begins at i, and where the word ends: at
@@ -159,8 +162,7 @@ func keyCue[T []byte | string](key T, i int) (c uint32, end int) {
 }
 
 // MayName reports whether a number may be an identifier because of its key, however
-// plain it looks: [Detector.Text] has to be asked then, even where [Detector.Nothing]
-// is true. It is quick, and may be wrong on the side of yes.
+// plain it looks: [Detector.Quick] leaves it to Text then. It is quick, and may be wrong on the side of yes.
 func MayName[T []byte | string](key T) bool {
 	for i := 0; i < len(key); {
 		if key[i] >= 0x80 {
@@ -170,10 +172,23 @@ func MayName[T []byte | string](key T) bool {
 			i++
 			continue
 		}
+		from := i
 		var c uint32
-		if c, i = keyCue(key, i); keyCues[c>>6]>>(c&63)&1 != 0 {
+		if c, i = keyCue(key, i); keyCues[c>>6]>>(c&63)&1 != 0 && isKeyFirst(key[from:i]) {
 			return true
 		}
 	}
 	return false
+}
+
+// isKeyFirst reports whether word is the first of a name.
+func isKeyFirst[T []byte | string](word T) bool {
+	var buf [maxWord]byte
+	if len(word) > len(buf) {
+		return false
+	}
+	for i := range len(word) {
+		buf[i] = lower(word[i])
+	}
+	return keyFirsts[string(buf[:len(word)])]
 }

@@ -6,7 +6,7 @@ import "github.com/caregate/caregate/redact"
 // of birth. What most of them need is a name: one number in ten has the right
 // check digit for some office. Only shapes that nothing else has stand alone.
 func idFamily() family {
-	return family{name: "ids", on: onDigits | onGlued, digits: 1, vocabulary: idVocabulary(), find: (*Detector).findIDs}
+	return family{name: "ids", on: onDigits | onGlued, digits: 1, yields: true, vocabulary: idVocabulary(), find: (*Detector).findIDs}
 }
 
 // idLead is how far before its first digit, and the token that one is in, a
@@ -15,30 +15,53 @@ const idLead = 16
 
 // findIDs reads the groups of digits and the tokens of text[from:to).
 func (d *Detector) findIDs(dst []redact.Finding, text []byte, from, to int, h Hint) []redact.Finding {
-	var key keyNames
-	for i := nextDigit(text[:to], from); i < to; {
-		end := runEnd(text, i)
-		if i > 0 && isDigit(text[i-1]) || !hopeful(text, i, end) {
-			i = nextDigit(text[:to], min(end, to))
-			continue
-		}
-		s := idScan{d: d, text: text, hint: h, at: i, key: &key}
-		f, next := s.spot(i, end)
-		if f.End > 0 {
-			dst = append(dst, f)
+	i := nextHopeful(h.near, text, nextDigit(text[:to], from), to)
+	if i == to {
+		return dst // as nearly always
+	}
+	if h.near == nil {
+		var s idScan
+		return s.all(d, dst, text, i, to, h)
+	}
+	return h.near.ids.all(d, dst, text, i, to, h)
+}
+
+// all is findIDs from the first run of digits on with which something may begin.
+func (s *idScan) all(d *Detector, dst []redact.Finding, text []byte, i, to int, h Hint) []redact.Finding {
+	s.d, s.text, s.hint = d, text, h
+	s.said.begun, s.key.known, s.behindOf = false, false, 0
+	s.key.set, s.key.id = 0, false
+	for i < to {
+		s.begin(i)
+		found, next := s.spot(i, runEnd(text, i))
+		if found {
+			dst = append(dst, s.f)
 		}
 		if next >= to {
 			break
 		}
-		i = nextDigit(text[:to], next)
+		i = nextHopeful(h.near, text, digitAfter(text[:to], next), to)
 	}
 	return dst
+}
+
+// nextHopeful returns the first run of digits in text[i:to) with which something may
+// begin, or to. A digit stands at i, or i is to.
+func nextHopeful(near *nearNames, text []byte, i, to int) int {
+	for i < to {
+		end := runEnd(text, i)
+		if (i == 0 || !isDigit(text[i-1])) && hopeful(near, text, i, end) {
+			return i
+		}
+		i = digitAfter(text[:to], min(end, to))
+	}
+	return to
 }
 
 // hopeful reports whether something may begin with the run of digits text[i:end],
 // as far as the bytes right beside it tell. Most numbers that people and machines
 // write are too short to be anything, or stand inside a longer one.
-func hopeful(text []byte, i, end int) bool {
+func hopeful(near *nearNames, text []byte, i, end int) bool {
 	n := end - i
 	before, second, after, next := byteBefore(text, i), byteBefore(text, i-1), byte(' '), byte(' ')
 	if end < len(text) {
@@ -55,14 +78,17 @@ func hopeful(text []byte, i, end int) bool {
 		if n > 2 || end+2 < len(text) && isWordByte(text[end+2]) && isWordByte(next) || before == '(' {
 			return n <= longestToken
 		}
-		return monthNear(text, i, end)
+		return near.month(text, i, end) && monthNear(text, i, end)
+	case n > maxAccount:
+		return false // longer than all that has no letters
 	}
 	other := end + 1 // where the second group begins, if there is one
 	grouped := asciiGap[after] != none && isDigit(next)
+	wide := none
 	if after >= 0xC2 {
 		kind, size := separator(text, end)
-		other = end + size
-		grouped = kind != none && other < len(text) && isDigit(text[other])
+		wide, other = kind, end+size
+		grouped = kind&(gapSpace|gapDash|gapDot) != 0 && other < len(text) && isDigit(text[other])
 	}
 	if before >= 0x80 {
 		switch kind, size := separatorBefore(text, i); kind {
@@ -102,13 +128,15 @@ func hopeful(text []byte, i, end int) bool {
 		grouped = false
 	case after == ' ' && (next == '(' || next == '-' && n > 1):
 		return true
+	case n == 2 && after == '.' && end+4 < len(text) && text[end+4] == '.': // 12.ABC.345/01DE-35
+		return true
 	}
 	if grouped {
 		// Five digits are the fewest, in a date of three groups.
 		m := runEnd(text, other)
 		return m-other+n > 5 || m+1 < len(text) && (text[m] >= 0xC2 || asciiGap[text[m]] != none && isDigit(text[m+1]))
 	}
-	return n <= 2 && monthNear(text, i, end) || n == 4 && after >= 0x80
+	return n <= 2 && near.month(text, i, end) && monthNear(text, i, end) || n == 4 && (wide != none || after >= 0x80 && yearSign(text[end:]))
 }
 
 // byteBefore is the byte before i, a blank at the begin of the text.
@@ -125,15 +153,21 @@ type idScan struct {
 	text []byte
 	hint Hint
 
-	at   int // where the value being looked at begins
+	f    redact.Finding // what was found last
+	at   int            // where the value being looked at begins
 	said said
-	key  *keyNames
+	key  keyNames
+	// first and last are where the number lies for who listens for names.
+	first, last int
+	heard       int8
 
 	behindOf  int
 	behindSet sense
 
-	runs digitRuns
-	buf  [maxCard]byte // the digits of the runs
+	dialled dialled
+	short   [3]dialled // what dialled was with ten to twelve digits
+	runs    digitRuns
+	buf     [maxCard]byte // the digits of the runs
 }
 
 // said is what the words in front of a number say.
@@ -231,7 +265,7 @@ type keyNames struct {
 
 // keyNames reads the key, once.
 func (s *idScan) keyNames() (sense, bool) {
-	k := s.key
+	k := &s.key
 	if !k.known {
 		k.known = true
 		if s.hint.Key != "" {
@@ -307,6 +341,9 @@ const (
 // named says how text[s.at:end] is named one of want, and by what. far says that a
 // name within reach is enough.
 func (s *idScan) named(end int, want sense, far bool) (int, redact.Evidence) {
+	if s.quiet() {
+		return unnamed, 0
+	}
 	w := s.before(far)
 	if w.part {
 		return unnamed, 0
@@ -381,9 +418,10 @@ func (s *idScan) other() bool {
 	return id || key != 0 && w.set == 0
 }
 
-// found makes a finding. proof is what is known beside how it is named.
-func (s *idScan) found(c redact.Class, start, end, how int, by, proof redact.Evidence, rule string) redact.Finding {
-	f := redact.Finding{Class: c, Start: start, End: end, Rule: rule, Evidence: by | proof, Strong: how != unnamed || proof&redact.EvidenceGrouping != 0}
+// found makes a finding, which is s.f. proof is what is known beside how it is named.
+func (s *idScan) found(c redact.Class, start, end, how int, by, proof redact.Evidence, rule string) *redact.Finding {
+	f := &s.f
+	*f = redact.Finding{Class: c, Start: start, End: end, Rule: rule, Evidence: by | proof, Strong: how != unnamed || proof&redact.EvidenceGrouping != 0}
 	switch {
 	case how == directly && proof&redact.EvidenceChecksum != 0:
 		f.Confidence = 0.98
@@ -403,7 +441,7 @@ func (s *idScan) found(c redact.Class, start, end, how int, by, proof redact.Evi
 }
 
 // spot looks at the run of digits text[i:end], and returns what begins there and where to go on. A finding with End 0 is none.
-func (s *idScan) spot(i, end int) (redact.Finding, int) {
+func (s *idScan) spot(i, end int) (found bool, next int) {
 	before, after := byte(0), byte(0)
 	if i > 0 {
 		before = s.text[i-1]
@@ -411,15 +449,40 @@ func (s *idScan) spot(i, end int) (redact.Finding, int) {
 	if end < len(s.text) {
 		after = s.text[end]
 	}
+	s.first, s.last, s.heard = i, end+maxIBAN, unheard
 	if isLetter(before) || isLetter(after) {
 		return s.token(i)
 	}
 	s.read(i)
-	if f, ok := s.digits(i, end, before); ok {
-		return f, max(f.End, end)
+	if s.digits(i, end, before) {
+		return true, max(s.f.End, end)
 	}
-	return redact.Finding{}, end
+	return false, end
 }
+
+// quiet reports whether nothing near the number, nor the key, names numbers.
+func (s *idScan) quiet() bool {
+	if s.heard == unheard {
+		s.heard = heardName
+		if !s.hint.near.any(&s.d.vocab, s.text, s.first, s.last, namesID) {
+			key := sense(0)
+			if s.hint.Key != "" {
+				key, _ = s.keyNames()
+			}
+			if key&nameAny == 0 {
+				s.heard = heardNothing
+			}
+		}
+	}
+	return s.heard == heardNothing
+}
+
+// What idScan.quiet knows.
+const (
+	unheard = iota
+	heardName
+	heardNothing
+)
 
 // maxRuns is how many groups of digits a value of this family can have.
 const maxRuns = 9
@@ -435,7 +498,7 @@ type digitRuns struct {
 // value.
 func (s *idScan) read(i int) {
 	r := &s.runs
-	r.n = 0
+	r.n, r.sep = 0, [maxRuns]byte{}
 	total := 0
 	sep := byte(0)
 	for {
@@ -451,116 +514,3 @@ func (s *idScan) read(i int) {
 		}
 	}
 }
-
-// oneSeparator returns what the one separator between the digits before i and
-// those behind is, and where those begin, or 0.
-func oneSeparator(text []byte, i int) (byte, int) {
-	if i >= len(text) {
-		return 0, 0
-	}
-	kind, size := separator(text, i)
-	if i += size; kind == none || i >= len(text) || !isDigit(text[i]) {
-		return 0, 0
-	}
-	switch kind {
-	case gapSpace:
-		return ' ', i
-	case gapDash:
-		return '-', i
-	case gapDot:
-		return '.', i
-	case gapPath:
-		if text[i-1] == '/' {
-			return '/', i
-		}
-	}
-	return 0, 0
-}
-
-// apart reports whether text[start:end] stands by itself, and is no part of a
-// longer number, token, path or fraction. inner is the separator inside it, 0 for
-// none. An X reads as a digit, which it may have been before it was masked.
-func (s *idScan) apart(start, end int, inner byte) bool {
-	return s.apartBefore(start, inner) && s.apartAfter(end, inner)
-}
-
-// apartBefore is apart for what stands in front.
-func (s *idScan) apartBefore(start int, inner byte) bool {
-	t := s.text
-	if start > 0 {
-		b := t[start-1]
-		if isWordByte(b) && (b < 0x80 || wideLetterBefore(t, start)) {
-			return false
-		}
-		second := byte(' ')
-		if start > 1 {
-			second = t[start-2]
-		}
-		switch b {
-		case '_', '@', '%', '$', '+', '\\', '~':
-			return false
-		case '-', '.', '/':
-			if second > ' ' && second != '(' && second != ':' {
-				return false
-			}
-		case ',', ':':
-			if isDigit(second) || second == 'X' {
-				return false
-			}
-		case '#', '&':
-			if isWordByte(second) || second == '&' {
-				return false
-			}
-		case inner:
-			if isDigit(second) || second == 'X' {
-				return false
-			}
-		}
-		if b >= 0x80 {
-			kind, size := separatorBefore(t, start)
-			b = byteBefore(t, start-size)
-			if (kind == gapDash && b > ' ') || (kind == gapSpace && inner == ' ' && (isDigit(b) || b == 'X')) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// apartAfter is apart for what stands behind.
-func (s *idScan) apartAfter(end int, inner byte) bool {
-	t := s.text
-	if end < len(t) {
-		b := t[end]
-		if isLetter(b) || isDigit(b) {
-			return false
-		}
-		next := byte(' ')
-		if end+1 < len(t) {
-			next = t[end+1]
-		}
-		switch b {
-		case '_', '@', '%', '~':
-			return false
-		case '-', '/', '=', '&', '+', '\\':
-			if isLetter(next) && b != '&' && b != '\\' || isDigit(next) || next == '/' {
-				return false
-			}
-		case '.', ':', ',':
-			if isDigit(next) || next == 'X' || b == '.' && isLetter(next) && inner != ' ' && !upper(next) {
-				return false
-			}
-		case inner:
-			if isDigit(next) || next == 'X' {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-func upper(b byte) bool { return b-'A' < 26 }
-
-// wideLetterBefore reports whether the character outside ASCII before i is a
-// letter of a script that writes spaces: of two bytes, in UTF-8.
-func wideLetterBefore(text []byte, i int) bool { return runeBefore(text, i, lo(i, 4)) == 2 }

@@ -23,13 +23,13 @@ const (
 )
 
 // digits looks at the groups that begin at i, the first of which ends at end.
-func (s *idScan) digits(i, end int, before byte) (redact.Finding, bool) {
+func (s *idScan) digits(i, end int, before byte) bool {
 	r := &s.runs
-	if f, ok := s.phone(i, before); ok {
-		return f, true
+	if s.phone(i, before) {
+		return true
 	}
 	if before == '+' {
-		return redact.Finding{}, false
+		return false
 	}
 	n, sizes := 0, 0
 	for k := 0; k < r.n; k++ {
@@ -39,25 +39,38 @@ func (s *idScan) digits(i, end int, before byte) (redact.Finding, bool) {
 		}
 		n += copy(s.buf[n:], s.text[r.start[k]:r.end[k]])
 		sizes = sizes<<4 | size
-		if n < 8 {
+		if n < 8 || s.quiet() && !mayStandAlone(sizes) {
 			continue
 		}
-		if f, ok := s.printed(i, r.end[k], sizes, s.buf[:n]); ok {
-			return f, true
+		if s.printed(i, r.end[k], sizes, s.buf[:n]) {
+			return true
 		}
 	}
-	if f, ok := s.lettered(i, end); ok {
-		return f, true
+	if s.lettered(i, end) {
+		return true
 	}
-	if f, ok := s.birth(i, end); ok {
-		return f, true
+	if s.quiet() {
+		return false
+	}
+	if s.birth(i, end) {
+		return true
 	}
 	if n >= 6 {
-		if f, ok := s.account(i, end); ok {
-			return f, true
+		if s.account(i, end) {
+			return true
 		}
 	}
-	return redact.Finding{}, false
+	return false
+}
+
+// mayStandAlone reports whether digits in groups of sizes may be an identifier that
+// nothing names.
+func mayStandAlone(sizes int) bool {
+	switch sizes {
+	case groups64, groups84, groups2333, groups3332, groups23342, groupsNIR, groupsNIRKey:
+		return true
+	}
+	return false
 }
 
 // uniform returns the separator between the first k groups when it is the same
@@ -76,7 +89,7 @@ func (r *digitRuns) uniform(k int) byte {
 
 // printed tries digits, which stand in text[i:end] in groups of sizes, as an
 // identifier of a country.
-func (s *idScan) printed(i, end, sizes int, digits []byte) (redact.Finding, bool) {
+func (s *idScan) printed(i, end, sizes int, digits []byte) bool {
 	r := &s.runs
 	k := 0
 	for g := sizes; g > 0; g >>= 4 {
@@ -88,21 +101,21 @@ func (s *idScan) printed(i, end, sizes int, digits []byte) (redact.Finding, bool
 	switch {
 	case sizes == 9 || even && (sizes == groups333 || sizes == groups423 || sizes == groups441):
 		if sizes != groups423 && sizes != groups333 {
-			if f, ok := s.national(i, end, redact.USBankRouting, nameRouting, digits, false); ok {
-				return f, ok
+			if s.national(i, end, redact.USBankRouting, nameRouting, digits, false) {
+				return true
 			}
 		}
 		if sizes == groups441 {
 			break
 		}
-		if f, ok := s.national(i, end, redact.CASIN, nameSIN, digits, false); ok {
-			return f, ok
+		if s.national(i, end, redact.CASIN, nameSIN, digits, false) {
+			return true
 		}
-		if f, ok := s.national(i, end, redact.AUTFN, nameTFN, digits, false); ok {
-			return f, ok
+		if s.national(i, end, redact.AUTFN, nameTFN, digits, false) {
+			return true
 		}
-		if f, ok := s.national(i, end, redact.NLBSN, nameBSN, digits, false); ok {
-			return f, ok
+		if s.national(i, end, redact.NLBSN, nameBSN, digits, false) {
+			return true
 		}
 		if sizes == 9 {
 			return s.passport(i, end)
@@ -110,11 +123,11 @@ func (s *idScan) printed(i, end, sizes int, digits []byte) (redact.Finding, bool
 	case sizes == 8 || sizes == 0x233 && even:
 		return s.national(i, end, redact.AUTFN, nameTFN, digits, false)
 	case sizes == 10 || even && (sizes == groups334 || sizes == groups343):
-		if f, ok := s.national(i, end, redact.UKNHS, nameNHS, digits, false); ok {
-			return f, ok
+		if s.national(i, end, redact.UKNHS, nameNHS, digits, false) {
+			return true
 		}
-		if f, ok := s.national(i, end, redact.USNPI, nameNPI, digits, false); ok {
-			return f, ok
+		if s.national(i, end, redact.USNPI, nameNPI, digits, false) {
+			return true
 		}
 		if bare {
 			return s.national(i, end, redact.SEPersonnummer, namePersonnummer, digits, false)
@@ -122,21 +135,21 @@ func (s *idScan) printed(i, end, sizes int, digits []byte) (redact.Finding, bool
 	case sizes == groups64 && sep == '-':
 		return s.national(i, end, redact.SEPersonnummer, namePersonnummer, digits, true)
 	case sizes == 12 || sizes == groups84 && sep == '-' || sizes == groups444 && even:
-		if f, ok := s.national(i, end, redact.INAadhaar, nameAadhaar, digits, false); ok {
-			return f, ok
+		if s.national(i, end, redact.INAadhaar, nameAadhaar, digits, false) {
+			return true
 		}
 		if c := two(digits); sizes != groups444 && (c >= 18 && c <= 20) {
 			return s.national(i, end, redact.SEPersonnummer, namePersonnummer, digits, sizes == groups84)
 		}
 	case sizes == 11 || even && sizes == groups2333:
-		if f, ok := s.national(i, end, redact.DETaxID, nameSteuerID, digits, !bare && sep == ' '); ok {
-			return f, ok
+		if s.national(i, end, redact.DETaxID, nameSteuerID, digits, !bare && sep == ' ') {
+			return true
 		}
 		if !bare {
 			break
 		}
-		if f, ok := s.national(i, end, redact.PLPESEL, namePESEL, digits, false); ok {
-			return f, ok
+		if s.national(i, end, redact.PLPESEL, namePESEL, digits, false) {
+			return true
 		}
 		return s.national(i, end, redact.BRCPF, nameCPF, digits, false)
 	case sizes == groups3332 || sizes == groups92:
@@ -146,17 +159,19 @@ func (s *idScan) printed(i, end, sizes int, digits []byte) (redact.Finding, bool
 		printed := sizes == groups23342 && r.sep[1] == '.' && r.sep[2] == '.' && r.sep[3] == '/' && r.sep[4] == '-'
 		return s.national(i, end, redact.BRCNPJ, nameCNPJ, digits, printed)
 	case sizes == 15, sizes == groupsNIR, sizes == groupsNIRKey:
-		return s.national(i, end, redact.FRNIR, nameNIR, digits, even)
+		// Of the identifiers of fifteen digits that systems give out one in three hundred
+		// has the key of a French number: without groups it takes a name.
+		return s.national(i, end, redact.FRNIR, nameNIR, digits, even && !bare)
 	}
-	return redact.Finding{}, false
+	return false
 }
 
 // national makes a finding of text[i:end], whose digits are given, when the check
 // of class c holds and one of want names it. alone says that its grouping needs no
 // name, as long as nothing names it something else.
-func (s *idScan) national(i, end int, c redact.Class, want sense, digits []byte, alone bool) (redact.Finding, bool) {
+func (s *idScan) national(i, end int, c redact.Class, want sense, digits []byte, alone bool) bool {
 	if !validDigits(c, digits) {
-		return redact.Finding{}, false
+		return false
 	}
 	how, by := s.named(end, want, true)
 	inner := byte(0)
@@ -164,7 +179,7 @@ func (s *idScan) national(i, end int, c redact.Class, want sense, digits []byte,
 		inner = s.runs.sep[1]
 	}
 	if how == unnamed && (!alone || s.other()) || !s.apart(i, end, inner) {
-		return redact.Finding{}, false
+		return false
 	}
 	proof, rule := redact.EvidenceChecksum, "check digit and name"
 	switch {
@@ -175,7 +190,8 @@ func (s *idScan) national(i, end int, c redact.Class, want sense, digits []byte,
 		proof |= redact.EvidenceGrouping
 		rule = "check digit, grouping and name"
 	}
-	return s.found(c, i, end, how, by, proof, rule), true
+	s.found(c, i, end, how, by, proof, rule)
+	return true
 }
 
 // validDigits is the check of class c.
@@ -213,12 +229,13 @@ func validDigits(c redact.Class, digits []byte) bool {
 
 // passport takes nine digits, or a letter and eight, that a word right in front
 // or a key calls a passport. There is no check.
-func (s *idScan) passport(start, end int) (redact.Finding, bool) {
+func (s *idScan) passport(start, end int) bool {
 	how, by := s.named(end, namePassport, false)
 	if how != directly || !s.apart(start, end, 0) {
-		return redact.Finding{}, false
+		return false
 	}
-	return s.found(redact.USPassport, start, end, how, by, redact.EvidenceShape, "passport shape and name"), true
+	s.found(redact.USPassport, start, end, how, by, redact.EvidenceShape, "passport shape and name")
+	return true
 }
 
 // The shortest and longest bank account number that is looked for.
@@ -230,7 +247,7 @@ const (
 // account takes digits that a word right in front or a key calls a bank account.
 // "Account number" alone says nothing in a helpdesk: it counts beside a word for a
 // bank or a routing number.
-func (s *idScan) account(start, end int) (redact.Finding, bool) {
+func (s *idScan) account(start, end int) bool {
 	r := &s.runs
 	digits, last := end-start, end
 	for k := 1; k < r.n && (r.sep[k] == ' ' || r.sep[k] == '-') && r.sep[k] == r.sep[1] && r.end[k]-r.start[k] >= 3; k++ {
@@ -238,7 +255,7 @@ func (s *idScan) account(start, end int) (redact.Finding, bool) {
 		last = r.end[k]
 	}
 	if digits < minAccount || digits > maxAccount {
-		return redact.Finding{}, false
+		return false
 	}
 	how, by := s.named(last, nameAccount|nameAnyAccount, false)
 	certain := (s.said.set|s.behind(last))&nameAccount != 0
@@ -246,12 +263,13 @@ func (s *idScan) account(start, end int) (redact.Finding, bool) {
 		certain = s.key.set&nameAccount != 0
 	}
 	if how != directly || !certain && (by&redact.EvidenceKey != 0 || !s.besideBank()) {
-		return redact.Finding{}, false
+		return false
 	}
 	if !s.apart(start, last, r.sep[1]) {
-		return redact.Finding{}, false
+		return false
 	}
-	return s.found(redact.USBankAccount, start, last, how, by, redact.EvidenceShape, "account digits and name"), true
+	s.found(redact.USBankAccount, start, last, how, by, redact.EvidenceShape, "account digits and name")
+	return true
 }
 
 // besideBank reports whether the words in front of the spot speak of a bank or a

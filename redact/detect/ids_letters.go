@@ -8,47 +8,41 @@ const longestToken = maxIBAN
 
 // token looks at the letters and digits around i, the first digit of its run. The
 // token is judged at its first digit, and left alone at the others.
-func (s *idScan) token(i int) (redact.Finding, int) {
+func (s *idScan) token(i int) (found bool, next int) {
 	t := s.text
-	none := redact.Finding{}
-	start, end := i, i
+	start := i
 	for start > 0 && (isLetter(t[start-1]) || isDigit(t[start-1])) {
 		start--
-		if i-start > longestToken {
-			return none, runEnd(t, i)
-		}
-		if isDigit(t[start]) {
-			return none, runEnd(t, i) // not the first digit
+		if i-start > longestToken || isDigit(t[start]) { // not the first digit, nor are those behind
+			return false, wordSpan(t, i, min(len(t), i+tokenReach))
 		}
 	}
-	for end < len(t) && (isLetter(t[end]) || isDigit(t[end])) {
-		if end++; end-start > longestToken {
-			return none, runEnd(t, i)
-		}
+	end := wordSpan(t, i, len(t))
+	if end-start > longestToken {
+		return false, end // what begins behind is not the first digit either
 	}
-	if f, ok := s.iban(start, i); ok {
-		return f, f.End
-	}
-	if end < len(t) && t[end] == ' ' || i == start {
-		s.read(i)
-	} else {
+	s.first, s.last = start, end+maxIBAN
+	digits := runEnd(t, i)
+	if i > start {
+		// Behind a letter only a date goes on that a month begins.
 		s.runs.n = 0
+		if s.iban(start, i) {
+			return true, s.f.End
+		}
+		if s.code(start, i, end) || digits-i <= 2 && yearBehind(t, digits) && s.birth(i, digits) {
+			return true, max(s.f.End, digits)
+		}
+		return false, end
 	}
-	f, ok := s.code(start, i, end)
-	if !ok {
-		f, ok = s.lettered(i, runEnd(t, i))
+	s.read(i)
+	if s.code(start, i, end) || s.lettered(i, digits) || s.birth(i, digits) {
+		return true, max(s.f.End, digits)
 	}
-	if !ok {
-		f, ok = s.birth(i, runEnd(t, i))
-	}
-	if ok {
-		return f, max(f.End, runEnd(t, i))
-	}
-	return none, end
+	return false, end
 }
 
 // code tries text[start:end], a token whose first digit is at i.
-func (s *idScan) code(start, i, end int) (redact.Finding, bool) {
+func (s *idScan) code(start, i, end int) bool {
 	w := s.text[start:end]
 	switch len(w) {
 	case 4:
@@ -106,18 +100,19 @@ func (s *idScan) code(start, i, end int) (redact.Finding, bool) {
 			return s.alone(redact.MXCURP, nameCURP, start, end, redact.EvidenceChecksum, true, "check digit")
 		}
 	}
-	return redact.Finding{}, false
+	return false
 }
 
 // alone makes a finding of text[start:end] when it is named, or when its shape may
 // stand alone and nothing names it something else.
-func (s *idScan) alone(c redact.Class, want sense, start, end int, proof redact.Evidence, alone bool, rule string) (redact.Finding, bool) {
+func (s *idScan) alone(c redact.Class, want sense, start, end int, proof redact.Evidence, alone bool, rule string) bool {
 	s.begin(start)
 	how, by := s.named(end, want, true)
 	if how == unnamed && (!alone || s.elsewhere()) || !s.apart(start, end, '-') {
-		return redact.Finding{}, false
+		return false
 	}
-	return s.found(c, start, end, how, by, proof, rule), true
+	s.found(c, start, end, how, by, proof, rule)
+	return true
 }
 
 // elsewhere reports whether what names the number is not one of the names of this
@@ -140,14 +135,14 @@ func allUpper(w []byte) bool {
 // lettered tries identifiers whose digits are one or more groups of their own with
 // letters beside: 12345678-Z, X-1234567-L, AB 12 34 56 C, 12.ABC.345/01DE-35, a
 // NIR of Corsica. end is where the first group ends.
-func (s *idScan) lettered(i, end int) (redact.Finding, bool) {
+func (s *idScan) lettered(i, end int) bool {
 	t, r := s.text, &s.runs
 	switch n := end - i; {
 	case n == 2 && i >= 3 && r.n >= 3 && r.end[1]-r.start[1] == 2 && r.end[2]-r.start[2] == 2:
 		return s.groupedNINO(i)
 	case n == 2 && end < len(t) && t[end] == '.':
-		if f, ok := s.groupedCNPJ(i); ok {
-			return f, ok
+		if s.groupedCNPJ(i) {
+			return true
 		}
 		return s.groupedDNI(i, end)
 	case n == 6 && end+5 <= len(t) && t[end] == '+' && runEnd(t, end+1) == end+5:
@@ -157,22 +152,22 @@ func (s *idScan) lettered(i, end int) (redact.Finding, bool) {
 	case n == 8, n == 7, n == 2 && r.n >= 3, n == 1 && r.n >= 3:
 		return s.groupedDNI(i, end)
 	}
-	return redact.Finding{}, false
+	return false
 }
 
 // groupedNINO reads AB 12 34 56 C, whose first digit is at i.
-func (s *idScan) groupedNINO(i int) (redact.Finding, bool) {
+func (s *idScan) groupedNINO(i int) bool {
 	t, r := s.text, &s.runs
 	sep, last := t[i-1], r.end[2]
 	if sep != ' ' && sep != '-' || r.sep[1] != sep || r.sep[2] != sep || last+1 >= len(t) {
-		return redact.Finding{}, false
+		return false
 	}
 	end := last
 	if t[end] == sep {
 		end++
 	}
 	if end >= len(t) || i < 3 {
-		return redact.Finding{}, false
+		return false
 	}
 	id := [9]byte{t[i-3], t[i-2]}
 	for k := range 3 {
@@ -180,14 +175,14 @@ func (s *idScan) groupedNINO(i int) (redact.Finding, bool) {
 	}
 	id[8] = t[end]
 	if !isLetter(id[8]) || !validNINO(id[:]) || !upper(id[0]) && upper(id[1]) {
-		return redact.Finding{}, false
+		return false
 	}
 	return s.alone(redact.UKNINO, nameNINO, i-3, end+1, redact.EvidenceGrouping, allUpper(id[:]), "national insurance number as printed")
 }
 
 // centenarian reads a personnummer with a plus sign, which people have from their
 // hundredth year on.
-func (s *idScan) centenarian(i, end int) (redact.Finding, bool) {
+func (s *idScan) centenarian(i, end int) bool {
 	n := copy(s.buf[:], s.text[i:end])
 	n += copy(s.buf[n:], s.text[end+1:end+5])
 	return s.national(i, end+5, redact.SEPersonnummer, namePersonnummer, s.buf[:n], false)
@@ -195,7 +190,7 @@ func (s *idScan) centenarian(i, end int) (redact.Finding, bool) {
 
 // groupedDNI reads a DNI of eight digits and a letter behind a hyphen or blank, the
 // digits in groups or not, or a NIE with hyphens.
-func (s *idScan) groupedDNI(i, end int) (redact.Finding, bool) {
+func (s *idScan) groupedDNI(i, end int) bool {
 	t, r := s.text, &s.runs
 	var id [9]byte
 	n, start := 0, i
@@ -204,24 +199,24 @@ func (s *idScan) groupedDNI(i, end int) (redact.Finding, bool) {
 	}
 	for k := 0; k < r.n && n < 8; k++ {
 		if k > 0 && (r.sep[k] != '.' && r.sep[k] != ' ' || r.end[k]-r.start[k] != 3) || n+r.end[k]-r.start[k] > 8 {
-			return redact.Finding{}, false
+			return false
 		}
 		n += copy(id[n:], t[r.start[k]:r.end[k]])
 		end = r.end[k]
 	}
 	if n != 8 || end >= len(t) {
-		return redact.Finding{}, false
+		return false
 	}
 	joined := isLetter(t[end])
 	if !joined && (t[end] == '-' || t[end] == ' ') {
 		end++
 	}
 	if end >= len(t) || !isLetter(t[end]) {
-		return redact.Finding{}, false
+		return false
 	}
 	id[8] = t[end]
 	if !validDNI(id[:]) || joined && start == i && r.n == 1 {
-		return redact.Finding{}, false
+		return false
 	}
 	class := redact.ESDNI
 	if isLetter(id[0]) {
@@ -231,11 +226,11 @@ func (s *idScan) groupedDNI(i, end int) (redact.Finding, bool) {
 }
 
 // groupedCNPJ reads 12.ABC.345/01DE-35.
-func (s *idScan) groupedCNPJ(i int) (redact.Finding, bool) {
+func (s *idScan) groupedCNPJ(i int) bool {
 	const form = "00.000.000/0000-00"
 	t := s.text
 	if i+len(form) > len(t) {
-		return redact.Finding{}, false
+		return false
 	}
 	var id [14]byte
 	n := 0
@@ -243,28 +238,28 @@ func (s *idScan) groupedCNPJ(i int) (redact.Finding, bool) {
 		b := t[i+k]
 		if form[k] != '0' {
 			if b != form[k] {
-				return redact.Finding{}, false
+				return false
 			}
 			continue
 		}
 		if !isDigit(b) && !isLetter(b) {
-			return redact.Finding{}, false
+			return false
 		}
 		id[n] = b
 		n++
 	}
 	if !validCNPJ(id[:]) {
-		return redact.Finding{}, false
+		return false
 	}
 	return s.alone(redact.BRCNPJ, nameCNPJ, i, i+len(form), redact.EvidenceChecksum|redact.EvidenceGrouping, true, "check digits and grouping")
 }
 
 // corsican reads a NIR in groups whose department is 2A or 2B.
-func (s *idScan) corsican(i int) (redact.Finding, bool) {
+func (s *idScan) corsican(i int) bool {
 	const form = "0 00 00 0A 000 000 00"
 	t := s.text
 	if i+len(form) > len(t) || !isLetter(t[i+9]) {
-		return redact.Finding{}, false
+		return false
 	}
 	var id [15]byte
 	n := 0
@@ -273,27 +268,27 @@ func (s *idScan) corsican(i int) (redact.Finding, bool) {
 		switch {
 		case form[k] == ' ':
 			if b != ' ' {
-				return redact.Finding{}, false
+				return false
 			}
 			continue
 		case form[k] == '0' && !isDigit(b):
-			return redact.Finding{}, false
+			return false
 		}
 		id[n] = b
 		n++
 	}
 	if !validNIR(id[:]) {
-		return redact.Finding{}, false
+		return false
 	}
 	return s.alone(redact.FRNIR, nameNIR, i, i+len(form), redact.EvidenceChecksum|redact.EvidenceGrouping, true, "key and grouping")
 }
 
 // fiscalGroups reads RSS MRA 85T10 A562S, of which text[start:end] is the third
 // group.
-func (s *idScan) fiscalGroups(start, end int) (redact.Finding, bool) {
+func (s *idScan) fiscalGroups(start, end int) bool {
 	t := s.text
 	if start < 8 || end+6 > len(t) || t[start-1] != ' ' || t[start-5] != ' ' || t[end] != ' ' {
-		return redact.Finding{}, false
+		return false
 	}
 	var id [16]byte
 	n := copy(id[:], t[start-8:start-5])
@@ -302,11 +297,11 @@ func (s *idScan) fiscalGroups(start, end int) (redact.Finding, bool) {
 	copy(id[n:], t[end+1:end+6])
 	for _, b := range id {
 		if !isLetter(b) && !isDigit(b) {
-			return redact.Finding{}, false
+			return false
 		}
 	}
 	if !validFiscalCode(id[:]) {
-		return redact.Finding{}, false
+		return false
 	}
 	return s.alone(redact.ITCodiceFiscale, nameFiscalCode, start-8, end+6, redact.EvidenceChecksum|redact.EvidenceGrouping, true, "check letter and grouping")
 }

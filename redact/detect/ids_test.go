@@ -55,6 +55,8 @@ func TestNationalIdentifiers(t *testing.T) {
 
 		{"NIR printed", Hint{}, "fr_nir<2 95 10 99 126 111 93>"},
 		{"NIR bare", Hint{}, "numéro de sécurité sociale fr_nir<295109912611193>"},
+		{"NIR bare, without a name", Hint{}, "bonjour, 295109912611193 merci"},
+		{"NIR bare, named by its key", Hint{Key: "numero_secu"}, "fr_nir<295109912611193>"},
 		{"NIR with its key apart", Hint{}, "sécu : fr_nir<2951099126111 93>"},
 		{"NIR of Corsica", Hint{}, "NIR fr_nir<2 53 07 2B 073 004 70>, fr_nir<253072B07300470>"},
 		{"NIR wrong key", Hint{}, "sécu 2 95 10 99 126 111 94"},
@@ -101,6 +103,7 @@ func TestNationalIdentifiers(t *testing.T) {
 		{"CNPJ printed, not named", Hint{}, "nota de br_cnpj<11.222.333/0001-81>."},
 		{"CNPJ bare", Hint{}, "CNPJ br_cnpj<11222333000181>"},
 		{"CNPJ with letters", Hint{}, "CNPJ br_cnpj<12ABC34501DE35> ou br_cnpj<12.ABC.345/01DE-35>"},
+		{"CNPJ with letters that begin no month", Hint{}, "CNPJ br_cnpj<12.XYZ.345/01DE-02>"},
 		{"CNPJ wrong", Hint{}, "CNPJ 11.222.333/0001-82, 12ABC34501DE36"},
 
 		{"Aadhaar", Hint{}, "my Aadhaar is in_aadhaar<2341 2341 2346>"},

@@ -5,7 +5,7 @@ import "github.com/caregate/caregate/redact"
 // lastFourFamily finds the last four digits of a social security number, which
 // people give to prove who they are. It shows what a family looks like.
 func lastFourFamily() family {
-	return family{name: "last four", on: onDigits, digits: 4, find: (*Detector).findLastFour}
+	return family{name: "last four", on: onFour, yields: true, find: (*Detector).findLastFour}
 }
 
 // lastFourWords is how many words may stand on either side and name the digits.
@@ -17,7 +17,7 @@ const lastFourWords = 10
 func (d *Detector) findLastFour(dst []redact.Finding, text []byte, from, to int, h Hint) []redact.Finding {
 	for i := nextDigit(text[:to], from); i < to; {
 		end := runEnd(text, i)
-		if end-i == 4 && (i == 0 || !isWordByte(text[i-1]) || text[i-1] >= 0x80) && (end == len(text) || !isWordByte(text[end])) {
+		if end-i == 4 && (i == 0 || !isWordByte(text[i-1]) || text[i-1] >= 0x80) && (end == len(text) || !isWordByte(text[end])) && h.near.any(&d.vocab, text, i, end, namesSSN) {
 			f := redact.Finding{Class: redact.USSSNLast4, Start: i, End: end, Confidence: 0.9, Strong: true, Never: h.ID, Rule: "last four digits, named", Evidence: redact.EvidenceWord}
 			switch {
 			case d.maskedFront(text, i):
@@ -32,7 +32,7 @@ func (d *Detector) findLastFour(dst []redact.Finding, text []byte, from, to int,
 				dst = append(dst, f)
 			}
 		}
-		i = nextDigit(text[:to], end)
+		i = digitAfter(text[:to], end)
 	}
 	return dst
 }

@@ -184,8 +184,12 @@ func (d *Detector) findListed(dst []redact.Finding, t []byte, from, to int, h Hi
 	return dst
 }
 
-// permitted takes the findings out that the operator's allow-list names, in place.
+// permitted takes the findings out that stand in what is ours, and those that the
+// operator's allow-list names, in place.
 func (d *Detector) permitted(t []byte, found []redact.Finding, h Hint) []redact.Finding {
+	if d.ours != nil && len(found) > 0 {
+		found = d.spared(t, found)
+	}
 	if d.listed == nil || d.listed.allow == nil {
 		return found
 	}

@@ -10,26 +10,29 @@ import (
 // servers end at 8 or 16 KiB.
 const maxLong = 16 << 10
 
+// jwtBegin is how the base64 of a JSON object begins.
+const jwtBegin = "eyJ"
+
 // jwtEnd returns where the JSON Web Token that begins at i ends, or 0: three
 // parts in base64url, of which the first is a JSON object with a member alg or
 // typ and the second a JSON object (RFC 7519; an unsigned token has an empty
 // third part). An encrypted one has five parts, the second may be empty
 // (RFC 7516).
 func jwtEnd(t []byte, i int) int {
-	if len(t)-i < 16 || string(t[i:i+3]) != "eyJ" || i > 0 && t[i-1] == '-' {
+	if len(t)-i < 16 || string(t[i:i+len(jwtBegin)]) != jwtBegin || i > 0 && t[i-1] == '-' {
 		return 0
 	}
 	const head = 1 << 10 // of a header; certificates in it are rare and longer
-	p1 := spanOf(t, i, setBase64URL, head)
+	p1 := spanOfWords(t, i, setBase64URL, head)
 	if p1 == len(t) || t[p1] != '.' || !jwtHeader(t[i:p1]) {
 		return 0
 	}
-	p2 := spanOf(t, p1+1, setBase64URL, maxLong)
+	p2 := spanOfWords(t, p1+1, setBase64URL, maxLong)
 	if p2 == len(t) || t[p2] != '.' || p2-i > maxLong {
 		return 0
 	}
-	end := spanOf(t, p2+1, setBase64URL, maxLong-(p2-i))
-	if p2-p1 > 3 && string(t[p1+1:p1+4]) == "eyJ" {
+	end := spanOfWords(t, p2+1, setBase64URL, maxLong-(p2-i))
+	if p2-p1 > 3 && string(t[p1+1:p1+4]) == jwtBegin {
 		return end
 	}
 	// Encrypted: two more parts.
@@ -37,7 +40,7 @@ func jwtEnd(t []byte, i int) int {
 		if end == len(t) || t[end] != '.' {
 			return 0
 		}
-		next := spanOf(t, end+1, setBase64URL, max(0, maxLong-(end-i)))
+		next := spanOfWords(t, end+1, setBase64URL, max(0, maxLong-(end-i)))
 		if next == end+1 {
 			return 0
 		}
@@ -48,11 +51,15 @@ func jwtEnd(t []byte, i int) int {
 
 // jwtHeader reports whether the part decodes to a JSON object with alg or typ.
 func jwtHeader(part []byte) bool {
-	var buf [base64Buffer]byte
-	if len(part) > len(buf) {
+	if len(part) > base64Buffer {
 		return false
 	}
-	n, err := base64.RawURLEncoding.Decode(buf[:], part)
+	var usual [128]byte
+	buf := usual[:]
+	if len(part) > len(usual) {
+		buf = make([]byte, base64Buffer)
+	}
+	n, err := base64.RawURLEncoding.Decode(buf, part)
 	if err != nil || n < 8 || buf[n-1] != '}' {
 		return false
 	}
@@ -128,24 +135,27 @@ func pemEnd(t []byte, i int) int {
 func (d *Detector) openToken(t []byte, from int, _ Hint) int {
 	at := max(from, len(t)-maxLong)
 	first := len(t)
-	for _, begin := range [...]string{"-----BEGIN ", "eyJ"} {
-		for i := at; i < first; i++ {
-			n := bytes.Index(t[i:first], []byte(begin))
+	// Only the last run of a token's characters can go on.
+	run := len(t)
+	for run > at && charsets[t[run-1]]&(setBase64URL|setDot) != 0 {
+		run--
+	}
+	for _, head := range [...]struct {
+		begin string
+		from  int
+	}{{"-----BEGIN ", at}, {"eyJ", run}} {
+		for i := head.from; i < first; i++ {
+			n := bytes.Index(t[i:first], []byte(head.begin))
 			if n < 0 {
 				break
 			}
 			i += n
-			if wordEdge(t, i) && (begin == "eyJ" && jwtOpen(t, i) || begin != "eyJ" && pemOpen(t, i)) {
+			if wordEdge(t, i) && (head.begin == "eyJ" || pemOpen(t, i)) {
 				first = i
 			}
 		}
 	}
 	return first
-}
-
-// jwtOpen reports whether the characters of a token go on from i to the end of t.
-func jwtOpen(t []byte, i int) bool {
-	return spanOf(t, i, setBase64URL|setDot, maxLong) == len(t)
 }
 
 // pemOpen reports whether a private key begins at i and has no end in t.

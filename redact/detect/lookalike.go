@@ -25,21 +25,32 @@ const maxLookalikes = 48
 
 func (d *Detector) findLookalikes(dst []redact.Finding, text []byte, from, to int, h Hint) []redact.Finding {
 	for i := from; i < to; {
-		if !isWordByte(text[i]) || i > 0 && isWordByte(text[i-1]) {
+		if !isWordByte(text[i]) {
 			i++
+			continue
+		}
+		if i > 0 && isWordByte(text[i-1]) {
+			i = max(i+1, wordSpan(text, i, to)) // the rest of a word
 			continue
 		}
 		n, ok := view.Lookalike(text[i:])
 		if !ok {
-			i += max(n, 1)
+			i = wordSpan(text, i+max(n, 1), to) // the rest of the word
 			continue
 		}
-		if row := view.LookalikeCount(text, i, i+n, lookalikeAhead); row >= minCard && row <= maxLookalikes {
+		if lookalikeRow(text, i, i+n) {
 			dst = d.lookalike(dst, text, i, i+n, h)
 		}
 		i += n
 	}
 	return dst
+}
+
+// lookalikeRow reports whether the word text[i:end] is in a row of as many digits, and
+// letters that look like them, as a card has.
+func lookalikeRow(text []byte, i, end int) bool {
+	row := view.LookalikeCount(text, i, end, lookalikeAhead)
+	return row >= minCard && row <= maxLookalikes
 }
 
 // lookalike reads the text around the word text[i:end] with digits for letters.

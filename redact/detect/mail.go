@@ -14,6 +14,12 @@ const (
 	maxDomain = 255
 )
 
+// What a finding of an address says.
+const (
+	mailRule       = "e-mail address"
+	mailConfidence = 0.97
+)
+
 // findMail finds e-mail addresses, and user:password in front of a host, around
 // the signs @ of a stretch.
 func (d *Detector) findMail(dst []redact.Finding, t []byte, from, to int, h Hint) []redact.Finding {
@@ -40,7 +46,7 @@ func (d *Detector) findMail(dst []redact.Finding, t []byte, from, to int, h Hint
 			continue
 		}
 		dst = append(dst, redact.Finding{
-			Class: redact.Email, Start: start, End: end, Confidence: 0.97, Rule: "e-mail address", Evidence: redact.EvidenceShape, Never: h.ID,
+			Class: redact.Email, Start: start, End: end, Confidence: mailConfidence, Rule: mailRule, Evidence: redact.EvidenceShape, Never: h.ID,
 		})
 	}
 	return dst
@@ -256,10 +262,21 @@ func label(t []byte, i, limit int) (int, bool) {
 	return at, !wide8(t[i:at])
 }
 
-// fileEndings are what file names end with and no domain does.
-var fileEndings = [...]string{
-	"bmp", "conf", "css", "csv", "doc", "docx", "gif", "gz", "heic", "htm", "html", "ico", "ini", "jpeg", "jpg", "js", "json", "jsx", "log", "mjs", "mp3", "mp4",
-	"pdf", "php", "png", "psd", "svg", "tar", "tgz", "tif", "tiff", "ts", "tsx", "txt", "webm", "webp", "woff", "woff2", "xls", "xlsx", "xml", "yaml", "yml",
+// fileEnding reports whether label is what file names end with and no domain does.
+func fileEnding(label []byte) bool {
+	var buf [len("xhtml")]byte
+	if len(label) > len(buf) {
+		return false
+	}
+	for i, b := range label {
+		buf[i] = lower(b)
+	}
+	switch string(buf[:len(label)]) {
+	case "bmp", "conf", "css", "csv", "doc", "docx", "gif", "gz", "heic", "htm", "html", "ico", "ini", "jpeg", "jpg", "js", "json", "jsx", "log", "mjs", "mp3", "mp4",
+		"pdf", "php", "png", "psd", "svg", "tar", "tgz", "tif", "tiff", "ts", "tsx", "txt", "webm", "webp", "woff", "woff2", "xls", "xlsx", "xml", "yaml", "yml":
+		return true
+	}
+	return false
 }
 
 // topLevel reports whether a label can be a top-level domain: letters, or an
@@ -274,12 +291,7 @@ func topLevel(label []byte, ascii bool) bool {
 	if len(label) < 2 || len(label) > 24 || has(label, setDigit|setDash) {
 		return false
 	}
-	for _, e := range fileEndings {
-		if len(e) == len(label) && hasPrefixFold(label, e) {
-			return false
-		}
-	}
-	return true
+	return !fileEnding(label)
 }
 
 // messageIDs are the names in front of values that look like addresses and name

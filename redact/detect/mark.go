@@ -15,6 +15,7 @@ const (
 	markNormal marks = 1 << iota // view.Reader.Normal
 	markQuoted                   // the same with quoted-printable undone
 	mark64                       // view.Reader.Base64
+	markHex                      // view.Reader.Hex
 )
 
 // maxBetween is how many characters, tags or escapes may stand between two digits
@@ -23,6 +24,26 @@ const maxBetween = 6
 
 // opens are the bytes with which something begins that has to be undone.
 var opens = [256]bool{'<': true, '&': true, '%': true, '\\': true, '=': true}
+
+// The bytes that decide about a mark stand so far in front of it and behind it at most: the
+// begin of its escape, and as many tags as may stand between two digits.
+const (
+	escapeReach = 8
+	markLook    = maxBetween * 256
+)
+
+// markBytes are the bytes without which no mark asks for a way of reading.
+var markBytes = func() (t [256]marks) {
+	for b := range t {
+		switch {
+		case b == '=':
+			t[b] = markQuoted
+		case opens[b] || b >= 0x80:
+			t[b] = markNormal
+		}
+	}
+	return t
+}()
 
 // markAt says how the run of digits text[i:end], or what touches it, has to be
 // read.
@@ -52,7 +73,7 @@ func markBefore(text []byte, i int) marks {
 		return 0
 	}
 	j := i
-	for j > 0 && i-j < 8 && isHex(text[j-1]) {
+	for j > 0 && i-j < escapeReach && isHex(text[j-1]) {
 		j--
 	}
 	if j == 0 {
@@ -112,23 +133,27 @@ func markTriple(text []byte, i int) marks {
 // four escapes of three bytes: %XX or =XX. It returns the character and how many
 // bytes behind i belong to it.
 func triple(text []byte, i int) (rune, int) {
-	sign := text[i]
-	value := func(i int) int {
-		if i < 0 || i+3 > len(text) || text[i] != sign {
-			return -1
-		}
-		hi, lo := hexValue(text[i+1]), hexValue(text[i+2])
-		if hi < 0 || lo < 0 {
-			return -1
-		}
-		return hi<<4 | lo
+	if i+3 > len(text) {
+		return 0, 0
 	}
-	x := value(i)
+	x := hexValue(text[i+1])<<4 | hexValue(text[i+2]) // negative when one of them is
 	if x < 0 {
 		return 0, 0
 	}
 	if x < 0x80 {
 		return rune(x), 3
+	}
+	return wideTriple(text, i, x)
+}
+
+// wideTriple is triple for the escape at i of the byte x, which is not ASCII.
+func wideTriple(text []byte, i, x int) (rune, int) {
+	sign := text[i]
+	value := func(i int) int {
+		if i < 0 || i+3 > len(text) || text[i] != sign {
+			return -1
+		}
+		return max(-1, hexValue(text[i+1])<<4|hexValue(text[i+2]))
 	}
 	first := i
 	for n := 0; n < 3 && x&0xC0 == 0x80; n++ {
@@ -154,19 +179,29 @@ func triple(text []byte, i int) (rune, int) {
 	return r, first + 3*size - i
 }
 
-func hexValue(b byte) int {
-	switch {
-	case isDigit(b):
-		return int(b - '0')
-	case isHex(b):
-		return int(b|0x20-'a') + 10
+// hexValue is the value of a hexadecimal digit, or -1.
+func hexValue(b byte) int { return int(hexValues[b]) }
+
+var hexValues = func() (t [256]int8) {
+	for b := range t {
+		switch c := byte(b); {
+		case isDigit(c):
+			t[b] = int8(c - '0')
+		case isHex(c):
+			t[b] = int8(c|0x20-'a') + 10
+		default:
+			t[b] = -1
+		}
 	}
-	return -1
-}
+	return t
+}()
 
 // markAfter says whether a digit follows end with something between that has to be
 // undone or left out.
 func markAfter(text []byte, end int) marks {
+	if _, g := gapAfter(text, end); g != none && g&gapMark == 0 {
+		return 0 // as mostly, what stands there needs nothing undone
+	}
 	var m marks
 	for n, i := 0, end; n < maxBetween && i < len(text); n++ {
 		if isDigit(text[i]) {
@@ -178,7 +213,7 @@ func markAfter(text []byte, end int) marks {
 			return 0
 		case isNumeral(r):
 			return m | kind
-		case r >= 0 && (r >= 0x80 || asciiGap[byte(r)] == none) && view.SignOf(r) == view.None:
+		case r >= 0 && (r >= 0x80 || asciiGap[byte(r)] == none && pieceSigns[r] == 0) && view.SignOf(r) == view.None:
 			return 0
 		}
 		if r >= 0x80 && view.SignOf(r) == view.Hidden {
@@ -212,6 +247,9 @@ func unitAt(text []byte, i int) (r rune, size int, kind marks) {
 	case b == '&':
 		r, n := view.Entity(text[i:])
 		if n > 0 && r == '&' {
+			if size := escapedEntity(text[i+n:]); size > 0 {
+				return ' ', n + size, markNormal // &amp;nbsp;
+			}
 			return -1, n, markNormal // &amp;#52;
 		}
 		return r, n, markNormal
@@ -226,6 +264,9 @@ func unitAt(text []byte, i int) (r rune, size int, kind marks) {
 			return -1, n, markQuoted
 		}
 		r, n := triple(text, i)
+		if n == 0 {
+			return '=', 1, 0
+		}
 		return r, n, markQuoted
 	case b == '\\':
 		if i+1 < len(text) {
@@ -243,6 +284,25 @@ func unitAt(text []byte, i int) (r rune, size int, kind marks) {
 	default:
 		return rune(b), 1, 0
 	}
+}
+
+// escapedEntity is the length of the rest of the entity of a separator, or of what nobody
+// sees, whose ampersand was escaped and stands in front of text, or 0.
+func escapedEntity(text []byte) int {
+	const longest = len("&ZeroWidthSpace;")
+	if len(text) < 2 || !isLetter(text[0]) {
+		return 0
+	}
+	var buf [longest]byte
+	buf[0] = '&'
+	r, n := view.Entity(buf[:1+copy(buf[1:], text)])
+	if n < 2 || text[n-2] != ';' {
+		return 0
+	}
+	if s := view.SignOf(r); r < 0x80 && asciiGap[byte(r)] == none || r >= 0x80 && (s == view.None || s >= 0) {
+		return 0
+	}
+	return n - 1
 }
 
 // isNumeral reports whether r is a digit of some script.

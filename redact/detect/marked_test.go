@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/caregate/caregate/redact"
 )
@@ -77,5 +79,25 @@ func testMarked(t *testing.T, d *Detector, file string, atLeast int, classes ...
 	})
 	if lines < atLeast {
 		t.Errorf("%s: only %d lines", file, lines)
+	}
+}
+
+// Separators that are read as they stand need nothing undone, whatever their script: that
+// is what markAfter takes for granted.
+func TestSeparatorsNeedNoView(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		text := utf8.AppendRune(nil, r)
+		if g, _ := separator(text, 0); g == none || g&gapMark != 0 {
+			continue
+		}
+		seen++
+		if _, _, kind := unitAt(text, 0); kind != 0 {
+			t.Errorf("%U is undone as %d", r, kind)
+		}
+	}
+	if seen < 20 {
+		t.Errorf("%d separators", seen)
 	}
 }

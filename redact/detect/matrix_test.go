@@ -2,6 +2,7 @@ package detect
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"net/url"
 	"strings"
@@ -20,7 +21,8 @@ var separators = map[string]string{
 	"no-break space": "\u00a0", "thin space": "\u2009", "narrow space": "\u202f", "ideographic space": "\u3000", "en dash": "\u2013", "em dash": "\u2014", "spaced en dash": " \u2013 ", "minus": "\u2212",
 	"katakana dot": "\u30fb", "full-width hyphen": "\uff0d", "zero width space": "\u200b", "joiner": "\u200d", "soft hyphen": "\u00ad", "word joiner": "\u2060", "left-to-right mark": "\u200e",
 	"byte order mark": "\ufeff", "grapheme joiner": "\u034f", "letter mark": "\u061c", "vowel separator": "\u180e", "variation selector": "\ufe0f", "isolate": "\u2068", "brackets": ") (",
-	"square brackets": "] [", "line separator": "\u2028",
+	"square brackets": "] [", "line separator": "\u2028", "tilde": "~", "number sign": "#", "semicolon": ";", "spaced equals": " = ", "two hyphens": " -- ", "three dots": " ... ", "four spaces": "    ",
+	"two tabs": "\t\t", "quotes": `", "`, "lower case x": " x ", "uh": " uh ", "and then": ", and then ", "coma": " coma ", "Strich": " Strich ", "tiret": " tiret ",
 }
 
 // scripted writes digits from another zero on.
@@ -132,8 +134,10 @@ var encodings = map[string]func(string) string{
 	"base64 of base64": func(s string) string {
 		return base64.StdEncoding.EncodeToString([]byte("a " + base64.StdEncoding.EncodeToString([]byte("card "+s)) + " b"))
 	},
-	"encoded word, base64": func(s string) string { return "=?utf-8?B?" + base64.StdEncoding.EncodeToString([]byte(s)) + "?=" },
-	"encoded word, quoted": func(s string) string { return "=?utf-8?Q?" + strings.ReplaceAll(triples("=")(s), "=20", "_") + "?=" },
+	"hexadecimal":               func(s string) string { return hex.EncodeToString([]byte(s)) },
+	"hexadecimal in a sentence": func(s string) string { return "0x" + hex.EncodeToString([]byte("card "+s+", ok")) },
+	"encoded word, base64":      func(s string) string { return "=?utf-8?B?" + base64.StdEncoding.EncodeToString([]byte(s)) + "?=" },
+	"encoded word, quoted":      func(s string) string { return "=?utf-8?Q?" + strings.ReplaceAll(triples("=")(s), "=20", "_") + "?=" },
 	"base64 of json escapes": func(s string) string {
 		return base64.StdEncoding.EncodeToString([]byte(`{"card":"` + each(jsonEscape)(s) + `"}`))
 	},
@@ -192,7 +196,7 @@ func TestMatrix(t *testing.T) {
 						continue
 					}
 					written := encode(printedGroups(card, between))
-					if strings.HasPrefix(enc, "base64") && len(written) < view.MinBase64 || len(card) == 12 && sep == "none" && enc == "encoded word, base64" {
+					if strings.HasPrefix(enc, "base64") && len(written) < view.MinNumber64 || len(card) == 12 && sep == "none" && enc == "encoded word, base64" {
 						continue // shorter than what is looked at
 					}
 					text := []byte("my card number " + written + " is declined")
@@ -232,6 +236,9 @@ func survives(enc, sep string) bool {
 		return !strings.ContainsAny(sep, "\r\n\u2028") // they are folded out of headers
 	case "entities, no semicolon":
 		return sep != "" // digits of the next entity would follow
+	case "path", "query":
+		spoken := strings.ContainsAny(sep, "aetux")
+		return !spoken || enc == "query" && sep != ", and then " // words in an address are none that people say
 	}
 	return true
 }

@@ -93,15 +93,16 @@ type dialled struct {
 	sep        byte // between the groups, when it is the same everywhere
 	mixed      bool
 	parens     bool
+	masked     bool // a mask of ours follows, as its digits did before they were masked
 }
 
-// phoneGap returns where the next group of a telephone number begins behind i, or
-// -1: behind one separator, or a bracket and what stands around it.
+// phoneGap returns where the next group of a telephone number, or a mask of ours,
+// begins behind i, or -1: behind one separator, or a bracket and what stands around it.
 func phoneGap(text []byte, i int) (next int, sep byte, parens bool) {
-	n := 0
+	n, begin := 0, i
 	for i < len(text) && n < 3 {
 		b := text[i]
-		if isDigit(b) {
+		if isDigit(b) || i > begin && maskAt(text, i) {
 			return i, sep, parens
 		}
 		switch kind, size := separator(text, i); {
@@ -127,7 +128,7 @@ func phoneGap(text []byte, i int) (next int, sep byte, parens bool) {
 		}
 		n++
 	}
-	if i < len(text) && isDigit(text[i]) {
+	if i < len(text) && (isDigit(text[i]) || maskAt(text, i)) {
 		return i, sep, parens
 	}
 	return -1, 0, false
@@ -136,12 +137,15 @@ func phoneGap(text []byte, i int) (next int, sep byte, parens bool) {
 // dial reads a telephone number from the digit at i on: groups as long as there
 // are no more than most digits. short is what was read when there were ten to twelve
 // digits, because others may stand behind; n is 0 where there never were so many.
-func (p *dialled) dial(text []byte, i, most int) (short [3]dialled) {
+func (p *dialled) dial(text []byte, i, most int, short *[3]dialled) {
 	*p = dialled{start: i, end: i}
+	for k := range short {
+		short[k].n = 0
+	}
 	for {
 		end := runEnd(text, i)
 		if p.n+end-i > most {
-			return short
+			return
 		}
 		p.n += copy(p.digits[p.n:], text[i:end])
 		p.end = end
@@ -152,7 +156,11 @@ func (p *dialled) dial(text []byte, i, most int) (short [3]dialled) {
 		}
 		next, sep, parens := phoneGap(text, end)
 		if next < 0 {
-			return short
+			return
+		}
+		if !isDigit(text[next]) {
+			p.masked = true
+			return
 		}
 		if p.groups > 1 && sep != p.sep {
 			p.mixed = true
@@ -164,24 +172,27 @@ func (p *dialled) dial(text []byte, i, most int) (short [3]dialled) {
 
 // phone looks for a telephone number whose first digit is at i, with before in
 // front of it.
-func (s *idScan) phone(i int, before byte) (redact.Finding, bool) {
+func (s *idScan) phone(i int, before byte) bool {
 	t := s.text
-	var p dialled
+	p, short := &s.dialled, &s.short
 	lead := i
 	if before == '(' {
 		lead--
 	}
 	if lead > 0 && t[lead-1] == '+' {
-		return s.international(&p, i, lead-1)
+		return s.international(p, i, lead-1)
 	}
 	size := s.runs.end[0] - i
 	if size > 13 || s.runs.n == 1 && size < minLocalPhone && before != '(' && !phoneFollows(t, s.runs.end[0]) {
-		return redact.Finding{}, false
+		return false
 	}
 	if before != '(' || s.runs.end[0] == len(t) || t[s.runs.end[0]] != ')' {
 		lead = i
+		if s.quiet() && !s.mayBePhone(size) {
+			return false
+		}
 	}
-	short := p.dial(t, i, maxPhone)
+	p.dial(t, i, maxPhone, short)
 	if s.runs.n > 1 || before == '(' || size < minLocalPhone {
 		for k := range short {
 			q := &short[k]
@@ -189,16 +200,40 @@ func (s *idScan) phone(i int, before byte) (redact.Finding, bool) {
 				continue
 			}
 			q.start = lead
-			if f, ok := s.unmistakable(q, i); ok {
-				return f, ok
+			if s.unmistakable(q, i) {
+				return true
 			}
 		}
 	}
 	p.start = lead
-	if p.n < minLocalPhone {
-		return redact.Finding{}, false
+	if p.n < minLocalPhone || p.masked || s.quiet() {
+		return false
 	}
-	return s.namedPhone(&p)
+	return s.namedPhone(p)
+}
+
+// mayBePhone reports whether the groups read may begin a telephone number that is
+// unmistakable by its groups; the first has size digits.
+func (s *idScan) mayBePhone(size int) bool {
+	a, b := s.text[s.runs.start[0]], byte(0)
+	if size > 1 {
+		b = s.text[s.runs.start[0]+1]
+	}
+	second := 3 // behind something else than one separator
+	if s.runs.n > 1 {
+		second = s.runs.end[1] - s.runs.start[1]
+	}
+	switch size {
+	case 1:
+		return a == '1' && second == 3
+	case 2:
+		return a == '0' && (second == 2 || s.runs.n == 1)
+	case 3:
+		return second == 3 && a >= '2' || second == 4 && a == '0' || s.runs.n == 1
+	case 4, 5:
+		return a == '0' && (b == '1' || b == '7')
+	}
+	return false
 }
 
 // phoneFollows reports whether a bracket may go on with a telephone number behind i.
@@ -209,37 +244,36 @@ func phoneFollows(t []byte, i int) bool {
 
 // international reads a number in the form of E.164, the plus sign of which is at
 // plus.
-func (s *idScan) international(p *dialled, i, plus int) (redact.Finding, bool) {
+func (s *idScan) international(p *dialled, i, plus int) bool {
 	t := s.text
-	no := redact.Finding{}
 	if plus > 0 {
 		if b := t[plus-1]; isWordByte(b) && (b < 0x80 || wideLetterBefore(t, plus)) || b == '+' || b == '_' || b == '/' && plus > 1 && isWordByte(t[plus-2]) {
-			return no, false
+			return false
 		}
 	}
 	if i+3 > len(t) {
-		return no, false
+		return false
 	}
 	if runEnd(t, i)-i > maxPhone {
-		return no, false
+		return false
 	}
-	p.dial(t, i, maxPhone)
+	p.dial(t, i, maxPhone, &s.short)
 	if p.n < 3 {
-		return no, false
+		return false
 	}
 	code := countryCode(p.digits[:p.n])
 	if code == 0 {
-		return no, false
+		return false
 	}
 	most := longestPhone[code]
 	if p.parens && bytes.Contains(t[i:p.end], []byte("(0)")) {
 		most++ // the zero that is dialled only at home
 	}
 	if longestPhone[code] > 0 && p.n > most {
-		p.dial(t, i, most)
+		p.dial(t, i, most, &s.short)
 	}
-	if p.n < minPhone || dateSizes(p.sizes) || p.groups > 1 && p.sizes&15 == 1 || code == 1 && (p.n != 11 || !northAmerican(p.digits[1:])) || !s.ends(p.end) {
-		return no, false
+	if p.n < minPhone || p.masked || dateSizes(p.sizes) || p.groups > 1 && p.sizes&15 == 1 || code == 1 && (p.n != 11 || !northAmerican(p.digits[1:])) || !s.ends(p.end) {
+		return false
 	}
 	how, by := s.named(p.end, namePhone, true)
 	proof := redact.EvidenceIssuer
@@ -248,7 +282,7 @@ func (s *idScan) international(p *dialled, i, plus int) (redact.Finding, bool) {
 	}
 	f := s.found(redact.Phone, plus, p.end, how, by, proof, "country code")
 	f.Confidence = max(f.Confidence, 0.85)
-	return f, true
+	return true
 }
 
 // ends reports whether a telephone number can end at end.
@@ -275,7 +309,7 @@ func (s *idScan) ends(end int) bool {
 // unmistakable takes numbers that are printed as nothing else is: (212) 555-0147,
 // 212-555-0147, 1-800-555-0199, 020 7946 0018, 07700 900123, 0151 23456789, 06 12 34
 // 56 78.
-func (s *idScan) unmistakable(p *dialled, i int) (redact.Finding, bool) {
+func (s *idScan) unmistakable(p *dialled, i int) bool {
 	digits := p.digits[:p.n]
 	shape := false
 	switch {
@@ -292,15 +326,15 @@ func (s *idScan) unmistakable(p *dialled, i int) (redact.Finding, bool) {
 		shape = true
 	}
 	if !shape || !s.apartBefore(p.start, p.sep) || !s.ends(p.end) || p.sep == ' ' && !s.apartAfter(p.end, ' ') || p.sizes == 0x22222 && hexBeside(s.text, p.start, p.end) {
-		return redact.Finding{}, false
+		return false
 	}
 	how, by := s.named(p.end, namePhone, true)
 	if how == unnamed && s.other() {
-		return redact.Finding{}, false
+		return false
 	}
 	f := s.found(redact.Phone, p.start, p.end, how, by, redact.EvidenceGrouping, "telephone number as printed")
 	f.Confidence = max(f.Confidence, 0.8)
-	return f, true
+	return true
 }
 
 // hexBeside reports whether the pairs of digits text[start:end] stand in a dump of
@@ -321,21 +355,21 @@ func hexBeside(t []byte, start, end int) bool {
 
 // namedPhone takes seven to fifteen digits that a word right in front, or the key,
 // calls a telephone number.
-func (s *idScan) namedPhone(p *dialled) (redact.Finding, bool) {
-	no := redact.Finding{}
+func (s *idScan) namedPhone(p *dialled) bool {
 	digits := p.digits[:p.n]
 	if p.groups == 1 && p.n > 13 && digits[0] != '0' || p.groups > 6 || dateSizes(p.sizes) && !p.parens || p.sizes == 0x1111 || repeated(digits) {
-		return no, false
+		return false
 	}
 	how, by := s.named(p.end, namePhone, false)
 	if how != directly && !(how == nearby && s.before(false).list) || !s.apartBefore(p.start, p.sep) || !s.ends(p.end) {
-		return no, false
+		return false
 	}
 	proof := redact.EvidenceShape
 	if p.groups > 1 {
 		proof = redact.EvidenceGrouping
 	}
-	return s.found(redact.Phone, p.start, p.end, how, by, proof, "telephone number, named"), true
+	s.found(redact.Phone, p.start, p.end, how, by, proof, "telephone number, named")
+	return true
 }
 
 // dateSizes reports whether groups of these sizes are more likely a date.

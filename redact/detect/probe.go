@@ -3,20 +3,22 @@ package detect
 import "strings"
 
 // probes are what one look at 32 bytes finds: digits, @, underscore, bytes outside
-// ASCII, letters of base64, and three bytes of each wake word. The three are found
-// by their half bytes: a table for each half of each of three bytes gives the
-// buckets of words that have it there, and where one bucket is left in all six
-// tables its words may stand. It is only used where the processor has instructions
-// for that (probe_amd64.s reads this layout).
+// ASCII, letters of base64, and three bytes of each wake word. All are found by their
+// half bytes: a table for each half gives the buckets of what has it there. For signs
+// both halves tell; for words both halves of the first byte and the low halves of the
+// other two, which is enough: where one bucket is left in all four its words may stand.
+// It is only used where the processor has instructions for that (probe_amd64.s reads
+// this layout).
 type probes struct {
-	halves [6][32]byte // low and high half of the first, second and third byte, twice
-	fixed  [8][32]byte // 0x0F, '0', 9, '@', '_', 'L', 0xFC, unused
+	halves [4][32]byte // low and high half of the first byte, low halves of the second and third, twice
+	signs  [2][32]byte // low and high half of a sign
+	fixed  [2][32]byte // the mask of a half, the bits of @ and underscore
 }
 
 // rareThrees are three bytes that are rare in messages, by bucket: a word is found by
 // the first that it holds. Those of one bucket have half bytes in common, so that
-// few others pass for them. The last bucket takes what is left.
-var rareThrees = [8][]string{{"ras"}, {"cov"}, {"ssw", "ssc"}, {"nnw", "htw"}, {"mne"}, {"sse"}, {"---"}}
+// few others pass for them. The last bucket also takes what is left.
+var rareThrees = [8][]string{{"ras"}, {"cov"}, {"ssw", "ssc"}, {"nnw", "htw"}, {"mne"}, {"mot"}, {"---"}, {"vra"}}
 
 // letterCounts are how often letters stand in a thousand of English care messages,
 // a to z.
@@ -53,7 +55,24 @@ func probeOf(word string) (at, bucket int) {
 // newProbes builds the tables for words.
 func newProbes(words []string) *probes {
 	p := &probes{}
-	for i, b := range [...]byte{0x0F, '0', 9, '@', '_', 'L', 0xFC} {
+	for b := range byte(0x80) {
+		var bit byte
+		switch {
+		case isDigit(b):
+			bit = 0x80
+		case b&^3 == 'L':
+			bit = 0x40
+		case b == '@':
+			bit = 1
+		case b == '_':
+			bit = 2
+		}
+		for _, half := range [...]int{0, 16} {
+			p.signs[0][half+int(b&15)] |= bit
+			p.signs[1][half+int(b>>4)] |= bit
+		}
+	}
+	for i, b := range [...]byte{0x0F, 0x03} {
 		for k := range p.fixed[i] {
 			p.fixed[i][k] = b
 		}
@@ -64,8 +83,12 @@ func newProbes(words []string) *probes {
 		for k := range 3 {
 			for _, b := range []byte{three[k], capital(three[k])} {
 				for _, half := range []int{0, 16} {
-					p.halves[2*k][half+int(b&15)] |= 1 << bucket
-					p.halves[2*k+1][half+int(b>>4)] |= 1 << bucket
+					if k == 0 {
+						p.halves[0][half+int(b&15)] |= 1 << bucket
+						p.halves[1][half+int(b>>4)] |= 1 << bucket
+						continue
+					}
+					p.halves[k+1][half+int(b&15)] |= 1 << bucket
 				}
 			}
 		}

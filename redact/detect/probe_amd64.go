@@ -1,3 +1,5 @@
+//go:build !purego
+
 package detect
 
 import "golang.org/x/sys/cpu"
@@ -5,9 +7,9 @@ import "golang.org/x/sys/cpu"
 // hasProbe says that the processor can look at 32 bytes at once.
 var hasProbe = cpu.X86.HasAVX2
 
-// probe returns the offset of the first byte of text[:n] at which something of p
-// begins. Without one it returns ^(n-2): the last two bytes may still be signs. It
-// needs 34 bytes and otherwise returns ^0, and it never reads beyond n bytes.
+// probe looks at so many blocks of text, 1 to 64, and at the two bytes behind them,
+// writes their bits, and returns a bit for each block that has some. before is what
+// lettersBefore says.
 //
 //go:noescape
-func probe(text *byte, n int, p *probes) int
+func probe(text *byte, blocks int, p *probes, bits *block, before uint64) (some uint64)

@@ -1,99 +1,91 @@
+//go:build !purego
+
 #include "textflag.h"
 
-// func probe(text *byte, n int, p *probes) int
+// SIGNS looks at the 32 bytes at off(SI), and at the two behind them. The bits of
+// digits go to d, those of L to O to l, those of bytes that are no sign and begin no
+// word to o.
 //
-// Y0 to Y5 hold the tables of halves, Y6 the mask of a half byte, Y7 zero. Each
-// round looks at the 32 bytes at SI+AX, and at the two behind them. A byte with its
-// high bit set gives zero in VPSHUFB, so words are ASCII only.
-TEXT ·probe(SB), NOSPLIT, $0-32
+// Y0 to Y3 are the tables of halves for words, Y6 and Y7 those for signs, Y8 is the
+// mask of a half byte, Y9 zero. A byte with its high bit set gives zero in VPSHUFB, so
+// words and signs are ASCII only.
+#define SIGNS(off, d, l, o) \
+	VMOVDQU   off(SI), Y10; \
+	VPSRLW    $4, Y10, Y11; \
+	VPAND     Y8, Y11, Y11; \
+	VPSHUFB   Y10, Y6, Y12; \
+	VPSHUFB   Y11, Y7, Y13; \
+	VPAND     Y12, Y13, Y12; \
+	VPMOVMSKB Y12, d; \
+	VPSLLW    $1, Y12, Y13; \
+	VPMOVMSKB Y13, l; \
+	VPAND     224(DX), Y12, Y12; \
+	VPSHUFB   Y10, Y0, Y13; \
+	VPSHUFB   Y11, Y1, Y14; \
+	VPAND     Y13, Y14, Y13; \
+	VPSHUFB   off+1(SI), Y2, Y14; \
+	VPSHUFB   off+2(SI), Y3, Y15; \
+	VPAND     Y14, Y13, Y13; \
+	VPAND     Y15, Y13, Y13; \
+	VPOR      Y12, Y13, Y13; \
+	VPCMPEQB  Y9, Y13, Y13; \
+	VPANDN    Y13, Y10, Y13; \
+	VPMOVMSKB Y13, o
+
+// func probe(text *byte, blocks int, p *probes, bits *block, before uint64) (some uint64)
+TEXT ·probe(SB), NOSPLIT, $0-48
 	MOVQ text+0(FP), SI
-	MOVQ n+8(FP), CX
+	MOVQ blocks+8(FP), CX
 	MOVQ p+16(FP), DX
-	XORQ AX, AX
-	SUBQ $34, CX
-	JLT  none
+	MOVQ bits+24(FP), DI
+	MOVQ before+32(FP), BX
 
 	VMOVDQU 0(DX), Y0
 	VMOVDQU 32(DX), Y1
 	VMOVDQU 64(DX), Y2
 	VMOVDQU 96(DX), Y3
-	VMOVDQU 128(DX), Y4
-	VMOVDQU 160(DX), Y5
-	VMOVDQU 192(DX), Y6
-	VPXOR   Y7, Y7, Y7
+	VMOVDQU 128(DX), Y6
+	VMOVDQU 160(DX), Y7
+	VMOVDQU 192(DX), Y8
+	VPXOR   Y9, Y9, Y9
+	XORQ    AX, AX
 
-round:
-	CMPQ AX, CX
-	JLE  look
+block:
+	SIGNS(0, R8, R12, R9)
+	SIGNS(32, R10, R13, R11)
+	SHLQ $32, R10
+	ORQ  R10, R8
+	SHLQ $32, R11
+	ORQ  R11, R9
+	NOTQ R9
 
-	// The last 34 bytes, once.
-	LEAQ 32(CX), R11
-	CMPQ AX, R11
-	JGE  none
-	MOVQ CX, AX
+	// A letter of base64 counts when another stands four in front of it.
+	SHLQ $32, R13
+	ORQ  R13, R12
+	MOVQ R12, R13
+	SHLQ $4, R13
+	ORQ  BX, R13
+	MOVQ R12, BX
+	SHRQ $60, BX
+	ANDQ R13, R12
+	ORQ  R12, R9
+	MOVQ R8, 0(DI)
+	MOVQ R9, 8(DI)
 
-look:
-	VMOVDQU (SI)(AX*1), Y12
-	VMOVDQU 1(SI)(AX*1), Y13
-	VMOVDQU 2(SI)(AX*1), Y14
+	// One more bit from above: whether there are any.
+	ORQ  R8, R9
+	NEGQ R9
+	RCRQ $1, AX
 
-	// Words: the buckets that fit all six halves.
-	VPSHUFB   Y12, Y0, Y8
-	VPSRLW    $4, Y12, Y9
-	VPAND     Y6, Y9, Y9
-	VPSHUFB   Y9, Y1, Y9
-	VPAND     Y8, Y9, Y15
-	VPSHUFB   Y13, Y2, Y8
-	VPSRLW    $4, Y13, Y9
-	VPAND     Y6, Y9, Y9
-	VPSHUFB   Y9, Y3, Y9
-	VPAND     Y8, Y9, Y8
-	VPAND     Y8, Y15, Y15
-	VPSHUFB   Y14, Y4, Y8
-	VPSRLW    $4, Y14, Y9
-	VPAND     Y6, Y9, Y9
-	VPSHUFB   Y9, Y5, Y9
-	VPAND     Y8, Y9, Y8
-	VPAND     Y8, Y15, Y15
-	VPCMPEQB  Y7, Y15, Y15
-	VPMOVMSKB Y15, R8
-	NOTL      R8
+	ADDQ $64, SI
+	ADDQ $16, DI
+	DECQ CX
+	JNZ  block
 
-	// Digits, @, underscore; the high bit of a byte stays in the mask.
-	VPSUBB    224(DX), Y12, Y8
-	VPMINUB   256(DX), Y8, Y9
-	VPCMPEQB  Y8, Y9, Y8
-	VPCMPEQB  288(DX), Y12, Y9
-	VPOR      Y9, Y8, Y8
-	VPCMPEQB  320(DX), Y12, Y9
-	VPOR      Y9, Y8, Y8
-	VPOR      Y12, Y8, Y8
-	VPMOVMSKB Y8, R9
-	ORL       R9, R8
-
-	// Base64 of digits: L to O twice at a distance of four.
-	VPXOR     352(DX), Y12, Y8
-	VPAND     384(DX), Y8, Y8
-	VPCMPEQB  Y7, Y8, Y8
-	VPMOVMSKB Y8, R9
-	MOVL      R9, R10
-	SHRL      $4, R10
-	ANDL      R10, R9
-	ORL       R9, R8
-
-	JNZ  hit
-	ADDQ $32, AX
-	JMP  round
-
-hit:
-	BSFL R8, R8
-	ADDQ R8, AX
+	// The first block goes to the lowest bit.
+	MOVQ blocks+8(FP), CX
+	NEGQ CX
+	SHRQ CX, AX // by 64 less the blocks
 	VZEROUPPER
-	MOVQ AX, ret+24(FP)
-	RET
-
-none:
-	NOTQ AX
-	VZEROUPPER
-	MOVQ AX, ret+24(FP)
+	MOVQ AX, some+40(FP)
 	RET

@@ -2,6 +2,5 @@
 
 package detect
 
-// raced says that the race detector is on: it makes pools forget things, so
-// allocations cannot be counted.
+// raced says that the race detector is on, which makes everything ten times slower.
 const raced = true

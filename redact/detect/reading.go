@@ -2,6 +2,8 @@ package detect
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"sync"
 	"unicode/utf8"
 
@@ -18,6 +20,10 @@ const (
 	maxRegion = 4096
 	maxDepth  = 2 // views of views: base64 in base64, and what that says in other signs
 )
+
+// maxInView is how far behind the end of its region a view is searched: what begins
+// there may overlap a finding of the region and win, or be the code behind a card.
+const maxInView = 512
 
 // pass is the memory of one search through a view.
 type pass struct {
@@ -37,16 +43,19 @@ func (p *passes) get() *pass {
 }
 
 func (p *passes) put(v *pass) {
-	v.scanner = scanner{} // it refers to text of the caller
+	if v.scanner.d != nil {
+		v.scanner = scanner{} // it refers to text of the caller
+	}
 	p.pool.Put(v)
 }
 
 // region is one stretch of text that was read another way.
 type region struct {
-	before int // where the region before ended
-	held   int // where its first finding may begin
-	end    int
-	found  bool
+	before   int // where the region before ended
+	before64 int // where the base64 before ended
+	held     int // where its first finding may begin
+	end      int
+	found    bool
 }
 
 // marked reads the text around the mark at p another way, unless that is done.
@@ -55,19 +64,37 @@ func (s *scanner) marked(dst *[]redact.Finding, p int, m marks) {
 		return
 	}
 	begin := max(s.viewEnd, p-markReach, 0)
-	end, limit := p+1, begin+maxRegion
-	for end < limit {
-		q, k := s.nextMark(end, min(end+markGap, limit))
-		if k == 0 {
-			break
-		}
-		end, m = q+1, m|k
-	}
+	limit := begin + maxRegion
+	end, m := s.marksFrom(p, limit, m)
 	ahead := markGap
 	if end >= limit-markGap { // the number may go on in escapes
 		ahead = LookAhead
 	}
 	s.read(dst, begin, end, end+ahead, m)
+}
+
+// marksFrom returns the end of the row of marks that begins with p, none of them as far as
+// markGap from the one before, up to limit at most, and what they ask for; p asks for m.
+func (s *scanner) marksFrom(p, limit int, m marks) (end int, _ marks) {
+	end = p + 1
+	may, seen := marks(0), lo(p, escapeReach)
+	for end < limit {
+		to := min(end+markGap, limit, len(s.text))
+		for _, b := range s.text[min(seen, len(s.text)):min(to+markLook, len(s.text))] {
+			may |= markBytes[b]
+		}
+		seen = to + markLook
+		next := s.nextMark
+		if may&^m == 0 {
+			next = s.lastMark // those between ask for nothing else
+		}
+		q, k := next(end, to)
+		if k == 0 {
+			break
+		}
+		end, m = q+1, m|k
+	}
+	return end, m
 }
 
 // read searches the text around a region in the ways m names, and takes note of the
@@ -76,9 +103,8 @@ func (s *scanner) marked(dst *[]redact.Finding, p int, m marks) {
 func (s *scanner) read(dst *[]redact.Finding, begin, end, ahead int, m marks) {
 	text, held := s.text, begin
 	if !s.final {
-		held = tokenStart(text, s.d.next(text, begin))
 		if ahead > len(text) {
-			s.regions = append(s.regions, region{before: s.viewEnd, held: held, end: len(text) + 1, found: true})
+			s.regions = append(s.regions, region{s.viewEnd, s.end64, held, len(text) + 1, true})
 			s.stopped = true
 			return
 		}
@@ -95,15 +121,28 @@ func (s *scanner) read(dst *[]redact.Finding, begin, end, ahead int, m marks) {
 		if begin > 0 && isBase64(text[begin-1]) {
 			from = begin // in the middle of a long one, what stands before is no text
 		}
-		if v := p.reader.Base64(text, from, begin, to); worth(v.Text()[v.At(begin):]) {
+		// Most base64 says nothing worth the view.
+		if plain, ok := p.reader.Plain64(text[begin:to]); !ok || worth(plain) {
+			if v := p.reader.Base64(text, from, begin, to); worth(v.Text()[v.At(begin):]) {
+				*dst = s.through(*dst, p, v, begin, end)
+			}
+		}
+	}
+	if m&markHex != 0 {
+		if v := p.reader.Hex(text, from, begin, to); worth(v.Text()[v.At(begin):]) {
 			*dst = s.through(*dst, p, v, begin, end)
 		}
 	}
 	s.d.passes.put(p)
-	if !s.final {
-		s.regions = append(s.regions, region{before: s.viewEnd, held: held, end: end, found: len(*dst) > n})
+	for _, f := range (*dst)[n:] {
+		end = max(end, f.End) // what stands behind its last card
 	}
-	s.viewEnd = end
+	if !s.final {
+		s.regions = append(s.regions, region{s.viewEnd, s.end64, held, end, len(*dst) > n})
+	}
+	if s.viewEnd = max(s.viewEnd, end); m&(mark64|markHex) != 0 {
+		s.end64 = end
+	}
 }
 
 // worth reports whether the text of base64 may hold what is enforced: nine digits,
@@ -128,31 +167,57 @@ func worth(text []byte) bool {
 }
 
 // through searches a view and appends what begins in the raw text[begin:end), with
-// raw offsets. What the raw text says by itself is left out.
+// raw offsets. What the raw text says by itself is left out, but for what is found
+// because of a card in front of it that the raw text does not say, and what stands
+// close behind a value that the raw text does not say: words in front of that are
+// nearer in the view, as they are once its mask stands there.
 func (s *scanner) through(dst []redact.Finding, p *pass, v *view.View, begin, end int) []redact.Finding {
 	if !v.Changed() {
 		return dst
 	}
 	sub := &p.scanner
 	start := v.At(begin)
-	*sub = scanner{d: s.d, text: v.Text(), hint: s.hint, from: start, final: true, card: -1, depth: s.depth + 1, viewEnd: start}
+	stop := min(v.Len(), v.At(end)+maxInView)
+	*sub = scanner{d: s.d, text: v.Text(), hint: s.hint, from: start, stop: stop, final: true, card: -1, depth: s.depth + 1, viewEnd: start, end64: start}
 	sub.hint.phase = 0
+	sub.remember()
 	p.found = p.found[:0]
 	sub.run(&p.found, start)
-	p.found = sub.always(p.found, start, len(sub.text))
+	p.found = sub.always(p.found, start, stop)
+	sub.forget()
+	card, shorter := -1, -1
 	for _, f := range resolve(p.found) {
-		if v.Plain(s.text, f.Start, f.End) {
+		from, to := v.Raw(f.Start, f.End)
+		beside := f.Evidence&redact.EvidenceBeside != 0 && card >= 0 && from-card <= codeReach
+		plain := v.Plain(s.text, f.Start, f.End)
+		// The mark is in the digits in front, of which another reading was worse.
+		beside = beside || from < end+maxCard+maxGapChars && (!plain || escapeEnds(v, s.text, f.Start, from))
+		beside = beside || shorter >= 0 && f.Start-shorter <= wordWindow
+		if from < begin || (from >= end || plain) && !beside {
 			continue
 		}
-		from, to := v.Raw(f.Start, f.End)
-		if from < begin || from >= end {
-			continue
+		if !plain {
+			shorter = f.End
+		}
+		if f.Class == redact.CreditCard {
+			card = to
 		}
 		f.Start, f.End = from, to+frameAfter(s.text[to:])
 		f.Evidence |= written(s.text[from:to])
 		dst = append(dst, f)
 	}
 	return dst
+}
+
+// escapeEnds reports whether an escape ends right in front of what the view says at at,
+// which stands at from in the raw text, and its last sign reads as a part of that there:
+// "=205555" is a blank and 5555, or 205555.
+func escapeEnds(v *view.View, raw []byte, at, from int) bool {
+	if at == 0 || from == 0 || !isDigit(raw[from-1]) {
+		return false
+	}
+	start, end := v.Raw(at-1, at)
+	return end == from && end-start > 1
 }
 
 // frameAfter is the length of the keycap around the digit that ends before b: a
@@ -211,6 +276,27 @@ func (s *scanner) nextMark(i, to int) (int, marks) {
 	return to, 0
 }
 
+// lastMark returns the last mark in text[i:to), and what it asks for, or 0.
+func (s *scanner) lastMark(i, to int) (int, marks) {
+	text := s.text
+	for at := to - 1; at >= i; at-- {
+		switch b := text[at]; {
+		case isDigit(b):
+			if at > 0 && isDigit(text[at-1]) {
+				continue // began before
+			}
+			if m := markAt(text, at, runEnd(text, at)); m != 0 {
+				return at, m
+			}
+		case b >= utf8.RuneSelf && utf8.RuneStart(b):
+			if r, _ := utf8.DecodeRune(text[at:]); view.SignOf(r) >= 0 {
+				return at, markNormal
+			}
+		}
+	}
+	return to, 0
+}
+
 // wide looks for digits of other scripts in text[i:to).
 func (s *scanner) wide(dst *[]redact.Finding, i, to int) {
 	for i < to {
@@ -229,33 +315,38 @@ func (s *scanner) wide(dst *[]redact.Finding, i, to int) {
 
 // token64 looks at the token that holds i: base64 that says something is read. A
 // token is tried from its begin, and each part of it between other signs than
-// letters and digits once, from the first trigger in it on.
+// letters and digits once, from the first trigger in it on. It is also read in a
+// region whose view was searched: there it may be glued to what an escape stands for.
 func (s *scanner) token64(dst *[]redact.Finding, i int) {
-	if i < s.looked || i < s.viewEnd || s.depth >= maxDepth || s.stopped {
+	if i < s.looked || i < max(s.end64, s.settled) || s.depth >= maxDepth || s.stopped {
 		return
 	}
 	text := s.text
-	part := i
-	for part > s.viewEnd && i-part < tokenReach && (isLetter(text[part-1]) || isDigit(text[part-1])) {
-		part--
-	}
-	from := part
-	for from > s.viewEnd && i-from < tokenReach && isBase64(text[from-1]) {
-		from--
-	}
-	s.looked = i + 1
-	for s.looked < len(text) && s.looked-i < tokenReach && (isLetter(text[s.looked]) || isDigit(text[s.looked])) {
-		s.looked++
+	low := max(s.end64, 0)
+	part := wordStart(text, i, max(low, i-tokenReach))
+	from := s.run64(part, max(low, i-tokenReach))
+	s.looked = wordSpan(text, i+1, min(len(text), i+tokenReach))
+	if s.looked-from < view.MinNumber64-2 && (s.looked == len(text) || !isBase64(text[s.looked])) && s.looked-i < tokenReach {
+		return // too short, whatever it says; padding is two signs at most
 	}
 	for _, begin := range [...]int{from, part} {
-		if i-begin == tokenReach && begin != s.viewEnd {
+		if i-begin == tokenReach && begin != s.end64 {
 			continue // not its begin
 		}
-		if !mixed(text, begin) || view.Base64End(text, begin, begin+view.MinBase64)-begin < view.MinBase64 || !view.Readable(text[begin:min(len(text), begin+maxReadable)]) {
+		if begin == s.tried64-1 {
+			continue // whatever it says depends on its begin alone
+		}
+		if begin == from {
+			s.tried64 = begin + 1
+		}
+		if !s.says64(begin) {
 			continue
 		}
 		end := view.Base64End(text, begin, begin+maxRegion)
-		ahead := view.Base64End(text, begin, end+(LookAhead+2)/3*4)
+		ahead := end
+		if end-begin > maxRegion-len("A\r\n") { // it may go on, behind a line end perhaps
+			ahead = view.Base64End(text, begin, end+(LookAhead+2)/3*4)
+		}
 		if !s.final && ahead+1 > len(text) {
 			ahead = len(text) + 1 // more of it may come
 		}
@@ -264,16 +355,117 @@ func (s *scanner) token64(dst *[]redact.Finding, i int) {
 	}
 }
 
+// says64 reports whether base64 that says something may begin at i.
+func (s *scanner) says64(i int) bool {
+	text := s.text
+	if !mixed(text, i) || text[i] == 'X' && i+1 < len(text) && (text[i+1] == 'X' || isDigit(text[i+1])) {
+		return false // perhaps a mask of ours, and glued to it what was read with the digits before
+	}
+	if n := view.Base64End(text, i, i+view.MinBase64); n-i < view.MinBase64 {
+		return n-i >= view.MinNumber64 && s.number64(i, n)
+	}
+	return view.Readable(text[i:min(len(text), i+maxReadable)])
+}
+
+// run64 returns where the run of letters of base64 begins that holds i, no farther back
+// than low. Triggers come from left to right, so it goes back to the last one at most.
+func (s *scanner) run64(i, low int) int {
+	from := i
+	for from > low && isBase64(s.text[from-1]) {
+		if from == s.run64At {
+			from = max(s.run64From, low)
+			break
+		}
+		from--
+	}
+	s.run64From, s.run64At = from, i
+	return from
+}
+
+// number64 reports whether the base64 text[i:end], which is short, says the number of
+// a card, or one that may be a tax number and is grouped or named like one.
+func (s *scanner) number64(i, end int) bool {
+	var buf [view.MinBase64]byte
+	number, grouped := view.Number64(buf[:0], s.text[i:end])
+	switch n := len(number); {
+	case n == shortest:
+		return grouped || s.keySense() == keySSN || s.hint.near.any(&s.d.vocab, s.text, i, i, namesSSN) && cueInKey(s.text[lo(i, directReach):i]) && s.wordNames(i, senseSSN)
+	case n < minCard:
+		return false
+	default:
+		prefix := uint32(0)
+		for _, b := range number[:8] {
+			prefix = prefix*10 + uint32(b-'0')
+		}
+		return s.d.issuers.read(prefix, n, luhn(number)).ok
+	}
+}
+
+// inHex reports whether a run of digits may be part of the hexadecimal writing of
+// more digits: longer than any value, or with four pairs that begin with a 3 at its
+// begin or its end.
+func inHex(run []byte) bool {
+	threes := func(i int) bool { return run[i] == '3' && run[i+2] == '3' && run[i+4] == '3' && run[i+6] == '3' }
+	n := len(run)
+	return n > maxCard || n >= 8 && (threes(0) || threes(n-8)) || n >= 9 && (threes(1) || threes(n-9))
+}
+
+// hex reads the hexadecimal text that holds i, if there is one.
+func (s *scanner) hex(dst *[]redact.Finding, i int) {
+	text := s.text
+	if i < max(s.end64, s.settled) || i < s.hexed || s.depth >= maxDepth || s.stopped {
+		return
+	}
+	begin, end := i, i
+	for begin > max(s.end64, 0) && i-begin < tokenReach && isHex(text[begin-1]) {
+		begin--
+	}
+	for end < len(text) && end-begin < maxRegion && isHex(text[end]) {
+		end++
+	}
+	s.hexed = end
+	if begin > 0 && begin != s.end64 && isWordByte(text[begin-1]) && !hexPrefix(text[:begin]) ||
+		end < len(text) && end-begin < maxRegion && isWordByte(text[end]) || !view.HexText(text[begin:end]) {
+		return
+	}
+	ahead := end
+	for ahead < len(text) && ahead-end < 2*LookAhead && isHex(text[ahead]) {
+		ahead++
+	}
+	if (ahead-end)%2 != 0 {
+		ahead--
+	}
+	if !s.final && ahead+2 > len(text) {
+		ahead = len(text) + 1 // more of it may come
+	}
+	s.read(dst, begin, end, ahead, markHex)
+}
+
+// hexPrefix reports whether text ends in 0x or \x.
+func hexPrefix(text []byte) bool {
+	n := len(text)
+	return text[n-1]|0x20 == 'x' && (n == 1 || text[n-2] == '0' || !isWordByte(text[n-2]))
+}
+
 // mixed reports whether capital letters stand in the first letters of base64, as
 // they do when it says something; hexadecimal numbers and words have none.
 func mixed(text []byte, i int) bool {
-	n := 0
-	for _, b := range text[i:min(len(text), i+view.MinBase64)] {
-		if b-'A' < 26 {
+	n, end := 0, min(len(text), i+view.MinBase64)
+	for ; i+8 <= end; i += 8 {
+		n += bits.OnesCount64(capitals(binary.LittleEndian.Uint64(text[i:])))
+	}
+	for ; i < end; i++ {
+		if upper(text[i]) {
 			n++
 		}
 	}
 	return n >= 2
+}
+
+// capitals has the high bit set in each byte of w that is a capital letter of ASCII.
+func capitals(w uint64) uint64 {
+	x := w & (0x7F * ones)
+	return (x + (0x80-'A')*ones) &^ (x + (0x80-'Z'-1)*ones) &^ w & highs
 }
 
 // maxReadable is how much of a token view.Readable looks at, line ends included.
@@ -281,5 +473,5 @@ const maxReadable = 40
 
 // isBase64 reports whether b stands in base64, of either alphabet.
 func isBase64(b byte) bool {
-	return isLetter(b) || isDigit(b) || bytes.IndexByte([]byte("+/-_"), b) >= 0
+	return charsets[b]&(setBase64|setDash|setUnderscore) != 0
 }

@@ -203,14 +203,16 @@ func slackBody(body []byte) bool {
 	return has(body, setDigit) && bytes.IndexByte(body, '-') > 0
 }
 
+// slackHost is where the addresses of Slack's hooks are.
+const slackHost = "hooks.slack.com/"
+
 // slackHook reads hooks.slack.com/services/T.../B.../secret.
 func slackHook(t []byte, i int) int {
-	const host = "hooks.slack.com/"
-	if !bytes.HasPrefix(t[i:], []byte(host)) {
+	if !bytes.HasPrefix(t[i:], []byte(slackHost)) {
 		return 0
 	}
-	end := spanOf(t, i+len(host), setAlnum|setSlash, 120)
-	if !bytes.HasPrefix(t[i+len(host):end], []byte("services/T")) && !bytes.HasPrefix(t[i+len(host):end], []byte("workflows/T")) {
+	end := spanOf(t, i+len(slackHost), setAlnum|setSlash, 120)
+	if !bytes.HasPrefix(t[i+len(slackHost):end], []byte("services/T")) && !bytes.HasPrefix(t[i+len(slackHost):end], []byte("workflows/T")) {
 		return 0
 	}
 	if parts := bytes.Count(t[i:end], []byte{'/'}); parts < 4 || !varied(t[end-16:end], 6) {
@@ -232,12 +234,15 @@ func telegramToken(t []byte, i int) int {
 	return last
 }
 
-// base64Secret reads, at the begin of a run of base 64, keys that only their
+// base64Secret reads, in the run of base 64 t[i:run], keys that only their
 // length and the name in front tell apart from other blobs: the secret half of an
 // AWS key (40 characters) and the keys of Azure services (64 and 32 bytes).
-func base64Secret(t []byte, i int, h Hint) (end int, rule string) {
-	end = spanOf(t, i, setBase64, 90)
+func base64Secret(t []byte, i, run int, h Hint) (end int, rule string) {
+	end = run
 	n := end - i
+	if n < 40 {
+		return 0, ""
+	}
 	pad := spanOf(t, end, setEqual, 3) - end
 	switch {
 	case n == 40 && pad == 0 && !allHex(t[i:end]) && (namedFold(t, i, "secret") || containsFold(h.Key, "secret")):

@@ -13,6 +13,7 @@ func (d *Detector) findSeeds(dst []redact.Finding, t []byte, from, to int, h Hin
 		}
 	}
 	limit := min(len(t), to+wakeReach)
+	var row seedRun
 	for i := from; i < limit; i++ {
 		if !isLetter(t[i]) || i > 0 && isWordByte(t[i-1]) {
 			continue
@@ -20,7 +21,7 @@ func (d *Detector) findSeeds(dst []redact.Finding, t []byte, from, to int, h Hin
 		if i >= to && announced(t, i) {
 			return dst // which wakes us again
 		}
-		end, next := seedPhrase(t, i)
+		end, next := row.phrase(t, i)
 		if end > 0 {
 			dst = append(dst, redact.Finding{
 				Class: redact.Secret, Start: i, End: end, Confidence: 0.99, Rule: "wallet recovery phrase",

@@ -3,7 +3,6 @@ package detect
 import (
 	"crypto/sha256"
 	_ "embed"
-	"slices"
 	"strings"
 )
 
@@ -27,81 +26,114 @@ func seedIndex(word []byte) int {
 	if len(word) < 3 || len(word) > 8 {
 		return -1
 	}
-	a, b := word[0]&31, word[1]&31
-	for i := int(seedPairs[a][b]); i < len(seedWords); i++ {
-		w := seedWords[i]
-		if w[0]&31 != a || w[1]&31 != b {
-			break
-		}
-		if len(w) == len(word) && foldEqual(word, w) {
+	for at := seedHash(word); seedSlots[at] > 0; at = (at + 1) % uint32(len(seedSlots)) {
+		if i := int(seedSlots[at]) - 1; foldEqual(word, seedWords[i]) {
 			return i
 		}
 	}
 	return -1
 }
 
-// seedPairs gives, for the first two letters, the first word that begins with them,
-// or a number behind the list.
-var seedPairs = func() (t [32][32]uint16) {
-	for a := range t {
-		for b := range t[a] {
-			t[a][b] = uint16(len(seedWords))
+// seedSlots gives the numbers of the words, plus one, by their hash: each stands in the
+// first free slot from there on.
+var seedSlots = func() (t [1 << seedBits]uint16) {
+	for i, w := range seedWords {
+		at := seedHash(w)
+		for t[at] > 0 {
+			at = (at + 1) % uint32(len(t))
 		}
-	}
-	for i, w := range slices.Backward(seedWords) {
-		t[w[0]&31][w[1]&31] = uint16(i)
+		t[at] = uint16(i + 1)
 	}
 	return t
 }()
 
-// seedPhrase returns where the recovery phrase of a wallet whose first word
-// begins at i ends, or 0, and where the next phrase may begin. Between its words stand a blank, a line break, a comma,
-// or these and the number of the next word. A phrase of 12, 15, 18, 21 or 24
-// words holds its own checksum (BIP-39), and as one ordinary text in sixteen would
+const seedBits = 14
+
+// seedHash is a hash of the first four letters of a word, or of three, by which the
+// words of the list are known.
+func seedHash[T []byte | string](word T) uint32 {
+	h := uint32(word[0]&31)<<15 | uint32(word[1]&31)<<10 | uint32(word[2]&31)<<5
+	if len(word) > 3 {
+		h |= uint32(word[3] & 31)
+	}
+	return h * 0x9E3779B1 >> (32 - seedBits)
+}
+
+// seedRun is a row of words of the list, as far as one phrase, and one word more, may go.
+// A phrase is tried from each of its words, and each word is looked up once.
+type seedRun struct {
+	words      [4 * maxSeedWords]seedWord
+	head, tail int
+	next       int  // where the word behind the last begins
+	open       bool // it may be one of the list
+}
+
+// seedWord is a word of the list in a text.
+type seedWord struct {
+	number     uint16
+	start, end int
+}
+
+// begin makes r the row that begins at i.
+func (r *seedRun) begin(t []byte, i int) {
+	if r.head < r.tail {
+		r.head++
+	}
+	if r.head == r.tail || r.words[r.head].start != i {
+		r.head, r.tail, r.next, r.open = 0, 0, i, true
+	}
+	for r.open && r.tail-r.head <= maxSeedWords {
+		if r.tail == len(r.words) {
+			r.tail = copy(r.words[:], r.words[r.head:])
+			r.head = 0
+		}
+		start, word := r.next, spanOf(t, r.next, setUpper|setLower, 9)
+		ix := seedIndex(t[start:word])
+		if ix < 0 || word < len(t) && isWordByte(t[word]) {
+			r.open = false
+			return
+		}
+		r.words[r.tail] = seedWord{uint16(ix), start, word}
+		r.tail++
+		r.next, r.open = seedGap(t, word)
+	}
+}
+
+// phrase returns where the recovery phrase of a wallet whose first word begins at i ends,
+// or 0, and where the next phrase may begin. Between its words stand a blank, a line
+// break, a comma, or these and the number of the next word. A phrase of 12, 15, 18, 21 or
+// 24 words holds its own checksum (BIP-39), and as one ordinary text in sixteen would
 // pass that of twelve words, the words have to stand alone: nothing else from the
 // list goes on behind the last.
-func seedPhrase(t []byte, i int) (end, next int) {
-	var numbers [maxSeedWords]uint16
-	n, at, second := 0, i, 0
-	for {
-		word := spanOf(t, at, setUpper|setLower, 9)
-		ix := seedIndex(t[at:word])
-		if ix < 0 || word < len(t) && isWordByte(t[word]) {
-			break
-		}
-		if n == maxSeedWords {
-			return 0, second // a list of words
-		}
-		if n == 1 {
-			second = at
-		}
-		numbers[n] = uint16(ix)
-		n++
-		end = word
-		behind, ok := seedGap(t, word)
-		if !ok {
-			break
-		}
-		at = behind
+func (r *seedRun) phrase(t []byte, i int) (end, next int) {
+	r.begin(t, i)
+	words := r.words[r.head:r.tail]
+	switch n := len(words); {
+	case n > maxSeedWords: // a list of words
+		return 0, words[1].start
+	case n == 0:
+		return 0, i + 1
+	case n < minSeedWords:
+		return 0, words[n-1].end // whatever begins inside is shorter still
+	case n%3 != 0 || !manyWords(words) || !seedChecksum(words):
+		return 0, words[1].start
+	default:
+		return words[n-1].end, words[n-1].end
 	}
-	if n < minSeedWords {
-		return 0, max(end, i+1) // whatever begins inside is shorter still
-	}
-	if n%3 != 0 || !manyWords(numbers[:n]) || !seedChecksum(numbers[:n]) {
-		return 0, second
-	}
-	return end, end
 }
 
 // manyWords reports whether at least half the words differ, as drawn ones do.
-func manyWords(numbers []uint16) bool {
+func manyWords(words []seedWord) bool {
+	var seen [32]uint64
 	different := 0
-	for i, v := range numbers {
-		if !slices.Contains(numbers[:i], v) {
+	for i := range words {
+		v := words[i].number
+		if bit := uint64(1) << (v & 63); seen[v>>6]&bit == 0 {
+			seen[v>>6] |= bit
 			different++
 		}
 	}
-	return different > len(numbers)/2
+	return different > len(words)/2
 }
 
 // seedGap returns the offset of the letter behind what may stand between two
@@ -125,16 +157,20 @@ func seedGap(t []byte, i int) (int, bool) {
 
 // seedChecksum checks the last bits of the last word: the begin of the SHA-256 of
 // the bits before them, one bit for three words.
-func seedChecksum(numbers []uint16) bool {
+func seedChecksum(words []seedWord) bool {
 	var entropy [33]byte
-	bit := 0
-	for _, v := range numbers {
-		for k := 10; k >= 0; k-- {
-			entropy[bit/8] |= byte(v>>k&1) << (7 - bit%8)
-			bit++
+	acc, have, n, bit := uint32(0), 0, 0, 11*len(words)
+	for i := range words {
+		acc, have = acc<<11|uint32(words[i].number), have+11
+		for ; have >= 8; n++ {
+			have -= 8
+			entropy[n] = byte(acc >> have)
 		}
 	}
-	check := len(numbers) / 3
+	if have > 0 {
+		entropy[n] = byte(acc << (8 - have))
+	}
+	check := len(words) / 3
 	size := (bit - check) / 8
 	sum := sha256.Sum256(entropy[:size])
 	return sum[0]>>(8-check) == entropy[size]>>(8-check)

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"sync"
 
 	"github.com/caregate/caregate/redact"
@@ -34,15 +35,25 @@ type listener struct {
 	found []redact.Finding
 	near  words // in front of at, less one
 	at    int
+	// What heading and short said last, each with the offset it was asked for, plus one.
+	headingOf, headingIs int
+	cueOf                int
+	cueIs                bool
 }
 
 // spokenAhead is how much of the text behind a spoken number can say what it is.
 const spokenAhead = 48
 
+// maxUnspoken is up to how many bytes are looked at for letters before they are read.
+const maxUnspoken = 512
+
 // findSpoken appends the spoken numbers that begin in text[from:to).
 func (d *Detector) findSpoken(dst []redact.Finding, text []byte, from, to int, h Hint) []redact.Finding {
-	r := d.talk.reader
-	if r.Next(text, max(0, from-spoken.Lead), h.phase) == len(text) {
+	r, begin := d.talk.reader, max(0, from-spoken.Lead)
+	if len(text)-begin <= maxUnspoken && !mayHoldLetters(text[begin:]) {
+		return dst // as the values of tables and what encodings say
+	}
+	if r.Next(text, begin, h.phase) == len(text) {
 		return dst
 	}
 	l, _ := d.talk.pool.Get().(*listener)
@@ -52,6 +63,7 @@ func (d *Detector) findSpoken(dst []redact.Finding, text []byte, from, to int, h
 	l.d, l.dst, l.text, l.hint = d, dst, text, h
 	r.Scan(text, from, to, h.phase, l)
 	dst = l.dst
+	l.sub.forget()
 	clear(l.buf)
 	*l = listener{buf: l.buf[:0], found: l.found[:0]}
 	d.talk.pool.Put(l)
@@ -76,7 +88,10 @@ func (l *listener) Named(at int) bool {
 func (l *listener) Short(at, digits int) bool {
 	at = l.heading(at)
 	if digits <= maxCode {
-		return cue(l.text, at)
+		if l.cueOf != at+1 {
+			l.cueOf, l.cueIs = at+1, cue(l.text, at)
+		}
+		return l.cueIs
 	}
 	w := l.words(at)
 	return w.says(senseSSN) || senseOfKey(l.hint.Key) == keySSN
@@ -88,6 +103,17 @@ const longestHeading = 32
 // heading returns where the heading ends that begins at at, or at: "Social
 // security:" stands where the name of a speaker may stand, and names the number.
 func (l *listener) heading(at int) int {
+	if l.headingOf != at+1 {
+		l.headingOf, l.headingIs = at+1, l.readHeading(at)
+	}
+	return l.headingIs
+}
+
+// readHeading is heading without memory.
+func (l *listener) readHeading(at int) int {
+	if bytes.IndexByte(l.text[at:min(len(l.text), at+longestHeading)], ':') < 0 {
+		return at // as mostly
+	}
 	for i, named := at, false; i < len(l.text) && i-at < longestHeading; i++ {
 		switch b := l.text[i]; {
 		case b == ':':
@@ -122,6 +148,7 @@ func (l *listener) search(text []byte) {
 	s := &l.sub
 	s.d, s.text, s.hint, s.final, s.card, s.depth = l.d, text, l.hint, true, -1, maxDepth
 	s.keyKnown = false
+	s.signs.to = 0
 }
 
 // Take implements [spoken.Judge].
@@ -132,6 +159,7 @@ func (l *listener) Take(n *spoken.Number) bool {
 	end := len(l.buf)
 	l.buf = append(l.buf, l.text[n.End:min(len(l.text), n.End+spokenAhead)]...)
 	l.search(l.buf)
+	l.sub.hint.near = nil // which knows another text
 	l.found = l.found[:0]
 	if len(n.Digits) >= shortest {
 		l.sub.chain(&l.found, start)

@@ -102,15 +102,3 @@ func TestSpokenInWindows(t *testing.T) {
 		}
 	}
 }
-
-func TestSpokenDoesNotAllocate(t *testing.T) {
-	if raced {
-		t.Skip("the race detector makes pools forget")
-	}
-	text := []byte(strings.Join(spokenLines(t)[30:], "\n"))
-	d := newDetector(t)
-	found := d.Text(nil, text, Hint{})
-	if n := testing.AllocsPerRun(20, func() { found = d.Text(found[:0], text, Hint{}) }); n > 1 { // the pool may be emptied
-		t.Errorf("%v allocations", n)
-	}
-}

@@ -31,21 +31,20 @@ func famous(n int) bool {
 }
 
 // ssn tries the head of the chain as the begin of a social security or taxpayer
-// number.
-func (c *chain) ssn() (redact.Finding, bool) {
-	no := redact.Finding{}
+// number, and sets f to it.
+func (c *chain) ssn(f *redact.Finding) bool {
 	head := c.at(0)
 	switch {
 	case head.len() > 9:
-		return no, false
+		return false
 	case head.gapLen > 0 && head.len() != 3 && head.len() != 9:
-		return no, false // only the usual grouping and bare digits stand behind others
+		return false // only the usual grouping and bare digits stand behind others
 	}
 	n, total, groups := 0, 0, 0
 	for groups < c.n && total < 9 {
 		g := c.at(groups)
 		if total+g.len() > 9 {
-			return no, false
+			return false
 		}
 		for _, b := range c.text[g.start:g.end] {
 			n = n*10 + int(b-'0')
@@ -54,42 +53,52 @@ func (c *chain) ssn() (redact.Finding, bool) {
 		groups++
 	}
 	if total != 9 {
-		return no, false
+		return false
 	}
 	class, ok := taxNumber(n)
 	if !ok {
-		return no, false
+		return false
 	}
 	end := c.at(groups - 1).end
+	if end < len(c.text) && tokenGoesOn[c.text[end]] {
+		return false
+	}
 	var gaps gap
+	mixed := false
 	for i := 1; i < groups; i++ {
 		a, b := c.at(i-1), c.at(i)
 		gaps |= b.gap
-		// The same separator every time: a postal code with four more digits, or
-		// two numbers in a row, have other ones (presidio issue 362).
-		if !bytes.Equal(c.text[a.end:b.start], c.text[c.at(0).end:c.at(1).start]) {
-			return no, false
-		}
+		mixed = mixed || !bytes.Equal(c.text[a.end:b.start], c.text[c.at(0).end:c.at(1).start])
 	}
 	usual := groups == 3 && head.len() == 3 && c.at(1).len() == 2
+	// The same separator every time: a postal code with four more digits, or two numbers
+	// in a row, have other ones (presidio issue 362).
+	if mixed && !usual {
+		return false
+	}
 	joined := c.joinedBefore(0)
 	w := c.wordsBefore(head.start, joined)
 	key := c.keySense()
 	near := key == keySSN && w.other() == 0 || w.says(senseSSN)
 	if !near && !joinedAfter(c.text, end) {
-		near = c.after(end) == senseSSN
+		if w.other() != 0 {
+			near = c.stated(end)&senseSSN != 0
+		} else {
+			near = c.after(end) == senseSSN
+		}
 	}
-	// Other groupings, such as those of a postal code, only right behind the name.
-	if !usual && groups > 1 && (joined || joinedAfter(c.text, end) || key != keySSN && w.direct&senseSSN == 0) {
-		return no, false
+	// Other groupings, such as those of a postal code, and the usual one with unlike
+	// separators, only right behind the name.
+	if (!usual || mixed) && groups > 1 && (joined || joinedAfter(c.text, end) || key != keySSN && w.direct&senseSSN == 0) {
+		return false
 	}
 	if !near && (!usual || famous(n) || gaps&^(gapSpace|gapDash|gapDot) != 0) {
-		return no, false
+		return false
 	}
 	if !c.ssnEdges(head, end, groups, usual && gaps&gapDash != 0, near) {
-		return no, false
+		return false
 	}
-	f := redact.Finding{Class: class, Start: head.start, End: end, Strong: near, Evidence: redact.EvidenceShape}
+	*f = redact.Finding{Class: class, Start: head.start, End: end, Strong: near, Evidence: redact.EvidenceShape}
 	if usual {
 		f.Evidence = redact.EvidenceGrouping
 	}
@@ -106,22 +115,34 @@ func (c *chain) ssn() (redact.Finding, bool) {
 		f.Confidence, f.Rule = 0.95, "nine digits, named"
 	case gaps&gapDash != 0:
 		if w.other()&senseHard != 0 {
-			return no, false
+			return false
 		}
 		f.Confidence, f.Rule = 0.85, "tax number as printed"
+		if w.other() != 0 {
+			f.Confidence = 0.7
+		}
 	default:
 		if w.other() != 0 || c.idPlace() {
-			return no, false
+			return false
 		}
 		f.Confidence, f.Rule = 0.6, "tax number in groups"
 	}
 	if c.idPlace() {
 		f.Never, f.Confidence = true, 0.4
 	}
-	return f, true
+	return true
 }
 
-// ssnEdges looks at what touches the nine digits. printed says that they stand
+// tokenGoesOn are the bytes behind nine digits that make them part of something longer.
+var tokenGoesOn = func() (t [256]bool) {
+	for b := range t {
+		c := byte(b)
+		t[b] = isLetter(c) || c == '_' || c == '@' || c == '%'
+	}
+	return t
+}()
+
+// ssnEdges looks at what touches the nine digits, behind which no token goes on. printed says that they stand
 // as 000-00-0000.
 func (c *chain) ssnEdges(head *group, end, groups int, printed, near bool) bool {
 	t := c.text
@@ -164,9 +185,6 @@ func (c *chain) ssnEdges(head *group, end, groups int, printed, near bool) bool 
 		return true
 	}
 	b := t[end]
-	if isLetter(b) || b == '_' || b == '@' || b == '%' {
-		return false
-	}
 	if (b == '-' || b == '/' || b == '.') && end+1 < len(t) && isWordByte(t[end+1]) && (b != '.' || isDigit(t[end+1])) {
 		return false
 	}

@@ -35,8 +35,12 @@ const (
 
 // foldTerm writes a term, or a text, as the automaton reads it.
 func foldTerm(term string) string {
-	return strings.Join(strings.Fields(strings.Map(unicode.ToLower, term)), " ")
+	return strings.Join(strings.FieldsFunc(strings.Map(unicode.ToLower, term), termBlank), " ")
 }
+
+// termBlank reports whether r parts the words of a term: any space, and any of
+// ASCII's controls, which show as nothing or as a gap.
+func termBlank(r rune) bool { return r <= ' ' || unicode.IsSpace(r) }
 
 // compileTerms builds the automaton. Terms that are too short or too long are
 // refused: one letter would be found everywhere.
@@ -120,13 +124,18 @@ func (a *terms) next(state uint32, b byte) uint32 {
 	return a.root[b]
 }
 
+// maxStretch is how many bytes a term may take in a text, with the blanks that stand
+// for one and letters that are longer than their small ones. What is further apart is
+// no phrase, and a stream does not wait for it.
+const maxStretch = 4 * maxTerm
+
 // find calls each with the terms that begin in t[from:to), by their ends.
 func (a *terms) find(t []byte, from, to int, each func(start, end int)) {
 	state := uint32(0)
 	blank := false
 	// A term that begins in the range ends at most a term behind it; one that
 	// begins before is told by its start.
-	limit := min(len(t), to+4*maxTerm)
+	limit := min(len(t), to+maxStretch)
 	for i := from; i < limit; {
 		b := t[i]
 		next := i + 1
@@ -141,7 +150,7 @@ func (a *terms) find(t []byte, from, to int, each func(start, end int)) {
 		default:
 			r, size := utf8.DecodeRune(t[i:])
 			next = i + size
-			if unicode.IsSpace(r) {
+			if termBlank(r) {
 				if !blank {
 					state = a.next(state, ' ')
 				}
@@ -160,7 +169,7 @@ func (a *terms) find(t []byte, from, to int, each func(start, end int)) {
 		}
 		for s := state; s != 0; s = a.suffix[s] {
 			if n := int(a.length[s]); n > 0 && !blank && wordEnd(t, i) {
-				if start := runesBack(t, i, n); start >= from && start < to && wordEnd(t, start) {
+				if start := runesBack(t, i, n, max(from, i-maxStretch)); start >= 0 && start < to && wordEnd(t, start) {
 					each(start, i)
 				}
 			}
@@ -168,18 +177,27 @@ func (a *terms) find(t []byte, from, to int, each func(start, end int)) {
 	}
 }
 
-// runesBack returns where n characters before i begin; blanks in a row are one.
-func runesBack(t []byte, i, n int) int {
-	for ; n > 0 && i > 0; n-- {
-		r, size := utf8.DecodeLastRune(t[:i])
-		i -= size
-		for unicode.IsSpace(r) && i > 0 {
-			r, size = utf8.DecodeLastRune(t[:i])
-			if !unicode.IsSpace(r) {
+// runesBack returns where n characters before i begin; blanks in a row are one. It is
+// -1 when that is before low.
+func runesBack(t []byte, i, n, low int) int {
+	for ; n > 0; n-- {
+		blank := false
+		for {
+			if i <= low {
+				return -1
+			}
+			r, size := utf8.DecodeLastRune(t[:i])
+			if blank && !termBlank(r) {
 				break
 			}
 			i -= size
+			if blank = termBlank(r); !blank {
+				break
+			}
 		}
+	}
+	if i < low {
+		return -1
 	}
 	return i
 }

@@ -1,6 +1,10 @@
 package detect
 
-import "github.com/caregate/caregate/redact"
+import (
+	"encoding/binary"
+
+	"github.com/caregate/caregate/redact"
+)
 
 // findTokens finds machine secrets, crypto-currency addresses, and ids of payment
 // processors: everything that is one run of letters and digits with a begin, a
@@ -32,11 +36,12 @@ type tokenScan struct {
 func (s *tokenScan) run(i, to int) int {
 	t := s.t
 	if i >= s.base64 && (i == 0 || charsets[t[i-1]]&(setBase64|setEqual|setUnderscore|setDash) == 0 || t[i-1] == '=') {
-		if end, rule := base64Secret(t, i, s.h); end > 0 {
+		run := spanOfWords(t, i, setBase64, 90)
+		if end, rule := base64Secret(t, i, run, s.h); end > 0 {
 			f := redact.Finding{Class: redact.Secret, Start: i, End: end, Confidence: 0.9, Rule: rule, Evidence: redact.EvidenceWord | redact.EvidenceShape}
 			return s.add(f)
 		}
-		s.base64 = spanOf(t, i, setBase64, 90)
+		s.base64 = run
 	}
 	for i < to && charsets[t[i]]&(setBase64URL|setSlash) != 0 {
 		if charsets[t[i]]&setSlash == 0 && wordEdge(t, i) {
@@ -45,10 +50,12 @@ func (s *tokenScan) run(i, to int) int {
 			}
 		}
 		// The next place where one can begin.
-		for i++; i < to && charsets[t[i]]&(setAlnum|setUnderscore) != 0; i++ {
+		at := i
+		if i < to {
+			i = spanOfWords(t, i, setAlnum|setUnderscore, to-i)
 		}
 		for i < to && charsets[t[i]]&(setDash|setSlash) != 0 {
-			if t[i] == '-' && i+10 < len(t) && t[i+5] == 'B' && (i == 0 || t[i-1] != '-') {
+			if i > at && t[i] == '-' && i+10 < len(t) && t[i+5] == 'B' && t[i-1] != '-' {
 				break // the five hyphens before a key
 			}
 			i++
@@ -60,18 +67,19 @@ func (s *tokenScan) run(i, to int) int {
 // token tries what can begin at i, and returns where it ends.
 func (s *tokenScan) token(i int) int {
 	t := s.t
-	word := spanOf(t, i, setAlnum, 120)
+	word := wordSpan(t, i, min(len(t), i+120))
 	if word-i < minSecret && (word == len(t) || charsets[t[word]]&(setDash|setUnderscore|setDot) == 0 && t[word] != ':') && word-i < 6 {
 		return 0
 	}
-	if end, rule := secretAt(t, i); end > 0 {
+	if i+1 < len(t) && tokenBegins[t[i]]>>(t[i+1]&31)&1 == 0 {
+		// neither a secret nor a reference with a prefix
+	} else if end, rule := secretAt(t, i); end > 0 {
 		f := redact.Finding{Class: redact.Secret, Start: i, End: end, Confidence: 0.97, Rule: rule, Evidence: redact.EvidenceIssuer | redact.EvidenceShape}
 		if rule == "github token" || rule == "wallet private key" {
 			f.Evidence |= redact.EvidenceChecksum
 		}
 		return s.add(f)
-	}
-	if end, rule := paymentReferenceAt(t, i); end > 0 {
+	} else if end, rule := paymentReferenceAt(t, i, word); end > 0 {
 		return s.add(redact.Finding{
 			Class: redact.PaymentReference, Start: i, End: end, Confidence: 0.95, Rule: rule, Evidence: redact.EvidenceIssuer | redact.EvidenceShape,
 		})
@@ -83,7 +91,7 @@ func (s *tokenScan) token(i int) int {
 	switch {
 	case n >= 25 && n <= 66:
 		return s.crypto(i, word)
-	case n >= 6 && n <= 17:
+	case n >= minPaid && n <= maxPaid:
 		if rule := namedPaymentReference(t, i, word, s.h); rule != "" {
 			return s.add(redact.Finding{
 				Class: redact.PaymentReference, Start: i, End: word, Confidence: 0.8, Rule: rule, Evidence: redact.EvidenceWord | redact.EvidenceShape,
@@ -92,6 +100,25 @@ func (s *tokenScan) token(i int) int {
 	}
 	return 0
 }
+
+// tokenBegins has a bit for the second byte of what secretAt and paymentReferenceAt know by
+// its begin, by the first.
+var tokenBegins = func() (t [256]uint32) {
+	begin := func(prefix string) { t[prefix[0]] |= 1 << (prefix[1] & 31) }
+	for _, r := range secretRules {
+		begin(r.prefix)
+	}
+	for _, kind := range stripeKinds {
+		begin(kind)
+	}
+	for _, prefix := range [...]string{"--", jwtBegin, "A3", slackHost, walletBegin, payPalBegin} {
+		begin(prefix)
+	}
+	for b := byte('0'); b <= '9'; b++ {
+		t[b] = 0x3FF << ('0' & 31) // the number of a bot
+	}
+	return t
+}()
 
 // crypto tries a word of letters and digits as an address or as the key of a
 // wallet.
@@ -134,6 +161,9 @@ func (s *tokenScan) crypto(i, end int) int {
 // solana reports whether the words before i speak of Solana.
 func (s *tokenScan) solana(i int) bool {
 	near := s.t[lo(i, wordWindow):i]
+	if !mayHold(near, 's', 'o', 'p', 'h') {
+		return false
+	}
 	if containsFold(near, "solana") || containsFold(near, "phantom") {
 		return true
 	}
@@ -146,6 +176,25 @@ func (s *tokenScan) solana(i int) bool {
 			return true
 		}
 		at = a
+	}
+	return false
+}
+
+// mayHold reports whether text may hold one of the pairs of letters ab and cd, in any
+// case. It is quick, and may be wrong on the side of yes.
+func mayHold(text []byte, a, b, c, d byte) bool {
+	const step = 7 // windows of eight overlap by one, so that each pair is whole in one
+	for len(text) >= 8 {
+		w := binary.LittleEndian.Uint64(text) | 0x20*ones
+		if zeros(w, a)&(zeros(w, b)>>8)|zeros(w, c)&(zeros(w, d)>>8) != 0 {
+			return true
+		}
+		text = text[step:]
+	}
+	for i := 1; i < len(text); i++ {
+		if x, y := text[i-1]|0x20, text[i]|0x20; x == a && y == b || x == c && y == d {
+			return true
+		}
 	}
 	return false
 }

@@ -46,7 +46,7 @@ func (d *Detector) Topics(text []byte) Topic {
 			t |= TopicSSN
 		case sn&sensePIN != 0:
 			t |= TopicPIN
-		case sn&(senseSoft|senseHard) != 0:
+		case sn&(senseSoft|senseHard) != 0 && (!foldEqual(w, "part") || d.numbers(text, end)):
 			t |= TopicOther
 		}
 		security = foldEqual(w, "security") || foldEqual(w, "verification")
@@ -64,4 +64,15 @@ func (d *Detector) endsName(text []byte, i int) bool {
 	}
 	w := text[start:end]
 	return foldEqual(w, "security") || foldEqual(w, "insurance") || d.vocab.sense(w)&senseLink != 0
+}
+
+// numbers reports whether the word that ends at i has "number" behind it: "part two" is one
+// of a message.
+func (d *Detector) numbers(text []byte, i int) bool {
+	start, end, ok := wordAfter(text, i, min(len(text), i+wordWindow/2))
+	if !ok {
+		return false
+	}
+	var buf [2 * maxWord]byte
+	return end-start <= maxWord && numberBehind[string(fold(buf[:0], text[start:end]))]
 }

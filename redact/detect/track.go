@@ -13,14 +13,13 @@ const (
 // track tries k, a run of digits, as the card number at the begin of a track:
 // %B number ^ NAME ^ YYMM..., or ; number = YYMM..., or the chip's equivalent with
 // D for =. The finding covers all of it, sentinels too, because everything on
-// the track is authentication data.
-func (c *chain) track(k *candidate) (redact.Finding, bool) {
+// the track is authentication data. f is set to it.
+func (c *chain) track(k *candidate, f *redact.Finding) bool {
 	t := c.text
-	no := redact.Finding{}
 	if k.shape != withoutGroup || !k.luhn || k.end == len(t) {
-		return no, false
+		return false
 	}
-	f := redact.Finding{Class: redact.CardTrackData, Start: k.start, Confidence: 0.99, Strong: true, Never: c.hint.ID, Evidence: redact.EvidenceChecksum | redact.EvidenceIssuer | redact.EvidenceGrouping}
+	*f = redact.Finding{Class: redact.CardTrackData, Start: k.start, Confidence: 0.99, Strong: true, Never: c.hint.ID, Evidence: redact.EvidenceChecksum | redact.EvidenceIssuer | redact.EvidenceGrouping}
 	switch t[k.end] {
 	case '^':
 		i := k.end + 1
@@ -28,11 +27,11 @@ func (c *chain) track(k *candidate) (redact.Finding, bool) {
 			i++
 		}
 		if i == len(t) || t[i] != '^' {
-			return no, false
+			return false
 		}
 		i++
 		if end := runEnd(t, i); end-i < minTrackTail-3 {
-			return no, false
+			return false
 		}
 		f.End = trackEnd(t, i)
 		f.Rule = "track 1"
@@ -46,10 +45,10 @@ func (c *chain) track(k *candidate) (redact.Finding, bool) {
 		i := k.end + 1
 		end := runEnd(t, i)
 		if end-i < minTrackTail {
-			return no, false
+			return false
 		}
 		if month := int(t[i+2]-'0')*10 + int(t[i+3]-'0'); month < 1 || month > 12 {
-			return no, false
+			return false
 		}
 		f.End = trackEnd(t, i)
 		f.Rule = "track 2"
@@ -57,10 +56,10 @@ func (c *chain) track(k *candidate) (redact.Finding, bool) {
 			f.Start--
 		}
 	default:
-		return no, false
+		return false
 	}
 	f.Start = max(f.Start, c.from)
-	return f, true
+	return true
 }
 
 // trackEnd returns where the discretionary data that begins at i ends: behind

@@ -3,7 +3,6 @@ package detect
 import (
 	"encoding/binary"
 	"fmt"
-	"math/bits"
 )
 
 // The shortest and longest words that families may wait for.
@@ -18,9 +17,10 @@ const (
 // known the word itself is compared.
 type wakeWords struct {
 	grams [1 << gramBits]uint8 // 1 for any four bytes of some word
-	// words are those that may stand around a byte, by its low five bits.
-	words  [32][]wakeWord
+	// words are those that may stand around a byte, by that byte and two behind it.
+	words  [256][]wakeWord
 	probes *probes
+	quick  bool // the probe is used
 }
 
 // wakeWord is a word of a family, and where in it the byte stands at which it is
@@ -51,11 +51,12 @@ func newWakeWords(families []family) (w wakeWords, err error) {
 				if i != probe && i+4 > len(word) {
 					continue
 				}
-				w.words[word[i]&31] = append(w.words[word[i]&31], wakeWord{word, i, n})
+				h := threeHash([]byte(word[i:]))
+				w.words[h] = append(w.words[h], wakeWord{word, i, n})
 			}
 		}
 	}
-	w.probes = newProbes(all)
+	w.probes, w.quick = newProbes(all), hasProbe
 	return w, nil
 }
 
@@ -65,89 +66,24 @@ const caseBits = 0x20202020
 // gramHash spreads four bytes, folded to lower case, over gramBits bits.
 func gramHash(gram uint32) uint32 { return (gram | caseBits) * 0x9E3779B1 >> (32 - gramBits) }
 
+// threeHash spreads the first three bytes of text, folded to lower case, over eight bits.
+func threeHash(text []byte) uint32 {
+	_ = text[2]
+	return (uint32(text[0]) | uint32(text[1])<<8 | uint32(text[2])<<16 | caseBits) * 0x9E3779B1 >> 24
+}
+
 // at returns a bit for each family that waits for a word that stands around i, and
 // where the first such word begins.
 func (w *wakeWords) at(text []byte, i int) (families uint32, begin int) {
 	begin = i
-	for _, x := range w.words[text[i]&31] {
+	if len(text)-i < 3 {
+		return 0, begin
+	}
+	for _, x := range w.words[threeHash(text[i:])] {
 		if from := i - x.at; from >= 0 && from+len(x.word) <= len(text) && foldEqual(text[from:from+len(x.word)], x.word) {
 			families |= 1 << x.family
 			begin = min(begin, from)
 		}
 	}
 	return families, begin
-}
-
-// signs has marks in the high bits of the bytes of w that are triggers by
-// themselves: digits, @, underscore, bytes outside ASCII. A mark may be wrong above
-// a right one.
-func signs(w uint64) uint64 {
-	t, at, under := w^0x30*ones, w^'@'*ones, w^'_'*ones
-	return (^((t&(0x7f*ones) + 0x76*ones) | t) | (at-ones)&^at | (under-ones)&^under | w) & highs
-}
-
-// groups is not zero when v and w, which follow each other, hold two letters L to O
-// at a distance of eight, as the base64 of digits does: each third digit begins a
-// group of four letters with M, N or O, and five groups in a row, the base64 of the
-// shortest card, have such a pair in aligned words wherever they stand.
-func groups(v, w uint64) uint64 {
-	x := (v ^ 'L'*ones | w ^ 'L'*ones) & (0xFC * ones)
-	return (x - ones) &^ x & highs
-}
-
-// next returns the offset of the first byte at or after i at which something may
-// begin, or len(text): a digit, another trigger of one byte, four bytes of a wake
-// word, letters of base64.
-func (d *Detector) next(text []byte, i int) int {
-	if hasProbe && len(text)-i >= 34 {
-		n := probe(&text[i], len(text)-i, d.wake.probes)
-		if n >= 0 {
-			return i + n
-		}
-		i += ^n
-	}
-	g := &d.wake.grams
-	for i+16 <= len(text) {
-		b := text[i : i+16 : i+16]
-		v, w := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
-		x := g[gramHash(uint32(v))] | g[gramHash(uint32(v>>32))] | g[gramHash(uint32(w))] | g[gramHash(uint32(w>>32))]
-		m, n := signs(v), signs(w)
-		if m|n|groups(v, w)|uint64(x) == 0 {
-			i += 16
-			continue
-		}
-		at := 16
-		switch {
-		case m != 0:
-			at = bits.TrailingZeros64(m) >> 3
-		case n != 0:
-			at = 8 + bits.TrailingZeros64(n)>>3
-		}
-		if z := groups(v, w); z != 0 {
-			at = min(at, bits.TrailingZeros64(z)>>3)
-		}
-		if x != 0 {
-			switch {
-			case g[gramHash(uint32(v))] != 0:
-				at = 0
-			case g[gramHash(uint32(v>>32))] != 0:
-				at = min(at, 4)
-			case g[gramHash(uint32(w))] != 0:
-				at = min(at, 8)
-			default:
-				at = min(at, 12)
-			}
-		}
-		return i + at
-	}
-	for n := 0; i < len(text); i, n = i+1, n+1 {
-		b := text[i]
-		if isDigit(b) || spotKinds[b] != 0 || b&^3 == 'L' && i >= 4 && text[i-4]&^3 == 'L' {
-			return i
-		}
-		if n&3 == 0 && i+4 <= len(text) && g[gramHash(binary.LittleEndian.Uint32(text[i:]))] != 0 {
-			return i
-		}
-	}
-	return i
 }

@@ -12,6 +12,9 @@ type Carry struct {
 	ahead int
 	// view is how far behind the next window's begin text was read in other ways.
 	view int
+	// base64 is how far behind the next window's begin base64 was read, or before it,
+	// when it is negative.
+	base64 int
 	// at is how far the stream is settled, in bytes.
 	at int
 }
@@ -28,13 +31,14 @@ type Carry struct {
 func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final bool, c *Carry) (_ []redact.Finding, settled int) {
 	base := len(dst)
 	resume := from + c.ahead
-	s := scanner{d: d, text: text, from: resume, final: final, card: -1}
+	s := scanner{d: d, text: text, from: resume, stop: len(text), final: final, card: -1}
 	s.hint.phase = c.at - from
+	s.remember()
 	if c.behind > 0 && c.behind-1 <= resume {
 		s.card = resume - (c.behind - 1)
 	}
 	card := s.card
-	s.viewEnd = from + c.view
+	s.viewEnd, s.end64, s.settled = from+c.view, from+c.base64, from
 	decided := len(text)
 	if !final {
 		decided = max(from, len(text)-LookAhead)
@@ -49,9 +53,11 @@ func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final boo
 	if !final {
 		known = tokenStart(text, len(text)) - idLead
 		if i := d.next(text, decided); i < len(text) {
-			// A number in other digits, or in an encoding, may begin before.
-			i = d.next(text, max(from, i-markReach))
-			known = min(known, tokenStart(text, i)-idLead)
+			// A number in other digits, or in an encoding, may begin before, and a spoken
+			// one that goes on in it with no sign.
+			begin := i - markReach
+			i = d.next(text, max(from, begin))
+			known = min(known, begin, tokenStart(text, i)-idLead)
 		}
 		for i := range d.families {
 			if f := &d.families[i]; f.open != nil {
@@ -60,10 +66,7 @@ func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final boo
 				known = min(known, decided)
 			}
 		}
-		known = max(from, min(known, resume))
-		for known > from && text[known]&0xC0 == 0x80 {
-			known-- // not inside a character
-		}
+		known = wholeRune(text, from, min(known, resume))
 	}
 	dst = s.always(dst, from, known)
 
@@ -86,22 +89,23 @@ func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final boo
 		}
 		for i := range s.regions {
 			if r := &s.regions[i]; r.found && r.end > known { // it is read again
-				s.viewEnd, s.regions = r.before, s.regions[:i]
-				if r.held < known {
-					known, changed = max(from, r.held), true
+				s.viewEnd, s.end64, s.regions = r.before, r.before64, s.regions[:i]
+				if held := wholeRune(text, from, r.held); held < known {
+					known, changed = held, true
 				}
 				break
 			}
 		}
 	}
-	c.view = max(0, s.viewEnd-known)
-	for _, f := range dst[early:cards] {
+	c.view, c.base64 = max(0, s.viewEnd-known), s.end64-known
+	for _, f := range dst[early:cards] { // in no order: regions are read ahead
 		if f.Start >= known {
-			resume = f.Start
-			break
+			resume = min(resume, f.Start)
 		}
-		if f.Class == redact.CreditCard {
-			card = f.End
+	}
+	for _, c := range s.mem.cards {
+		if c.start < known {
+			card = c.end
 		}
 	}
 	c.at += known - from
@@ -109,5 +113,15 @@ func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final boo
 	if resume = max(resume, known); card >= 0 && resume-card <= codeReach {
 		c.behind = resume - card + 1
 	}
+	s.forget()
 	return append(dst[:base], won...), known
+}
+
+// wholeRune returns the begin of the character that i is in, or from where i is before
+// it.
+func wholeRune(text []byte, from, i int) int {
+	for i > from && text[i]&0xC0 == 0x80 {
+		i--
+	}
+	return max(from, i)
 }

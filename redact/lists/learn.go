@@ -15,6 +15,10 @@ import (
 // number the first four digits, which PCI DSS lets anybody keep. The zero value is
 // ready. It is for one goroutine.
 type Shapes struct {
+	// Blind leaves the first digits out as well: not one digit of a value is kept, and
+	// only rows for a field are proposed.
+	Blind bool
+
 	counts map[shape]*tally
 	// dropped counts the findings that found no room.
 	dropped int
@@ -43,7 +47,7 @@ func (s *Shapes) Add(f redact.Finding, field string, value []byte) {
 		return // names, addresses and words are no identifiers of an operator
 	}
 	k := shape{class: f.Class, field: strings.ToLower(field), form: form}
-	if f.Class == redact.CreditCard {
+	if f.Class == redact.CreditCard && !s.Blind {
 		k.leading = leading(value)
 	}
 	if s.counts == nil {
@@ -63,6 +67,20 @@ func (s *Shapes) Add(f redact.Finding, field string, value []byte) {
 	} else {
 		t.bare++
 	}
+}
+
+// FieldOf returns the last name in the path of a finding that is no index, which is
+// the field of an allow row, or an empty string.
+func FieldOf(path string) string {
+	for path != "" {
+		i := strings.LastIndexByte(path, '/')
+		name := path[i+1:]
+		if strings.Trim(name, "0123456789") != "" {
+			return strings.ReplaceAll(strings.ReplaceAll(name, "~1", "/"), "~0", "~")
+		}
+		path = path[:max(i, 0)]
+	}
+	return ""
 }
 
 // formOf writes digits as # and letters as ?, and counts the digits.

@@ -52,3 +52,33 @@ func TestShapesAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// Blind shapes hold no digit at all and propose rows for fields only.
+func TestBlindShapes(t *testing.T) {
+	t.Parallel()
+	s := Shapes{Blind: true}
+	for i := range 30 {
+		s.Add(redact.Finding{Class: redact.CreditCard}, "", fmt.Appendf(nil, "6011%012d", i*7919))
+		s.Add(redact.Finding{Class: redact.CreditCard}, "gift", fmt.Appendf(nil, "6011%012d", i*7919))
+	}
+	got := s.Proposals(20)
+	if len(got) != 1 || got[0].Pattern != "################" || got[0].Field != "gift" || got[0].Findings != 30 {
+		t.Errorf("got %+v", got)
+	}
+	for k := range s.counts {
+		if strings.ContainsAny(k.form+k.leading+k.field, "0123456789") {
+			t.Fatal("a form holds digits of the value")
+		}
+	}
+}
+
+func TestFieldOf(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"": "", "/ticket/fields/0/value": "value", "/orders/3": "orders", "/a~1b/c~0d": "c~d", "/0/1": "",
+	} {
+		if got := FieldOf(path); got != want {
+			t.Errorf("%s: got %q, want %q", path, got, want)
+		}
+	}
+}

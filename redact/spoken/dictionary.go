@@ -1,6 +1,7 @@
 package spoken
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 )
@@ -43,6 +44,14 @@ func (s *sense) number() bool {
 	return s.size > 0 || s.node > 0 || s.hundreds > 0 || s.thousands > 0 || s.repeat > 0
 }
 
+// has is 1 when r is among the roles of the word, or 0.
+func (s *sense) has(r role) uint8 {
+	if s.roles&r != 0 {
+		return 1
+	}
+	return 0
+}
+
 // node is a place in a phrase of several words.
 type node struct {
 	next []edge
@@ -59,11 +68,28 @@ type dictionary struct {
 	parts  []uint8 // as langs, and also for words inside a number such as "y", "et"
 	roles  []role  // of the word in any language
 	langs  []uint8 // bit for each language in which the word is part of a number
+	// numbers has a bit for each language in which a number phrase can begin with the
+	// word, singles for those in which it says one digit, alone or in front of anything but
+	// what scales has a bit for: hundreds and thousands.
+	numbers, singles, scales []uint8
+	fills                    []fill // see Reader.Between
 	// weights are how many digits a word adds to a stretch; see stretch.
 	weights []uint8
-	nodes   []node // 1 and up
-	slots   [slots]uint16
-	grams   [grams / 64]uint64
+	// begins has the lengths of words that are a part of a number, a bit each, by five
+	// bits of their first and of their second byte.
+	begins [32][32]uint32
+	first  [256]bool // the bytes with which words begin, folded
+	nodes  []node    // 1 and up
+	slots  [slots]uint16
+	brief  [slots]briefWord
+	grams  [grams / 64]uint64
+}
+
+// briefWord is a word of at most eight letters of ASCII, folded, the first of which is
+// the lowest byte of name, and its number; see findAt.
+type briefWord struct {
+	name uint64
+	word uint16
 }
 
 const (
@@ -99,42 +125,68 @@ func fold(name string) string {
 
 // find returns the number of the word in text, 0 when it is not known.
 func (d *dictionary) find(text []byte) uint16 {
-	if len(text) > maxWord {
+	if len(text) > maxWord || len(text) == 0 || !d.first[lower[text[0]]] {
 		return 0
 	}
+	var folded [maxWord]byte
 	h, wide := uint32(hashSeed), byte(0)
-	for _, b := range text {
-		b = lower[b] | wide
-		wide = 0
-		if b == 0xC3 {
-			wide = 0x20
-		}
-		h = (h ^ uint32(b)) * hashPrime
-	}
-	for i := (h ^ h>>15) & (slots - 1); ; i = (i + 1) & (slots - 1) {
-		w := d.slots[i]
-		if w == 0 || d.same(d.names[w], text) {
-			return w
-		}
-	}
-}
-
-func (d *dictionary) same(name string, text []byte) bool {
-	if len(name) != len(text) {
-		return false
-	}
-	wide := byte(0)
 	for i, b := range text {
 		b = lower[b] | wide
 		wide = 0
 		if b == 0xC3 {
 			wide = 0x20
 		}
-		if name[i] != b {
-			return false
+		folded[i] = b
+		h = (h ^ uint32(b)) * hashPrime
+	}
+	for i := (h ^ h>>15) & (slots - 1); ; i = (i + 1) & (slots - 1) {
+		w := d.slots[i]
+		if w == 0 || d.names[w] == string(folded[:len(text)]) {
+			return w
 		}
 	}
-	return true
+}
+
+// findAt is find for the word text[start:end], which is letters and bytes outside ASCII.
+// Most are short, and are looked up as one number.
+func (d *dictionary) findAt(text []byte, start, end int) uint16 {
+	n := end - start
+	if n > 8 || n == 0 || start+8 > len(text) {
+		return d.find(text[start:end])
+	}
+	w := binary.LittleEndian.Uint64(text[start:]) & (^uint64(0) >> (64 - 8*n))
+	if w&highs != 0 {
+		return d.find(text[start:end])
+	}
+	w |= 0x20 * ones >> (64 - 8*n)
+	for i := briefHash(w); ; i = (i + 1) & (slots - 1) {
+		if b := &d.brief[i]; b.name == w || b.name == 0 {
+			return b.word
+		}
+	}
+}
+
+// briefHash is where to look for a word in dictionary.brief.
+func briefHash(w uint64) uint64 { return w * 0x9E3779B97F4A7C15 >> 51 }
+
+// shorten fills brief.
+func (d *dictionary) shorten() {
+	for w, name := range d.names {
+		if w == 0 || len(name) > 8 {
+			continue
+		}
+		var buf [8]byte
+		copy(buf[:], name)
+		key := binary.LittleEndian.Uint64(buf[:])
+		if key&highs != 0 {
+			continue
+		}
+		i := briefHash(key)
+		for d.brief[i].name != 0 {
+			i = (i + 1) & (slots - 1)
+		}
+		d.brief[i] = briefWord{key, uint16(w)}
+	}
 }
 
 // word returns the number of a word, and adds it when it is new.
@@ -153,6 +205,7 @@ func (d *dictionary) word(name string) uint16 {
 	}
 	w := uint16(len(d.names))
 	d.slots[i] = w
+	d.first[name[0]] = true
 	d.names = append(d.names, name)
 	d.senses = append(d.senses, [maxLanguages]sense{})
 	d.langs = append(d.langs, 0)

@@ -11,6 +11,7 @@ import (
 type Reader struct {
 	dict  dictionary
 	langs int
+	quick bool      // samples are looked at in blocks
 	pool  sync.Pool // of *scan
 }
 
@@ -23,7 +24,7 @@ func New(langs ...*Language) (*Reader, error) {
 	if len(langs) > maxLanguages {
 		return nil, fmt.Errorf("%d languages: at most %d fit", len(langs), maxLanguages)
 	}
-	r := &Reader{langs: len(langs)}
+	r := &Reader{langs: len(langs), quick: hasPieces}
 	d := &r.dict
 	d.names, d.senses, d.langs, d.parts, d.roles, d.nodes = make([]string, 1), make([][maxLanguages]sense, 1), make([]uint8, 1), make([]uint8, 1), make([]role, 1), make([]node, 1)
 	for i, l := range langs {
@@ -35,6 +36,7 @@ func New(langs ...*Language) (*Reader, error) {
 		return nil, errors.New("too many words")
 	}
 	d.weigh()
+	d.shorten()
 	d.addGrams()
 	return r, nil
 }

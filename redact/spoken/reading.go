@@ -135,6 +135,12 @@ func (s *scan) say(v, size, from, to int) {
 		s.n = len(s.digits)
 		return
 	}
+	if size == 1 { // as mostly
+		s.digits[s.n] = byte('0' + v)
+		s.from[s.n], s.to[s.n] = from, to
+		s.n++
+		return
+	}
 	for k := s.n + size - 1; k >= s.n; k-- {
 		s.digits[k] = byte('0' + v%10)
 		s.from[k], s.to[k] = from, to
@@ -154,6 +160,10 @@ func (s *scan) phrase(i int, m mode) int {
 		return i + 1
 	}
 	x := &s.dict.senses[t.word][s.lang]
+	if s.dict.singles[t.word]>>s.lang&1 != 0 && (i+1 == len(s.toks) || s.dict.scales[s.toks[i+1].word]>>s.lang&1 == 0) {
+		s.say(int(x.val), 1, t.start, t.end) // the usual case
+		return i + 1
+	}
 	if x.repeat > 0 {
 		return s.repeated(i, int(x.repeat))
 	}

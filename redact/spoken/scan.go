@@ -97,6 +97,7 @@ type scan struct {
 	// ahead is the first sample in a stretch that is at most after in front of the
 	// head, or any behind it; len(text) for none.
 	ahead, phase int
+	spare        int // from where on it pays to look far ahead; see seen
 
 	digits   [maxDigits + 8]byte
 	from, to [maxDigits + 8]int
@@ -114,6 +115,7 @@ type scan struct {
 	// led is where the numbers that lead to the head begin; see lead.
 	led struct {
 		first, next int
+		last        int // where the last of them ends, in bytes
 		run, far    bool
 	}
 	named struct {
@@ -139,7 +141,7 @@ func (r *Reader) Scan(text []byte, from, to, phase int, judge Judge) {
 		s = new(scan)
 	}
 	s.Reader, s.text, s.phase, s.judge = r, text, phase, judge
-	s.ahead = hit
+	s.ahead, s.spare = hit, 0
 	for done := from; s.ahead < len(text) && done < to; {
 		done = s.region(done, to)
 		if s.ahead < done {
@@ -162,18 +164,19 @@ func (s *scan) release() {
 func (s *scan) begin(at int) {
 	s.toks, s.head, s.at, s.done = s.toks[:0], 0, at, false
 	s.named.at = -1
-	s.led.first, s.led.next, s.led.run, s.led.far = 0, 0, false, false
+	s.led.first, s.led.next, s.led.last, s.led.run, s.led.far = 0, 0, 0, false, false
 }
 
 // region reads the number words around the next sample, from done at the
 // earliest, and returns how far.
 func (s *scan) region(done, to int) int {
 	begin := max(done-Lead, s.ahead-before-Lead, 0)
-	for begin > 0 && begin < len(s.text) && (wordByte(s.text[begin-1]) || s.text[begin-1]-'0' <= 9) {
-		begin++ // not inside a word
+	for begin > 0 && begin < len(s.text) && sameToken(s.text[begin-1], s.text[begin]) {
+		begin++ // not inside a word; one that is glued to digits begins behind them
 	}
 	s.begin(begin)
-	s.stop = s.ahead + maxTurnGap
+	hit := s.ahead // seen may go on to a sample behind the region, of which nothing is read here
+	s.stop = hit + maxTurnGap
 	for s.fill(); s.head < len(s.toks); s.fill() {
 		t := &s.toks[s.head]
 		if t.start >= to {
@@ -191,13 +194,27 @@ func (s *scan) region(done, to int) int {
 			s.head++
 		}
 	}
-	return min(max(s.at, s.ahead+1, done), len(s.text))
+	return min(max(s.at, hit+1, done), len(s.text))
+}
+
+// sameToken reports whether no token begins between two bytes that stand side by side:
+// both are of a word, or both are digits.
+func sameToken(a, b byte) bool {
+	return wordByte(a) && wordByte(b) || a-'0' <= 9 && b-'0' <= 9
 }
 
 // seen reports whether a sample near a number that begins at i lies in a stretch
 // of number words.
 func (s *scan) seen(i int) bool {
 	if s.ahead < i-after {
+		// Any sample that is near will do, and one that is far ahead does for longer.
+		if i >= s.spare {
+			if far := s.within(s.text, i+before/2, i+before, s.phase); far < len(s.text) {
+				s.ahead = far
+				return true
+			}
+			s.spare = i + before/2
+		}
 		s.ahead = s.Next(s.text, i-after, s.phase)
 	}
 	return s.ahead < len(s.text) && s.ahead-i <= before
@@ -206,8 +223,9 @@ func (s *scan) seen(i int) bool {
 // fill reads tokens until all that a number beginning at the head can need are
 // there, or the region ends.
 func (s *scan) fill() {
-	if s.head > 512 {
-		// The tokens of Lead bytes stay.
+	if s.head > 512 && s.head < len(s.toks) {
+		// The tokens of Lead bytes stay. Behind a number with which the last of them
+		// ended there is nothing yet to look back from.
 		keep := s.head
 		s.lead()
 		for keep > 0 && s.toks[s.head-1].end-s.toks[keep-1].start < Lead+maxLabel {
@@ -314,18 +332,22 @@ func (s *scan) isNamed(at int) bool {
 // isNumber reports whether a number phrase can begin with token i.
 func (s *scan) isNumber(i, lang int) bool {
 	t := &s.toks[i]
-	return t.kind == kindDigits || t.kind == kindWord && t.word != 0 && s.dict.senses[t.word][lang].number()
+	return t.kind == kindDigits || t.kind == kindWord && s.dict.numbers[t.word]>>lang&1 != 0
 }
 
 // joined reports whether a number stands right before token i: with a blank or
 // hyphen between, or with a comma when commas stand between all of them.
 func (s *scan) joined(i int) bool {
 	t := &s.toks[i]
-	if i == 0 || t.join > joinComma || t.join == joinComma && (i+1 == len(s.toks) || s.toks[i+1].join != joinComma) {
+	if i == 0 || s.apart(i) || t.join > joinComma || t.join == joinComma && (i+1 == len(s.toks) || s.toks[i+1].join != joinComma) {
 		return false
 	}
 	return s.isNumber(i-1, s.lang) && !s.counts(i-1, s.lang)
 }
+
+// apart reports whether more stands between token i and the one before it than may
+// stand between two parts of a number, be it nothing but blanks.
+func (s *scan) apart(i int) bool { return i > 0 && s.toks[i].start-s.toks[i-1].end > maxGap }
 
 // lead returns where the words and digits that lead to the head begin: the begin
 // of the numbers that stand before it, with fillers between. far means that these
@@ -334,7 +356,13 @@ func (s *scan) lead() (at int, far bool) {
 	for ; s.led.next <= s.head; s.led.next++ {
 		j := s.led.next
 		t := &s.toks[j]
+		if t.start-s.led.last > maxGap {
+			s.led.run = false // whatever stands between, no number goes on behind so much
+		}
 		number := t.kind == kindDigits || t.kind == kindWord && s.dict.langs[t.word] != 0
+		if number {
+			s.led.last = t.end
+		}
 		if number && s.led.run {
 			continue
 		}
@@ -365,6 +393,11 @@ func (s *scan) counts(i, lang int) bool {
 		return false
 	}
 	if next := i + 1; next < len(s.toks) && s.toks[next].join <= joinTight {
+		if n := &s.toks[next]; n.kind == kindDigits && n.end-n.start == s.value(t, lang) && s.ordinal(i, lang) {
+			return !s.wholeFrom(i, lang) // "first 4 4111", "the other eight 41111111"
+		} else if t.kind == kindWord && n.kind == kindDigits && n.end-n.start >= minCounted && s.ordinal(i, lang) {
+			return !s.wholeFrom(i, lang) // "part two 41111111"
+		}
 		if s.isNumber(next, lang) {
 			return false
 		}
@@ -373,6 +406,39 @@ func (s *scan) counts(i, lang int) bool {
 		}
 	}
 	return s.ordinal(i, lang)
+}
+
+// wholeFrom reports whether the digit that token i says and the digits behind it are a
+// number that is wanted, to the last: "use the other four 1111 1111 1111 111".
+func (s *scan) wholeFrom(i, lang int) bool {
+	var l sum
+	first := s.value(&s.toks[i], lang)
+	if first > 9 {
+		return false
+	}
+	l.add(0, byte('0'+first))
+	n := 1
+	for j := i + 1; j < len(s.toks) && s.toks[j].kind == kindDigits && s.toks[j].join <= joinTight; j++ {
+		for _, b := range s.text[s.toks[j].start:s.toks[j].end] {
+			if n == maxDigits {
+				return false
+			}
+			l.add(n, b)
+			n++
+		}
+	}
+	return n >= minLong && l.right(n) && s.judge.Fits(l.first8, n, true)
+}
+
+// minCounted is how many digits stand behind the number of a part at least.
+const minCounted = 4
+
+// value is what a single digit says, in a numeral or in words.
+func (s *scan) value(t *token, lang int) int {
+	if t.kind == kindDigits {
+		return int(s.text[t.start] - '0')
+	}
+	return int(s.dict.senses[t.word][lang].val)
 }
 
 // ordinal reports whether the number word at token i stands behind "the last" or

@@ -95,3 +95,21 @@ func TestScan(t *testing.T) {
 		})
 	}
 }
+
+// A number that ends with the last token of a long stretch of number words, where
+// there is nothing behind it to go on with, whatever was kept of the stretch.
+func TestScanToTheLastToken(t *testing.T) {
+	t.Parallel()
+	const card = "four one one one one one one one one one one one one one one one"
+	r := newReader(t)
+	for _, behind := range []string{"", strings.Repeat(" ", 400) + "and so on"} {
+		for n := 480; n < 520; n++ {
+			text := strings.Repeat("seven, ", n) + "my card: " + card + behind
+			j := &luhnJudge{text: text}
+			r.Scan([]byte(text), 0, len(text), 0, j)
+			if got := strings.Join(j.found, " "); got != "4111111111111111" {
+				t.Errorf("behind %d words: got %q", n, got)
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package spoken
 
 import (
+	"encoding/json"
 	"os"
 	"slices"
 	"strings"
@@ -115,29 +116,18 @@ func BenchmarkCleanChat(b *testing.B) {
 	}
 }
 
-// hostile are texts made to be slow. The floor is 50 MB/s.
-var hostile = map[string]string{
-	"ones":          "one ",
-	"fours":         "four ",
-	"commas":        "four, ",
-	"pairs":         "forty two ",
-	"french":        "quatre vingt dix sept ",
-	"fillers":       "four um ",
-	"to":            "four to ",
-	"corrections":   "four sorry ",
-	"repeats":       "double four ",
-	"card in front": "card four four four four ",
-	"numerals":      "4 four ",
-	"turns":         "A: four\nB: four\n",
-	"cards":         "four one one one one one one one one one one one one one one one. ",
-	"nine digits":   "social five one nine two two eight one four five. ",
-	"hundreds":      "four thousand one hundred and eleven ",
-	"last four":     "the last four ",
-}
-
+// The inputs are those of the whole engine. The floor is 50 MB/s.
 func BenchmarkHostile(b *testing.B) {
+	src, err := os.ReadFile("../testdata/hostile.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var hostile struct{ Spoken map[string]string }
+	if err := json.Unmarshal(src, &hostile); err != nil || len(hostile.Spoken) == 0 {
+		b.Fatalf("no hostile inputs: %v", err)
+	}
 	r := newReader(b)
-	for name, piece := range hostile {
+	for name, piece := range hostile.Spoken {
 		text := []byte(strings.Repeat(piece, 1<<18/len(piece)))
 		b.Run(name, func(b *testing.B) {
 			j := luhnJudge{text: string(text)}

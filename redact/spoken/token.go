@@ -81,7 +81,7 @@ func (r *Reader) next(text []byte, i int) (t token, ok bool) {
 		i++
 	}
 	t.end = i
-	t.word = r.dict.find(text[t.start:t.end])
+	t.word = r.dict.findAt(text, t.start, t.end)
 	if t.word == 0 || r.dict.langs[t.word] == 0 {
 		if end := r.label(text, t.start, t.end); end > 0 {
 			t.end, t.kind = end, kindLabel
@@ -154,6 +154,9 @@ const maxLabel = 32
 // text[start:end], behind the colon, or 0. At the begin of a line any one to
 // three words are a name, elsewhere only those that the tables have as roles.
 func (r *Reader) label(text []byte, start, end int) int {
+	if r.column(text, start, end) {
+		return end
+	}
 	i := end
 	for i < len(text) && i-start < maxLabel && (wordByte(text[i]) || text[i]-'0' <= 9 || text[i] == ' ' || text[i] == '(' || text[i] == ')' || text[i] == '_') {
 		i++
@@ -167,16 +170,34 @@ func (r *Reader) label(text []byte, start, end int) int {
 			words++
 		}
 	}
-	role := false
+	role, part := false, false
 	if w := r.dict.find(text[start:end]); w != 0 {
 		for _, s := range r.dict.senses[w] {
 			role = role || s.roles&roleSpeaker != 0
+			part = part || s.roles&roleOrdinal != 0 && s.roles&roleFiller != 0
 		}
+	}
+	if text[i-1]-'0' <= 9 && (part || !role && text[i-2] == ' ') {
+		return 0 // "first 4: 4111", "Teil 2: 4111" name a part of the number
 	}
 	if words > 3 || !role && !lineBegins(text, start) || words > 1 && role && !lineBegins(text, start) && text[i-1]-'0' > 9 {
 		return 0
 	}
 	return i + 1
+}
+
+// column reports whether the word text[start:end] is the role of a speaker in a column of its
+// own: at the begin of a line, with a tab or more than one blank behind it.
+func (r *Reader) column(text []byte, start, end int) bool {
+	if end+1 >= len(text) || text[end] != '\t' && (text[end] != ' ' || text[end+1] != ' ') {
+		return false
+	}
+	for _, s := range r.dict.senses[r.dict.find(text[start:end])] {
+		if s.roles&roleSpeaker != 0 {
+			return lineBegins(text, start)
+		}
+	}
+	return false
 }
 
 // lineBegins reports whether nothing but blanks, brackets and a time stand

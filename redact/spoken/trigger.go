@@ -1,6 +1,9 @@
 package spoken
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // The trigger looks at [window] bytes, two pieces of four, out of every stride. A
 // stretch of number words, with what stands between and around them, that is at
@@ -24,10 +27,20 @@ const (
 )
 
 // grams is the size of the set of four-byte pieces, in bits. Four languages use
-// a few thousand of them.
+// nine thousand of them, so that few others pass for one.
 const (
-	grams     = 1 << 16
-	gramPrime = 0x9E3779B1
+	gramBits  = 16
+	grams     = 1 << gramBits
+	gramPrime = 0x9E3779B1 // pieces_amd64.s knows it, and gramBits
+)
+
+// gramHash spreads a folded piece over gramBits bits.
+func gramHash(piece uint32) uint32 { return piece * gramPrime >> (32 - gramBits) }
+
+// blockSize is how many bytes, and maxBlocks how many blocks, are looked at at once.
+const (
+	blockSize = 64
+	maxBlocks = 16
 )
 
 // foldPiece makes letters lower case and every digit a zero.
@@ -41,7 +54,7 @@ func foldPiece(w uint64) uint64 {
 func (d *dictionary) addGrams() {
 	put := func(s string) {
 		for i := 0; i+gram <= len(s); i++ {
-			h := uint32(foldPiece(uint64(binary.LittleEndian.Uint32([]byte(s[i:i+gram]))))) * gramPrime >> 16
+			h := gramHash(uint32(foldPiece(uint64(binary.LittleEndian.Uint32([]byte(s[i : i+gram]))))))
 			d.grams[h/64] |= 1 << (h % 64)
 		}
 	}
@@ -107,13 +120,42 @@ func (r *Reader) Next(text []byte, i, phase int) int {
 	return r.sample(text, i+(-(i+phase))&(stride-1), len(text), stride)
 }
 
+// within is Next for text[i:to), behind the begin of a text where the samples are dense.
+func (r *Reader) within(text []byte, i, to, phase int) int {
+	if i+phase < denseEnd {
+		return len(text)
+	}
+	return r.sample(text, i+(-(i+phase))&(stride-1), min(to, len(text)), stride)
+}
+
 // sample returns the next sample in text[p:to), or len(text).
 func (r *Reader) sample(text []byte, p, to, step int) int {
-	g := &r.dict.grams
+	g, begin := &r.dict.grams, p
+	end := min(to, len(text)-step%stride) // of what may be looked at in blocks
+	// Most that are found stand near the last one, so more is looked at only by and by.
+	for blocks := 1; r.quick; blocks = min(2*blocks, maxBlocks) {
+		n := min(blocks, (end-p)/blockSize)
+		if n <= 0 {
+			if p == begin || end-p < 2*step {
+				break
+			}
+			// One block more, of which some was looked at.
+			p -= (p + blockSize - end + step - 1) / step * step
+			n, end = 1, p
+		}
+		q := r.first(text, p, n)
+		if step == denseStride {
+			q = min(q, r.first(text, p+denseStride, n))
+		}
+		if q < len(text) {
+			return q
+		}
+		p += n * blockSize
+	}
 	for ; p < to && p+window <= len(text); p += step {
 		w := foldPiece(binary.LittleEndian.Uint64(text[p:]))
-		a, b := uint32(w)*gramPrime>>16, uint32(w>>32)*gramPrime>>16
-		if g[a>>6&(grams/64-1)]>>(a&63)&(g[b>>6&(grams/64-1)]>>(b&63))&1 != 0 && r.goesOn(text, p) && r.stretch(text, p) {
+		a, b := gramHash(uint32(w)), gramHash(uint32(w>>32))
+		if g[a>>6&(grams/64-1)]>>(a&63)&(g[b>>6&(grams/64-1)]>>(b&63))&1 != 0 && r.mayStretch(text, p) && r.goesOn(text, p) && r.stretch(text, p) {
 			return p
 		}
 	}
@@ -124,140 +166,30 @@ func (r *Reader) sample(text []byte, p, to, step int) int {
 	return len(text)
 }
 
+// first returns the first of the samples at p, p+16 and so on, in so many blocks of
+// text, that lies in a stretch, or len(text).
+func (r *Reader) first(text []byte, p, blocks int) int {
+	for m := pieces(&text[p], blocks, &r.dict.grams[0]); m != 0; m &= m - 1 {
+		if q := p + bits.TrailingZeros64(m)*stride; r.mayStretch(text, q) && r.goesOn(text, q) && r.stretch(text, q) {
+			return q
+		}
+	}
+	return len(text)
+}
+
 // goesOn reports whether the piece in front of a sample, or the one behind it, may
 // be number words too: most samples that are something else end here.
 func (r *Reader) goesOn(text []byte, p int) bool {
-	return p >= gram && r.isPiece(text[p-gram:]) || p+window+gram > len(text) || r.isPiece(text[p+window:])
+	if p < gram || p+window+gram > len(text) {
+		return p+window+gram > len(text) || r.isPiece(text[p+window:])
+	}
+	return r.inSet(text[p-gram:])|r.inSet(text[p+window:]) != 0 // one branch, not two: nobody can foretell it
 }
 
-func (r *Reader) isPiece(text []byte) bool {
-	h := uint32(foldPiece(uint64(binary.LittleEndian.Uint32(text)))) * gramPrime >> 16
-	return r.dict.grams[h>>6&(grams/64-1)]>>(h&63)&1 != 0
-}
+func (r *Reader) isPiece(text []byte) bool { return r.inSet(text) != 0 }
 
-// stretch reports whether a run of number words that says at least three digits
-// lies around p.
-func (r *Reader) stretch(text []byte, p int) bool {
-	for i := 0; i < window && !wordByte(text[p]); i++ {
-		if p++; p == len(text) {
-			return false
-		}
-	}
-	start, end := around(text, p)
-	langs, digits := r.part(text[start:end])
-	for langs != 0 && start > 0 && digits < minDigits {
-		a, b := partBefore(text, start)
-		l, n := r.part(text[a:b])
-		if l&langs == 0 {
-			break
-		}
-		langs, digits, start = langs&l, digits+n, a
-	}
-	for langs != 0 && end < len(text) && digits < minDigits {
-		a, b := partAfter(text, end)
-		l, n := r.part(text[a:b])
-		if l&langs == 0 {
-			break
-		}
-		langs, digits, end = langs&l, digits+n, b
-	}
-	return langs != 0 && digits >= minDigits
-}
-
-// part returns in which languages a word, or a few digits, may be a part of a
-// spoken number, and how many digits it adds, about.
-func (r *Reader) part(text []byte) (langs uint8, digits int) {
-	if len(text) > 0 && text[0]-'0' <= 9 {
-		return 0xFF, len(text)
-	}
-	w := r.dict.find(text)
-	return r.dict.parts[w], int(r.dict.weights[w])
-}
-
-// minDigits is how many digits a stretch says at least.
-const minDigits = 3
-
-// weigh notes how many digits each word adds to a stretch, about.
-func (d *dictionary) weigh() {
-	d.weights = make([]uint8, len(d.names))
-	for w := range d.names {
-		for _, s := range d.senses[w] {
-			d.weights[w] = max(d.weights[w], s.size, s.repeat-min(s.repeat, 1))
-		}
-	}
-}
-
-// wordByte reports whether b belongs to a word: a letter, or a byte of a
-// character outside ASCII that may be one.
-func wordByte(b byte) bool {
-	return (b|0x20)-'a' < 26 || b > 0xA0 && b != 0xC2 && b != 0xE2 || b >= 0x80 && b < 0xA0
-}
-
-// maxRun is how many digits in a row may stand in a stretch.
-const maxRun = 4
-
-// around returns the bounds of the word at p, cut at maxWord on both sides.
-func around(text []byte, p int) (start, end int) {
-	start, end = p, p
-	for start > 0 && p-start < maxWord && wordByte(text[start-1]) && (text[start-1] != 0xA0 || start < 2 || text[start-2] != 0xC2) {
-		start--
-	}
-	for end < len(text) && end-p < maxWord && wordByte(text[end]) {
-		end++
-	}
-	return start, end
-}
-
-// partBefore returns the bounds of the word or of the few digits in front of i,
-// with a blank, a hyphen or punctuation between; empty when something else stands
-// there.
-func partBefore(text []byte, i int) (start, end int) {
-	end = i
-	for n := 0; n < 2 && end > 0 && between(text[end-1]); n++ {
-		end--
-	}
-	if end == i || end == 0 {
-		return end, end
-	}
-	for start = end; start > 0 && end-start <= maxRun && text[start-1]-'0' <= 9; start-- {
-	}
-	if start < end {
-		if end-start > maxRun {
-			return end, end
-		}
-		return start, end
-	}
-	start, _ = around(text[:end], end-1)
-	return start, end
-}
-
-// partAfter is partBefore for what stands behind i.
-func partAfter(text []byte, i int) (start, end int) {
-	start = i
-	for n := 0; n < 2 && start < len(text) && between(text[start]); n++ {
-		start++
-	}
-	if start == i || start == len(text) {
-		return start, start
-	}
-	for end = start; end < len(text) && end-start <= maxRun && text[end]-'0' <= 9; end++ {
-	}
-	if end > start {
-		if end-start > maxRun {
-			return start, start
-		}
-		return start, end
-	}
-	_, end = around(text, start)
-	return start, end
-}
-
-// between reports whether b may stand between the parts of a stretch. The bytes
-// of a no-break space are among them.
-func between(b byte) bool {
-	switch b {
-	case ' ', '-', ',', '.', '\n', '\r', '\t', 0xC2, 0xA0:
-		return true
-	}
-	return false
+// inSet is 1 for a piece that is in the set.
+func (r *Reader) inSet(text []byte) uint64 {
+	h := gramHash(uint32(foldPiece(uint64(binary.LittleEndian.Uint32(text)))))
+	return r.dict.grams[h>>6&(grams/64-1)] >> (h & 63) & 1
 }

@@ -12,5 +12,8 @@ func AppendPiece(dst, value []byte, a redact.Action) []byte {
 	if said, ok := appendSpoken(dst, value, redact.CardPIN, redact.Drop); ok {
 		return said
 	}
+	if !simple(value) {
+		return maskWritten(dst, value, redact.CardVerificationCode, redact.Drop, 0, false)
+	}
 	return maskDigits(dst, value, 0)
 }

@@ -1,6 +1,8 @@
 package transform
 
 import (
+	"slices"
+
 	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/spoken"
 )
@@ -25,7 +27,7 @@ func appendSpoken(dst, value []byte, c redact.Class, a redact.Action) (out []byt
 	}
 	var buf [32]byte
 	digits := r.Digits(buf[:0], value)
-	defer clear(digits)
+	defer clear(digits[:cap(digits)])
 	switch {
 	case len(digits) == 0:
 		return dst, false
@@ -33,6 +35,12 @@ func appendSpoken(dst, value []byte, c redact.Class, a redact.Action) (out []byt
 		return maskDigits(dst, digits, 0), true
 	case len(digits) < minCard || a == redact.Drop:
 		return maskDigits(dst, digits, 0), true
+	case len(digits) == cardDigits+codeDigits:
+		// Words all stand apart, the last three too.
+		if digits = slices.Insert(digits, cardDigits, ' '); codeBehind(digits) {
+			return append(dst, plain(c)+" XXX"...), true
+		}
+		digits = slices.Delete(digits, cardDigits, cardDigits+1)
 	}
 	for i, b := range digits {
 		if apart(i, len(digits)) {
@@ -71,10 +79,12 @@ func says(value, text []byte) bool {
 	return len(said) > 0
 }
 
-// apart reports whether a card of n digits is printed with a space before digit i.
+// apart reports whether the mask of a card of n digits has a space before digit i, as
+// cards are printed. The last four, which are kept, stay behind an X: a group of
+// digits alone would begin another number with what follows.
 func apart(i, n int) bool {
 	if n == 14 || n == 15 { // 4-6-4 and 4-6-5
 		return i == 4 || i == 10
 	}
-	return i > 0 && i%4 == 0
+	return i > 0 && i%4 == 0 && i <= n-4
 }

@@ -38,9 +38,12 @@ func Append(dst, value []byte, c redact.Class, a redact.Action) []byte {
 		}
 		return maskWritten(dst, value, c, a, 0, true)
 	}
+	if out, ok := maskHex(dst, value, c, a); ok {
+		return out
+	}
 	switch {
 	case c == redact.CardTrackData && digitsIn(value) >= fewest(c):
-		// Its own signs are those of escapes, and every digit goes.
+		return maskTrack(dst, value)
 	case !simple(value):
 		return maskWritten(dst, value, c, a, keep, false)
 	case c == redact.USSSN || c == redact.USITIN:
@@ -49,15 +52,20 @@ func Append(dst, value []byte, c redact.Class, a redact.Action) []byte {
 	return maskDigits(dst, value, keep)
 }
 
+// Digits of a usual card, and of its verification code.
+const (
+	cardDigits = 16
+	codeDigits = 3
+)
+
 // codeBehind reports whether a card number of nineteen digits may as well be one
 // of sixteen and its verification code: three digits stand apart at the end, and
 // those before have a right check digit. One card of nineteen digits in ten looks
 // like that. Nothing of it is kept, because the last four digits of one reading
 // hold the code of the other.
 func codeBehind(value []byte) bool {
-	const card, code = 16, 3
 	n := len(value)
-	if n <= card+code || isDigit(value[n-code-1]) {
+	if n <= cardDigits+codeDigits || isDigit(value[n-codeDigits-1]) {
 		return false
 	}
 	digits, sum := 0, 0
@@ -66,7 +74,7 @@ func codeBehind(value []byte) bool {
 			continue
 		}
 		digits++
-		if i >= n-code || digits > card {
+		if i >= n-codeDigits || digits > cardDigits {
 			continue
 		}
 		v := int(b - '0')
@@ -77,8 +85,8 @@ func codeBehind(value []byte) bool {
 		}
 		sum += v
 	}
-	last := value[n-code:]
-	return digits == card+code && sum%10 == 0 && isDigit(last[0]) && isDigit(last[1]) && isDigit(last[2])
+	last := value[n-codeDigits:]
+	return digits == cardDigits+codeDigits && sum%10 == 0 && isDigit(last[0]) && isDigit(last[1]) && isDigit(last[2])
 }
 
 // maskDigits replaces every ASCII digit except the last keep by X.
@@ -119,6 +127,8 @@ func maskAll(dst, value []byte) []byte {
 }
 
 func isDigit(b byte) bool { return b-'0' <= 9 }
+
+func isHexDigit(b byte) bool { return isDigit(b) || (b|0x20)-'a' <= 5 }
 
 // Masked reports whether text holds a mask of ours: a card with every digit but
 // the last four replaced, a masked social security number, or the mark of a

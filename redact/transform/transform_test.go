@@ -1,10 +1,14 @@
 package transform
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"strings"
 	"testing"
 
 	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/view"
 )
 
 func TestAppend(t *testing.T) {
@@ -42,6 +46,8 @@ func TestAppend(t *testing.T) {
 		"pin":                     {"4821", redact.CardPIN, redact.Drop, "XXXX"},
 		"code masked":             {"123", redact.CardVerificationCode, redact.Mask, "XXX"},
 		"track":                   {";4111111111111111=26121010000?", redact.CardTrackData, redact.Drop, ";XXXXXXXXXXXXXXXX=XXXXXXXXXXX?"},
+		"track, magnetic stripe":  {"%B4111111111111111^DOE/JO^2612101?", redact.CardTrackData, redact.Drop, "%BXXXXXXXXXXXXXXXX^DOE/JO^XXXXXXX?"},
+		"track, other scripts":    {";4111111111111111=２６१&#xAEF;00?", redact.CardTrackData, redact.Drop, ";XXXXXXXXXXXXXXXX=XXXXXX?"},
 		"secret":                  {"sk_live_abc", redact.Secret, redact.Drop, "[removed]"},
 		"password masked":         {"pä55-w0rd", redact.Password, redact.Mask, "XXXX-XXXX"},
 		"reference to be a token": {"ch_3Oabc", redact.PaymentReference, redact.Tokenize, "XX_XXXXX"},
@@ -54,8 +60,15 @@ func TestAppend(t *testing.T) {
 		"percent, twice":          {"%2534111%201111%201111%201111", redact.CreditCard, redact.Mask, "XXXX%20XXXX%20XXXX%201111"},
 		"quoted-printable":        {"=34111=20111=\r\n1 1111 1111", redact.CreditCard, redact.Mask, "XXXX=20XXX=\r\nX XXXX 1111"},
 		"json escapes":            {`\u0034111\n1111\n1111\n1111`, redact.CreditCard, redact.Mask, `XXXX\nXXXX\nXXXX\n1111`},
+		"numbered names":          {"4111 cc2=1111 cc3=1111 cc4=1111", redact.CreditCard, redact.Mask, "XXXX cc2=XXXX cc3=XXXX cc4=1111"},
+		"numbers in brackets":     {"4111, card[2]: 1111, card[3]: 1111, card[4]: 1111", redact.CreditCard, redact.Mask, "XXXX, card[2]: XXXX, card[3]: XXXX, card[4]: 1111"},
+		"read back":               {"4900 yep 4900 then 9221 yep 9221 then 4647 yep and 0941", redact.CreditCard, redact.Mask, "XXXX yep XXXX then XXXX yep XXXX then XXXX yep and 0941"},
 		"base64":                  {"NDExMTExMTExMTExMTExMQ==", redact.CreditCard, redact.Mask, "WFhYWFhYWFhYWFhYMTExMQ=="},
 		"base64, words around":    {"IDQxMTEgMTExMSAxMTExIDExMTEg", redact.CreditCard, redact.Mask, "IFhYWFggWFhYWCBYWFhYIDExMTEg"},
+		"base64, or a code":       {"NDExMSAxMTExIDExMTEgMTExMSAxMTAK", redact.CreditCard, redact.Mask, "WFhYWCBYWFhYIFhYWFggWFhYWCBYWFgK"},
+		"hexadecimal":             {"34313131313131313131313131313131", redact.CreditCard, redact.Mask, "58585858585858585858585831313131"},
+		"hexadecimal, hyphens":    {"343131312d313131312d313131312d31313131", redact.CreditCard, redact.Mask, "585858582d585858582d585858582d31313131"},
+		"ssn in hexadecimal":      {"353336323238313435", redact.USSSN, redact.Mask, "585858585858585858"},
 		"ssn, full width":         {"５３６-２２-８１４５", redact.USSSN, redact.Mask, "XXX-XX-XXXX"},
 		"ssn over tags":           {"536<b>22</b>8145", redact.USSSN, redact.Mask, "XXX<b>XX</b>XXXX"},
 		"ssn in base64":           {"NTM2LTIyLTgxNDU=", redact.USSSN, redact.Mask, "WFhYLVhYLVhYWFg="},
@@ -118,33 +131,86 @@ func TestMaskedDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// What Append writes for a card, Masked knows, and masking it again changes
-// nothing but digits that Append left.
+// Whatever the bytes are, what Append writes has no more digits of a protected class than
+// its mask keeps, a value in plain digits keeps its length as a card, and masking it
+// again changes nothing.
 func FuzzAppend(f *testing.F) {
-	f.Add([]byte("4111 1111 1111 1111"), uint8(redact.Mask))
-	f.Add([]byte("536-22-8145"), uint8(redact.Drop))
+	for _, value := range []string{
+		"4111 1111 1111 1111", "536-22-8145", "4111 1111 1111 1111 110", "%B4111111111111111^DOE/JO^2612101?", "4111</b>1111&#49;1\u00a01111",
+		"%2534111%201111=20111=\r\n1", `\u0034111\n1111`, "4111 cc2=1111 card[3]: 1111 1111", "four one 1111 double one", "4O12 8888 l88l",
+		"NDExMTExMTExMTExMTExMQ==", "IDQxMTEgMTExMSAxMTExIDExMTEg", "Sm8gRG9lIDxqbzEyMzQ1QGV4YW1wbGUuY29tPg==", "343131312d313131312d313131312d31313131",
+	} {
+		f.Add([]byte(value), uint8(redact.Mask))
+		f.Add([]byte(value), uint8(redact.Drop))
+	}
+	// Those with a mask of their own, and two of the others.
+	classes := []redact.Class{redact.CreditCard, redact.USSSN, redact.USITIN, redact.CardVerificationCode, redact.CardTrackData, redact.CardPIN, redact.IBAN, redact.Secret}
 	f.Fuzz(func(t *testing.T, value []byte, action uint8) {
 		a := redact.Action(action % 6)
-		for _, c := range redact.Classes() {
-			once := Append(nil, value, c.Class, a)
-			if a.Rewrites() && c.Class == redact.CreditCard && digitsIn(value) >= 12 {
-				if _, n := normal(once); n > 4 {
-					t.Errorf("%d digits left of a card", n)
-				}
+		for _, c := range classes {
+			once := Append(nil, value, c, a)
+			if n, most := digitsLeft(value, once, c, a); a.Rewrites() && n > most {
+				t.Errorf("%s, %s: %d digits left, and %d may stay", c, a, n, most)
 			}
-			if !simple(value) {
-				continue
+			if _, hexadecimal := maskHex(nil, value, c, a); hexadecimal || !simple(value) {
+				continue // an X in hexadecimal is 58, which is digits
 			}
-			twice := Append(nil, once, c.Class, a)
+			twice := Append(nil, once, c, a)
 			if string(once) != string(twice) && !strings.Contains(string(once), "[removed]") {
-				t.Errorf("%s, %s: masked again it is another text", c.Class, a)
+				t.Errorf("%s, %s: masked again it is another text", c, a)
 			}
-			if a.Rewrites() && c.Class == redact.CreditCard && len(once) != len(value) {
+			if a.Rewrites() && c == redact.CreditCard && len(once) != len(value) {
 				t.Errorf("the length of a card changed")
 			}
 		}
 		Masked(value)
 	})
+}
+
+// digitsLeft counts the digits in masked, which Append made of value, and says how many
+// may be there. Hexadecimal text and base64 were masked inside, and are counted there:
+// their own letters are digits, an X is 58 and WFhY.
+func digitsLeft(value, masked []byte, c redact.Class, a redact.Action) (n, most int) {
+	if _, ok := maskHex(nil, value, c, a); ok {
+		return digitsLeft(undo(hex.DecodeString, value), undo(hex.DecodeString, masked), c, a)
+	}
+	enc := base64.RawStdEncoding
+	if bytes.ContainsAny(value, "-_") {
+		enc = base64.RawURLEncoding
+	}
+	letters := func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("="), nil) }
+	was, now := undo(enc.DecodeString, letters(value)), undo(enc.DecodeString, letters(masked))
+	switch {
+	case c == redact.IBAN || c == redact.Secret: // letters are masked as well
+		if len(value) >= view.MinBase64 && view.Readable(value) && !bytes.Equal(was, value) {
+			return digitsLeft(was, now, c, a)
+		}
+	case digitsOf(value) < fewest(c) && digitsOf(was) >= fewest(c):
+		_, most = digitsLeft(nil, nil, c, a)
+		return digitsOf(now), most
+	}
+	if c == redact.CreditCard {
+		most, _ = countersIn(value) // the numbers of names such as cc2= are none of a card
+		if a != redact.Drop {
+			most += 4
+		}
+	}
+	return digitsOf(masked), most
+}
+
+// digitsOf counts the digits of text as it reads.
+func digitsOf(text []byte) int {
+	_, n := normal(text)
+	return n
+}
+
+// undo is text decoded, and text itself when it is not in that encoding.
+func undo(decode func(string) ([]byte, error), text []byte) []byte {
+	out, err := decode(string(text))
+	if err != nil {
+		return text
+	}
+	return out
 }
 
 func BenchmarkMasked(b *testing.B) {

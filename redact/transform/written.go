@@ -3,6 +3,7 @@ package transform
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"unicode/utf8"
 
 	"github.com/caregate/caregate/redact"
@@ -62,7 +63,7 @@ func isQuoted(value []byte) bool {
 			return false
 		}
 		hi, lo := value[i+1], value[i+2]
-		if !(hi == '3' && isDigit(lo) || hi == '2' && (lo == '0' || lo|0x20 == 'd' || lo|0x20 == 'e') || hi >= '8' && hi <= '9' || hi|0x20 >= 'a' && hi|0x20 <= 'f') {
+		if !(hi == '3' && isDigit(lo) || hi == '2' && (lo == '0' || lo|0x20 == 'd' || lo|0x20 == 'e') || (hi >= '8' && hi <= '9' || hi|0x20 >= 'a' && hi|0x20 <= 'f') && isHexDigit(lo)) {
 			return false
 		}
 	}
@@ -77,6 +78,12 @@ func maskWritten(dst, value []byte, c redact.Class, a redact.Action, keep int, a
 		var r view.Reader
 		if like := r.Lookalikes(value, 0, len(value)); like.Changed() && simple(like.Text()) {
 			v, n = like, digitsIn(like.Text())
+		}
+	}
+	counts := false
+	if c == redact.CreditCard && !all && !v.Changed() { // the text itself, with words in it
+		if without, ok := countersIn(v.Text()); ok {
+			n, counts = n-without, true
 		}
 	}
 	few := !all && (n < fewest(c) || says(value, v.Text()))
@@ -97,7 +104,7 @@ func maskWritten(dst, value []byte, c redact.Class, a redact.Action, keep int, a
 	if keep > 0 && codeBehind(v.Text()) {
 		keep = 0
 	}
-	at, text := 0, v.Text()
+	at, text, start, most := 0, v.Text(), len(dst), keep
 	for i := 0; i < len(text); {
 		size := 1
 		if text[i] >= utf8.RuneSelf {
@@ -108,6 +115,9 @@ func maskWritten(dst, value []byte, c redact.Class, a redact.Action, keep int, a
 		dst = hidden(dst, value[at:from])
 		b := text[i]
 		switch {
+		case counts && counter(text, i):
+			dst = append(dst, b)
+			most++
 		case isDigit(b) && n <= keep:
 			dst = append(dst, b)
 			n--
@@ -122,7 +132,67 @@ func maskWritten(dst, value []byte, c redact.Class, a redact.Action, keep int, a
 		at = max(at, to)
 		i += size
 	}
-	return append(dst, value[at:]...)
+	dst = append(dst, value[at:]...)
+	// An X behind "&#" or "<" begins a reference or a tag, and what a tag or nothing was
+	// between becomes one sign: a mask that reads as other digits is none.
+	if _, left := normal(dst[start:]); left > most {
+		return append(dst[:start], plain(c)...)
+	}
+	return dst
+}
+
+// maskTrack masks every digit of track data. Its own signs are those of escapes, "%B4" is
+// one: digits that stand as they are go first, and then those in any other writing.
+func maskTrack(dst, value []byte) []byte {
+	masked := maskDigits(nil, value, 0)
+	v, _ := normal(masked)
+	at := 0
+	for i, b := range v.Text() {
+		if !isDigit(b) {
+			continue
+		}
+		if from, to := v.Raw(i, i+1); from >= at {
+			dst = append(append(dst, masked[at:from]...), 'X')
+			at = to
+		}
+	}
+	return append(dst, masked[at:]...)
+}
+
+// countersIn reports how many counters stand in text, and whether the digits without them
+// pass the check of a card (ISO/IEC 7812-1 annex B). Those of another number may be its own
+// digits, and do not stay.
+func countersIn(text []byte) (n int, ok bool) {
+	sum, double := 0, false
+	for i := len(text) - 1; i >= 0; i-- {
+		switch {
+		case counter(text, i):
+			n++
+		case isDigit(text[i]):
+			d := int(text[i] - '0')
+			if double {
+				d = d*2 - d/5*9
+			}
+			sum, double = sum+d, !double
+		}
+	}
+	return n, n > 0 && sum%10 == 0
+}
+
+// counter reports whether the byte at i is the number of a name in front of a group of a
+// card, as in "cc2=1111": it is none of the card and stays, so that the name does.
+func counter(text []byte, i int) bool {
+	if i < 2 || i+1 >= len(text) || !isDigit(text[i]) {
+		return false
+	}
+	front, behind := text[i-1], text[i+1]
+	if front == '[' || front == '_' || front == ' ' || front == '-' {
+		front = text[i-2]
+	}
+	if behind == ']' && i+2 < len(text) {
+		behind = text[i+2]
+	}
+	return front|0x20 >= 'a' && front|0x20 <= 'z' && front != 'X' && (behind == '=' || behind == ':')
 }
 
 // hidden appends what stands between two characters of a view: tags and soft line
@@ -173,6 +243,9 @@ func mask64(dst, value []byte, c redact.Class, n, keep int, all bool) ([]byte, b
 		masked = maskWritten(nil, text, c, redact.Mask, keep, true)
 	case m < fewest(c): // base64 in base64, whose groups do not begin here
 	case simple(text):
+		if codeBehind(bytes.TrimRight(text, " \r\n")) { // the last group of letters may hold more
+			keep = 0
+		}
 		masked = maskDigits(nil, text, keep)
 	default:
 		masked = maskWritten(nil, text, redact.CardVerificationCode, redact.Mask, keep, false)
@@ -180,10 +253,11 @@ func mask64(dst, value []byte, c redact.Class, n, keep int, all bool) ([]byte, b
 	out := make([]byte, enc.EncodedLen(len(text)))
 	if len(masked) == len(text) {
 		enc.Encode(out, masked)
-	} else { // it cannot be written in its place: nothing of it stays
-		for i := range out {
-			out[i] = 'X'
-		}
+	}
+	// What cannot be written in its place, or leaves letters that may be the value too,
+	// when they are taken for what they are: nothing of it stays.
+	if len(masked) != len(text) || !all && n >= fewest(c) && digitsIn(out) > keep {
+		enc.Encode(out, bytes.Repeat([]byte{'X'}, len(text)))
 	}
 	for _, b := range value {
 		if b == '\r' || b == '\n' || b == '=' {
@@ -218,4 +292,25 @@ func plain(c redact.Class) string {
 		return "XXXX"
 	}
 	return "XXX"
+}
+
+// maskHex masks a value of class c that is written in hexadecimal, inside, and writes
+// it again. No value in plain digits is as long.
+func maskHex(dst, value []byte, c redact.Class, a redact.Action) ([]byte, bool) {
+	const longest = 19 // digits of a card
+	if len(value)%2 != 0 || len(value) < 2*fewest(c) || fewest(c) < 9 || fewest(c) > 9 && len(value) <= longest {
+		return dst, false
+	}
+	text, err := hex.DecodeString(string(value))
+	if err != nil {
+		return dst, false
+	}
+	if _, n := normal(text); n < fewest(c) {
+		return dst, false
+	}
+	masked := Append(nil, text, c, a)
+	if len(masked) != len(text) { // it cannot be written in its place: nothing of it stays
+		masked = bytes.Repeat([]byte{'X'}, len(text))
+	}
+	return hex.AppendEncode(dst, masked), true
 }

@@ -1,6 +1,10 @@
 package view
 
-import "unicode/utf8"
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
 
 // sextet gives the value of a byte in base64, in both alphabets, or 255.
 var sextet = func() (t [256]byte) {
@@ -19,6 +23,36 @@ var sextet = func() (t [256]byte) {
 // fifteen digits takes twenty characters.
 const MinBase64 = 20
 
+// MinNumber64 is the length of the shortest base64 that is undone when it says
+// nothing but a number, see Number64: nine digits take twelve letters.
+const MinNumber64 = 12
+
+// Number64 appends the digits that base64 of less than MinBase64 letters says, when
+// it says a number: digits, blanks, hyphens and dots. grouped reports whether there is
+// more than digits. Of anything else it returns dst as it was.
+func Number64(dst, b []byte) (_ []byte, grouped bool) {
+	acc, have, kept := uint32(0), 0, len(dst)
+	for _, c := range b {
+		x := sextet[c]
+		if x == 255 {
+			break // padding
+		}
+		if acc, have = acc<<6|uint32(x), have+6; have < 8 {
+			continue
+		}
+		have -= 8
+		switch d := byte(acc >> have); {
+		case digit(d):
+			dst = append(dst, d)
+		case d == ' ' || d == '-' || d == '.':
+			grouped = true
+		default:
+			return dst[:kept], false
+		}
+	}
+	return dst, grouped
+}
+
 // Base64End returns where the base64 that begins at i ends, at most limit: letters
 // of both alphabets, and single line ends between lines of at least 60 letters.
 // Padding belongs to it.
@@ -26,6 +60,16 @@ func Base64End(b []byte, i, limit int) int {
 	limit = min(limit, len(b))
 	line := i
 	for i < limit {
+		for i+8 <= limit {
+			m := noSextets(binary.LittleEndian.Uint64(b[i:]))
+			i += bits.TrailingZeros64(m) / 8
+			if m != 0 {
+				break
+			}
+		}
+		if i == limit {
+			break
+		}
 		if sextet[b[i]] != 255 {
 			i++
 			continue
@@ -47,6 +91,19 @@ func Base64End(b []byte, i, limit int) int {
 	return i
 }
 
+// noSextets has the high bit set in each byte of w that is no letter of base64.
+func noSextets(w uint64) uint64 {
+	const ones, highs = 0x0101010101010101, 0x80 * 0x0101010101010101
+	x := w & (0x7F * ones) // no sum below carries into the next byte
+	y := x | 0x20*ones
+	letters := (y + (0x80-'a')*ones) &^ (y + (0x80-'z'-1)*ones)
+	digits := (x + (0x80-'0')*ones) &^ (x + (0x80-'9'-1)*ones)
+	// The sums are 0x7F, without the high bit, for the sign itself alone: + and /, which
+	// differ in one bit, - and _.
+	signs := ((x | 4*ones) ^ '/'*ones + 0x7F*ones) & (x ^ '-'*ones + 0x7F*ones) & (x ^ '_'*ones + 0x7F*ones)
+	return (^(letters|digits)&signs | w) & highs
+}
+
 // Readable reports whether the first bytes of base64 decode to text, as what is
 // worth undoing does: printable ASCII, or UTF-8.
 func Readable(b []byte) bool {
@@ -54,29 +111,39 @@ func Readable(b []byte) bool {
 	n := 0
 	var acc uint32
 	have := 0
-	for _, c := range b {
-		x := sextet[c]
-		if x == 255 {
-			if c == '\r' || c == '\n' {
+	strange := false // a byte was there that is in no UTF-8, and is not the last
+	for i := 0; i < len(b) && n < len(out); {
+		if have == 0 && i+4 <= len(b) { // the usual case: four letters in a row
+			if x, y, z, w := sextet[b[i]], sextet[b[i+1]], sextet[b[i+2]], sextet[b[i+3]]; max(x, y, z, w) != 255 {
+				acc, have = uint32(x)<<18|uint32(y)<<12|uint32(z)<<6|uint32(w), 4
+				i += 4
+			}
+		}
+		if have < 4 {
+			x := sextet[b[i]]
+			if x == 255 {
+				if b[i] != '\r' && b[i] != '\n' {
+					break
+				}
+				i++
 				continue
 			}
-			break
-		}
-		acc, have = acc<<6|uint32(x), have+1
-		if have == 4 {
-			if n+3 > len(out) {
-				break
+			i++
+			if acc, have = acc<<6|uint32(x), have+1; have < 4 {
+				continue
 			}
-			out[n], out[n+1], out[n+2] = byte(acc>>16), byte(acc>>8), byte(acc)
-			n += 3
-			acc, have = 0, 0
 		}
+		c0, c1, c2 := byte(acc>>16), byte(acc>>8), byte(acc)
+		if strange || control(c0) || control(c1) || control(c2) {
+			return false
+		}
+		strange = max(c0, c1, c2) >= 0xF8
+		out[n], out[n+1], out[n+2] = c0, c1, c2
+		n += 3
+		acc, have = 0, 0
 	}
 	odd := 0
 	for _, c := range out[:n] {
-		if c < 0x20 && c != '\t' && c != '\n' && c != '\r' || c == 0x7f {
-			return false
-		}
 		if c >= 0x80 {
 			odd++
 		}
@@ -96,6 +163,56 @@ func Readable(b []byte) bool {
 	return utf8.Valid(out[:whole])
 }
 
+// control reports whether c is a control character other than blanks and line ends.
+func control(c byte) bool { return controls[c] }
+
+var controls = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c < 0x20 && c != '\t' && c != '\n' && c != '\r' || c == 0x7F
+	}
+	return t
+}()
+
+// Plain64 is what the base64 b says, without a map back to it; ok is false when b has more
+// in it than the letters of base64, line ends between and padding behind, and only the
+// view can tell. The bytes are valid until the next call.
+func (r *Reader) Plain64(b []byte) (plain []byte, ok bool) {
+	r.plain = r.plain[:0]
+	acc, have := uint32(0), 0
+	for i := 0; i < len(b); i++ {
+		for have == 0 && i+4 <= len(b) { // the usual case: four letters in a row
+			x, y, z, w := sextet[b[i]], sextet[b[i+1]], sextet[b[i+2]], sextet[b[i+3]]
+			if max(x, y, z, w) == 255 {
+				break
+			}
+			r.plain = append(r.plain, x<<2|y>>4, y<<4|z>>2, z<<6|w)
+			i += 4
+		}
+		if i == len(b) {
+			break
+		}
+		x := sextet[b[i]]
+		if x == 255 {
+			if b[i] == '\r' || b[i] == '\n' {
+				continue
+			}
+			if b[i] != '=' {
+				return nil, false
+			}
+			break
+		}
+		if acc, have = acc<<6|uint32(x), have+1; have == 4 {
+			r.plain = append(r.plain, byte(acc>>16), byte(acc>>8), byte(acc))
+			acc, have = 0, 0
+		}
+	}
+	if have > 1 {
+		acc <<= 6 * (4 - have)
+		r.plain = append(r.plain, byte(acc>>16), byte(acc>>8))[:len(r.plain)+have-1]
+	}
+	return r.plain, true
+}
+
 // base64 appends what the base64 src[from:to] says; each byte stands for the four
 // letters it is in, so that a mask can be written in whole groups. It returns the
 // number of bytes, or -1 when src holds something else.
@@ -113,6 +230,21 @@ func (v *View) base64(src *View, from, to int) int {
 		n += bytes
 	}
 	for i := from; i < to; i++ {
+		for have == 0 && i+4 <= to { // the usual case: four letters in a row
+			x, y, z, w := sextet[b[i]], sextet[b[i+1]], sextet[b[i+2]], sextet[b[i+3]]
+			if max(x, y, z, w) == 255 {
+				break
+			}
+			all := span{int32(src.start(i)), int32(src.end(i + 3))}
+			v.text = append(v.text, x<<2|y>>4, y<<4|z>>2, z<<6|w)
+			v.spans = append(v.spans, all, all, all)
+			v.changed++
+			n += 3
+			i += 4
+		}
+		if i == to {
+			break
+		}
 		x := sextet[b[i]]
 		if x == 255 {
 			switch b[i] {

@@ -20,7 +20,12 @@ const (
 // any.
 func (v *View) undo(src *View, quoted bool) bool {
 	b, some := src.text, false
-	for i := 0; i < len(b); {
+	plain := 0 // from here on up to i nothing is to be undone
+	for i := 0; i < len(b); i++ {
+		if !opens[b[i]] {
+			continue
+		}
+		v.copyOf(src, plain, i)
 		n := 0
 		switch b[i] {
 		case '&':
@@ -41,24 +46,42 @@ func (v *View) undo(src *View, quoted bool) bool {
 				n = v.quoted(src, i)
 			}
 		}
+		plain = i
 		if n > 0 {
 			some = true
-			i += n
-			continue
+			plain = i + n
+			i += n - 1
 		}
-		v.put(src, i, 1, b[i])
-		i++
 	}
+	v.copyOf(src, plain, len(b))
 	if some {
 		v.changed++
 	}
 	return some
 }
 
+// opens are the bytes with which something begins that may have to be undone.
+var opens = [256]bool{'&': true, '<': true, '%': true, '\\': true, '=': true}
+
+// escaped reports whether b may hold something that undo undoes.
+func escaped(b []byte) bool {
+	for _, c := range b {
+		if opens[c] {
+			return true
+		}
+	}
+	return false
+}
+
 // put appends one byte that stands for n bytes of src at i.
 func (v *View) put(src *View, i, n int, b byte) {
-	from, to := src.Raw(i, i+n)
-	v.Append(b, from, to)
+	if n == 1 {
+		v.Append(b, src.start(i), src.end(i))
+		return
+	}
+	v.text = append(v.text, b)
+	v.spans = append(v.spans, span{int32(src.start(i)), int32(src.end(i + n - 1))})
+	v.changed++
 }
 
 // putRune appends a character that stands for n bytes of src at i.
@@ -161,17 +184,33 @@ func (v *View) tags(src *View, i int) int {
 	if at == i {
 		return 0
 	}
-	if block || len(v.text) > 0 && letter(v.text[len(v.text)-1]) || at < len(b) && letter(b[at]) {
+	if block || wordEnds(v.text) || wordBegins(b[at:]) {
 		v.put(src, i, at-i, ' ')
 	}
 	return at - i
 }
 
-// apartTags are the elements whose content stands on its own line or in its own
-// cell.
-var apartTags = map[string]bool{
-	"br": true, "td": true, "th": true, "tr": true, "p": true, "div": true, "li": true, "ul": true, "ol": true, "hr": true, "table": true, "tbody": true, "dd": true, "dt": true, "dl": true,
-	"h1": true, "h2": true, "h3": true, "h4": true, "h5": true, "h6": true, "pre": true, "section": true, "article": true, "blockquote": true, "option": true, "input": true, "label": true, "img": true,
+// wordEnds reports whether b ends with a letter, but for one of a mask of ours: what
+// is masked stands where it stood as digits.
+func wordEnds(b []byte) bool {
+	n := len(b)
+	return n > 0 && letter(b[n-1]) && (b[n-1] != 'X' || n < 2 || b[n-2] != 'X' && !digit(b[n-2]))
+}
+
+// wordBegins is the same for the letter with which b begins.
+func wordBegins(b []byte) bool {
+	return len(b) > 0 && letter(b[0]) && (b[0] != 'X' || len(b) < 2 || b[1] != 'X' && !digit(b[1]))
+}
+
+// apartTag reports whether the content of an element stands on its own line or in its
+// own cell.
+func apartTag(name []byte) bool {
+	switch string(name) {
+	case "br", "td", "th", "tr", "p", "div", "li", "ul", "ol", "hr", "table", "tbody", "dd", "dt", "dl", "h1", "h2", "h3", "h4", "h5", "h6",
+		"pre", "section", "article", "blockquote", "option", "input", "label", "img":
+		return true
+	}
+	return false
 }
 
 // Tag reads the HTML tag or comment with which b begins. It returns its length, 0
@@ -206,7 +245,7 @@ func Tag(b []byte) (n int, apart bool) {
 	if end < 0 || bytes.IndexByte(b[i:i+end], '<') >= 0 {
 		return 0, false
 	}
-	return i + end + 1, apartTags[string(name[:k])]
+	return i + end + 1, apartTag(name[:k])
 }
 
 // backslash appends what the escape at i stands for and returns its length, or 0:
@@ -355,24 +394,26 @@ func letter(b byte) bool { return (b|0x20)-'a' < 26 }
 func digit(b byte) bool { return b-'0' <= 9 }
 
 // hexDigit returns the value of a hexadecimal digit, or -1.
-func hexDigit(b byte) int {
-	switch {
-	case digit(b):
-		return int(b - '0')
-	case (b|0x20)-'a' < 6:
-		return int(b|0x20-'a') + 10
+func hexDigit(b byte) int { return int(hexDigits[b]) }
+
+var hexDigits = func() (t [256]int8) {
+	for b := range t {
+		switch c := byte(b); {
+		case digit(c):
+			t[b] = int8(c - '0')
+		case (c|0x20)-'a' < 6:
+			t[b] = int8(c|0x20-'a') + 10
+		default:
+			t[b] = -1
+		}
 	}
-	return -1
-}
+	return t
+}()
 
 // hexByte returns the value of the two hexadecimal digits at b[i:], or -1.
 func hexByte(b []byte, i int) int {
 	if i < 0 || i+2 > len(b) {
 		return -1
 	}
-	hi, lo := hexDigit(b[i]), hexDigit(b[i+1])
-	if hi < 0 || lo < 0 {
-		return -1
-	}
-	return hi<<4 | lo
+	return max(-1, hexDigit(b[i])<<4|hexDigit(b[i+1]))
 }

@@ -49,36 +49,71 @@ func Lookalike(b []byte) (end int, ok bool) {
 	return end, digits && letters && end < maxLookalike
 }
 
+// groupOfLetters reports whether the word b[:end] is four letters that look like
+// digits.
+func groupOfLetters(b []byte, end int) bool {
+	if end != 4 {
+		return false
+	}
+	for _, c := range b[:end] {
+		if c >= utf8.RuneSelf || lookalikes[c] == 0 {
+			return false
+		}
+	}
+	return end == len(b) || !letter(b[end]) && !digit(b[end]) && b[end] < utf8.RuneSelf
+}
+
+// digits reports whether b is digits only.
+func digits(b []byte) bool {
+	for _, c := range b {
+		if !digit(c) {
+			return false
+		}
+	}
+	return true
+}
+
 // lookalikeGap is how many bytes may stand between two digits of one number:
 // three separators of three bytes.
 const lookalikeGap = 9
 
 // LookalikeCount counts the digits, and the characters that look like one, of the
 // row of them that text[i:end] belongs to, no farther than reach bytes on both
-// sides. A letter that looks like no digit ends the row.
+// sides. A letter that looks like no digit ends the row, but for X: it may stand for a
+// digit that was masked, and the row is as long as it was before.
 func LookalikeCount(text []byte, i, end, reach int) int {
 	n := 0
 	for at, gap := i, 0; at < len(text) && at < end+reach && gap <= lookalikeGap; {
-		switch d, size := alike(text[at:]); {
-		case digit(text[at]), d != 0:
+		kind, size := rowKinds[text[at]], 1
+		if kind == rowWide {
+			var d byte
+			if d, size = alike(text[at:]); d != 0 {
+				kind = rowDigit
+			}
+		}
+		switch kind {
+		case rowDigit:
 			n, gap = n+1, 0
-			at += size
-		case letter(text[at]):
+		case rowEnd:
 			at = len(text)
 		default:
 			gap += size
-			at += size
 		}
+		at += size
 	}
 	for at, gap := i, 0; at > 0 && at > i-reach && gap <= lookalikeGap; {
-		size := 1
-		if text[at-1] >= utf8.RuneSelf {
+		kind, size := rowKinds[text[at-1]], 1
+		if kind == rowWide {
 			_, size = utf8.DecodeLastRune(text[:at])
+			kind = rowKinds[text[at-size]]
+			if d, _ := alike(text[at-size:]); d != 0 {
+				kind = rowDigit
+			}
 		}
-		switch d, _ := alike(text[at-size:]); {
-		case digit(text[at-size]), d != 0:
+		switch kind {
+		case rowDigit:
 			n, gap = n+1, 0
-		case letter(text[at-size]):
+		case rowEnd:
 			return n
 		default:
 			gap += size
@@ -88,12 +123,37 @@ func LookalikeCount(text []byte, i, end, reach int) int {
 	return n
 }
 
+// What a byte is in a row of digits and letters that look like them: none of it, a digit,
+// a letter that ends it, or one of a character outside ASCII.
+const (
+	rowGap = iota
+	rowDigit
+	rowEnd
+	rowWide
+)
+
+var rowKinds = func() (t [256]uint8) {
+	for b := range t {
+		switch c := byte(b); {
+		case c >= utf8.RuneSelf:
+			t[b] = rowWide
+		case digit(c), lookalikes[c] != 0, c == 'X':
+			t[b] = rowDigit
+		case letter(c):
+			t[b] = rowEnd
+		}
+	}
+	return t
+}()
+
 // Lookalikes reads raw[from:to] with letters that look like digits as digits, in
-// words that have digits and no other letters. That says something only where a
+// words that have digits and no other letters, and in groups of four such letters
+// right behind one of those, or behind four digits. That says something only where a
 // number is expected. The view is valid until the next call.
 func (r *Reader) Lookalikes(raw []byte, from, to int) *View {
 	v := &r.folded
 	v.Reset()
+	behind := from // where the last word of digits ended
 	for i := from; i < to; {
 		if !digit(raw[i]) && !letter(raw[i]) && raw[i] < utf8.RuneSelf {
 			v.Append(raw[i], i, i+1)
@@ -101,8 +161,12 @@ func (r *Reader) Lookalikes(raw []byte, from, to int) *View {
 			continue
 		}
 		end, ok := Lookalike(raw[i:to])
+		ok = ok || behind > from && i-behind <= lookalikeGap && groupOfLetters(raw[i:to], end)
 		for !ok && i+end < to && (digit(raw[i+end]) || letter(raw[i+end]) || raw[i+end] >= utf8.RuneSelf) {
 			end++ // all of the word
+		}
+		if ok || end == 4 && digits(raw[i:i+end]) {
+			behind = i + end
 		}
 		for stop := i + end; i < stop; {
 			size := 1

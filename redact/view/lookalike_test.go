@@ -7,8 +7,13 @@ func TestLookalikes(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"4O12-8888":      "4012-8888",
-		"4lll llll 1":    "4111 llll 1", // a word without a digit is a word
+		"4lll llll 1":    "4111 1111 1", // a group without a digit
 		"no Z8, SOS 5S5": "no 28, SOS 555",
+		"4012 solo sOIl": "4012 5010 5011",
+		"412 llll":       "412 llll", // no group in front
+		"4012 lll":       "4012 lll", // a word
+		"4012 llllo":     "4012 llllo",
+		"4012 llly 4O12": "4012 llly 4012",
 		"4О12 ο5":        "4012 05",
 		"a1 0x1O ffO1":   "a1 0x1O ffO1",
 		"12":             "12",

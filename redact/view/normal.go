@@ -1,6 +1,9 @@
 package view
 
-import "unicode/utf8"
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
 
 // rounds is how often escapes are undone: escapes of escapes, twice.
 const rounds = 3
@@ -9,6 +12,7 @@ const rounds = 3
 // that is used again does not allocate; it is for one goroutine.
 type Reader struct {
 	a, b, folded View
+	plain        []byte
 }
 
 // Normal reads raw[from:to] as it is meant to be read: escapes are undone up to
@@ -25,6 +29,9 @@ func (r *Reader) normal(src *View, quoted bool) *View {
 	dst := &r.b
 	changed := src.changed
 	for range rounds {
+		if !escaped(src.text) {
+			break
+		}
 		dst.Reset()
 		if !dst.undo(src, quoted) {
 			break
@@ -32,10 +39,30 @@ func (r *Reader) normal(src *View, quoted bool) *View {
 		changed++
 		src, dst, quoted = dst, src, false
 	}
+	if ascii(src.text) {
+		src.changed = changed
+		return src
+	}
 	r.folded.Reset()
 	r.folded.fold(src)
 	r.folded.changed += changed
 	return &r.folded
+}
+
+// ascii reports whether all of b is.
+func ascii(b []byte) bool {
+	for len(b) >= 8 {
+		if binary.LittleEndian.Uint64(b)&0x8080808080808080 != 0 {
+			return false
+		}
+		b = b[8:]
+	}
+	for _, c := range b {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // fold appends src with the signs of other scripts in ASCII: digits, spaces,
@@ -44,16 +71,21 @@ func (v *View) fold(src *View) {
 	b := src.text
 	for i := 0; i < len(b); {
 		if b[i] < utf8.RuneSelf {
-			v.put(src, i, 1, b[i])
-			i++
+			plain := i
+			for i++; i < len(b) && b[i] < utf8.RuneSelf; i++ {
+			}
+			if i == plain+1 && len(v.spans) > 0 && v.changed > 0 { // between signs of two bytes and more
+				v.text = append(v.text, b[plain])
+				v.spans = append(v.spans, span{int32(src.start(plain)), int32(src.end(plain))})
+				continue
+			}
+			v.copyOf(src, plain, i)
 			continue
 		}
 		c, n := utf8.DecodeRune(b[i:])
 		switch s := SignOf(c); s {
 		case None:
-			for k := range n {
-				v.put(src, i+k, 1, b[i+k])
-			}
+			v.copyOf(src, i, i+n)
 		case Hidden:
 			v.changed++
 		case Space:

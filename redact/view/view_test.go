@@ -1,6 +1,9 @@
 package view
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // A view finds its way back to the raw bytes, over bytes that were left out and
 // bytes that came from the same place.
@@ -40,5 +43,24 @@ func TestViewMapsBack(t *testing.T) {
 	v.AppendString("12", 3, 4)
 	if from, to := v.Raw(4, 5); !v.Changed() || from != 3 || to != 4 {
 		t.Errorf("a string of one place: %d to %d", from, to)
+	}
+}
+
+// Plain64 says what the view says, when that can read it at all.
+func TestPlain64(t *testing.T) {
+	t.Parallel()
+	line := strings.Repeat("Y2FyZCA0", 8)
+	for _, text := range []string{
+		"", "Y", "Y2", "Y2F", "Y2Fy", "Y2FyZ", "Y2FyZCA0MTEx", "NTM2MjI4MTQ1", "NTM2MjI4MTQ=", "NTM2MjI4MT==", "-_+/AAAA", line + "\n" + line, line + "\r\n" + line + "NTM=",
+	} {
+		var r Reader
+		want := string(r.Base64([]byte(text), 0, 0, len(text)).Text())
+		if got, ok := r.Plain64([]byte(text)); !ok || string(got) != want {
+			t.Errorf("%q: got %q, %t, want %q", text, got, ok, want)
+		}
+	}
+	var r Reader
+	if _, ok := r.Plain64([]byte("Y2Fy ZCA0")); ok {
+		t.Error("a blank is taken for base64")
 	}
 }

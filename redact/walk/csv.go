@@ -2,8 +2,10 @@ package walk
 
 import (
 	"bytes"
+	"sort"
 	"strconv"
 
+	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/detect"
 )
 
@@ -15,9 +17,10 @@ import (
 type csvReader struct {
 	collector
 	separator byte
-	names     []string // of the columns, when the first record has names
-	about     []bool   // for each name, whether it names a card
-	unquoted  encoder  // of cells without quotation marks
+	names     []string      // of the columns, when the first record has names
+	about     []bool        // for each name, whether it names a card
+	parts     []detect.Part // for each name, what of a card it may be beside one
+	unquoted  encoder       // of cells without quotation marks
 	row       int
 	column    int // of the text being read
 	cells     []csvCell
@@ -183,6 +186,13 @@ func (p *csvReader) header() {
 		name := string(p.raw[c.from:min(c.to, c.from+2*keyTail)])
 		p.names = append(p.names, name)
 		p.about = append(p.about, p.det != nil && p.det.NamesCard([]byte(name)))
+		beside := detect.NoPart
+		if p.det != nil {
+			if part, stem := p.det.PartOf(name, ""); part >= detect.MonthPart && stem != "" {
+				beside = part
+			}
+		}
+		p.parts = append(p.parts, beside)
 	}
 }
 
@@ -212,9 +222,71 @@ func (p *csvReader) look() {
 		p.column = n
 		p.scan(&p.cell, detect.Hint{Key: p.name(n)}, p.style(n))
 	}
-	if runs > 0 && p.masks == nil {
+	if p.masks != nil {
+		return
+	}
+	if runs > 0 {
 		p.spread(first)
 	}
+	if len(p.Findings) > first {
+		p.besideCard(first)
+	}
+}
+
+// besideCard looks for the expiry date and the code of a card in this record: by the
+// names of their columns, or right behind the card where columns have no names. first
+// is the number of the first finding of this record.
+func (p *csvReader) besideCard(first int) {
+	known := p.Findings[first:]
+	if len(p.names) == 0 {
+		for _, f := range known {
+			if n := p.cellAt(f.Start); f.Class == redact.CreditCard && n+1 < len(p.cells) && detect.IsExpiry(p.text(n+1), detect.ExpiryPart) && p.cells[n+1].digits == 0 {
+				p.beside(n+1, redact.CardExpiry, "date behind a card")
+				if n+2 < len(p.cells) && p.cells[n+2].to-p.cells[n+2].from == p.cells[n+2].digits && (p.cells[n+2].digits == 3 || p.cells[n+2].digits == 4) {
+					p.beside(n+2, redact.CardVerificationCode, "behind card and expiry")
+				}
+			}
+		}
+		return
+	}
+	for _, f := range known {
+		if f.Class != redact.CreditCard || f.Never && !f.Strong {
+			continue
+		}
+		dated := false
+		for n := range min(len(p.cells), len(p.parts)) {
+			dated = dated || p.parts[n] != detect.NoPart && detect.IsExpiry(p.text(n), p.parts[n])
+		}
+		for n := range min(len(p.cells), len(p.parts)) {
+			part := p.parts[n]
+			if part == detect.NoPart || p.overlaps(first, p.cells[n].from, p.cells[n].to) {
+				continue
+			}
+			switch {
+			case detect.IsExpiry(p.text(n), part):
+				p.beside(n, redact.CardExpiry, "date beside a card, key")
+			case (part == detect.CodePart || part == detect.MaybeCodePart && dated) && detect.IsCode(p.text(n)):
+				p.beside(n, redact.CardVerificationCode, "code beside a card, key")
+			}
+		}
+		return
+	}
+}
+
+// text is the text of cell n as it is written.
+func (p *csvReader) text(n int) []byte { return p.raw[p.cells[n].from:p.cells[n].to] }
+
+// cellAt returns the number of the cell that holds the raw offset at.
+func (p *csvReader) cellAt(at int) int {
+	return sort.Search(len(p.cells), func(n int) bool { return p.cells[n].to >= at })
+}
+
+// beside makes all of cell n a finding.
+func (p *csvReader) beside(n int, c redact.Class, rule string) {
+	p.cell.reset()
+	p.add(&p.cell, &p.cells[n])
+	p.column = n
+	p.keep(&p.cell, p.style(n), []redact.Finding{{Class: c, End: len(p.cell.text), Confidence: 0.9, Strong: true, Rule: rule, Evidence: redact.EvidenceBeside}})
 }
 
 func (p *csvReader) style(n int) style {

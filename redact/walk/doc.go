@@ -31,6 +31,13 @@
 // (transfer encoding, charset) around it. What no walker reads is listed in
 // [Doc.Unread], for the caller to refuse or to record.
 //
+// JSON is most of what passes, and most of it is said again and again. One look at the
+// document shows where strings end and which of them hold anything (outlook.go); a
+// record's names are expected in the order of the one before (foresee.go); what a name
+// says is read once (names.go), and so is a text that comes again (texts.go), or again
+// but for the digits of an identifier or a time (shapes.go). None of it changes what is
+// found or refused, and nothing of it outlives the document.
+//
 // Text, NDJSON and SSE also stream ([Stream]): the output equals that of the whole
 // body however it is cut, and only the bytes an open candidate can still reach,
 // or one line or event, are held back. A new kind is a file.

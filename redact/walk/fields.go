@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/caregate/caregate/redact"
 )
 
 // Flags say what the values at a place are.
@@ -21,7 +23,8 @@ const (
 	// HTMLValue marks values that are HTML. They are scanned as text.
 	HTMLValue
 	// PaymentReference marks values that are processor ids or account numbers:
-	// the whole value is a finding of that class, unless a card is in it.
+	// the whole value is a finding of that class, unless a card, a mask or a token is
+	// in it.
 	PaymentReference
 	// Unit marks the values that are one record each. It also counts for
 	// arrays and objects.
@@ -31,6 +34,13 @@ const (
 	// Overwrite marks values that a write replaces: a mask that comes back in
 	// one must not reach the upstream.
 	Overwrite
+	// Element says that the place is an element of XML, by the names of the elements on
+	// the way, the root's first; elements that repeat have one place. Of the flags Wanted
+	// and PaymentReference count there, and Unit without this one. Only the text of
+	// elements without others in them is a value.
+	Element
+
+	typed // set by Compile where a rule has a Field
 )
 
 // Rule marks the values at a place.
@@ -41,6 +51,10 @@ type Rule struct {
 	// Label is what the caller calls the place; it is repeated in captures.
 	Label string
 	Flags Flags
+	// Field says what the system takes there, where that is not any text. In the
+	// pointer of such a rule one token may be [name=value]: an element or member, an
+	// object, whose own member of that name has that value.
+	Field redact.Field
 }
 
 // Fields is a compiled set of rules: a deterministic automaton over the names
@@ -59,8 +73,27 @@ type state struct {
 	names map[string]int32
 	other int32
 
+	field  redact.Field // the strictest of rules without a choice
+	chosen []choice
+
 	filter  uint64 // has the filterBit of every name
 	indexes bool   // some name is a number, and so may be an index
+}
+
+// choice is a rule that counts in some objects only.
+type choice struct {
+	name, value string
+	up          int // how many steps above the value the object is
+	field       redact.Field
+}
+
+// choiceOf reads a token [name=value].
+func choiceOf(token string) (name, value string, ok bool) {
+	if len(token) < 2 || token[0] != '[' || token[len(token)-1] != ']' {
+		return "", "", false
+	}
+	name, value, ok = strings.Cut(token[1:len(token)-1], "=")
+	return name, value, ok && name != "" && value != ""
 }
 
 // filterBit is a bit by length and ends of a name, so that most names that no
@@ -91,7 +124,21 @@ func Compile(rules []Rule) (*Fields, error) {
 		}
 		tokens[i] = t
 	}
-	b := builder{fields: f, tokens: tokens, known: map[string]int32{"": 0}}
+	choices := make([]*choice, len(rules))
+	for i, r := range rules {
+		for n, token := range tokens[i] {
+			name, value, ok := choiceOf(token)
+			if !ok || r.Field == redact.FieldAny {
+				continue
+			}
+			if choices[i] != nil || slices.Contains(tokens[i][n:], "**") || n == len(tokens[i])-1 {
+				return nil, fmt.Errorf("pointer %q: one [name=value], with something behind it and no ** there", r.Pointer)
+			}
+			choices[i] = &choice{name: name, value: value, up: len(tokens[i]) - n - 1, field: r.Field}
+			tokens[i][n] = "*"
+		}
+	}
+	b := builder{fields: f, tokens: tokens, choices: choices, known: map[string]int32{"": 0}}
 	f.states = append(f.states, state{})
 	var first []position
 	for i := range rules {
@@ -137,8 +184,10 @@ type position struct{ rule, token int }
 type builder struct {
 	fields *Fields
 	tokens [][]string
-	known  map[string]int32
-	sets   [][]position // by state number less one
+	// choices has one for each rule, nil mostly.
+	choices []*choice
+	known   map[string]int32
+	sets    [][]position // by state number less one
 }
 
 // state returns the state of a set of positions, and makes it when it is new.
@@ -172,6 +221,14 @@ func (b *builder) state(set []position) int32 {
 		}
 		r := b.fields.rules[p.rule]
 		s.flags |= r.Flags
+		switch c := b.choices[p.rule]; {
+		case c != nil:
+			s.flags |= typed
+			s.chosen = append(s.chosen, *c)
+		case r.Field != redact.FieldAny:
+			s.flags |= typed
+			s.field = max(s.field, r.Field)
+		}
 		if r.Flags&(Wanted|URL) != 0 {
 			s.rules = append(s.rules, p.rule)
 		}

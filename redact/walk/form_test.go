@@ -89,6 +89,38 @@ func TestRefusedForms(t *testing.T) {
 	}
 }
 
+func TestFormFieldsInBrackets(t *testing.T) {
+	t.Parallel()
+	d := newDetector(t)
+	f := compile(t, Rule{Pointer: "/ticket/subject", Flags: Overwrite}, Rule{Pointer: "/ticket/tags/*", Flags: Overwrite}, Rule{Pointer: "/a[b]", Flags: Overwrite})
+	for name, c := range map[string]struct {
+		form, want string
+		blocked    int
+	}{
+		"one level":           {"ticket[subject]=XXX-XX-XXXX&ticket[status]=open", "ticket[status]=open", 0},
+		"escaped":             {"ticket%5Bsubject%5D=XXX-XX-XXXX&x=1", "x=1", 0},
+		"list":                {"ticket[tags][]=XXX-XX-XXXX&x=1", "x=1", 0},
+		"numbered list":       {"ticket[tags][3]=XXX-XX-XXXX&x=1", "x=1", 0},
+		"spelled out":         {"a[b]=XXX-XX-XXXX&x=1", "x=1", 0},
+		"another field":       {"ticket[note]=XXX-XX-XXXX", "ticket[note]=XXX-XX-XXXX", 1},
+		"bracket left open":   {"ticket[subject=XXX-XX-XXXX", "ticket[subject=XXX-XX-XXXX", 1},
+		"something between":   {"ticket[subject]x[y]=XXX-XX-XXXX", "ticket[subject]x[y]=XXX-XX-XXXX", 1},
+		"begins with bracket": {"[ticket][subject]=XXX-XX-XXXX", "[ticket][subject]=XXX-XX-XXXX", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			doc, err := Parse(Form, []byte(c.form), d, f, Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			edits, blocked := doc.MaskedWrites()
+			if got := string(doc.Rewrite(byDefault, edits...)); got != c.want || blocked != c.blocked {
+				t.Errorf("got %s and %d blocked, want %s and %d", got, blocked, c.want, c.blocked)
+			}
+		})
+	}
+}
+
 func TestFormFields(t *testing.T) {
 	t.Parallel()
 	d := newDetector(t)

@@ -37,26 +37,43 @@ func checkDoc(t *testing.T, kind Kind, raw []byte, d *detect.Detector) {
 		t.Fatalf("the output is refused: %v", err)
 	}
 	for _, f := range again.Findings {
-		if !f.Never && byDefault(f).Rewrites() {
-			t.Fatalf("found in the output: %+v in %q from %q", f, out, raw)
+		if a := byDefault(f); !f.Never && a.Rewrites() && a != redact.Tokenize {
+			t.Errorf("found in the output: %+v in %q from %q", f, out, raw)
 		}
 	}
-	masked := doc.Rewrite(everything)
-	if rest, err := Parse(kind, masked, d, nil, Limits{}); err != nil {
-		t.Fatalf("with everything masked the output is refused: %v", err)
-	} else {
-		for _, f := range rest.Findings {
-			if !f.Never {
-				t.Fatalf("found where everything is masked: %+v in %q from %q", f, masked, raw)
-			}
-		}
-	}
-	if twice := again.Rewrite(byDefault); !bytes.Equal(twice, out) {
-		t.Fatal("rewriting twice differs from once")
-	}
+	settles(t, doc, byDefault)
+	settles(t, doc, everything)
 	edits, _ := again.MaskedWrites()
 	if rest := again.Rewrite(byDefault, edits...); kind == JSON && !json.Valid(rest) {
 		t.Fatal("taking masks out leaves no JSON")
+	}
+}
+
+// overlapping is how many findings may overlap so that each shows only when a better
+// one is masked: those of three ranks.
+const overlapping = 3
+
+// settles fails when more is found in what doc becomes. What lost against a better
+// finding that overlapped it may show once that is masked, and is masked then: an
+// address of mail that ends in the base64 of a card, a token around one. Nothing of a
+// card, a code or a tax number shows in that way.
+func settles(t *testing.T, doc *Doc, act func(redact.Finding) redact.Action) {
+	t.Helper()
+	out, kind, rest := doc.raw, doc.Kind, doc
+	if doc.lines {
+		kind = NDJSON
+	}
+	for range overlapping {
+		out = rest.Rewrite(act)
+		var err error
+		if rest, err = Parse(kind, out, doc.det, nil, Limits{}); err != nil {
+			t.Fatalf("the output is refused: %v", err)
+		}
+	}
+	for _, f := range rest.Findings {
+		if !f.Never && act(f).Rewrites() {
+			t.Errorf("found where all of it is rewritten: %+v in %q from %q", f, out, doc.raw)
+		}
 	}
 }
 
@@ -118,7 +135,7 @@ func FuzzStream(f *testing.F) {
 			}
 			first := int(a % uint(len(raw)+1))
 			second := first + int(b%uint(len(raw)-first+1))
-			out, found, err := streamed(t, kind, string(raw), int(a%512), first, second)
+			out, found, err := streamed(t, d, kind, string(raw), int(a%512), first, second)
 			if err != nil {
 				t.Fatal(err)
 			}

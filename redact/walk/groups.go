@@ -1,6 +1,8 @@
 package walk
 
 import (
+	"bytes"
+
 	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/detect"
 )
@@ -11,18 +13,21 @@ const (
 	maxGroups     = 19
 	maxGroupDigit = 8
 	maxGroupBytes = 200
+	usualDigits   = 15 // of a card at least, but for a few
 )
 
 // groups looks for a card number whose groups or digits are the elements of the
 // array in raw[from:to], brackets left out. Lists of small numbers look like one
-// at times, so that the name beside the array must be that of a card. Each group
-// is a finding; none keeps a digit.
+// at times, so that the name beside the array must be that of a card, or say that these
+// are the digits of something and each of them is one. Each group is a finding; none keeps
+// a digit.
 func (p *jsonReader) groups(from, to int, st int32) {
-	if p.masks != nil {
+	if first := p.raw[from]; p.masks != nil || first-'0' > 9 && (first != '"' || p.raw[from+1]-'0' > 9) {
 		return
 	}
 	var mem [maxGroups]span
-	text := append(p.scratch[:0], "card"...)
+	p.scratch = append(p.scratch[:0], "card"...)
+	text := p.scratch
 	all, digits := mem[:0], 0
 	for i := p.space(from); i < to; {
 		if len(all) == maxGroups {
@@ -53,10 +58,17 @@ func (p *jsonReader) groups(from, to int, st int32) {
 		text = append(append(text, ' '), p.raw[g.from:g.to]...)
 	}
 	p.scratch = text
-	if len(all) < 2 || digits < minSpread || digits > maxSpread || !p.det.NamesCard(p.key()) {
+	if len(all) < 2 || digits < minSpread || digits > maxSpread {
 		return
 	}
-	at := len(p.Findings)
+	if !p.det.NamesCard(p.key()) && (len(all) != digits || digits < usualDigits || string(p.key()) != "digits") && (!printed(all) || p.raw[all[0].from-1] != '"' || !number(p.key())) {
+		return
+	}
+	first := len(p.Findings) // in the array
+	for first > 0 && p.Findings[first-1].End > from {
+		first--
+	}
+	known := p.Findings[first:]
 	found := p.det.Text(nil, text, detect.Hint{})
 	for _, f := range found {
 		if f.Class != redact.CreditCard {
@@ -68,7 +80,7 @@ func (p *jsonReader) groups(from, to int, st int32) {
 		for n, g := range all {
 			pos++
 			end := pos + g.to - g.from
-			if pos < f.End && f.Start < end && !overlap(p.Findings[:at], g.from, g.to) {
+			if pos < f.End && f.Start < end && !overlap(known, g.from, g.to) {
 				p.group(f, g, n, st)
 			}
 			pos = end
@@ -81,6 +93,7 @@ func (p *jsonReader) groups(from, to int, st int32) {
 func (p *jsonReader) group(f redact.Finding, g span, n int, st int32) {
 	top := &p.frames[len(p.frames)-1]
 	top.index = n
+	p.expect(g.from)
 	p.Findings = append(p.Findings, f)
 	begin, place := g.from, redact.PlaceText
 	if p.raw[g.from-1] != '"' {
@@ -89,4 +102,19 @@ func (p *jsonReader) group(f redact.Finding, g span, n int, st int32) {
 	at := len(p.Findings) - 1
 	p.Findings[at].Start, p.Findings[at].End = 0, g.to-g.from
 	p.settle(at, begin, g.to, p.raw[begin:g.to], place, p.fields.flags(p.fields.element(st, n))&Never != 0)
+}
+
+// printed reports whether groups are as a card has them: four of four digits.
+func printed(groups []span) bool {
+	for _, g := range groups {
+		if g.to-g.from != 4 {
+			return false
+		}
+	}
+	return len(groups) == 4
+}
+
+// number reports whether a name ends in "number", and says of nothing else.
+func number(key []byte) bool {
+	return bytes.HasSuffix(bytes.ToLower(key), []byte("number")) && !detect.NamesID(string(key))
 }

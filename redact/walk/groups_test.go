@@ -9,15 +9,16 @@ import (
 func TestGroups(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ in, want string }{
-		"groups":            {`{"card":["4111","1111", "1111" ,"1111"]}`, `{"card":["XXXX","XXXX", "XXXX" ,"XXXX"]}`},
-		"numbers":           {`{"card_number":[4111,1111,1111,1111],"a":1}`, `{"card_number":[null,null,null,null],"a":1}`},
-		"digits":            {`{"pan":["4","1","1","1","1","1","1","1","1","1","1","1","1","1","1","1"]}`, `{"pan":["X","X","X","X","X","X","X","X","X","X","X","X","X","X","X","X"]}`},
-		"another name":      {`{"counts":["4111","1111","1111","1111"]}`, ""},
-		"no card":           {`{"card":["4111","1111","1111","1112"]}`, ""},
-		"no name":           {`["4111","1111","1111","1111"]`, ""},
-		"something between": {`{"card":["4111","x","1111","1111","1111"]}`, ""},
-		"nested":            {`{"card":[["4111","1111"],["1111","1111"]]}`, ""},
-		"whole numbers":     {`{"card":["4111111111111111","5555555555554444"]}`, `{"card":["XXXXXXXXXXXX1111","XXXXXXXXXXXX4444"]}`},
+		"groups":              {`{"card":["4111","1111", "1111" ,"1111"]}`, `{"card":["XXXX","XXXX", "XXXX" ,"XXXX"]}`},
+		"numbers":             {`{"card_number":[4111,1111,1111,1111],"a":1}`, `{"card_number":[null,null,null,null],"a":1}`},
+		"digits":              {`{"pan":["4","1","1","1","1","1","1","1","1","1","1","1","1","1","1","1"]}`, `{"pan":["X","X","X","X","X","X","X","X","X","X","X","X","X","X","X","X"]}`},
+		"digits of something": {`{"digits":[4,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}`, `{"digits":[null,null,null,null,null,null,null,null,null,null,null,null,null,null,null,null]}`},
+		"another name":        {`{"counts":["4111","1111","1111","1111"]}`, ""},
+		"no card":             {`{"card":["4111","1111","1111","1112"]}`, ""},
+		"no name":             {`["4111","1111","1111","1111"]`, ""},
+		"something between":   {`{"card":["4111","x","1111","1111","1111"]}`, ""},
+		"nested":              {`{"card":[["4111","1111"],["1111","1111"]]}`, ""},
+		"whole numbers":       {`{"card":["4111111111111111","5555555555554444"]}`, `{"card":["XXXXXXXXXXXX1111","XXXXXXXXXXXX4444"]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

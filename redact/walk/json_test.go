@@ -362,3 +362,30 @@ func TestMaskedWrites(t *testing.T) {
 		})
 	}
 }
+
+// Many findings under long names: their paths take no more memory than the findings.
+func TestPathsStayShort(t *testing.T) {
+	t.Parallel()
+	name := strings.Repeat("é_", 2000)
+	card := `"4111111111111111",`
+	xml := func(n int) string {
+		return strings.Repeat("<"+name+">", 20) + strings.Repeat("<c>4111111111111111</c>", n) + strings.Repeat("</"+name+">", 20)
+	}
+	for kind, raw := range map[Kind]string{
+		JSON: strings.Repeat(`{"`+name+`":[`, 20) + strings.Repeat(card, 500) + "1" + strings.Repeat("]}", 20),
+		XML:  xml(500),
+	} {
+		t.Run(kind.String(), func(t *testing.T) {
+			t.Parallel()
+			doc, err := Parse(kind, []byte(raw), newDetector(t), nil, Limits{})
+			if err != nil || len(doc.Findings) != 500 {
+				t.Fatalf("%d findings, %v", len(doc.Findings), err)
+			}
+			for i, f := range doc.Findings {
+				if len(f.Path) > maxAround+20 || !utf8.ValidString(f.Path) || !strings.HasPrefix(f.Path, "/é_é_") || !strings.Contains(f.Path, "\u2026") {
+					t.Fatalf("finding %d: a path of %d bytes", i, len(f.Path))
+				}
+			}
+		})
+	}
+}

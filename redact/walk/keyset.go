@@ -51,21 +51,26 @@ func (s *keySet) close(m keyMark) {
 	s.first, s.table, s.seen = m.first, m.table, m.seen
 }
 
+// fresh enters a name of hash h into the innermost object when the filter tells
+// that nothing like it is there, which is the usual case, and reports whether it did.
+func (s *keySet) fresh(h uint64, at ref) bool {
+	word, bit := &s.seen[h>>62], uint64(1)<<(h>>56&63)
+	if *word&bit != 0 || len(s.hashes)-s.first >= small {
+		return false
+	}
+	*word |= bit
+	s.push(h, at)
+	return true
+}
+
 // add enters a name into the innermost object. same is true when it is there
 // already; otherwise twin is a name that is there and differs in case only.
 //
-// wide says that the name has bytes outside ASCII.
-func (s *keySet) add(r *reader, at ref, wide bool) (twin []byte, same bool) {
+// h is its foldHash. It is for names that are not fresh.
+func (s *keySet) add(r *reader, at ref, h uint64) (twin []byte, same bool) {
 	name := r.bytes(at)
-	h := foldHash(name, wide)
 	own, names := s.hashes[s.first:], s.names[s.first:]
 	if len(own) < small {
-		word, bit := &s.seen[h>>62], uint64(1)<<(h>>56&63)
-		if *word&bit == 0 {
-			*word |= bit
-			s.push(h, at)
-			return nil, false
-		}
 		for i, old := range own {
 			if old == h {
 				other := r.bytes(names[i])
@@ -125,7 +130,8 @@ func (s *keySet) slot(h uint64) uint64 {
 }
 
 // foldHash hashes a name without regard to case. Names that differ in other ways
-// may share a hash; names that are equal under folding always do.
+// may share a hash; names that are equal under folding always do. wide says that
+// the name has bytes outside ASCII.
 func foldHash(name []byte, wide bool) uint64 {
 	const k0, k1 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
 	if wide {

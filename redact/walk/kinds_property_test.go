@@ -146,9 +146,17 @@ var notations = []notation{
 	},
 }
 
+var unbroken = strings.NewReplacer("\n", "", " ", "")
+
 // kindProperties: a text in any notation is rewritten to what plain text is
 // rewritten to, and nothing else of the body changes.
 func kindProperties(t *testing.T, d *detect.Detector, n notation, seed int) {
+	before := t.Failed()
+	defer func() {
+		if t.Failed() && !before {
+			t.Logf("that was seed %d as %s", seed, n.kind)
+		}
+	}()
 	text := n.clean(care().Example(seed))
 	r := rand.New(rand.NewPCG(uint64(seed), uint64(n.kind)))
 	body := n.write(r, text)
@@ -161,7 +169,11 @@ func kindProperties(t *testing.T, d *detect.Detector, n notation, seed int) {
 	if len(doc.Findings) == 0 && !bytes.Equal(out, []byte(body)) {
 		t.Fatalf("seed %d as %s: changed without a finding", seed, n.kind)
 	}
-	if got, want := n.read(t, string(out)), string(plain.Rewrite(byDefault)); got != want {
+	got, want := n.read(t, string(out)), string(plain.Rewrite(byDefault))
+	if n.kind == SSE { // the lines of an event stay, and a line end in a mask is a blank
+		got, want = unbroken.Replace(got), unbroken.Replace(want)
+	}
+	if got != want {
 		t.Errorf("seed %d as %s: %q became\n%q, want\n%q", seed, n.kind, text, got, want)
 	}
 	checkDoc(t, n.kind, []byte(body), d)
@@ -173,7 +185,8 @@ func TestKindProperties(t *testing.T) {
 	for _, n := range notations {
 		t.Run(n.kind.String(), func(t *testing.T) {
 			t.Parallel()
-			for seed := range 1000 {
+			kindProperties(t, d, n, 1214312) // a search failed on it once
+			for seed := *from; seed < *from+*seeds/4; seed++ {
 				kindProperties(t, d, n, seed)
 			}
 		})

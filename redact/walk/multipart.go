@@ -17,6 +17,7 @@ type multipartReader struct {
 	collector
 	delimiter []byte // two hyphens and the boundary
 	text      joined
+	shares    []detail
 }
 
 // maxPartHeader bounds the headers of one part, in bytes: three lines, one of
@@ -77,6 +78,9 @@ func (p *multipartReader) document() *Refusal {
 	i := len(p.delimiter)
 	for {
 		last, next, r := p.afterDelimiter(i)
+		if last {
+			p.details(p.shares, nil, 0, 0)
+		}
 		if r != nil || last {
 			return r
 		}
@@ -407,6 +411,9 @@ func (p *multipartReader) value(h partHead, end int, path string) {
 	p.path = func() string { return path }
 	defer func() { p.path = nil }()
 	p.scan(&p.text, detect.Hint{Key: h.name}, w)
+	if d := p.detailOf(&p.text, []byte(h.name), p.values, w); d != nil {
+		p.shares = append(p.shares, *d)
+	}
 	if p.masks != nil || flags == 0 {
 		return
 	}
@@ -417,7 +424,15 @@ func (p *multipartReader) value(h partHead, end int, path string) {
 			})
 		}
 	}
-	if flags&PaymentReference != 0 && len(p.Findings) == first && h.content < end {
+	if flags&PaymentReference != 0 && h.content < end && reference(p.Findings[first:]) && !standIn(p.det, p.raw[h.content:end]) {
+		p.Findings, p.sources = p.Findings[:first], p.sources[:first]
 		p.keep(&p.text, w, []redact.Finding{{Class: redact.PaymentReference, End: end - h.content, Confidence: 1, Strong: true, Rule: "payment field"}})
+	}
+	if flags&typed != 0 {
+		for i := range p.Findings[first:] {
+			f := &p.Findings[first+i]
+			f.Field = fieldOf(p.fields.states[st].field, f.Class)
+			p.sources[first+i].whole = span{h.content, end}
+		}
 	}
 }

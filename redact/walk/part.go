@@ -3,6 +3,8 @@ package walk
 import (
 	"bytes"
 	"slices"
+	"strings"
+	"unsafe"
 
 	"github.com/caregate/caregate/redact"
 )
@@ -111,7 +113,15 @@ func (d *Doc) partEdits(act func(i int) redact.Action) []Edit {
 		}
 		s := &d.sources[i]
 		if s.part < 0 {
-			out = s.spot.edits(out, &mem, f.Class, a)
+			switch {
+			case s.whole.to > 0 && (f.Field == redact.FieldExact || f.Field == redact.FieldCard):
+				out = s.editWhole(out, &f, a)
+			case s.whole.to > 0 && f.Field == redact.FieldTag:
+				s.spot.tag = true
+				fallthrough
+			default:
+				out = s.spot.edits(out, &mem, f.Class, a, d.token(i, a))
+			}
 			continue
 		}
 		if actions[s.part] == nil {
@@ -132,16 +142,31 @@ func (d *Doc) partEdits(act func(i int) redact.Action) []Edit {
 func apply(raw []byte, edits []Edit) []byte {
 	grow := 0
 	for _, e := range edits {
-		grow += max(0, len(e.New)-(e.End-e.Start))
+		grow += len(e.New) - (e.End - e.Start)
 	}
-	out := make([]byte, 0, len(raw)+grow)
+	var out writer
+	out.Grow(len(raw) + grow)
 	at := 0
 	for _, e := range edits {
-		out = append(out, raw[at:e.Start]...)
-		out = append(out, e.New...)
+		out.Write(raw[at:e.Start])
+		out.Write(e.New)
 		at = e.End
 	}
-	return append(out, raw[at:]...)
+	out.Write(raw[at:])
+	return out.bytes()
+}
+
+// writer puts a document together. The memory of a Builder is not cleared before it is
+// written, which would take as long as writing it.
+type writer struct{ strings.Builder }
+
+// bytes returns what was written. Nobody else has the string.
+func (w *writer) bytes() []byte {
+	s := w.String()
+	if s == "" {
+		return []byte{}
+	}
+	return unsafe.Slice(unsafe.StringData(s), len(s))
 }
 
 // Unread is a part of a body that no walker reads. Whoever lets the body pass

@@ -15,6 +15,7 @@ type manner uint8
 
 const (
 	asIs    manner = iota // byte for byte
+	section               // byte for byte too, and what is written there stands for itself: CDATA of XML
 	coded                 // the raw bytes stand for the text as a whole: an entity, a doubled quote
 	between               // markup; its text is a separator or nothing, and it is never edited
 )
@@ -37,12 +38,14 @@ type joined struct {
 func (j *joined) reset() { j.text, j.pieces = j.text[:0], j.pieces[:0] }
 
 // copy adds raw[from:to] as it stands.
-func (j *joined) copy(raw []byte, from, to int) {
+func (j *joined) copy(raw []byte, from, to int) { j.plain(raw, from, to, asIs) }
+
+func (j *joined) plain(raw []byte, from, to int, as manner) {
 	if from == to {
 		return
 	}
-	if n := len(j.pieces); n == 0 || j.pieces[n-1].as != asIs || int(j.pieces[n-1].to) != from {
-		j.pieces = append(j.pieces, piece{at: int32(len(j.text)), from: int32(from), to: int32(to)})
+	if n := len(j.pieces); n == 0 || j.pieces[n-1].as != as || int(j.pieces[n-1].to) != from {
+		j.pieces = append(j.pieces, piece{int32(len(j.text)), int32(from), int32(to), as})
 	} else {
 		j.pieces[n-1].to = int32(to)
 	}
@@ -69,11 +72,14 @@ func (j *joined) end(i int) int {
 	return len(j.text)
 }
 
+// plain reports whether each byte of p's text is a byte of the body.
+func (p *piece) plain() bool { return p.as == asIs || p.as == section }
+
 // raw returns the raw offset of the text's byte at, which piece i holds; end asks
 // for the place behind the byte before.
 func (p *piece) raw(at int, end bool) int {
 	switch {
-	case p.as == asIs:
+	case p.plain():
 		return int(p.from) + at - int(p.at)
 	case end:
 		return int(p.to)
@@ -88,6 +94,7 @@ type spot struct {
 	write    encoder
 	recode   encoder
 	share    bool // the finding is a share of a value, the rest of which is elsewhere
+	tag      bool // the field takes tags; see transform.AppendTag
 }
 
 // encoder appends text in the notation of the place where it stands.
@@ -106,11 +113,11 @@ func (j *joined) spot(from, to int, a *arena) spot {
 	a.pieces = append(a.pieces, j.pieces[first:last+1]...)
 	s.pieces = a.pieces[n:len(a.pieces):len(a.pieces)]
 	base, limit := int(s.pieces[0].at), j.end(last)
-	if c := &s.pieces[0]; c.as == asIs && from > base {
+	if c := &s.pieces[0]; c.plain() && from > base {
 		c.from += int32(from - base)
 		c.at, base = int32(from), from
 	}
-	if c := &s.pieces[last-first]; c.as == asIs && to < limit {
+	if c := &s.pieces[last-first]; c.plain() && to < limit {
 		c.to = int32(c.raw(to, true))
 		limit = to
 	}
@@ -167,15 +174,22 @@ func (j *joined) holding(from int) int {
 }
 
 // edits appends the edits that carry action a out. Each byte of a mask of the
-// same length goes to where its original stood; a mask of another length goes to
-// the first piece, and the other pieces give up their share of the value.
-func (s *spot) edits(dst []Edit, mem *[]byte, c redact.Class, a redact.Action) []Edit {
+// same length goes to where its original stood; of a mask of another length, what
+// stands between two separators goes to the first piece between them, and the other
+// pieces give up their share of the value.
+// token, when it is not empty, is what the value becomes as a whole.
+func (s *spot) edits(dst []Edit, mem *[]byte, c redact.Class, a redact.Action, token string) []Edit {
 	value := s.text[s.from:s.to]
 	b := *mem
 	n := len(b)
-	if s.share {
+	switch {
+	case token != "":
+		b = append(b, token...)
+	case s.share:
 		b = transform.AppendPiece(b, value, a)
-	} else {
+	case s.tag:
+		b = transform.AppendTag(b, value, c, a)
+	default:
 		b = transform.Append(b, value, c, a)
 	}
 	masked := b[n:len(b):len(b)]
@@ -183,7 +197,8 @@ func (s *spot) edits(dst []Edit, mem *[]byte, c redact.Class, a redact.Action) [
 	if bytes.Equal(masked, value) {
 		return dst
 	}
-	spread := s.spreads(masked)
+	spread := token == "" && s.spreads(masked)
+	at, next := 0, 0 // in masked, and the piece from which on it is another stretch
 	for i := range s.pieces {
 		p := &s.pieces[i]
 		begin, end := int(p.at), s.end(i)
@@ -192,10 +207,16 @@ func (s *spot) edits(dst []Edit, mem *[]byte, c redact.Class, a redact.Action) [
 			continue
 		}
 		var is []byte
+		write := s.write
+		if p.as == section {
+			write = asSection
+		}
 		if spread {
 			is = masked[from-s.from : to-s.from]
-		} else {
-			is, masked = masked, nil
+		} else if i >= next {
+			var stop int
+			next, stop = s.stretch(i, masked, at)
+			is, at = masked[at:stop], stop+s.separator(next)
 		}
 		was := s.text[from:to]
 		e := Edit{Start: int(p.from), End: int(p.to)}
@@ -212,12 +233,12 @@ func (s *spot) edits(dst []Edit, mem *[]byte, c redact.Class, a redact.Action) [
 				if is[k] == was[k] {
 					b = append(b, is[k])
 				} else {
-					b = s.write(b, is[k:k+1])
+					b = write(b, is[k:k+1])
 				}
 			}
 		default:
 			e.Start, e.End = p.raw(from, false), p.raw(to, true)
-			b = s.write(b, is)
+			b = write(b, is)
 		}
 		e.New = b[n:len(b):len(b)]
 		dst = append(dst, e)
@@ -239,14 +260,53 @@ func (s *spot) spreads(masked []byte) bool {
 	return true
 }
 
+// stretch returns up to which piece the text from piece i on has no separator
+// between its pieces, and where behind begin in masked, the mask of the value, the
+// same separator stands. A mask of other separators than the value has is one stretch.
+func (s *spot) stretch(i int, masked []byte, begin int) (piece, stop int) {
+	value := s.text[s.from:s.to]
+	for i++; i < len(s.pieces); i++ {
+		if s.separator(i) == 0 {
+			continue
+		}
+		from := int(s.pieces[i].at) - s.from
+		sep := value[from : from+s.separator(i)]
+		if bytes.Count(value, sep) != bytes.Count(masked, sep) {
+			continue
+		}
+		at := 0
+		for range bytes.Count(value[:from], sep) {
+			at += bytes.Index(masked[at:], sep) + len(sep)
+		}
+		if n := bytes.Index(masked[at:], sep); n >= 0 && at+n >= begin {
+			return i, at + n
+		}
+	}
+	return len(s.pieces), len(masked)
+}
+
+// separator is how long the text is of piece i, when it is markup that separates.
+func (s *spot) separator(i int) int {
+	if i == len(s.pieces) || s.pieces[i].as != between || int(s.pieces[i].at) < s.from || s.end(i) > s.to {
+		return 0
+	}
+	return s.end(i) - int(s.pieces[i].at)
+}
+
 // asText is the encoder of places without a notation of their own.
 func asText(dst, text []byte) []byte { return append(dst, text...) }
+
+// asSection is the encoder of CDATA: what would end the section is written in two.
+func asSection(dst, text []byte) []byte {
+	return append(dst, bytes.ReplaceAll(text, []byte("]]>"), []byte("]]]]><![CDATA[>"))...)
+}
 
 // source says where a finding of a body made of pieces came from: a spot, or the
 // finding number n of the part number part.
 type source struct {
 	spot    spot
-	part, n int // part is -1 for a spot
+	part, n int  // part is -1 for a spot
+	whole   span // of a spot in a typed field: the field
 }
 
 // collector is what the readers of bodies made of pieces share.
@@ -257,6 +317,7 @@ type collector struct {
 	found  []redact.Finding
 	mem    arena
 	path   func() string // of the text being read; nil for none
+	unit   int           // of the record being read; 0 for none
 }
 
 // count takes note of one more value.
@@ -279,7 +340,7 @@ type style struct {
 // scan looks for findings in a joined text.
 func (c *collector) scan(j *joined, h detect.Hint, st style) {
 	if c.masks != nil {
-		if transform.Masked(j.text) {
+		if standIn(c.det, j.text) {
 			c.masks.blocked++
 		}
 		return
@@ -303,7 +364,7 @@ func (c *collector) keep(j *joined, st style, found []redact.Finding) {
 		s := j.spot(f.Start, f.End, &c.mem)
 		s.write, s.recode = st.write, st.recode
 		f.Start, f.End = j.raw(f.Start, f.End)
-		f.Place, f.Never = st.place, f.Never || st.never
+		f.Place, f.Never, f.Unit = st.place, f.Never || st.never, c.unit
 		f.Evidence |= s.evidence()
 		if !f.Never || f.Strong {
 			f.Path = path

@@ -1,12 +1,14 @@
 package walk
 
 import (
+	"bytes"
+	"slices"
 	"strconv"
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/detect"
-	"github.com/caregate/caregate/redact/transform"
 )
 
 // reader is what the readers of all kinds share: where they are, and what is
@@ -15,13 +17,22 @@ type reader struct {
 	*Doc
 	masks *maskHits // nil while finding
 
-	frames  []frame
-	unit    int
-	values  int
-	scratch []byte
-	decoded []byte // names with escapes, of the open objects
-	paths   []byte // of all captures, one behind the other
-	joined  []byte // the last name that was put together; see key
+	frames   []frame
+	unit     int
+	values   int
+	secret   bool // the last name may be that of a password
+	scratch  []byte
+	decoded  []byte        // names with escapes, of the open objects
+	paths    []byte        // of all captures, one behind the other
+	joined   []byte        // the last name that was put together; see key
+	labelled []byte        // the last name that was another member's; see label
+	glance   detect.Glance // of the value being read
+	glanced  bool          // it is
+	names    *nameMemory
+	texts    *textMemory
+	foreseen *chains
+	pathMem  []byte // for the paths of findings; what is written stays
+	outer    outer
 
 	captured int // how many captures the document had before this reader
 }
@@ -37,10 +48,17 @@ func (r *reader) finish() {
 
 // frame is one open array or object, or the form.
 type frame struct {
-	begin  int // raw offset of the container, which names it
-	array  bool
-	index  int // of the member or element being read
-	name   ref
+	begin int // raw offset of the container, which names it
+	array bool
+	index int // of the member or element being read
+	name  ref
+	// Of JSON only: the foldHash of the name, where it ends in raw, its number in the
+	// chains, 0 for none, and how it ends.
+	hash   uint64
+	end    int
+	number int32
+	ends   detect.NameEnd
+
 	member int // raw offset where it begins
 	comma  int // raw offset of the comma before it, -1 for the first
 }
@@ -67,6 +85,85 @@ type member struct {
 	start, end, comma int
 }
 
+// pathPiece is how much memory is taken at a time for the paths of findings, in
+// bytes: a page of records has one in each record.
+const pathPiece = 4 << 10
+
+// maxAround is how much of the path of a container stays in the paths of findings, in
+// bytes. Each of them is written out, so that many under long names would take more
+// memory, and more time, than the document.
+const maxAround = 512
+
+// path returns the JSON Pointer of the value being read; of that of its container the
+// middle is left out when it is longer than maxAround. Many share one piece of memory, of
+// which nothing is written twice.
+func (r *reader) path() string {
+	r.around()
+	prefix := r.outer.short
+	if len(r.frames) < 2 {
+		prefix = ""
+	}
+	from := r.room()
+	r.pathMem = append(r.pathMem, prefix...)
+	if n := len(r.frames); n > 0 {
+		r.pathMem = r.appendToken(r.pathMem, &r.frames[n-1])
+	}
+	return r.taken(from)
+}
+
+// room sees to memory for a path, and returns where it begins.
+func (r *reader) room() int {
+	if cap(r.pathMem)-len(r.pathMem) < 256 {
+		r.pathMem = make([]byte, 0, min(pathPiece, 256+len(r.raw)/32))
+	}
+	return len(r.pathMem)
+}
+
+// taken is the path that was written from there on.
+func (r *reader) taken(from int) string {
+	return unsafe.String(unsafe.SliceData(r.pathMem[from:]), len(r.pathMem)-from)
+}
+
+// outer is the path of a container, which those of all its values begin with.
+type outer struct {
+	depth, begin int
+	path         string
+	short        string // as findings have it
+}
+
+// shortened returns path, without its middle where it is longer than maxAround.
+func shortened(path string) string {
+	if len(path) <= maxAround {
+		return path
+	}
+	from, to := maxAround/2, len(path)-maxAround/2
+	for from > 0 && !utf8.RuneStart(path[from]) {
+		from--
+	}
+	for to < len(path) && !utf8.RuneStart(path[to]) {
+		to++
+	}
+	return path[:from] + "\u2026" + path[to:]
+}
+
+// around returns the path of the container being read.
+func (r *reader) around() string {
+	n := len(r.frames)
+	if n < 2 {
+		return ""
+	}
+	if o := &r.outer; o.depth == n && o.begin == r.frames[n-1].begin {
+		return o.path
+	}
+	from := r.room()
+	for i := range r.frames[:n-1] {
+		r.pathMem = r.appendToken(r.pathMem, &r.frames[i])
+	}
+	path := r.taken(from)
+	r.outer = outer{n, r.frames[n-1].begin, path, shortened(path)}
+	return r.outer.path
+}
+
 // memberAt describes the member being read, whose value ends at end.
 func (r *reader) memberAt(end int) member {
 	if len(r.frames) == 0 {
@@ -78,80 +175,35 @@ func (r *reader) memberAt(end int) member {
 
 // appendPath appends the JSON Pointer of the value being read.
 func (r *reader) appendPath(b []byte) []byte {
-	for i := range r.frames {
-		f := &r.frames[i]
-		b = append(b, '/')
-		if f.array {
-			b = strconv.AppendInt(b, int64(f.index), 10)
-			continue
-		}
-		for _, c := range r.bytes(f.name) {
-			switch c {
-			case '~':
-				b = append(b, '~', '0')
-			case '/':
-				b = append(b, '~', '1')
-			default:
-				b = append(b, c)
-			}
-		}
+	b = append(b, r.around()...)
+	if n := len(r.frames); n > 0 {
+		b = r.appendToken(b, &r.frames[n-1])
 	}
 	return b
 }
 
-// key returns the name beside the value being read: of the member, or of the
-// nearest member an array is in. A name that says nothing by itself follows the
-// name of the object it is in: "order number". Only the end is kept, which
-// decides (package detect), so that the string stays off the heap.
-func (r *reader) key() []byte {
-	b, i := r.memberName(len(r.frames) - 1)
-	if !generic(b) {
-		return b
+// appendToken appends what one container adds to the paths of its values.
+func (r *reader) appendToken(b []byte, f *frame) []byte {
+	b = append(b, '/')
+	if f.array {
+		return strconv.AppendInt(b, int64(f.index), 10)
 	}
-	if outer, _ := r.memberName(i - 1); len(outer) > 0 {
-		outer = outer[max(0, len(outer)-(keyTail-1-len(b))):]
-		r.joined = append(append(append(r.joined[:0], outer...), ' '), b...)
-		return r.joined
+	name := r.bytes(f.name)
+	if bytes.IndexByte(name, '~') < 0 && bytes.IndexByte(name, '/') < 0 {
+		return append(b, name...)
+	}
+	for _, c := range name {
+		switch c {
+		case '~':
+			b = append(b, '~', '0')
+		case '/':
+			b = append(b, '~', '1')
+		default:
+			b = append(b, c)
+		}
 	}
 	return b
 }
-
-// memberName returns the end of the name of the innermost member at or outside
-// frame i, and its frame.
-func (r *reader) memberName(i int) ([]byte, int) {
-	for ; i >= 0; i-- {
-		if f := &r.frames[i]; !f.array {
-			n := f.name
-			n.from = max(n.from, n.to-keyTail)
-			return r.bytes(n), i
-		}
-	}
-	return nil, i
-}
-
-// generic reports whether a name says only that something is a number.
-func generic(name []byte) bool {
-	if len(name) > 6 {
-		return false
-	}
-	switch string(name) {
-	case "number", "Number", "no", "num", "nr", "value", "code":
-		return true
-	}
-	return false
-}
-
-// hintKey is key as a string that shares its bytes. The detector reads it during
-// one call and keeps nothing of it, and the bytes do not change meanwhile: a copy
-// for every value with a digit in it would be most of what a clean document
-// allocates.
-func (r *reader) hintKey() string {
-	k := r.key()
-	return unsafe.String(unsafe.SliceData(k), len(k))
-}
-
-// keyTail is how much of a name is handed to the detector, in bytes.
-const keyTail = 32
 
 // count takes note of one more value.
 func (r *reader) count(at int) *Refusal {
@@ -167,34 +219,97 @@ const shortestWords = 8
 
 // value does what is to be done with a scalar at raw[begin:end] whose decoded
 // text is text: raw offsets are those of a string's content or of a literal.
-// outer is where the value ends with its quote. ask says whether text can hold a
-// finding at all.
-func (r *reader) value(st int32, begin, end, outer int, text []byte, place redact.Place, ask bool) {
+// outer is where the value ends with its quote. is says what is known of text; value
+// returns what was, when text is unread and known at a glance.
+func (r *reader) value(st int32, begin, end, outer int, text []byte, place redact.Place, is outcome) outcome {
 	flags := r.fields.flags(st)
 	if r.masks != nil {
-		if place == redact.PlaceText && transform.Masked(text) {
+		if place == redact.PlaceText && standIn(r.det, text) {
 			r.masks.hit(flags, r.memberAt(outer))
 		}
-		return
+		return is
 	}
 	if flags&(Wanted|URL) != 0 {
 		r.capture(st, begin, end, outer, place)
 	}
-	ask = ask && !r.det.Silent(text) && (!r.det.Nothing(text) || detect.MayName(r.key()))
-	if !ask && flags&PaymentReference == 0 {
+	at := len(r.Findings)
+	r.expect(begin)
+	switch is {
+	case unread:
+		is = r.look(begin, end, text)
+	case odd:
+		r.search(begin, end, text)
+	case mail:
+		r.Findings = append(r.Findings, detect.Address(len(text)))
+	}
+	if flags&PaymentReference != 0 && len(text) > 0 && reference(r.Findings[at:]) && !standIn(r.det, text) {
+		r.Findings = append(r.Findings[:at], redact.Finding{Class: redact.PaymentReference, End: len(text), Confidence: 1, Strong: true, Rule: "payment field"})
+	}
+	if len(r.Findings) == at {
+		return is
+	}
+	r.settle(at, begin, end, text, place, flags&Never != 0)
+	if flags&typed != 0 {
+		r.mark(st, at)
+	}
+	return is
+}
+
+// reference reports whether a value at a place for payment references is one, whatever
+// else was found in it: only what must not be kept, or not without being asked for, stays
+// what it is.
+func reference(found []redact.Finding) bool {
+	for i := range found {
+		switch found[i].Class {
+		case redact.CreditCard, redact.CardVerificationCode, redact.CardTrackData, redact.CardPIN, redact.USSSN, redact.USITIN:
+			return false
+		}
+	}
+	return true
+}
+
+// expect sees to memory for one more finding, at begin: when there is none left, for as
+// many as the rest of the document has if it is like what was read. append adds a quarter.
+func (r *reader) expect(begin int) {
+	if n := len(r.Findings); n == cap(r.Findings) && n > 0 {
+		more := n * (len(r.raw) - begin) / (begin + 1)
+		r.Findings = slices.Grow(r.Findings, min(max(more+more/8, n/2+1), 7*n))
+	}
+}
+
+// look looks for findings in a text.
+func (r *reader) look(begin, end int, text []byte) outcome {
+	if !r.glanced {
+		r.glance.Forget()
+	}
+	at, sure := len(r.Findings), false
+	if r.Findings, sure = r.det.QuickAt(r.Findings, text, r.traits(), &r.glance); !sure {
+		r.search(begin, end, text)
+		return unread
+	}
+	if len(r.Findings) > at {
+		return mail
+	}
+	return nothing
+}
+
+// search looks through a text that is not known at a glance, unless the document
+// had it before beside the same name.
+func (r *reader) search(begin, end int, text []byte) {
+	h := detect.Hint{Key: r.hintKey()}
+	if r.texts == nil || len(text) < shortestRemembered || r.texts.hopeless() {
+		r.Findings = r.det.Text(r.Findings, text, h)
+		return
+	}
+	s, known := r.texts.slot(r.raw, begin, end, r.key())
+	if known {
+		r.texts.said++
+		r.Findings = append(r.Findings, r.texts.found[s.found[0]:s.found[1]]...)
 		return
 	}
 	at := len(r.Findings)
-	if ask {
-		r.Findings = r.det.Text(r.Findings, text, detect.Hint{Key: r.hintKey()})
-	}
-	if flags&PaymentReference != 0 && len(r.Findings) == at && len(text) > 0 {
-		r.Findings = append(r.Findings, redact.Finding{Class: redact.PaymentReference, End: len(text), Confidence: 1, Strong: true, Rule: "payment field"})
-	}
-	if len(r.Findings) == at {
-		return
-	}
-	r.settle(at, begin, end, text, place, flags&Never != 0)
+	r.Findings = r.det.Text(r.Findings, text, h)
+	r.texts.keep(s, r.Findings[at:])
 }
 
 // settle gives the findings from number at on their place in the document: raw
@@ -208,8 +323,7 @@ func (r *reader) settle(at, begin, end int, text []byte, place redact.Place, nev
 		f.Never = f.Never || never
 		if !f.Never || f.Strong {
 			if path == "" {
-				var buf [256]byte
-				path = string(r.appendPath(buf[:0]))
+				path = r.path()
 			}
 			f.Path = path
 		}
@@ -234,10 +348,6 @@ func (r *reader) settle(at, begin, end int, text []byte, place redact.Place, nev
 
 // capture records the value for each rule that wants it.
 func (r *reader) capture(st int32, begin, end, outer int, place redact.Place) {
-	if r.Captures == nil {
-		// Records of a helpdesk have a few captures in each kilobyte.
-		r.Captures = make([]Capture, 0, 4+len(r.raw)/512)
-	}
 	from := len(r.paths)
 	r.paths = r.appendPath(r.paths)
 	for _, n := range r.fields.states[st].rules {

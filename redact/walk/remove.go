@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
-
-	"github.com/caregate/caregate/redact/transform"
 )
 
 // Remove returns the edits that take the values out of the document: a member
@@ -94,19 +92,19 @@ func (h *maskHits) whole(before maskHits, m member) {
 	h.removable, h.blocked = append(h.removable[:len(before.removable)], m), before.blocked
 }
 
-// MaskedWrites looks for masks of ours that come back in a write. removable takes
+// MaskedWrites looks for masks and tokens of ours that come back in a write. removable takes
 // the values flagged Overwrite that hold one, themselves or anywhere inside, out of
 // the document; blocked counts
 // those that hold one elsewhere. The document is read a second time, and only
-// when it can hold a mask at all.
+// when it can hold one at all.
 func (d *Doc) MaskedWrites() (removable []Edit, blocked int) {
 	switch {
 	case d.Kind == Text:
-		if transform.Masked(d.raw) {
+		if standIn(d.det, d.raw) {
 			return nil, 1
 		}
 		return nil, 0
-	case (d.Kind == JSON || d.Kind == Form) && !bytes.Contains(d.raw, []byte("XX")) && !bytes.Contains(d.raw, []byte("removed")) &&
+	case (d.Kind == JSON || d.Kind == Form) && !mayHoldToken(d.raw) && !bytes.Contains(d.raw, []byte("XX")) && !bytes.Contains(d.raw, []byte("removed")) &&
 		!bytes.Contains(d.raw, []byte(`\u00`)) && !bytes.Contains(d.raw, []byte("%5")):
 		return nil, 0 // X may also be written with an escape
 	}

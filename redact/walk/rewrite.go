@@ -18,7 +18,8 @@ type Edit struct {
 // Rewrite returns the document with its findings transformed: act says what
 // happens to each. Findings at Never places stay, and it is for the caller to
 // refuse the document because of them. A JSON number that is to be rewritten
-// becomes null. Block is carried out like Mask.
+// becomes null. Block is carried out like Mask, and so is Tokenize where no token was
+// given with Substitute.
 //
 // more are further edits, in any order, of this document: from SetString, Remove
 // or MaskedWrites. One that takes bytes out wins over findings and other edits in
@@ -26,6 +27,9 @@ type Edit struct {
 //
 // Rewrite returns raw itself when nothing changes. It may be called again.
 func (d *Doc) Rewrite(act func(redact.Finding) redact.Action, more ...Edit) []byte {
+	if len(more) == 0 && d.sources == nil && !slices.ContainsFunc(d.Findings, changesWhole) {
+		return d.rewrite(act)
+	}
 	edits := d.edits(func(i int) redact.Action { return act(d.Findings[i]) })
 	if len(more) > 0 {
 		edits = d.merge(edits, more)
@@ -36,6 +40,42 @@ func (d *Doc) Rewrite(act func(redact.Finding) redact.Action, more ...Edit) []by
 	return apply(d.raw, edits)
 }
 
+// rewrite is Rewrite where each finding becomes something in its own place: what most
+// documents ask for, and those of nothing but findings need no list of edits for it.
+func (d *Doc) rewrite(act func(redact.Finding) redact.Action) []byte {
+	var out writer
+	var piece []byte
+	at := 0
+	for i := range d.Findings {
+		f := &d.Findings[i]
+		if f.Never {
+			continue
+		}
+		a := act(*f)
+		if !a.Rewrites() {
+			continue
+		}
+		if piece == nil {
+			piece = make([]byte, 0, 128)
+			out.Grow(len(d.raw))
+		}
+		piece = d.appendNew(piece[:0], i, a)
+		out.Write(d.raw[at:f.Start])
+		out.Write(piece)
+		at = f.End
+	}
+	if piece == nil {
+		return d.raw
+	}
+	out.Write(d.raw[at:])
+	return out.bytes()
+}
+
+// changesWhole reports whether the whole value that f is in may be changed because of it.
+func changesWhole(f redact.Finding) bool {
+	return f.Place == redact.PlaceText && (f.Field == redact.FieldExact || f.Field == redact.FieldCard)
+}
+
 // edits returns what becomes of the findings, in order. act is asked about each
 // that may be rewritten, by its number.
 func (d *Doc) edits(act func(i int) redact.Action) []Edit {
@@ -44,7 +84,8 @@ func (d *Doc) edits(act func(i int) redact.Action) []Edit {
 	}
 	var edits []Edit
 	var arena []byte
-	for i, f := range d.Findings {
+	for i := range d.Findings {
+		f := &d.Findings[i]
 		if f.Never {
 			continue
 		}
@@ -52,8 +93,23 @@ func (d *Doc) edits(act func(i int) redact.Action) []Edit {
 		if !a.Rewrites() {
 			continue
 		}
+		if len(edits) == cap(edits) {
+			// As many as the rest has if it is like what was seen: append adds a quarter.
+			rest := len(d.Findings) - i
+			edits = slices.Grow(edits, min(rest, max(len(edits)+16, len(edits)*rest/(i+1))))
+			if done := len(edits); done > 0 {
+				// What is written takes about the room of what is left of the document, unless
+				// a few long values at its begin make the mean too high.
+				left := 2*(len(d.raw)-f.Start) + 4<<10
+				arena = slices.Grow(arena, min(left, (cap(edits)-done)*(len(arena)/done+1)))
+			}
+		}
+		if changesWhole(*f) {
+			edits = d.editWhole(edits, *f, a)
+			continue
+		}
 		at := len(arena)
-		arena = d.appendEdit(arena, f, a)
+		arena = d.appendNew(arena, i, a)
 		edits = append(edits, Edit{f.Start, f.End, arena[at:len(arena):len(arena)]})
 	}
 	return edits
@@ -101,6 +157,14 @@ func (d *Doc) merge(found, more []Edit) []Edit {
 	return edits
 }
 
+// appendNew appends what finding number i becomes.
+func (d *Doc) appendNew(dst []byte, i int, a redact.Action) []byte {
+	if token := d.token(i, a); token != "" {
+		return append(dst, token...)
+	}
+	return d.appendEdit(dst, d.Findings[i], a)
+}
+
 // appendEdit appends what the raw bytes of f become.
 func (d *Doc) appendEdit(dst []byte, f redact.Finding, a redact.Action) []byte {
 	raw := d.raw[f.Start:f.End]
@@ -109,8 +173,10 @@ func (d *Doc) appendEdit(dst []byte, f redact.Finding, a redact.Action) []byte {
 	}
 	text := decode(d.Kind, raw)
 	at := len(dst)
-	if d.Kind == JSON && f.Evidence&redact.EvidenceSplit != 0 {
+	if (d.Kind == JSON || d.Kind == Form) && f.Evidence&redact.EvidenceSplit != 0 {
 		dst = transform.AppendPiece(dst, text, a)
+	} else if f.Field == redact.FieldTag {
+		dst = transform.AppendTag(dst, text, f.Class, a)
 	} else {
 		dst = transform.Append(dst, text, f.Class, a)
 	}

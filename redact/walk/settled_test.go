@@ -31,6 +31,13 @@ var settledTexts = map[string]string{
 	"a form's number between a card word and a card":       "card1099 41111 11111111111 472681111",
 	"a form's number as a pin":                             "pin1099?3411111 11111111",
 	"nineteen digits that may be sixteen and a code":       "4111 1111 1111 1111 110 4111 1111 1111 1111",
+	"base64 behind a card in entities, other digits near":  "exp&#52;554111111111111111<br>NDExMTExMTExMTExMTExMQ== imei321234\uff11\uff11\uff11 075",
+	"base64 behind a word glued to the last four":          "my card number is3782 822463 10005pinNDExMTExMTExMTExMTExMQ== is all",
+	"a telephone number right in front of a card":          "+4242 4242\u00a05555-5555-5555-4444order",
+	"a code in escapes glued to a tag and a tax number":    "cvv 15%EF%BC%911️⃣</b>536-22-8145 ",
+	"a row of lookalikes with a card behind it":            "card number is809604 1 1 1 1 1 1 1 1 1 1 1 1 1 1 110225555;4111111111111111=26121010000012345?",
+	"a card in what looks like an id of a payment":         "card_4111111111111111security code",
+	"base64 glued to an entity, another entity near":       "42&#52;NDExMTExMTExMTExMTExMQ==card number is&#52;41 11 11 11 11 11 11 11hello",
 }
 
 // What is masked is not found again, and a second rewriting changes nothing.
@@ -68,7 +75,7 @@ func TestStreamWordWithDigit(t *testing.T) {
 			t.Fatal(err)
 		}
 		for cut := 1020; cut < 1050; cut++ {
-			if got, found, err := streamed(t, Text, in, 0, cut); err != nil || got != string(doc.Rewrite(byDefault)) || !same(found, doc.Findings) {
+			if got, found, err := streamed(t, d, Text, in, 0, cut); err != nil || got != string(doc.Rewrite(byDefault)) || !same(found, doc.Findings) {
 				t.Errorf("%q cut at %d: %v, or the stream differs", front, cut, err)
 			}
 		}
@@ -93,9 +100,36 @@ func TestStreamWordsAtTheBorder(t *testing.T) {
 			for i := 1; i < len(in); i++ {
 				every = append(every, i)
 			}
-			if got, found, err := streamed(t, Text, in, 0, every...); err != nil || got != string(doc.Rewrite(byDefault)) || !same(found, doc.Findings) {
+			if got, found, err := streamed(t, d, Text, in, 0, every...); err != nil || got != string(doc.Rewrite(byDefault)) || !same(found, doc.Findings) {
 				t.Errorf("%q and %d: %v, or the stream differs", front, fill, err)
 			}
 		}
+	}
+}
+
+// A card in plain digits between marks whose regions are read ahead is found in a
+// stream, wherever the stream is cut.
+func TestStreamBetweenMarks(t *testing.T) {
+	t.Parallel()
+	d := newDetector(t)
+	pad := strings.Repeat("lorem ipsum ", 120)
+	for name, in := range map[string]string{
+		"an encoded word behind": "&#49;4111 1111 1111 1111&#x31;11=?utf-8?Q?4111_1111_1111_1111?=|card2026&#52;\uff14 ",
+		"a track in front":       "\r\norder &#52;0680 =31 13384242 4242visa%B4111111111111111^DOE/JANE^26121010000000000000?  446655440000%EF%BC%91",
+		"base64 behind":          "４15 ) (6212345678900000003\nY2FyZCA0MTExIDExMTEgMTExMSAxMTEx4111111111111111order number%31%312026(",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text := pad + in + pad
+			doc, err := Parse(Text, []byte(text), d, nil, Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for cut := len(pad) - 8; cut < len(text); cut++ {
+				if got, found, err := streamed(t, d, Text, text, 0, cut); err != nil || got != string(doc.Rewrite(byDefault)) || !same(found, doc.Findings) {
+					t.Fatalf("cut at %d: %v, or the stream differs", cut, err)
+				}
+			}
+		})
 	}
 }

@@ -110,8 +110,19 @@ func (p *sseReader) event(from, to int) *Refusal {
 			return r
 		}
 	}
-	p.scan(&p.data, detect.Hint{}, style{write: asText})
+	p.scan(&p.data, detect.Hint{}, style{write: asLine})
 	return nil
+}
+
+// asLine is the encoder of data lines: a line end in a mask would begin a field.
+func asLine(dst, text []byte) []byte {
+	for _, b := range text {
+		if b == '\n' || b == '\r' {
+			b = ' '
+		}
+		dst = append(dst, b)
+	}
+	return dst
 }
 
 func (p *sseReader) aside(from, to int, h detect.Hint) {
@@ -120,7 +131,7 @@ func (p *sseReader) aside(from, to int, h detect.Hint) {
 	}
 	p.field.reset()
 	p.field.copy(p.raw, from, to)
-	p.scan(&p.field, h, style{write: asText})
+	p.scan(&p.field, h, style{write: asLine})
 }
 
 // json reads the data as a document. done is false when it is none.

@@ -10,22 +10,23 @@ import (
 func TestRewriteSSE(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ in, want string }{
-		"nothing":           {": hello\n\nid: 4\nevent: add\ndata: {\"a\":1}\ndata\n\nretry: 3000\n\n", ""},
-		"text":              {"data: card 4111111111111111\n\n", "data: card XXXXXXXXXXXX1111\n\n"},
-		"without the blank": {"data:4111111111111111\n\n", "data:XXXXXXXXXXXX1111\n\n"},
-		"lines of one text": {"data: 4111 1111\r\ndata:1111 1111\r\n\r\n", "data: XXXX XXXX\r\ndata:XXXX 1111\r\n\r\n"},
-		"between the lines": {"data: 4111 1111\nid: 7\ndata:1111 1111\n\n", "data: XXXX XXXX\nid: 7\ndata:XXXX 1111\n\n"},
-		"carriage returns":  {"data: 4111111111111111\r\rdata: 5555555555554444\r\r", "data: XXXXXXXXXXXX1111\r\rdata: XXXXXXXXXXXX4444\r\r"},
-		"two events":        {"data: 4111 1111\n\ndata: 1111 1111\n\n", ""},
-		"json":              {"event: m\ndata: {\"id\":\"4111111111111111\",\"ssn\":\"536228145\",\"t\":\"\\u0034111 1111 1111 1111\"}\n\n", "event: m\ndata: {\"id\":\"4111111111111111\",\"ssn\":\"XXX-XX-XXXX\",\"t\":\"XXXX XXXX XXXX 1111\"}\n\n"},
-		"json over lines":   {"data: {\"ssn\":\ndata: \"536228145\",\ndata: \"cvv\":\"123\"}\n\n", "data: {\"ssn\":\ndata: \"XXX-XX-XXXX\",\ndata: \"cvv\":\"XXX\"}\n\n"},
-		"not json":          {"data: [4111111111111111\n\n", "data: [XXXXXXXXXXXX1111\n\n"},
-		"id":                {"id: card 4111111111111111\n\n", "id: card XXXXXXXXXXXX1111\n\n"},
-		"comment":           {": card 4111111111111111\n\n", ": card XXXXXXXXXXXX1111\n\n"},
-		"unknown field":     {"x: card 4111111111111111\n\n", "x: card XXXXXXXXXXXX1111\n\n"},
-		"no colon":          {"card 4111111111111111\n\n", "card XXXXXXXXXXXX1111\n\n"},
-		"byte order mark":   {"\xef\xbb\xbfdata: 4111111111111111\n\n", "\xef\xbb\xbfdata: XXXXXXXXXXXX1111\n\n"},
-		"no end":            {"data: 4111111111111111", "data: XXXXXXXXXXXX1111"},
+		"nothing":             {": hello\n\nid: 4\nevent: add\ndata: {\"a\":1}\ndata\n\nretry: 3000\n\n", ""},
+		"text":                {"data: card 4111111111111111\n\n", "data: card XXXXXXXXXXXX1111\n\n"},
+		"without the blank":   {"data:4111111111111111\n\n", "data:XXXXXXXXXXXX1111\n\n"},
+		"lines of one text":   {"data: 4111 1111\r\ndata:1111 1111\r\n\r\n", "data: XXXX XXXX\r\ndata:XXXX 1111\r\n\r\n"},
+		"between the lines":   {"data: 4111 1111\nid: 7\ndata:1111 1111\n\n", "data: XXXX XXXX\nid: 7\ndata:XXXX 1111\n\n"},
+		"in escapes, between": {"data: card 41111111&#49;\r\nevent: x\r\ndata: 1111111\r\n\r\n", "data: card XXXXXXXXX\r\nevent: x\r\ndata: XXX1111\r\n\r\n"},
+		"carriage returns":    {"data: 4111111111111111\r\rdata: 5555555555554444\r\r", "data: XXXXXXXXXXXX1111\r\rdata: XXXXXXXXXXXX4444\r\r"},
+		"two events":          {"data: 4111 1111\n\ndata: 1111 1111\n\n", ""},
+		"json":                {"event: m\ndata: {\"id\":\"4111111111111111\",\"ssn\":\"536228145\",\"t\":\"\\u0034111 1111 1111 1111\"}\n\n", "event: m\ndata: {\"id\":\"4111111111111111\",\"ssn\":\"XXX-XX-XXXX\",\"t\":\"XXXX XXXX XXXX 1111\"}\n\n"},
+		"json over lines":     {"data: {\"ssn\":\ndata: \"536228145\",\ndata: \"cvv\":\"123\"}\n\n", "data: {\"ssn\":\ndata: \"XXX-XX-XXXX\",\ndata: \"cvv\":\"XXX\"}\n\n"},
+		"not json":            {"data: [4111111111111111\n\n", "data: [XXXXXXXXXXXX1111\n\n"},
+		"id":                  {"id: card 4111111111111111\n\n", "id: card XXXXXXXXXXXX1111\n\n"},
+		"comment":             {": card 4111111111111111\n\n", ": card XXXXXXXXXXXX1111\n\n"},
+		"unknown field":       {"x: card 4111111111111111\n\n", "x: card XXXXXXXXXXXX1111\n\n"},
+		"no colon":            {"card 4111111111111111\n\n", "card XXXXXXXXXXXX1111\n\n"},
+		"byte order mark":     {"\xef\xbb\xbfdata: 4111111111111111\n\n", "\xef\xbb\xbfdata: XXXXXXXXXXXX1111\n\n"},
+		"no end":              {"data: 4111111111111111", "data: XXXXXXXXXXXX1111"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -88,7 +89,8 @@ func TestEventEnd(t *testing.T) {
 func TestStreamSSE(t *testing.T) {
 	t.Parallel()
 	in := ": hi\n\ndata: 4111 1111\r\ndata: 1111 1111\r\n\r\nid: 4\rdata: {\"ssn\":\ndata: \"536228145\"}\r\rdata: x\n\n\nevent: y\ndata: 5555555555554444"
-	whole, err := Parse(SSE, []byte(in), newDetector(t), nil, Limits{})
+	d := newDetector(t)
+	whole, err := Parse(SSE, []byte(in), d, nil, Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,17 +101,17 @@ func TestStreamSSE(t *testing.T) {
 			for i := a; i < len(in); i += 1 + a {
 				every = append(every, i)
 			}
-			got, found, err := streamed(t, SSE, in, late, every...)
+			got, found, err := streamed(t, d, SSE, in, late, every...)
 			if err != nil || got != want || !same(found, whole.Findings) {
 				t.Fatalf("cut from %d on, taken late %d: %v, %q", a, late, err, got)
 			}
 		}
 	}
 	var r *Refusal
-	if _, _, err := streamed(t, SSE, "data: 1\n\ndata: {\"a\":1,\"a\":2}\n\n", 0, 3, 9); !errors.As(err, &r) || r.Reason != ReasonDuplicate || r.Offset != 22 {
+	if _, _, err := streamed(t, d, SSE, "data: 1\n\ndata: {\"a\":1,\"a\":2}\n\n", 0, 3, 9); !errors.As(err, &r) || r.Reason != ReasonDuplicate || r.Offset != 22 {
 		t.Errorf("got %v", err)
 	}
-	if _, _, err := streamed(t, SSE, strings.Repeat("data: x\n", 1<<18), 0); !errors.As(err, &r) || r.Reason != ReasonLine {
+	if _, _, err := streamed(t, d, SSE, strings.Repeat("data: x\n", 1<<18), 0); !errors.As(err, &r) || r.Reason != ReasonLine {
 		t.Errorf("endless event: got %v", err)
 	}
 }

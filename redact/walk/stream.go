@@ -195,7 +195,7 @@ func (s *Stream) lines(final bool) error {
 // open.
 func (p *jsonReader) reuse(d *Doc, masks *maskHits, captured int) {
 	p.Doc, p.masks, p.captured = d, masks, captured
-	p.unit, p.values, p.decoded, p.paths = 0, 0, p.decoded[:0], p.paths[:0]
+	p.unit, p.values, p.decoded, p.paths, p.outer = 0, 0, p.decoded[:0], p.paths[:0], outer{}
 }
 
 // readLines reads a whole body of NDJSON.

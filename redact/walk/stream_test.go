@@ -9,16 +9,17 @@ import (
 	"testing"
 
 	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/detect"
 )
 
 // streamed runs in through a stream, cut after the given offsets, and returns
 // the output and the findings. What is settled is taken after every write, or
 // only when more than late bytes are.
-func streamed(t testing.TB, kind Kind, in string, late int, cuts ...int) (string, []redact.Finding, error) {
+func streamed(t testing.TB, d *detect.Detector, kind Kind, in string, late int, cuts ...int) (string, []redact.Finding, error) {
 	t.Helper()
 	var out strings.Builder
 	var found []redact.Finding
-	s, err := NewStream(kind, newDetector(t), nil, Limits{})
+	s, err := NewStream(kind, d, nil, Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +72,22 @@ var streamTexts = []string{
 	strings.Repeat("4111\u00a01111\u00a0", 200),
 	"DE89 3704 0044 0532 0130 00 and GB29 NWBK 6016 1331 9268 19",
 	"%B %B ;;; %B4111111111111111 ;4111111111111111",
+	// A chain of groups that is longer than what is looked at: numbers of other kinds in it.
+	strings.Repeat("34313131313131313131313131313131 ", 12) + strings.Repeat("nothing here ", 70),
+	"DE89370400440532013000 DE89370400440532 013000" + strings.Repeat(" 1", 120) + strings.Repeat(" nothing here", 70),
+	// Spoken numbers behind digits no number has, and behind words that are no number.
+	"eleven 4" + strings.Repeat(" 1 1 1 1 2 4 1 1 1 1 1 1 1 1 1 1", 4) + " 1 1 1 1 " + strings.Repeat("67313200", 35) + "6" + spokenCard + strings.Repeat(" nothing here", 70),
+	strings.Repeat("5678901234", 45) + "56789four um card four four four four " + strings.Repeat("1.", 105) + " " + strings.Repeat("17230=34536228145", 28) + strings.Repeat("<b>", 17) + strings.Repeat("4 four ", 33),
+	// A spoken number that goes on in a mark.
+	"for four four four card" + strings.Repeat(" four", 4) + " card" + strings.Repeat(" four", 4) + " card" + strings.Repeat(" four", 4) + ` |\u0031\u0032\u0020` + strings.Repeat(" nothing here", 75),
+	// Spoken numbers far behind others, with nothing but hyphens between.
+	" o one one owgc2lldGU" + strings.Repeat(" nothing here", 10) + " 20" + strings.Repeat("-", 250) + "\u00a0for nine six three uh four four three three uh nine two one six uh six eight six three," + strings.Repeat(" nothing here", 80),
+	// What the text says by itself and in a view.
+	"8 1 0 7 8 3 8 6 7|3422\u2013021808\u201381095_&#52;  frau.holle@" + strings.Repeat(" nothing here", 75),
 }
+
+// spokenCard is 4111 1111 1111 1111.
+var spokenCard = "four" + strings.Repeat(" one", 15)
 
 func TestStreamEqualsWhole(t *testing.T) {
 	t.Parallel()
@@ -84,7 +100,7 @@ func TestStreamEqualsWhole(t *testing.T) {
 		want := string(doc.Rewrite(byDefault))
 		step := 1 + len(in)/500
 		for cut := 0; cut <= len(in); cut += step {
-			got, found, err := streamed(t, Text, in, cut%2*100, cut)
+			got, found, err := streamed(t, d, Text, in, cut%2*100, cut)
 			if err != nil || got != want || !same(found, doc.Findings) {
 				t.Fatalf("text %d cut at %d: %v, or the output differs", n, cut, err)
 			}
@@ -93,7 +109,7 @@ func TestStreamEqualsWhole(t *testing.T) {
 		for i := 1; i < len(in); i++ {
 			every = append(every, i)
 		}
-		if got, found, err := streamed(t, Text, in, n%3*200, every...); err != nil || got != want || !same(found, doc.Findings) {
+		if got, found, err := streamed(t, d, Text, in, n%3*200, every...); err != nil || got != want || !same(found, doc.Findings) {
 			t.Errorf("text %d, byte by byte: %v, or the output differs", n, err)
 		}
 	}
@@ -110,10 +126,11 @@ func same(a, b []redact.Finding) bool {
 
 func TestStreamLines(t *testing.T) {
 	t.Parallel()
+	d := newDetector(t)
 	in := "{\"a\":\"4111111111111111\"}\n\n{\"id\":4111111111111111}\r\n  {\"ssn\":\"536228145\"}"
 	want := "{\"a\":\"XXXXXXXXXXXX1111\"}\n\n{\"id\":4111111111111111}\r\n  {\"ssn\":\"XXX-XX-XXXX\"}"
 	for cut := range len(in) {
-		got, found, err := streamed(t, NDJSON, in, cut%2*30, cut)
+		got, found, err := streamed(t, d, NDJSON, in, cut%2*30, cut)
 		if err != nil || got != want {
 			t.Fatalf("cut at %d: %v, got %s", cut, err, got)
 		}
@@ -122,13 +139,13 @@ func TestStreamLines(t *testing.T) {
 		}
 	}
 	var r *Refusal
-	if _, _, err := streamed(t, NDJSON, "{}\n{\"a\":1,\"a\":2}\n", 0); !errors.As(err, &r) || r.Reason != ReasonDuplicate || r.Offset != 10 {
+	if _, _, err := streamed(t, d, NDJSON, "{}\n{\"a\":1,\"a\":2}\n", 0); !errors.As(err, &r) || r.Reason != ReasonDuplicate || r.Offset != 10 {
 		t.Errorf("duplicate in the second line: got %v", err)
 	}
-	if _, _, err := streamed(t, NDJSON, strings.Repeat(" ", 1<<20+1), 0); !errors.As(err, &r) || r.Reason != ReasonLine {
+	if _, _, err := streamed(t, d, NDJSON, strings.Repeat(" ", 1<<20+1), 0); !errors.As(err, &r) || r.Reason != ReasonLine {
 		t.Errorf("long line: got %v", err)
 	}
-	if _, _, err := streamed(t, Text, "abc\xe2\x82", 0); !errors.As(err, &r) || r.Reason != ReasonUTF8 || r.Offset != 3 {
+	if _, _, err := streamed(t, d, Text, "abc\xe2\x82", 0); !errors.As(err, &r) || r.Reason != ReasonUTF8 || r.Offset != 3 {
 		t.Errorf("torn character at the end: got %v", err)
 	}
 	if _, err := NewStream(JSON, newDetector(t), nil, Limits{}); err == nil {

@@ -140,6 +140,7 @@ type Capture struct {
 	// Place is PlaceText for strings and PlaceNumber for all other values.
 	Place redact.Place
 
+	text   string // the value of an element, which may stand in pieces; else empty
 	member member
 	path   [2]int // where the path stands among all, until the reader is finished
 }
@@ -164,6 +165,9 @@ type Doc struct {
 	fields *Fields
 	limits Limits
 
+	// tokens are what findings become that are tokenized, by their number.
+	tokens map[int]string
+
 	// lines says that each line of raw is a JSON document of its own.
 	lines bool
 
@@ -178,12 +182,21 @@ type Doc struct {
 // then every string is text. The error is a *[Refusal] when the body is
 // refused.
 func Parse(kind Kind, raw []byte, d *detect.Detector, f *Fields, l Limits) (*Doc, error) {
-	l.setDefaults()
-	doc := &Doc{Kind: kind, raw: raw, det: d, fields: f, limits: l}
-	if err := doc.read(nil); err != nil {
+	doc := new(Doc)
+	if err := doc.Read(kind, raw, d, f, l); err != nil {
 		return nil, err
 	}
 	return doc, nil
+}
+
+// Read makes d what [Parse] returns, in memory of the caller: a clean document of JSON,
+// a form or a text, of which no rule wants anything, then costs no allocation. What d was before is
+// gone; what was taken from it, findings and captures, stays. After an error d is of no
+// use but for another Read.
+func (d *Doc) Read(kind Kind, raw []byte, det *detect.Detector, f *Fields, l Limits) error {
+	l.setDefaults()
+	*d = Doc{Kind: kind, raw: raw, det: det, fields: f, limits: l}
+	return d.read(nil)
 }
 
 // read walks the document. With masks it looks for masks of ours instead of
@@ -196,15 +209,16 @@ func (d *Doc) read(masks *maskHits) error {
 	switch d.Kind {
 	case JSON:
 		p := jsonReaders.Get().(*jsonReader)
-		p.reader = reader{Doc: d, masks: masks}
+		p.begin(d, masks)
 		refused = p.document()
-		p.finish()
-		p.reset()
+		p.end()
 		jsonReaders.Put(p)
 	case Form:
-		p := formReader{reader: reader{Doc: d, masks: masks}}
+		p := formReaders.Get().(*formReader)
+		p.begin(d, masks)
 		refused = p.form()
-		p.finish()
+		p.end()
+		formReaders.Put(p)
 	case Text:
 		if at := invalidUTF8(d.raw); at >= 0 {
 			refused = &Refusal{ReasonUTF8, int64(at)}
@@ -244,6 +258,9 @@ func invalidUTF8(b []byte) int {
 // Value returns the decoded value of c: the text of a string, the literal of
 // anything else. It is a copy only where something had to be decoded.
 func (d *Doc) Value(c Capture) []byte {
+	if c.text != "" {
+		return []byte(c.text)
+	}
 	raw := d.raw[c.Start:c.End]
 	if c.Place != redact.PlaceText {
 		return raw

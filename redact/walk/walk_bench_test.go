@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -127,6 +128,58 @@ func BenchmarkTickets(b *testing.B) {
 	})
 }
 
+// valued is an array of size bytes of rows with values of their own: CARD and GROUPS
+// stand for a card, NNNN for four digits.
+func valued(row string, size int) []byte {
+	r := rand.New(rand.NewPCG(3, 3))
+	raw := []byte{'['}
+	for len(raw) < size {
+		card := fmt.Sprintf("4%014d", r.Int64N(1e14))
+		sum := 0
+		for i, c := range card {
+			n := int(c - '0')
+			if i%2 == 0 {
+				n = 2*n%10 + 2*n/10
+			}
+			sum += n
+		}
+		card += strconv.Itoa((10 - sum%10) % 10)
+		one := strings.NewReplacer("CARD", card, "GROUPS", card[:4]+"-"+card[4:8]+"-"+card[8:12]+"-"+card[12:], "NNNN", fmt.Sprintf("%04d", 1+r.IntN(9998)))
+		raw = append(append(raw, one.Replace(row)...), ',')
+	}
+	return append(raw, "null]"...)
+}
+
+// Bodies of nothing but findings, none twice: an export of cards. It is the worst case of
+// a body that nobody made to be slow; the floor is 50 MB/s.
+func BenchmarkFindings(b *testing.B) {
+	d := newDetector(b)
+	for _, c := range []struct{ name, row string }{
+		{"bare", `"CARD"`},
+		{"named", `{"card":"GROUPS"}`},
+		{"text", `{"text":"my card is GROUPS exp 12/27 cvv 123"}`},
+		{"numbers", `{"pan":CARD}`},
+		{"tax numbers", `{"ssn":"536-22-NNNN"}`},
+		{"addresses", `{"email":"jo.NNNN@example.com","phone":"+1 212 555 NNNN"}`},
+		{"customers", `{"name":"Jo Doe","email":"jo.NNNN@example.com","card":"CARD","exp":"12/27","cvv":"123","ssn":"536-22-NNNN"}`},
+	} {
+		raw := valued(c.row, 1<<16)
+		b.Run(c.name, func(b *testing.B) {
+			b.SetBytes(int64(len(raw)))
+			b.ReportAllocs()
+			done := cpuRate(b, len(raw))
+			for b.Loop() {
+				doc, err := Parse(JSON, raw, d, nil, Limits{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				doc.Rewrite(byDefault)
+			}
+			done()
+		})
+	}
+}
+
 func BenchmarkSmallTicket(b *testing.B) {
 	raw, d, f := tickets(2), newDetector(b), zendeskish(b)
 	b.SetBytes(int64(len(raw)))
@@ -208,6 +261,7 @@ func BenchmarkHostile(b *testing.B) {
 		"escaped digits":    `["` + strings.Repeat(`\u0034\u0031\u0031\u0031 `, 4000) + `"]`,
 		"escaped quotes":    `["` + strings.Repeat(`\"\\`, 20000) + `"]`,
 		"deep":              strings.Repeat("[", 128) + strings.Repeat("]", 128),
+		"deep, with cards":  strings.Repeat(`{"card":[`, 60) + strings.Repeat("4111111111111111,", 1000) + "1" + strings.Repeat("]}", 60),
 		"empty arrays":      "[" + strings.Repeat("[],", 30_000) + "0]",
 		"digits in strings": `["` + strings.Repeat("0 1 ", 20_000) + `"]`,
 		"long name":         `{"` + strings.Repeat("a1", 100_000) + `":"4111111111111111"}`,

@@ -28,6 +28,7 @@ type xmlReader struct {
 	tags   int      // since the last text in all
 	closed bool     // the root element has ended
 	names  []span   // of the attributes of the tag being read
+	attrs  []detail // among them
 
 	inAttribute span // the name of the attribute being read
 }
@@ -38,6 +39,13 @@ type span struct{ from, to int }
 type xmlElement struct {
 	name span
 	key  span // what names its text
+
+	st       int32    // of the rules
+	outer    int      // the unit around it
+	index    int      // among the elements beside it
+	children int      // how many elements are in it
+	shares   []detail // among these
+	found    int      // the number of the first finding in it
 }
 
 // xmlRun is a text in the whole.
@@ -239,9 +247,9 @@ func (p *xmlReader) aside(from, to, next int) (int, *Refusal) {
 	return next, nil
 }
 
-// cdata adds a section. Its text knows no references, and no mask has characters
-// that need one; the section could not hold "]]>".
-func (p *xmlReader) cdata(from, to int) { p.run.copy(p.raw, from, to) }
+// cdata adds a section. Its text knows no references: signs that a mask keeps of what
+// it masks stand there for themselves.
+func (p *xmlReader) cdata(from, to int) { p.run.plain(p.raw, from, to, section) }
 
 // declaration checks what stands between <?xml and ?>: version 1.0, UTF-8.
 func declaration(b []byte) bool {
@@ -331,8 +339,10 @@ func (p *xmlReader) endTag(i int) (int, *Refusal) {
 	if !bytes.Equal(p.raw[i+2:end], p.raw[top.name.from:top.name.to]) {
 		return 0, &Refusal{ReasonXML, int64(i)}
 	}
-	p.flush(i)
-	p.open = p.open[:len(p.open)-1]
+	p.part(&p.run, style{write: writeHTML})
+	p.flush(i, top.children == 0)
+	p.together()
+	p.leave()
 	p.closed = len(p.open) == 0
 	return close + 1, nil
 }
@@ -350,9 +360,15 @@ func (p *xmlReader) startTag(i int) (int, *Refusal) {
 	if r := p.count(i); r != nil {
 		return 0, r
 	}
-	p.flush(i)
-	e := xmlElement{name: span{i + 1, end}, key: span{i + 1, end}}
-	p.names = p.names[:0]
+	p.flush(i, false)
+	e := xmlElement{name: span{i + 1, end}, key: span{i + 1, end}, found: len(p.Findings)}
+	around := p.fields.root()
+	if n := len(p.open); n > 0 {
+		e.index, around = p.open[n-1].children, p.open[n-1].st
+		p.open[n-1].children++
+	}
+	p.enter(&e, around)
+	p.names, p.attrs = p.names[:0], p.attrs[:0]
 	p.open = append(p.open, e)
 	var value span // of the attribute value, which is looked at last
 	for at := end; ; {
@@ -365,7 +381,7 @@ func (p *xmlReader) startTag(i int) (int, *Refusal) {
 		case raw[next] == '/' && next+1 < len(raw) && raw[next+1] == '>':
 			r := p.valued(value)
 			p.tags++
-			p.open = p.open[:len(p.open)-1]
+			p.leave()
 			p.closed = len(p.open) == 0
 			return next + 2, r
 		case next == at:
@@ -429,11 +445,15 @@ const maxAttributes = 256
 
 // valued looks at the attribute value, which the attribute name names.
 func (p *xmlReader) valued(value span) *Refusal {
-	if value.to == 0 {
-		return nil
-	}
 	e := p.open[len(p.open)-1]
-	return p.attributeText(value, e.key, false)
+	if value.to > 0 {
+		if r := p.attributeText(value, e.key, false); r != nil {
+			return r
+		}
+		p.part(&p.attr, style{write: writeAttribute})
+	}
+	p.details(p.attrs, p.local(e.name), e.found, e.name.from)
+	return nil
 }
 
 // attributeText looks at the value of an attribute. own says that key is its name.
@@ -448,8 +468,14 @@ func (p *xmlReader) attributeText(text, key span, own bool) *Refusal {
 			p.inAttribute = key
 		}
 		p.scan(&p.attr, p.hint(key), style{write: writeAttribute})
-		p.inAttribute = span{}
 	}
+	if own {
+		p.inAttribute = key
+		if d := p.detailOf(&p.attr, p.local(key), len(p.names), style{write: writeAttribute}); d != nil && len(p.attrs) < maxParts {
+			p.attrs = append(p.attrs, *d)
+		}
+	}
+	p.inAttribute = span{}
 	return nil
 }
 
@@ -458,18 +484,45 @@ func (p *xmlReader) hint(key span) detect.Hint {
 	return detect.Hint{Key: string(p.raw[max(key.from, key.to-keyTail):key.to])}
 }
 
-// place is a JSON Pointer over the names of the open elements.
+// place is a JSON Pointer over the names of the open elements, of which the middle is
+// left out as in the paths of JSON.
 func (p *xmlReader) place() string {
 	var b strings.Builder
+	long := 0
 	for _, e := range p.open {
-		b.WriteByte('/')
-		b.WriteString(escapePointer(string(p.raw[e.name.from:e.name.to])))
+		long += 1 + e.name.to - e.name.from
+	}
+	if long > maxAround {
+		b.WriteString(p.longPlace())
+	} else {
+		for _, e := range p.open {
+			b.WriteByte('/')
+			b.WriteString(escapePointer(string(p.raw[e.name.from:e.name.to])))
+		}
 	}
 	if a := p.inAttribute; a.to > 0 {
 		b.WriteString("/@")
 		b.WriteString(escapePointer(string(p.raw[a.from:a.to])))
 	}
 	return b.String()
+}
+
+// longPlace reads no more of the names than stays.
+func (p *xmlReader) longPlace() string {
+	var head, tail string
+	for i := 0; i < len(p.open) && len(head) < maxAround; i++ {
+		n := p.open[i].name
+		head += "/" + escapePointer(string(p.raw[n.from:min(n.to, n.from+maxAround)]))
+	}
+	for i := len(p.open) - 1; i >= 0 && len(tail) < maxAround; i-- {
+		n := p.open[i].name
+		name := escapePointer(string(p.raw[max(n.from, n.to-maxAround):n.to]))
+		if n.to-n.from <= maxAround {
+			name = "/" + name
+		}
+		tail = name + tail
+	}
+	return shortened(head + tail)
 }
 
 // escapePointer escapes one token of a JSON Pointer.
@@ -480,13 +533,17 @@ func escapePointer(token string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(token)
 }
 
-// flush ends the text in front of the tag at i.
-func (p *xmlReader) flush(i int) {
+// flush ends the text in front of the tag at i. leaf says that it is all that is in its
+// element.
+func (p *xmlReader) flush(i int, leaf bool) {
 	blank := len(bytes.TrimLeft(p.run.text, " \t\r\n")) == 0
 	if !blank && len(p.open) > 0 {
-		key := p.open[len(p.open)-1].key
+		key, first := p.open[len(p.open)-1].key, len(p.Findings)
 		if len(p.run.text) >= 3 {
 			p.scan(&p.run, p.hint(key), style{write: writeHTML})
+		}
+		if leaf {
+			p.located(first)
 		}
 		if p.tags > 1 && len(p.all.text) > 0 {
 			p.all.gap("\n", i, i)

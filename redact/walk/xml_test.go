@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/caregate/caregate/redact"
 )
 
 func TestRewriteXML(t *testing.T) {
@@ -22,6 +24,7 @@ func TestRewriteXML(t *testing.T) {
 		"ids":                  {"<order><order_id>4111111111111111</order_id></order>", ""},
 		"references":           {"<a>&#52;111&#x31;11111111111</a>", "<a>XXXXXXXXXXXX1111</a>"},
 		"cdata in a number":    {"<a>4111<![CDATA[1111]]>1111<![CDATA[1111]]></a>", "<a>XXXX<![CDATA[XXXX]]>XXXX<![CDATA[1111]]></a>"},
+		"signs kept in cdata":  {"<a>card <![CDATA[&#52;111</b>1111 1111]]> 1111</a>", "<a>card <![CDATA[XXXX</b>XXXX XXXX 1111]]></a>"},
 		"comment in a number":  {"<a>4111<!-- c -->1111<?p i?>1111 1111</a>", "<a>XXXX<!-- c -->XXXX<?p i?>XXXX 1111</a>"},
 		"comment":              {"<a><!-- card 4111111111111111 --></a>", "<a><!-- card XXXXXXXXXXXX1111 --></a>"},
 		"instruction":          {"<a><?note card 4111111111111111?></a>", "<a><?note card XXXXXXXXXXXX1111?></a>"},
@@ -117,6 +120,7 @@ func FuzzXML(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	d := newDetector(f)
+	places := compile(f, Rule{Pointer: "/**", Label: "any", Flags: Wanted | PaymentReference | Element}, Rule{Pointer: "/a/*", Flags: Unit})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		doc, err := Parse(XML, raw, d, nil, Limits{})
 		if err != nil {
@@ -133,5 +137,25 @@ func FuzzXML(f *testing.F) {
 			}
 		}
 		checkDoc(t, XML, raw, d)
+		// With places: the same documents, values of one element each, and a token for one
+		// keeps the document whole.
+		located, err := Parse(XML, raw, d, places, Limits{})
+		if err != nil {
+			t.Fatalf("refused with places: %v", err)
+		}
+		for _, c := range located.Captures {
+			if c.Start < 0 || c.End < c.Start || c.End > len(raw) || len(located.Value(c)) == 0 || c.Unit > located.Units {
+				t.Fatalf("a capture of %d to %d in %d bytes, unit %d of %d", c.Start, c.End, len(raw), c.Unit, located.Units)
+			}
+		}
+		for i := range located.Findings {
+			if _, ok := located.Original(i); ok && located.Findings[i].Class == redact.PaymentReference {
+				located.Substitute(i, "ptk1token")
+			}
+		}
+		out := located.Rewrite(func(redact.Finding) redact.Action { return redact.Tokenize })
+		if _, err := Parse(XML, out, d, places, Limits{}); err != nil {
+			t.Fatalf("with tokens it is no XML: %v", err)
+		}
 	})
 }

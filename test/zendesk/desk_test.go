@@ -52,6 +52,12 @@ type desk struct {
 // govern block.
 func setup(t *testing.T, o options, govern string) (*desk, *client) {
 	t.Helper()
+	return setupWith(t, o, proxytest.Options{Govern: govern})
+}
+
+// setupWith is setup with more options of the gateway.
+func setupWith(t *testing.T, o options, gateway proxytest.Options) (*desk, *client) {
+	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	address := "http://" + server.Listener.Addr().String()
 	helpdesk := sample.NewHelpdesk(sample.Options{
@@ -60,7 +66,8 @@ func setup(t *testing.T, o options, govern string) (*desk, *client) {
 	server.Config.Handler = helpdesk
 	server.Start()
 	t.Cleanup(server.Close)
-	d := &desk{Helpdesk: helpdesk, t: t, gateway: proxytest.Start(t, proxytest.Options{Upstream: address, Govern: govern})}
+	gateway.Upstream = address
+	d := &desk{Helpdesk: helpdesk, t: t, gateway: proxytest.Start(t, gateway)}
 	return d, startClient(t, o.with("endpointUri", d.gateway.URL+"/api/v2"))
 }
 

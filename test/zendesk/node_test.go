@@ -5,20 +5,13 @@
 package zendesk_test
 
 import (
-	"bufio"
 	"encoding/json"
-	"fmt"
-	"io"
-	"os"
-	"os/exec"
-	"sync"
 	"testing"
-	"time"
+
+	"github.com/caregate/caregate/internal/nodetest"
 )
 
-// script is the driver of the library. It is read by node and not by this
-// process, so the test looks at it once: otherwise a changed script would leave
-// a cached test result standing.
+// script is the driver of the library.
 const script = "client.cjs"
 
 // answer is one HTTP answer that the library met.
@@ -71,8 +64,7 @@ func (o options) with(name string, value any) options {
 // client is a running node process with the library in it.
 type client struct {
 	t       *testing.T
-	in      io.Writer
-	out     *bufio.Scanner
+	node    *nodetest.Process
 	options options
 }
 
@@ -80,30 +72,7 @@ type client struct {
 // with o; the process ends with the test.
 func startClient(t *testing.T, o options) *client {
 	t.Helper()
-	install(t)
-	if _, err := os.ReadFile(script); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "node", script)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("starting node: %v", err)
-	}
-	t.Cleanup(func() {
-		_ = in.Close() // the script ends with its input
-		_ = cmd.Wait() // the test's context may have ended it before
-	})
-	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 16<<20)
-	return &client{t: t, in: in, out: lines, options: o}
+	return &client{t: t, node: nodetest.Start(t, script), options: o}
 }
 
 // as is the same process with other options.
@@ -122,20 +91,8 @@ func (c *client) call(method string, args ...any) result {
 	if args == nil {
 		args = []any{}
 	}
-	line, err := json.Marshal(map[string]any{"options": c.options, "call": method, "args": args})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	if _, err := fmt.Fprintf(c.in, "%s\n", line); err != nil {
-		c.t.Fatalf("%s: telling node: %v", method, err)
-	}
-	if !c.out.Scan() {
-		c.t.Fatalf("%s: node gave no answer: %v", method, c.out.Err())
-	}
 	var r result
-	if err := json.Unmarshal(c.out.Bytes(), &r); err != nil {
-		c.t.Fatalf("%s: reading node's answer: %v", method, err)
-	}
+	c.node.Ask(map[string]any{"options": c.options, "call": method, "args": args}, &r)
 	return r
 }
 
@@ -152,35 +109,4 @@ func (c *client) must(into any, method string, args ...any) answer {
 		}
 	}
 	return r.last(c.t)
-}
-
-var installed sync.Mutex
-
-// install runs `npm ci` when the library is missing or older than the lock file.
-func install(t *testing.T) {
-	t.Helper()
-	installed.Lock()
-	defer installed.Unlock()
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Fatalf("%s is missing, and this test drives a client written for it. On Debian: "+
-				"apt-get update && apt-get install -y --no-install-recommends nodejs npm; elsewhere: https://nodejs.org (18 or newer)", program)
-		}
-	}
-	lock, err := os.Stat("package-lock.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// npm writes this file last, so a broken-off installation is not taken for one.
-	if done, err := os.Stat("node_modules/.package-lock.json"); err == nil && !done.ModTime().Before(lock.ModTime()) {
-		return
-	}
-	fmt.Fprintln(os.Stderr, "== test/zendesk: npm ci (6 packages, 2 MB)")
-	began := time.Now()
-	cmd := exec.CommandContext(t.Context(), "npm", "ci", "--no-audit", "--no-fund")
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("npm ci in test/zendesk: %v; npm needs a registry: `npm config get registry` says which it asks", err)
-	}
-	fmt.Fprintf(os.Stderr, "== test/zendesk: npm ci took %s\n", time.Since(began).Round(time.Millisecond))
 }

@@ -1,0 +1,125 @@
+// Package objectlocktest starts an S3 server with Object Lock for tests: versitygw,
+// compiled from the module of tools that evidence needs. It listens on loopback,
+// keeps its objects in a temporary folder, and ends with the test.
+package objectlocktest
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// The owner of the server.
+const (
+	accessKey = "test"
+	secretKey = "testsecret"
+	region    = "us-east-1"
+)
+
+// Environment is what a program needs in its environment to be the server's owner.
+func Environment() map[string]string {
+	return map[string]string{
+		"AWS_ACCESS_KEY_ID": accessKey, "AWS_SECRET_ACCESS_KEY": secretKey, "AWS_REGION": region, "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+	}
+}
+
+// Start starts a server and returns its address. With -short the test is skipped,
+// because compiling the server takes minutes on a new machine.
+func Start(t testing.TB) (endpoint string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("compiling versitygw takes minutes on a new machine")
+	}
+	root, err := exec.CommandContext(t.Context(), "go", "env", "GOMOD").Output()
+	if err != nil {
+		t.Fatalf("asking for the module: %v", err)
+	}
+	find := exec.CommandContext(t.Context(), "go", "tool", "-n", "versitygw") // compiles it, and says where it is
+	find.Dir = filepath.Join(filepath.Dir(strings.TrimSpace(string(root))), "tools", "evidence")
+	find.Stderr = os.Stderr
+	path, err := find.Output()
+	if err != nil {
+		t.Fatalf("compiling versitygw: %v", err)
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"data", "versions", "iam"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	listen, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listen.Addr().String()
+	if err := listen.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, strings.TrimSpace(string(path)), "--port", address, "--iam-dir", filepath.Join(dir, "iam"), "--quiet",
+		"posix", "--versioning-dir", filepath.Join(dir, "versions"), filepath.Join(dir, "data"))
+	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+accessKey, "ROOT_SECRET_KEY="+secretKey)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait()
+	})
+	for start := time.Now(); ; {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = conn.Close()
+			return "http://" + address
+		}
+		if time.Since(start) > 30*time.Second {
+			t.Fatalf("versitygw does not listen: %v", err)
+		}
+	}
+}
+
+// CreateBucket makes a bucket, with Object Lock or without.
+func CreateBucket(t testing.TB, endpoint, name string, lock bool) {
+	t.Helper()
+	if _, err := owner(endpoint).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name, ObjectLockEnabledForBucket: aws.Bool(lock)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Overwrite puts a new version over every object whose key holds part, as somebody
+// may who has the owner's rights, and returns over how many.
+func Overwrite(t testing.TB, endpoint, name, part string) (n int) {
+	t.Helper()
+	client := owner(endpoint)
+	list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range list.Contents {
+		if !strings.Contains(*o.Key, part) {
+			continue
+		}
+		n++
+		if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &name, Key: o.Key, Body: strings.NewReader("x")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+func owner(endpoint string) *s3.Client {
+	return s3.New(s3.Options{
+		BaseEndpoint: &endpoint, UsePathStyle: true, Region: region, Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
+	})
+}

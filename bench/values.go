@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"text/tabwriter"
+	"time"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+
+	"github.com/caregate/caregate/vault"
+)
+
+const (
+	// pageOfValues is how many values one call keeps, as a page of records has them.
+	pageOfValues = 32
+	// offeredValues is the load at which the wait counts, in values a second.
+	offeredValues = 20_000
+	valueCallers  = 32
+)
+
+// vaulted measures how many values the vault keeps and brings back on one SQLite file, and
+// how long a call waits, beside the bare encryption of the same bytes and a bare insert.
+func (b bench) vaulted(ctx context.Context, out *tabwriter.Writer) error {
+	dir, err := os.MkdirTemp("", "caregate-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if err := vault.Create(ctx, dir, vault.Config{}); err != nil {
+		return err
+	}
+	// As in the gateway, whose log has the event before Keep is called; the wait for that
+	// is measured with the log.
+	recorded := func(context.Context, [16]byte) (bool, error) { return true, nil }
+	v, err := vault.Open(ctx, dir, vault.Config{Recorded: recorded})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = v.Close() }()
+
+	var made atomic.Int64
+	var mu sync.Mutex
+	var tokens []string
+	keep := func() error {
+		values := make([]vault.Value, pageOfValues)
+		for i := range values {
+			values[i] = vault.Value{Kind: vault.KindPayment, Text: fmt.Appendf(nil, "ch_bench%016d", made.Add(1))}
+		}
+		is, err := v.Tokenize(ctx, "", 0, values)
+		if err == nil {
+			err = is.KeepRecorded(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, t := range is.Tokens {
+			tokens = append(tokens, t.Text)
+		}
+		return nil
+	}
+	var next atomic.Int64
+	reveal := func() error {
+		_, err := v.Reveal(ctx, tokens[int(next.Add(1))%len(tokens)])
+		return err
+	}
+	// Not counted: a vault that was just opened empties its write-ahead log once, and the log
+	// has to grow to its length, which costs the file system more than writing over it.
+	if _, err := together(b.slice, time.Second*pageOfValues/offeredValues, keep); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "values kept on one SQLite file, and brought back\tvalues/s\tp50 of a call\tp99")
+	row := func(name string, s sample) {
+		fmt.Fprintf(out, "%s\t%.0f\t%s\t%s\n", name, s.rate(), s.percentile(.5).Round(time.Microsecond), s.percentile(.99).Round(time.Microsecond))
+	}
+	for _, m := range []struct {
+		name   string
+		values int
+		every  time.Duration
+		do     func() error
+	}{
+		{"tokenize, 32 in a call, 20,000/s offered", pageOfValues, time.Second * pageOfValues / offeredValues, keep},
+		{"tokenize, 32 in a call, saturated", pageOfValues, 0, keep},
+		{"detokenize, 20,000/s offered", 1, time.Second / offeredValues, reveal},
+		{"detokenize, saturated", 1, 0, reveal},
+	} {
+		s, err := together(b.slice, m.every, m.do)
+		if err != nil {
+			return err
+		}
+		s.requests *= m.values
+		row(m.name, s)
+	}
+	synced, err := b.bareSync(dir + "/bare")
+	if err != nil {
+		return err
+	}
+	row("bare sync of 4 KiB, as often as such calls", synced)
+	bare, err := bareAEAD(b.slice)
+	if err != nil {
+		return err
+	}
+	row("bare Tink AEAD, encrypt and decrypt, one core", bare)
+	inserted, err := inserts(ctx, dir+"/bare.db", b.slice, 256)
+	if err != nil {
+		return err
+	}
+	row("bare SQLite insert, 256 in a transaction", inserted)
+	return nil
+}
+
+// together does something for a while, from several callers at once. With every set, each
+// does it at its times and what is late is not made up for; the wait counts from the time
+// at which it was due.
+func together(slice, every time.Duration, do func() error) (s sample, err error) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	began := time.Now()
+	for c := range valueCallers {
+		wg.Go(func() {
+			var took []time.Duration
+			var failed error
+			due := began.Add(time.Duration(c) * every)
+			for failed == nil && time.Since(began) < slice {
+				start := time.Now()
+				if every > 0 {
+					time.Sleep(time.Until(due)) //nolint:forbidigo // calls are offered at set times
+					if start = due; time.Since(due) > valueCallers*every {
+						due = time.Now() // nobody offers what could not be taken
+					}
+					due = due.Add(valueCallers * every)
+				}
+				failed = do()
+				took = append(took, time.Since(start))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			s.latency, err = append(s.latency, took...), errors.Join(err, failed)
+		})
+	}
+	wg.Wait()
+	s.elapsed, s.requests = time.Since(began), len(s.latency)
+	return s, err
+}
+
+// bareSync overwrites and syncs 4 KiB of a file, one after the other, as often and from as
+// many callers as values are offered in calls: less no commit can do.
+func (b bench) bareSync(path string) (s sample, err error) {
+	const size, slots = 4 << 10, 1 << 10
+	f, err := os.Create(path)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Write(make([]byte, size*slots)); err != nil {
+		return s, err
+	}
+	if err := f.Sync(); err != nil {
+		return s, err
+	}
+	var mu sync.Mutex
+	n := 0
+	return together(b.slice, time.Second*pageOfValues/offeredValues, func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		n++
+		if _, err := f.WriteAt(make([]byte, size), int64(n%slots)*size); err != nil {
+			return err
+		}
+		return f.Sync()
+	})
+}
+
+// bareAEAD encrypts and decrypts a value of the same length with Tink alone.
+func bareAEAD(slice time.Duration) (s sample, err error) {
+	h, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return s, err
+	}
+	c, err := aead.New(h)
+	if err != nil {
+		return s, err
+	}
+	value, ad := []byte("ch_bench0000000000000001"), make([]byte, 96)
+	began := time.Now()
+	for time.Since(began) < slice {
+		start := time.Now()
+		sealed, err := c.Encrypt(value, ad)
+		if err == nil {
+			_, err = c.Decrypt(sealed, ad)
+		}
+		if err != nil {
+			return s, err
+		}
+		s.latency = append(s.latency, time.Since(start))
+	}
+	s.elapsed, s.requests = time.Since(began), len(s.latency)
+	return s, nil
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caregate/caregate/policy"
+)
+
+// maxCredential is longer than any key or token.
+const maxCredential = 64 << 10
+
+// credentialFlag adds the flag for commands that a person makes, and not whoever may
+// open the socket.
+func credentialFlag(cmd *cobra.Command) {
+	cmd.Flags().String("credential", "", "File with a gateway key or an issuer's token to act with (- for standard input; default: as whoever may open the socket)")
+}
+
+// gatewayOf is the running gateway that a command names, called with the credential that
+// it names.
+func gatewayOf(cmd *cobra.Command) (*gateway, error) {
+	p, err := findPlace(cmd)
+	if err != nil {
+		return nil, err
+	}
+	g := newGateway(p.Dir)
+	file, err := cmd.Flags().GetString("credential")
+	if err != nil || file == "" {
+		return g, err
+	}
+	in := cmd.InOrStdin()
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading the credential: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	raw, err := io.ReadAll(io.LimitReader(in, maxCredential))
+	if err != nil {
+		return nil, fmt.Errorf("reading the credential: %w", err)
+	}
+	text := strings.TrimSpace(string(raw))
+	if text == "" || strings.ContainsAny(text, " \r\n\t") {
+		return nil, wrongUsage("%s holds no key and no token: it wants one, on one line", file)
+	}
+	// An issuer's token has dots (RFC 7515, section 7.1), a key has none.
+	if strings.Contains(text, ".") {
+		g.token = policy.Secret(text)
+	} else {
+		g.key = policy.Secret(text)
+	}
+	return g, nil
+}

@@ -1,0 +1,223 @@
+package proxy
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/caregate/caregate/audit"
+	"github.com/caregate/caregate/console"
+	"github.com/caregate/caregate/policy"
+	"github.com/caregate/caregate/vault"
+)
+
+// Limits of reveals. A call counts against its person's minute and each token against the
+// day of the person, of the token and of everybody; of a call that others agreed to, only
+// against the token and everybody.
+const (
+	revealsPerMinute  = 5
+	revealsPerDay     = 50
+	revealsOfOneToken = 10
+	revealsOfAll      = 1000
+	// The breaker stops all reveals at five times the weekly norm, and never below this
+	// many a day: a quiet week must not make one busy morning an attack.
+	breakerNorm  = 5
+	breakerFloor = 250
+)
+
+const (
+	minute = time.Minute
+	day    = 24 * time.Hour
+)
+
+// revealStep is the step of the time that a call which reveals takes. What a token is
+// costs a few lookups more or less, all far below it (V9).
+const revealStep = 50 * time.Millisecond
+
+// consoleTokens opens tokens for console.
+type consoleTokens struct{ a *App }
+
+// told is what a call on tokens tells the log.
+type told struct {
+	subjects []audit.Ref
+	released []audit.Count
+}
+
+// Names implements console.Tokens.
+func (c consoleTokens) Names(tokens []string) []string {
+	var names []string
+	for _, t := range tokens {
+		if name, ok := c.a.gen.data.Vault.TokenName(t); ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// limitName is what a limit of a token is counted under: for all texts alike, so that
+// whether a token exists changes nothing.
+func (c consoleTokens) limitName(use, token string) string {
+	v := c.a.gen.data.Vault
+	name, ok := v.TokenName(token)
+	if !ok {
+		name = hex.EncodeToString(v.Digest("no token", []byte(token))[:16])
+	}
+	return use + ":" + name
+}
+
+// Reveal implements console.Tokens.
+func (c consoleTokens) Reveal(ctx context.Context, a console.Actor, op console.Operation, r console.Reveal) ([]console.Revealed, any, error) {
+	p, err := proofOf(a)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer c.even()()
+	if err := c.takeReveals(ctx, p.ID, op, r.Tokens); err != nil {
+		return nil, nil, err
+	}
+	out := make([]console.Revealed, len(r.Tokens))
+	var t told
+	for i, token := range r.Tokens {
+		value, err := c.a.gen.data.Vault.Reveal(ctx, token)
+		known := err == nil
+		if err != nil && !errors.Is(err, vault.ErrToken) {
+			return nil, nil, &console.Refusal{Code: reasonVaultUnavailable}
+		}
+		class := value.Kind
+		if !known {
+			class = string(unknownClass)
+		}
+		in := consoleInput(p.Actor, op)
+		in.Findings = []policy.Finding{{Class: class, Place: policy.PlaceText, Count: 1}}
+		d, err := p.rules.engine.Decide(ctx, in)
+		if err != nil || !d.Allow || !known {
+			clear(value.Text)
+			continue
+		}
+		out[i] = console.Revealed{Found: true, Class: value.Kind, Value: value.Masked(), Masked: true}
+		count := countFor(&t.released, value.Kind)
+		if r.Full {
+			out[i].Value, out[i].Masked = string(value.Text), false
+			count.Clear++
+			t.subjects = append(t.subjects, audit.Ref{ID: value.Subject.Pseudonym(c.a.gen.data.Log.Origin()), Classes: []string{value.Kind}})
+		} else {
+			count.Masked++
+			t.subjects = append(t.subjects, audit.Ref{ID: value.Subject.Pseudonym(c.a.gen.data.Log.Origin())})
+		}
+		clear(value.Text)
+	}
+	c.a.metrics.reveal("revealed", len(t.subjects))
+	c.a.metrics.reveal("not_found", len(r.Tokens)-len(t.subjects))
+	return out, t.joined(), nil
+}
+
+// joined names every person once.
+func (t told) joined() told {
+	at := make(map[[16]byte]int)
+	var out []audit.Ref
+	for _, s := range t.subjects {
+		i, known := at[s.ID]
+		if !known {
+			i = len(out)
+			at[s.ID] = i
+			out = append(out, audit.Ref{ID: s.ID})
+		}
+		out[i].Classes = merge(out[i].Classes, s.Classes...)
+		slices.Sort(out[i].Classes)
+	}
+	t.subjects = out
+	return t
+}
+
+// unknownClass is what policy is asked about where there is no token, so that it is asked.
+const unknownClass = "payment_reference"
+
+// takeReveals counts a call before anything is looked up.
+func (c consoleTokens) takeReveals(ctx context.Context, actor string, op console.Operation, tokens []string) error {
+	n := len(tokens)
+	limits := []policy.Limit{
+		{Name: "reveal.breaker", Most: breakerFloor, Window: day, Take: n, Norm: breakerNorm},
+		{Name: "reveal.all", Most: revealsOfAll, Window: day, Take: n},
+	}
+	codes := []string{reasonRevealsStopped, reasonRevealLimit}
+	if op.Approvals == 0 {
+		limits = append(limits, policy.Limit{Name: "reveal.minute:" + actor, Most: revealsPerMinute, Window: minute, Take: 1},
+			policy.Limit{Name: "reveal.day:" + actor, Most: revealsPerDay, Window: day, Take: n})
+	}
+	each := make(map[string]int)
+	for _, t := range tokens {
+		each[c.limitName("reveal.token", t)]++
+	}
+	for name, times := range each {
+		limits = append(limits, policy.Limit{Name: name, Most: revealsOfOneToken, Window: day, Take: times})
+	}
+	over, err := c.a.gen.data.Limits.Take(ctx, limits...)
+	switch {
+	case err != nil:
+		return err
+	case over < 0:
+		return nil
+	}
+	code := reasonRevealLimit
+	if over < len(codes) {
+		code = codes[over]
+	}
+	c.a.metrics.reveal("limited", n)
+	return &console.Refusal{Code: code}
+}
+
+// even returns what waits until the call has taken a whole number of steps since.
+func (c consoleTokens) even() func() {
+	began := time.Now()
+	return func() {
+		if over := time.Since(began) % revealStep; over > 0 {
+			timer := time.NewTimer(revealStep - over)
+			<-timer.C
+		}
+	}
+}
+
+// approve implements console.Config.Approve.
+func (c consoleMount) approve(ctx context.Context, a console.Actor, op console.Operation, w console.Wanted) (console.Agreement, error) {
+	p, err := proofOf(a)
+	if err != nil {
+		return console.Agreement{}, err
+	}
+	approvals := c.a.gen.data.Approvals
+	scope := scopeOf(op)
+	digest := c.a.gen.data.Vault.Digest("approval", boundParts(append([]string{tenant, policy.OwnChannel, op.Name, op.Effect, scope}, w.Bound...), w.Records))
+	switch {
+	case len(w.Presented) > 1 || len(w.Presented) == 1 && (w.Presented[0] == "" || len(w.Presented[0]) > maxApprovalID):
+		return console.Agreement{}, &console.Refusal{Code: reasonApprovalInvalid}
+	case len(w.Presented) == 1:
+		agreed, err := approvals.Use(ctx, w.Presented[0], p.ID, digest)
+		if errors.Is(err, policy.ErrApproval) {
+			return console.Agreement{}, &console.Refusal{Code: reasonApprovalInvalid}
+		}
+		if err == nil {
+			c.a.metrics.approval(stepUsed)
+		}
+		return console.Agreement{ID: w.Presented[0], Agreed: agreed}, err
+	}
+	in := consoleInput(p.Actor, op)
+	d, err := p.rules.engine.Decide(ctx, in)
+	if err != nil {
+		return console.Agreement{}, err
+	}
+	ap, fresh, err := approvals.Ask(ctx, policy.NewApproval{
+		Requester: p.ID, Route: policy.OwnChannel, Channel: policy.OwnChannel, Operation: op.Name, Effect: op.Effect, Scope: scope,
+		Records: w.Records, Counts: map[string]int{}, Digest: digest, Needed: d.Approvers,
+	})
+	if errors.Is(err, policy.ErrApprovalsFull) {
+		return console.Agreement{}, &console.Refusal{Code: reasonApprovalsFull}
+	}
+	if fresh {
+		c.a.metrics.approval(stepAsked)
+	}
+	return console.Agreement{ID: ap.ID, Until: ap.Expires, Fresh: fresh}, err
+}
+
+var _ console.Tokens = consoleTokens{}

@@ -1,0 +1,49 @@
+package proxy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/caregate/caregate/redact/detect"
+	"github.com/caregate/caregate/redact/walk"
+)
+
+// What is counted while a route observes holds no digit, is told only when there is
+// enough of it, and comes from fields with nothing but the number in them.
+func TestObserved(t *testing.T) {
+	t.Parallel()
+	det, err := detect.New(detect.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := newObserved()
+	add := func(body string, times int) {
+		doc, err := walk.Parse(walk.JSON, []byte(body), det, nil, walk.Limits{})
+		if err != nil || len(doc.Findings) == 0 {
+			t.Fatalf("%v, or nothing is found", err)
+		}
+		for range times {
+			o.add(doc)
+		}
+	}
+	add(`{"gift":"6011111111111117"}`, leastObserved)
+	add(`{"voucher":"6011111111111117"}`, leastObserved-1)                             // too few
+	add(`{"by_person":{"jane@example.com":"6011111111111117"}}`, leastObserved)        // no name that programmers give
+	add(`{"note":"6011111111111117 was empty","x":"6011111111111117"}`, leastObserved) // x only
+	add(`{"card":"6011111111111117"}`, leastObserved)                                  // named: a card
+	got, err := o.proposals(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields []string
+	for _, p := range got.Proposals {
+		fields = append(fields, p.Field)
+		if strings.ContainsAny(p.Pattern+p.Field, "0123456789") || strings.Contains(fmt.Sprint(p), "6011") {
+			t.Error("a proposal holds digits")
+		}
+	}
+	if fmt.Sprint(fields) != "[gift x]" || got.Since.IsZero() {
+		t.Errorf("got rows for %v", fields)
+	}
+}

@@ -1,0 +1,253 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caregate/caregate/console"
+	"github.com/caregate/caregate/policy"
+)
+
+// rulesInForce is one policy: what is decided, and what its documents grant to whom. An
+// exchange has one of it for everything.
+type rulesInForce struct {
+	engine *policy.Engine
+	// resolver gives grants; Start sets it.
+	resolver *policy.Resolver
+	grants   map[string][]string
+	// stamp is what the files looked like before they were read.
+	stamp string
+}
+
+// rules are what calls that begin now are decided by.
+func (a *App) rules() *rulesInForce { return a.detection.Load().policy }
+
+// PolicyConfig reads the operator's documents and says where the rules are: what
+// [policy.NewEngine] compiles with the built-in policy. Placeholders are resolved here, so
+// only here is it known which of them stands for the directory.
+func (a *App) PolicyConfig() (policy.Config, error) {
+	c := policy.Config{Logger: processLogger()}
+	if err := a.findPolicy(); err != nil {
+		return c, err
+	}
+	for _, name := range a.policyPlaces {
+		info, err := os.Stat(name)
+		switch {
+		case err != nil:
+			return c, fmt.Errorf("reading a policy document: %w", err)
+		case !info.IsDir():
+			o, err := readOverlay(name)
+			if err != nil {
+				return c, err
+			}
+			c.Overlays = append(c.Overlays, o)
+		case c.Dir != "":
+			return c, fmt.Errorf("policy takes one directory of rules, got %s too", name)
+		default:
+			c.Dir = name
+		}
+	}
+	return c, nil
+}
+
+// findPolicy resolves the placeholders of the operator's documents and rules, once.
+func (a *App) findPolicy() error {
+	if a.policyPlaces != nil {
+		return nil
+	}
+	repl := caddy.NewReplacer()
+	places := a.PolicyDocuments
+	if a.PolicyRules != "" {
+		places = append(places[:len(places):len(places)], a.PolicyRules)
+	}
+	for _, place := range places {
+		name := strings.TrimSpace(repl.ReplaceKnown(place, "")) // a file ends with a newline
+		if name == "" {
+			return fmt.Errorf("policy builtin %s: the placeholder stands for nothing", place)
+		}
+		a.policyPlaces = append(a.policyPlaces, name)
+	}
+	return nil
+}
+
+func readOverlay(name string) (*policy.Overlay, error) {
+	src, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading a policy document: %w", err)
+	}
+	return policy.ParseOverlay(name, src)
+}
+
+// loadPolicy compiles the built-in policy with the operator's documents and rules.
+func (a *App) loadPolicy(ctx context.Context) (*rulesInForce, error) {
+	if err := a.findPolicy(); err != nil {
+		return nil, err
+	}
+	// Before reading: what changes meanwhile is read again.
+	rules := &rulesInForce{stamp: a.policyStamp(), grants: make(map[string][]string)}
+	c, err := a.PolicyConfig()
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range c.Overlays {
+		maps.Copy(rules.grants, o.Grants()) // later ones win
+	}
+	if rules.engine, err = policy.NewEngine(ctx, c); err != nil {
+		return nil, fmt.Errorf("loading the policy: %w", err)
+	}
+	return rules, nil
+}
+
+// policyStamp says what the files of the policy look like. It follows links, by which
+// clusters replace mounted files.
+func (a *App) policyStamp() string {
+	var b strings.Builder
+	look := func(name string) {
+		info, err := os.Stat(name)
+		if err != nil {
+			fmt.Fprintf(&b, "%q gone\n", name)
+			return
+		}
+		real, _ := filepath.EvalSymlinks(name)
+		fmt.Fprintf(&b, "%q %q %d %d %v\n", name, real, info.Size(), info.ModTime().UnixNano(), info.Mode())
+	}
+	for _, place := range a.policyPlaces {
+		look(place)
+		entries, _ := os.ReadDir(place) // a document has none
+		for _, e := range entries {
+			if !strings.HasPrefix(e.Name(), ".") && !strings.HasSuffix(e.Name(), "_test.rego") {
+				look(filepath.Join(place, e.Name()))
+			}
+		}
+	}
+	return b.String()
+}
+
+// policyEvery is how often the files are looked at. What changed is taken when two looks
+// in a row see the same, so that half of an edit over several files does not count: half
+// a second, and the time to compile it, which for a thousand rules is a tenth of one.
+const policyEvery = 250 * time.Millisecond
+
+// policyAgain is when a policy that could not be put in force is tried again although no
+// file has changed: what was in the way may have been the machine, or the log.
+const policyAgain = 20 * time.Second
+
+// errUnsettled says that files changed while they were read.
+var errUnsettled = errors.New("the policy is being changed")
+
+// takePolicy puts the policy on disk in force, for calls that begin from now on. A policy
+// that is broken changes nothing, nor does one whose event the log does not take. stamp is
+// what the files looked like.
+func (a *App) takePolicy(ctx context.Context, stamp string) (err error) {
+	defer func() {
+		if recover() != nil { // its value may quote the file
+			err = errors.New("reading the policy made its reader panic")
+		}
+	}()
+	rules, err := a.loadPolicy(ctx)
+	if a.policyStamp() != stamp {
+		return errUnsettled
+	}
+	if err != nil {
+		return err
+	}
+	if rules.resolver, err = a.resolver.WithGrants(rules.grants); err != nil {
+		return err
+	}
+	a.refreshing.Lock()
+	defer a.refreshing.Unlock()
+	d := a.detection.Load().under(rules)
+	if d.version != a.detection.Load().version {
+		if err := a.recordConfig(ctx, d); err != nil {
+			return fmt.Errorf("recording the new policy: %w", err)
+		}
+	}
+	a.detection.Store(d)
+	return nil
+}
+
+// watchPolicy keeps the policy current until this configuration is given up.
+func (a *App) watchPolicy() {
+	ctx := a.running()
+	tick := time.NewTicker(policyEvery)
+	defer tick.Stop()
+	seen, tried := a.rules().stamp, a.rules().stamp
+	var again time.Time // zero: what was tried last counts
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		stamp := a.policyStamp()
+		settled := stamp == seen
+		seen = stamp
+		if !settled || stamp == tried && (again.IsZero() || time.Now().Before(again)) {
+			continue
+		}
+		if !a.gen.acquire() { // so that the log is not closed meanwhile
+			return
+		}
+		err := a.takePolicy(ctx, stamp)
+		if errClose := a.gen.release(); errClose != nil {
+			a.logger.Error("closing the data directory", errField(errClose))
+		}
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errUnsettled):
+			continue
+		}
+		if tried, again = stamp, (time.Time{}); err != nil {
+			again = time.Now().Add(policyAgain)
+		}
+		a.tellPolicy(err)
+	}
+}
+
+// maxTrouble bounds what is told of a broken policy, in bytes: each row of a document may
+// be a mistake.
+const maxTrouble = 4 << 10
+
+// tellPolicy logs once what became of a change of the policy.
+func (a *App) tellPolicy(err error) {
+	if err == nil {
+		a.policyTrouble.Store(nil)
+		a.logger.Info("policy read again", zap.String("policy", a.rules().engine.Digest()))
+		return
+	}
+	text := err.Error()
+	text = text[:min(len(text), maxTrouble)]
+	if old := a.policyTrouble.Swap(&text); old == nil || *old != text {
+		a.logger.Error("the policy on disk is not in force; the one before goes on deciding", zap.String("policy", a.rules().engine.Digest()), zap.String("error", text))
+	}
+}
+
+// policyStatus is what the gateway's administrators are told of the policy.
+func (a *App) policyStatus() console.PolicyStatus {
+	s := console.PolicyStatus{Digest: a.rules().engine.Digest()}
+	if trouble := a.policyTrouble.Load(); trouble != nil {
+		s.Trouble = *trouble
+	}
+	return s
+}
+
+// policyCheck is what /readyz says of the policy. Everybody may ask it, and a rule's text
+// is nobody's business, so the reason stands in the log. The policy before decides, so the
+// gateway is ready.
+func (a *App) policyCheck() console.Check {
+	c := console.Check{Name: "policy", OK: true}
+	if a.policyTrouble.Load() != nil {
+		c.Text = "the policy on disk is not in force; the one before goes on deciding"
+	}
+	return c
+}

@@ -1,0 +1,68 @@
+package detect
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// asking is a detector that passes over nothing.
+func asking(t testing.TB) *Detector {
+	d := newDetector(t)
+	d.brief.whole = false
+	return d
+}
+
+// FuzzDull: what is passed over as dull holds nothing that is found otherwise.
+func FuzzDull(f *testing.F) {
+	for _, group := range []string{"text", "tokens"} {
+		for _, piece := range hostile(f, group) {
+			f.Add(piece+"pw a1 ", "", uint8(longText/len(piece)))
+		}
+	}
+	d := newDetector(f)
+	slow := asking(f)
+	f.Fuzz(func(t *testing.T, piece, key string, n uint8) {
+		text := []byte(strings.Repeat(piece, 1+int(n)))
+		if len(text) > 4*longText { // as much as there is of a long text in two stretches
+			t.Skip()
+		}
+		h := Hint{Key: key}
+		if got, want := fmt.Sprint(d.Text(nil, text, h)), fmt.Sprint(slow.Text(nil, text, h)); got != want {
+			t.Errorf("findings differ\ngot  %s\nwant %s", got, want)
+		}
+	})
+}
+
+// TestDull: the same of short words between all signs, among values.
+func TestDull(t *testing.T) {
+	t.Parallel()
+	d := newDetector(t)
+	slow := asking(t)
+	var words []string
+	markedCases(t, "testdata/tokens.txt", func(_ int, _, want string) { words = append(words, strings.Fields(unmark(want))...) })
+	words = append(words, "cvv123", "exp", "12/27", "pw", "senha", "4O12", "8888", "DE89", "12th", "March", "card", "4111", "1111", "1111", "1111", "ssn", "12.ABC.345/01DE-35", "34313131", "%3A", "&#x34;", "=34")
+	slices.Sort(words)
+	const letters = "abcdeXYZ0123456789012345678901234567890123456789"
+	const signs = "      /+-_.,:;=%&#<>\\\"'()|@$\n"
+	r := rand.New(rand.NewPCG(3, 50))
+	for n := range 1500 {
+		var b strings.Builder
+		for b.Len() < longText+r.IntN(200) {
+			if r.IntN(6) == 0 {
+				b.WriteString(words[r.IntN(len(words))])
+			} else {
+				for range 1 + r.IntN(7) {
+					b.WriteByte(letters[r.IntN(len(letters))])
+				}
+			}
+			b.WriteByte(signs[r.IntN(len(signs))])
+		}
+		text := []byte(b.String())
+		if got, want := fmt.Sprint(d.Text(nil, text, Hint{})), fmt.Sprint(slow.Text(nil, text, Hint{})); got != want {
+			t.Fatalf("text %d: findings differ\ngot  %s\nwant %s", n, got, want)
+		}
+	}
+}

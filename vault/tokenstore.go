@@ -1,0 +1,225 @@
+package vault
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	aead "github.com/tink-crypto/tink-go/v2/aead/subtle"
+)
+
+const (
+	findTokensSQL = `SELECT mac, tag, tenant, scope, kind, id, person, created, expires, coalesce((SELECT p.mark FROM token_pending p WHERE p.mark = token.mark), 0), mark
+FROM token WHERE mac IN `
+	loadTokenSQL = `SELECT scope, kind, person, sealed, created, expires FROM token WHERE id = $1 AND tenant = $2`
+)
+
+// wish is a value for which a token is to be found or made.
+type wish struct {
+	scope, kind string
+	kept        []byte
+	mac         [macSize]byte
+	of          *person
+	life        time.Duration
+	// id is what the token will say; zero: it is drawn.
+	id [idSize]byte
+}
+
+// tokenRow is a row of the table token.
+type tokenRow struct {
+	id, person       [idSize]byte
+	scope, kind      string
+	created, expires int64
+	sealed           []byte // nil where it was not asked for
+	mark             int64  // the call in whose row of token_pending it stands; 0 when it is kept
+	born             int64  // the mark that the row was made with, unless another call kept it
+	loaded           time.Time
+}
+
+func (r *tokenRow) expired(now time.Time) bool { return r.expires > 0 && r.expires <= now.UnixMilli() }
+
+// serves reports whether the token can be given out again as it is: it has not expired
+// and has most of a life before it.
+func (r *tokenRow) serves(now time.Time, life time.Duration) bool {
+	if r.expires == 0 {
+		return true // what was promised for ever stays so
+	}
+	return life > 0 && r.expires-now.UnixMilli() >= (life-life/8).Milliseconds()
+}
+
+// ad is the associated data of the sealed value: all that a row says of its value and whose it
+// is (V15). tag binds mac to the rest; version names the key of both, so a row with another one is not
+// found; a mark says only what a sweep may take away.
+func (r *tokenRow) ad(tenant string) []byte {
+	b := appendPart(make([]byte, 0, 128), "caregate token v1")
+	b = appendPart(b, tenant)
+	b = appendPart(b, r.scope)
+	b = appendPart(b, r.kind)
+	b = append(b, r.id[:]...)
+	b = append(b, r.person[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.created))
+	return binary.BigEndian.AppendUint64(b, uint64(r.expires))
+}
+
+// tokenLabel separates the sealing of values from other uses of a person's key.
+const tokenLabel = "caregate token v1"
+
+// sealToken encrypts a value as Seal does, without a commitment: the row says whose key
+// it is, and the key is the person's only one.
+func (p *person) sealToken(ad, kept []byte) ([]byte, error) {
+	head := make([]byte, 1+saltSize)
+	head[0] = sealVersion
+	rand.Read(head[1:]) // never fails: the runtime ends the process first
+	c, err := aead.NewAESGCM(p.derive(tokenLabel, head, ad)[:32])
+	if err != nil {
+		return nil, fmt.Errorf("sealing a value: %w", err)
+	}
+	body, err := c.Encrypt(kept, ad)
+	if err != nil {
+		return nil, fmt.Errorf("sealing a value: %w", err)
+	}
+	return append(head, body...), nil
+}
+
+// openToken decrypts what sealToken made; the error says nothing.
+func (p *person) openToken(sealed, ad []byte) ([]byte, error) {
+	if len(sealed) < sealedMin || sealed[0] != sealVersion {
+		return nil, ErrSealed
+	}
+	c, err := aead.NewAESGCM(p.derive(tokenLabel, sealed[:1+saltSize], ad)[:32])
+	if err != nil {
+		return nil, fmt.Errorf("opening a value: %w", err)
+	}
+	return c.Decrypt(sealed[1+saltSize:], ad)
+}
+
+// writers are the statements that change tokens, on the connections that write.
+type writers struct {
+	find       bulk // by blind index
+	token      bulk // insert
+	lock       bulk // by id
+	keepEach   bulk // by id
+	mark, keep *sql.Stmt
+}
+
+func (v *Vault) prepareWriters(ctx context.Context) (err error) {
+	w := &v.writers
+	for _, s := range []struct {
+		of         *bulk
+		head, tail string
+		columns    int
+	}{
+		{&w.find, findTokensSQL, "", 0},
+		{&w.token, `INSERT INTO token (id, mac, tenant, scope, kind, version, tag, person, sealed, created, expires, mark) VALUES `, ` ON CONFLICT DO NOTHING`, 12},
+		{&w.lock, `SELECT id FROM token WHERE id IN `, ` ORDER BY id` + v.db.ForNoKeyUpdate(), 0},
+		{&w.keepEach, `UPDATE token SET mark = 0 WHERE id IN `, "", 0},
+	} {
+		if *s.of, err = prepareBulk(ctx, v.writer, s.head, s.columns, s.tail); err != nil {
+			return err
+		}
+	}
+	if w.mark, err = v.writer.PrepareContext(ctx, `INSERT INTO token_pending (mark, created, torn, tokens, event) VALUES ($1, $2, 0, $3, $4)`); err != nil {
+		return fmt.Errorf("opening the vault: %w", err)
+	}
+	if w.keep, err = v.writer.PrepareContext(ctx, `DELETE FROM token_pending WHERE mark = $1 AND torn = 0`); err != nil {
+		return fmt.Errorf("opening the vault: %w", err)
+	}
+	return nil
+}
+
+// lookUpTokens finds the tokens of values, by blind index. Values that have none are not
+// in what it returns.
+func (v *Vault) lookUpTokens(ctx context.Context, wishes []wish) (map[[macSize]byte]*tokenRow, error) {
+	since := v.forgotten.Load()
+	by := make(map[[macSize]byte]*wish, len(wishes))
+	var macs [][macSize]byte
+	for i := range wishes {
+		if w := &wishes[i]; by[w.mac] == nil {
+			by[w.mac] = w
+			macs = append(macs, w.mac)
+		}
+	}
+	found := make(map[[macSize]byte]*tokenRow, len(macs))
+	for some := range inBulk(macs) {
+		args := make([]any, len(some))
+		for i := range some {
+			args[i] = some[i][:]
+		}
+		if err := v.scanTokens(ctx, v.findTokens.of(len(some)), by, found, args...); err != nil {
+			return nil, err
+		}
+	}
+	for mac, row := range found {
+		if row.mark == 0 {
+			remember(v, v.tokens, mac, *row, since)
+		}
+	}
+	return found, nil
+}
+
+// scanTokens reads and authenticates rows of the blind index with the tokens that they
+// lead to.
+func (v *Vault) scanTokens(ctx context.Context, find *sql.Stmt, by map[[macSize]byte]*wish, into map[[macSize]byte]*tokenRow, args ...any) error {
+	rows, err := find.QueryContext(ctx, args...)
+	if err != nil {
+		return fmt.Errorf("looking for tokens: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var mac, tag, id, of []byte
+		var tenant string
+		r := &tokenRow{loaded: v.now()}
+		if err := rows.Scan(&mac, &tag, &tenant, &r.scope, &r.kind, &id, &of, &r.created, &r.expires, &r.mark, &r.born); err != nil {
+			return fmt.Errorf("looking for tokens: %w", err)
+		}
+		var w *wish
+		if len(mac) == macSize {
+			w = by[[macSize]byte(mac)]
+		}
+		if w == nil || len(id) != idSize || len(of) != idSize || tenant != v.tenant || r.scope != w.scope || r.kind != w.kind {
+			return v.changed("token", id)
+		}
+		r.id, r.person = [idSize]byte(id), [idSize]byte(of)
+		if !sameMAC(tag, v.tokenTag(w.scope, w.kind, w.mac, r.id)) {
+			return v.changed("token", id)
+		}
+		into[w.mac] = r
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("looking for tokens: %w", err)
+	}
+	return nil
+}
+
+// loadTokenRow reads a token by what it says.
+func (v *Vault) loadTokenRow(ctx context.Context, id [idSize]byte) (*tokenRow, error) {
+	r := &tokenRow{id: id}
+	var of []byte
+	err := v.loadToken.QueryRowContext(ctx, id[:], v.tenant).Scan(&r.scope, &r.kind, &of, &r.sealed, &r.created, &r.expires)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrToken
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading a token: %w", err)
+	}
+	if len(of) != idSize {
+		return nil, v.changed("token", id[:])
+	}
+	r.person = [idSize]byte(of)
+	return r, nil
+}
+
+// drawID draws what a token says, until its token is one that may be issued.
+func (v *Vault) drawID() (id [idSize]byte) {
+	var buf [TokenSize]byte
+	for {
+		rand.Read(id[:]) // never fails: the runtime ends the process first
+		if issuable(appendForm(buf[:0], tokenForm{id, v.checkOf(id)})) {
+			return id
+		}
+	}
+}
