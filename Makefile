@@ -50,7 +50,7 @@ test: ## run all tests (installs Node, PostgreSQL, Chromium, Python and OpenSSL 
 	@.ci/need python3
 	@.ci/need openssl
 	@echo "== go test ./... (the first time compiles Caddy, OPA and SQLite: about six minutes on two cores)"
-	go test -timeout 40m ./...
+	@.ci/gotest -timeout 40m ./...
 
 check: ## formatting, generated files, precision and recall, linters, short fuzz, race detector
 	@.ci/need go
@@ -83,7 +83,7 @@ check: ## formatting, generated files, precision and recall, linters, short fuzz
 	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; go build -o "$$tmp/" ./cmd/caregate ./test/torture && "$$tmp/torture" -caregate "$$tmp/caregate" -rounds 50
 	@# -short: fewer reloads, faults and tampered files; `test` runs them all.
 	@echo "== 10/10 race detector (cgo, so the first time compiles once more: about eight minutes on two cores)"
-	CGO_ENABLED=1 go test -race -short -timeout 40m $(RACE)
+	@CGO_ENABLED=1 .ci/gotest -race -short -timeout 40m $(RACE)
 
 torture: build ## kill the gateway 1,000 times under load, fail every system call of the log (an hour or more)
 	go run ./test/torture -caregate ./caregate
