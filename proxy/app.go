@@ -100,8 +100,20 @@ type App struct {
 	ships        []syslog.Config
 	passing      bool // permitGaps was done
 	pollers      []*poller
-	now          func() time.Time
 	farewell     *farewell
+	// clock holds what tests take for the time while this configuration runs, and nothing
+	// otherwise.
+	clock *atomic.Pointer[func() time.Time]
+}
+
+// now is the time.
+func (a *App) now() time.Time {
+	if a.clock != nil {
+		if set := a.clock.Load(); set != nil {
+			return (*set)()
+		}
+	}
+	return time.Now()
 }
 
 // CaddyModule returns the Caddy module information.
@@ -122,7 +134,7 @@ func joinApp(ctx caddy.Context, what string) (*App, error) {
 // that `caregate validate` works anywhere.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
-	a.now = time.Now
+	a.clock = new(atomic.Pointer[func() time.Time])
 	a.metrics = processMetrics
 	if err := a.sayFarewell(ctx); err != nil {
 		return err
@@ -186,7 +198,7 @@ func (a *App) DatabaseURL(repl *caddy.Replacer) (string, error) {
 // startWait is how long a call waits for a configuration that is starting. Caddy
 // stops a configuration that failed only when its calls have ended, so a call
 // that waited for ever would hold up the rejection of a reload for ever.
-const startWait = 10 * time.Second
+var startWait = 10 * time.Second
 
 // started waits until Start has opened what calls need. Caddy starts apps in no
 // order, so the first calls can arrive before; a configuration that fails to
@@ -324,7 +336,7 @@ func (a *App) Start() (err error) {
 	}
 	close(a.ready)
 	if a.Detect != "" {
-		go a.watchDetection()
+		go a.watchDetection(time.NewTicker(refreshEvery))
 	}
 	if len(a.policyPlaces) > 0 {
 		go a.watchPolicy()

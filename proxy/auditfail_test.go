@@ -94,7 +94,7 @@ func newDisk(t *testing.T) (disk, bool) {
 
 // mounting runs a command until nobody is busy any more with the disk that it is about.
 func mounting(ctx context.Context, command string, args ...string) (out []byte, err error) {
-	for deadline := time.Now().Add(time.Minute); ; {
+	for deadline := time.Now().Add(5 * time.Minute); ; {
 		out, err = exec.CommandContext(ctx, command, args...).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "busy") || time.Now().After(deadline) {
 			return out, err

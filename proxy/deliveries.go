@@ -68,7 +68,7 @@ var (
 // repetitionWait is how long a repetition waits for the outcome of the first.
 // Vendors repeat after five to ten seconds; one that waits here longer gives up
 // by itself.
-const repetitionWait = 5 * time.Second
+var repetitionWait = 5 * time.Second
 
 func openDeliveries(ctx context.Context, db *store.DB) (*deliveries, error) {
 	sub, err := fs.Sub(migrations, "migrations")

@@ -132,12 +132,12 @@ func (a *App) refreshDetection(ctx context.Context, now time.Time) (bool, error)
 
 // refreshEvery is how often the file is looked at: soon enough for somebody who
 // waits for the effect of an edit, and one system call.
-const refreshEvery = 2 * time.Second
+var refreshEvery = 2 * time.Second
 
-// watchDetection keeps the lists current until this configuration is given up.
-func (a *App) watchDetection() {
+// watchDetection keeps the lists current, with a look at every tick, until this
+// configuration is given up.
+func (a *App) watchDetection(tick *time.Ticker) {
 	ctx := a.running()
-	tick := time.NewTicker(refreshEvery)
 	defer tick.Stop()
 	complained := ""
 	for {

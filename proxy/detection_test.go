@@ -16,6 +16,7 @@ import (
 // The operator's lists take effect without a reload of Caddy, a broken file
 // changes nothing, and every change is in the log.
 func TestDetectionListsAreReadAgain(t *testing.T) {
+	proxy.Within(t, proxy.RefreshEvery, 24*time.Hour) // this test looks by itself
 	u := proxytest.NewUpstream(t, jsonUpstream(http.StatusCreated, `{"ticket":{"id":1}}`))
 	file := filepath.Join(t.TempDir(), "detect.yaml")
 	write := func(text string) {
@@ -80,6 +81,24 @@ func TestDetectionListsAreReadAgain(t *testing.T) {
 		t.Fatalf("taken %v, %v", taken, err)
 	}
 	sends("XXXXXXXXXXXX1881")
+}
+
+// Nobody has to say that the lists have changed.
+func TestDetectionListsAreWatched(t *testing.T) {
+	u := proxytest.NewUpstream(t, nil)
+	file := filepath.Join(t.TempDir(), "detect.yaml")
+	write(t, file, "version: 1\n")
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Block: "detect " + file})
+	const body = `{"ticket":{"comment":{"body":"my card 4012888888881881"}}}`
+	passes := func() bool {
+		a := do(t, g, call{method: "POST", path: "/api/v2/tickets.json", body: body})
+		return a.status == http.StatusOK && string(u.Last(t).Body) == body
+	}
+	if passes() {
+		t.Fatal("a card passes")
+	}
+	write(t, file, "version: 1\nallow:\n  - pattern: \"40128888########\"\n    author: dana\n    until: 2999-12-31\n")
+	eventually(t, "the lists changed", passes)
 }
 
 func TestDetectionListsAreChecked(t *testing.T) {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"path/filepath"
+	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -13,6 +14,35 @@ import (
 	"github.com/caregate/caregate/policy"
 	"github.com/caregate/caregate/vault"
 )
+
+// What these times bound takes milliseconds. On a busy machine, and under the race detector,
+// it takes as long as it takes: that somebody gives up is tested where it is meant, with
+// Within.
+func init() {
+	const patience = 5 * time.Minute
+	for _, bound := range []*time.Duration{&recordTimeout, &settleTime, &repetitionWait, &lingerTime, &policyTimeout} {
+		*bound = patience
+	}
+	startWait = time.Minute
+}
+
+// Times that a test may need to be others.
+var (
+	FirstDelay   = &firstDelay
+	RefreshEvery = &refreshEvery
+)
+
+// LingerTime is how long a caller who was refused may go on sending.
+func LingerTime() time.Duration { return lingerTime }
+
+// Within makes a time another one until the test has ended. A test that calls it is not
+// parallel, and starts its gateway behind.
+func Within(tb testing.TB, bound *time.Duration, d time.Duration) {
+	tb.Helper()
+	was := *bound
+	*bound = d
+	tb.Cleanup(func() { *bound = was })
+}
 
 // IdleEnough is how long a connection has rested before a reload may close it.
 const IdleEnough = idleEnough
@@ -103,7 +133,7 @@ func SetNow(now func() time.Time) {
 	if err != nil {
 		panic(err)
 	}
-	v.(*App).now = now
+	v.(*App).clock.Store(&now)
 }
 
 // SweepConversations wipes what is too old at now of what the running configuration

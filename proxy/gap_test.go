@@ -128,7 +128,7 @@ func TestAuditDownPassOnAFullDisk(t *testing.T) {
 	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Data: filepath.Join(d.dir, "data"), Govern: "audit_down pass"})
 	d.fill(t)
 	requests, answers, callers, alone := 0, 0, 0, 0
-	for deadline := time.Now().Add(time.Minute); answers < 20; callers++ {
+	for deadline := time.Now().Add(5 * time.Minute); answers < 20; callers++ {
 		token := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "agent%d@example.com/token:secret-of-%d", callers, callers))
 		a := do(t, g, call{method: "GET", path: "/api/v2/tickets/1", header: http.Header{"Authorization": {"Basic " + token}}})
 		receipt, gap := a.header.Get("Caregate-Receipt"), a.header.Get("Caregate-Gap")

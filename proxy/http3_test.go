@@ -9,10 +9,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/caregate/caregate/proxy/proxytest"
 )
+
+// overQUIC speaks HTTP/3, with a server that may have other work.
+func overQUIC(t *testing.T, trust *tls.Config) http.RoundTripper {
+	t.Helper()
+	transport := &http3.Transport{DisableCompression: true, TLSClientConfig: trust.Clone(),
+		QUICConfig: &quic.Config{HandshakeIdleTimeout: 5 * time.Minute, MaxIdleTimeout: 5 * time.Minute}}
+	t.Cleanup(func() { _ = transport.Close() })
+	return transport
+}
 
 // Over HTTP/3 nobody says of a GET that it has no content, and over HTTP/1.1 a
 // caller may send none in chunks: what has no content is treated as such by every
@@ -32,8 +42,7 @@ func TestBodiesOfUnknownLength(t *testing.T) {
 	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Sites: site(hub, "./testdata/hub.yaml/webhooks", secret) + site(zendesk, "zendesk/webhooks", secret) + site(api, "zendesk", "")})
 
 	trust := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	quic := &http3.Transport{DisableCompression: true, TLSClientConfig: trust.Clone()}
-	t.Cleanup(func() { _ = quic.Close() })
+	three := overQUIC(t, trust)
 	one := &http.Transport{DisableCompression: true, TLSClientConfig: trust.Clone(), TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}
 	t.Cleanup(one.CloseIdleConnections)
 	two := &http.Transport{DisableCompression: true, TLSClientConfig: trust.Clone(), ForceAttemptHTTP2: true}
@@ -46,7 +55,7 @@ func TestBodiesOfUnknownLength(t *testing.T) {
 		}
 		return h
 	}
-	for way, transport := range map[string]http.RoundTripper{"HTTP/1.1": one, "HTTP/2": two, "HTTP/3": quic} {
+	for way, transport := range map[string]http.RoundTripper{"HTTP/1.1": one, "HTTP/2": two, "HTTP/3": three} {
 		for name, test := range map[string]struct {
 			addr, method, path, body string
 			header                   http.Header

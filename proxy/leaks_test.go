@@ -13,9 +13,12 @@ import (
 // ids are receipts and other random names, which hold any four digits now and then.
 var ids = regexp.MustCompile(`[0-9a-f]{32}`)
 
+// withoutIDs is a text without them.
+func withoutIDs(text string) string { return ids.ReplaceAllString(text, "") }
+
 // showsCard reports whether a text holds the first digits of the card that these tests
 // write.
-func showsCard(text string) bool { return strings.Contains(ids.ReplaceAllString(text, ""), "4111") }
+func showsCard(text string) bool { return strings.Contains(withoutIDs(text), "4111") }
 
 // The places and the shapes in which an answer can carry a card past somebody
 // who looks at bodies of 200 only.

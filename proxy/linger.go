@@ -40,10 +40,11 @@ const (
 	// taking them saves the connection.
 	drainLimit   = 256 << 10
 	drainTimeout = 2 * time.Second
-	// lingerTime is for all others, after the answer. Whoever sends for longer may
-	// miss it.
-	lingerTime = 10 * time.Second
 )
+
+// lingerTime is for all others, after the answer. Whoever sends for longer may miss
+// it.
+var lingerTime = 10 * time.Second
 
 // unfinished tells whether the caller of an HTTP/1 request may still be sending
 // its body, so that the connection cannot serve another. refused says that the

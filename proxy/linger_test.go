@@ -53,6 +53,7 @@ func smuggled(g *proxytest.Gateway) string {
 // What is left of a refused request's body is never taken for a request, however
 // the reading of the body ended.
 func TestBodiesAreNotRequests(t *testing.T) {
+	proxy.Within(t, proxy.FirstDelay, time.Minute) // a first window that comes is looked at first
 	u := proxytest.NewUpstream(t, nil)
 	patient := proxytest.Options{Upstream: u.URL, Govern: "limits {\n body 64KiB\n }"}
 	hurried := proxytest.Options{Upstream: u.URL, Govern: "limits {\n body 64KiB\n read_timeout 500ms\n idle_timeout 500ms\n }"}
@@ -134,6 +135,7 @@ func TestBodiesAreNotRequests(t *testing.T) {
 // A refusal that came after the body was read to its end, or of a short body that
 // came whole, leaves the connection as it is.
 func TestRefusedConnectionsLive(t *testing.T) {
+	proxy.Within(t, proxy.FirstDelay, time.Minute)
 	u := proxytest.NewUpstream(t, nil)
 	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
 	c := dial(t, g)
@@ -183,6 +185,7 @@ func TestRefusalsAreHeard(t *testing.T) {
 // Requests that follow each other without waiting are each their own, whatever
 // became of the one before.
 func TestPipelinedRequests(t *testing.T) {
+	proxy.Within(t, proxy.FirstDelay, time.Minute)
 	u := proxytest.NewUpstream(t, nil)
 	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
 	head := "PUT /api/v2/tickets/1 HTTP/1.1\r\nHost: " + g.Addr + "\r\nAuthorization: " + basicAuth + "\r\n"
@@ -214,11 +217,12 @@ func TestPipelinedRequests(t *testing.T) {
 
 // A body that passes unread, to an upstream that is not there.
 func TestUnreadBodiesAreNotRequests(t *testing.T) {
-	g := proxytest.Start(t, proxytest.Options{Upstream: "http://" + proxytest.FreeAddr(t), Govern: "uninspected pass"})
+	// The caller says no more until it has an answer, for which it waits for less time than
+	// the gateway for the rest of the body.
+	g := proxytest.Start(t, proxytest.Options{Upstream: "http://" + proxytest.FreeAddr(t), Govern: "uninspected pass\nlimits {\n read_timeout 1h\n idle_timeout 1h\n }"})
 	for name, framing := range map[string]string{"chunks": "Transfer-Encoding: chunked\r\n\r\n5\r\n{", "length": "Content-Length: 900000\r\n\r\n{", "short": "Content-Length: 50\r\n\r\n{"} {
 		t.Run(name, func(t *testing.T) {
 			c := dial(t, g)
-			_ = c.SetDeadline(time.Now().Add(45 * time.Second)) // the caller says no more until it has an answer
 			_, _ = io.WriteString(c, "POST /api/v2/tickets HTTP/1.1\r\nHost: "+g.Addr+"\r\nAuthorization: "+basicAuth+"\r\nContent-Type: image/png\r\n"+framing)
 			if res, body := c.answer(t); res.StatusCode != 502 || !res.Close {
 				t.Errorf("got %d %s, closes: %v", res.StatusCode, body, res.Close)

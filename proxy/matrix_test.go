@@ -20,8 +20,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quic-go/quic-go/http3"
-
 	"github.com/caregate/caregate/proxy/proxytest"
 )
 
@@ -81,9 +79,7 @@ func TestTransportMatrix(t *testing.T) {
 		case 1:
 			transport.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
 		case 3:
-			quic := &http3.Transport{DisableCompression: true, TLSClientConfig: trust}
-			client.Transport = quic
-			t.Cleanup(func() { _ = quic.Close() })
+			client.Transport = overQUIC(t, trust)
 		}
 		ask := func(method, path string, body io.Reader, header http.Header) (*http.Response, string) {
 			t.Helper()

@@ -35,7 +35,7 @@ func (a *App) rules() *rulesInForce { return a.detection.Load().policy }
 // [policy.NewEngine] compiles with the built-in policy. Placeholders are resolved here, so
 // only here is it known which of them stands for the directory.
 func (a *App) PolicyConfig() (policy.Config, error) {
-	c := policy.Config{Logger: processLogger()}
+	c := policy.Config{Logger: processLogger(), Timeout: policyTimeout}
 	if err := a.findPolicy(); err != nil {
 		return c, err
 	}
@@ -140,6 +140,10 @@ const policyEvery = 250 * time.Millisecond
 // policyAgain is when a policy that could not be put in force is tried again although no
 // file has changed: what was in the way may have been the machine, or the log.
 const policyAgain = 20 * time.Second
+
+// policyTimeout bounds one decision; zero is what the policy package takes for a rule that
+// loops.
+var policyTimeout time.Duration
 
 // errUnsettled says that files changed while they were read.
 var errUnsettled = errors.New("the policy is being changed")

@@ -21,8 +21,9 @@ import (
 	"github.com/caregate/caregate/proxy/proxytest"
 )
 
-// patience is how long tests of this file wait for what takes half a second.
-const patience = 60 * time.Second
+// patience is how long tests of this file wait for what takes half a second, and much longer
+// while others want the processor.
+const patience = 5 * time.Minute
 
 // eventually waits until ok says so.
 func eventually(t *testing.T, what string, ok func() bool) {
@@ -67,16 +68,16 @@ func TestPolicyIsReadAgain(t *testing.T) {
 	if status(remove) != 403 || status(read) != 200 {
 		t.Fatal("the policy at the start does not count")
 	}
-	changes := func(what string) string {
+	changes := func(what, file, text string) string {
 		t.Helper()
 		old := proxy.PolicyInForce()
+		write(t, file, text)
 		eventually(t, what, func() bool { return proxy.PolicyInForce() != old })
 		return proxy.PolicyInForce()
 	}
 
 	before := g.WaitForEntries(1)
-	write(t, own, fmt.Sprintf(no, "read"))
-	digest := changes("the rules changed")
+	digest := changes("the rules changed", own, fmt.Sprintf(no, "read"))
 	g.WaitForEntries(before + 1)
 	a := do(t, g, read)
 	if a.status != 403 || a.problem.Reason != "policy_denied" {
@@ -124,16 +125,14 @@ func TestPolicyIsReadAgain(t *testing.T) {
 	if status(read) != 403 {
 		t.Error("rules that went away do not count any more")
 	}
-	write(t, own, fmt.Sprintf(no, "delete"))
-	changes("the rules are there again")
+	changes("the rules are there again", own, fmt.Sprintf(no, "delete"))
 
 	// Grants belong to the policy.
 	var refused struct{ Grant, Actor string }
 	if err := json.Unmarshal([]byte(do(t, g, call{method: "GET", path: export}).body), &refused); err != nil || refused.Grant == "" {
 		t.Fatalf("an export that nobody granted: %v", err)
 	}
-	write(t, document, "version: 1\ngrants:\n  - {actor: \""+refused.Actor+"\", grants: [\""+refused.Grant+"\"]}\n")
-	changes("the grant is there")
+	changes("the grant is there", document, "version: 1\ngrants:\n  - {actor: \""+refused.Actor+"\", grants: [\""+refused.Grant+"\"]}\n")
 	if got := status(call{method: "GET", path: export}); got != 200 {
 		t.Errorf("an export that was granted: got %d", got)
 	}
@@ -149,7 +148,7 @@ func TestPolicyIsReplacedUnderLoad(t *testing.T) {
 	u := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if strings.Contains(r.URL.RawQuery, "page=2") {
-			old, deadline := proxy.PolicyInForce(), time.Now().Add(patience)
+			old, deadline := proxy.PolicyInForce(), time.Now().Add(30*time.Second) // half of what an upstream may take
 			tick := time.NewTicker(5 * time.Millisecond)
 			for r.Context().Err() == nil && time.Now().Before(deadline) && proxy.PolicyInForce() == old {
 				<-tick.C

@@ -12,7 +12,7 @@ import (
 // Whatever a walker or a rule can answer must be explained by the catalogue.
 func TestCatalogueIsComplete(t *testing.T) {
 	t.Parallel()
-	engine, err := policy.NewEngine(t.Context(), policy.Config{})
+	engine, err := policy.NewEngine(t.Context(), policy.Config{Timeout: policyTimeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestCatalogueIsComplete(t *testing.T) {
 // Policy knows classes and actions as words only; they must be redact's words.
 func TestPolicySpeaksOfTheSameClasses(t *testing.T) {
 	t.Parallel()
-	engine, err := policy.NewEngine(t.Context(), policy.Config{})
+	engine, err := policy.NewEngine(t.Context(), policy.Config{Timeout: policyTimeout})
 	if err != nil {
 		t.Fatal(err)
 	}

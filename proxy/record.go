@@ -16,8 +16,9 @@ import (
 )
 
 // recordTimeout bounds a wait for the log. A commit takes about a millisecond;
-// after five seconds the outcome is unknown and the exchange is denied (A3).
-const recordTimeout = 5 * time.Second
+// after five seconds the outcome is unknown and the exchange is denied (A3). This is a
+// variable for the tests, as other times are: see export_test.go.
+var recordTimeout = 5 * time.Second
 
 // Types of the events of an exchange.
 const (

@@ -297,7 +297,7 @@ func TestOtherProtocolsPass(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			_ = conn.SetDeadline(time.Now().Add(time.Minute))
+			_ = conn.SetDeadline(time.Now().Add(5 * time.Minute))
 			if _, err := io.WriteString(conn, "GET /echo HTTP/1.1\r\nHost: "+conn.RemoteAddr().String()+"\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"); err != nil {
 				t.Fatal(err)
 			}

@@ -25,7 +25,7 @@ type search struct {
 
 // settleTime bounds the wait for the index. A log so busy that it takes longer
 // answers with what there is.
-const settleTime = 5 * time.Second
+var settleTime = 5 * time.Second
 
 // SearchEvents answers a search of the log in a data directory while no gateway runs
 // there.

@@ -16,7 +16,7 @@ import (
 func TestCallsOfAFailedStart(t *testing.T) {
 	t.Parallel()
 	over, end := context.WithCancel(t.Context())
-	app := &App{ready: make(chan struct{}), over: over.Done(), end: end, now: time.Now}
+	app := &App{ready: make(chan struct{}), over: over.Done(), end: end}
 	for name, h := range map[string]caddyhttp.MiddlewareHandler{"governed": &Handler{app: app}, "API": &API{app: app}} {
 		w := httptest.NewRecorder()
 		done := make(chan error)

@@ -24,6 +24,10 @@ const (
 	streamDelay  = 200 * time.Millisecond
 )
 
+// firstDelay is how long the first window is waited for, which is refused like any other
+// body. Whoever sends nothing has the stream begin with nothing.
+var firstDelay = streamDelay
+
 // stream is a body that is judged as it passes. Whoever sends it on reads from it:
 // the transport towards the upstream, reverse_proxy towards the caller. What Read
 // returns is permitted by a durable event: clean bytes by the opening one, a

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caregate/caregate/console"
+	"github.com/caregate/caregate/proxy"
 	"github.com/caregate/caregate/proxy/proxytest"
 )
 
@@ -269,6 +270,7 @@ func stream(t *testing.T, g *proxytest.Gateway, method, path string, body io.Rea
 // The first window is read before anything is forwarded: what is wrong in it is
 // refused like any other body.
 func TestStreamRefusedAtOnce(t *testing.T) {
+	proxy.Within(t, proxy.FirstDelay, time.Minute)
 	u := proxytest.NewUpstream(t, nil)
 	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
 	for name, test := range map[string]struct {

@@ -20,6 +20,7 @@ import (
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/caregate/caregate/proxy"
 	"github.com/caregate/caregate/proxy/proxytest"
 )
 
@@ -190,7 +191,7 @@ func TestEarlyAnswer(t *testing.T) {
 			defer u.Close()
 			g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
 			c := dial(t, g)
-			_ = c.SetDeadline(time.Now().Add(8 * time.Second)) // less than anybody would linger
+			_ = c.SetDeadline(time.Now().Add(proxy.LingerTime() / 2)) // less than anybody would linger
 			_, _ = fmt.Fprintf(c, "POST /api/v2/tickets HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", g.Addr, basicAuth, len(fill), fill)
 			res, body := c.answer(t)
 			if res.StatusCode != test.status || body != test.want || !res.Close {

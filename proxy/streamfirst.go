@@ -16,7 +16,7 @@ import (
 func (s *stream) readFirst(incremental bool) *refusal {
 	x, limits := s.x, &s.x.h.Limits
 	var plain, wire []byte
-	first, whole := time.NewTimer(streamDelay), time.NewTimer(time.Duration(limits.ReadTimeout))
+	first, whole := time.NewTimer(firstDelay), time.NewTimer(time.Duration(limits.ReadTimeout))
 	defer first.Stop()
 	defer whole.Stop()
 	late, looked := false, 0

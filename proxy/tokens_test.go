@@ -219,7 +219,7 @@ func TestTokensAreNotFoundAgain(t *testing.T) {
 	}
 	a := do(t, g, call{method: "POST", path: "/orders", body: string(body)})
 	stored := o.field("note") + o.field("page")
-	if a.status != http.StatusOK || len(tokenForm.FindAllString(stored, -1)) < 5 || regexp.MustCompile(`3704|Tr0ub|078-05|bob@|sk_live`).MatchString(stored) {
+	if a.status != http.StatusOK || len(tokenForm.FindAllString(stored, -1)) < 5 || regexp.MustCompile(`3704|Tr0ub|078-05|bob@|sk_live`).MatchString(tokenForm.ReplaceAllString(stored, "")) {
 		t.Fatalf("got %d, stored %s", a.status, stored)
 	}
 	if !strings.Contains(a.body, o.field("note")) {

@@ -152,7 +152,7 @@ func TestVaultWithoutKMS(t *testing.T) {
 	if n, err := proxy.SealKeys(t.Context(), proxy.DataConfig{Dir: g.Data, Name: "test", Seal: proxy.KeySealConfig{KMS: &proxy.KMSConfig{Key: kmstest.ARN("one"), Endpoint: kms.URL}}}, nil); err != nil || n == 0 {
 		t.Fatalf("sealing: %d files, %v", n, err)
 	}
-	opt.Block = "keys awskms " + kmstest.ARN("one") + " " + filepath.Join(g.Data, "keys") + " {\n endpoint " + kms.URL + "\n timeout 5s\n}"
+	opt.Block = "keys awskms " + kmstest.ARN("one") + " " + filepath.Join(g.Data, "keys") + " {\n endpoint " + kms.URL + "\n timeout 1m\n}"
 	if err := g.Load(opt); err != nil {
 		t.Fatal(err)
 	}

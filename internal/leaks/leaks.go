@@ -13,9 +13,9 @@ import (
 
 // patience is how long a goroutine that is about to end may take for it. goleak itself
 // gives it less than half a second, which is not much on a machine that has other work.
-const patience = time.Minute
+const patience = 5 * time.Minute
 
-// Find tells of the goroutines that are still there after a minute, nil as soon as there
+// Find tells of the goroutines that are still there after some minutes, nil as soon as there
 // are none.
 func Find(options ...goleak.Option) (err error) {
 	for until := time.Now().Add(patience); ; {
