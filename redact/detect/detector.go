@@ -3,6 +3,7 @@ package detect
 import (
 	"encoding/binary"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/spoken"
@@ -264,8 +265,15 @@ func (s *scanner) run(dst *[]redact.Finding, i int) int {
 			break
 		}
 		if !isDigit(text[i]) {
-			if text[i] == '_' && len(text) >= longText {
-				if to := s.dull(i); to > i {
+			if len(text) >= longText {
+				to := i
+				switch {
+				case text[i] == '_':
+					to = s.dull(i)
+				case text[i] >= utf8.RuneSelf:
+					to = s.dullWide(i)
+				}
+				if to > i {
 					i = to
 					continue
 				}

@@ -31,7 +31,7 @@ func (d *Detector) findPasswords(dst []redact.Finding, t []byte, from, to int, h
 		return behind(at, end, name)
 	}
 	// The trigger is in the value, or is the copula before it.
-	if from > 1 && from < to && t[from-1] <= ' ' && (has(t[from:to], setDigit) || to-from <= 4 && t[from] >= 0x80 && isCopula(t[from:to])) {
+	if from > 1 && from < to && t[from-1] <= ' ' && (has(t[from:to], setDigit) || to-from <= maxWideCopula && t[from] >= 0x80 && isCopula(t[from:to])) {
 		if at, end, name := nameBefore(t, from); at >= 0 {
 			behind(at, end, name)
 		}

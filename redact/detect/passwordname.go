@@ -187,8 +187,12 @@ var copulaBegins = func() (t [32]uint32) {
 	return t
 }()
 
-// maxCopula is the length of the longest copula, in bytes.
-const maxCopula = 6
+// maxCopula is the length of the longest copula, and maxWideCopula that of the longest with a
+// letter outside ASCII that wakes the family, in bytes.
+const (
+	maxCopula     = 6
+	maxWideCopula = 4
+)
 
 func isCopula(w []byte) bool {
 	if len(w) < 2 || len(w) > maxCopula || w[0] < 0x80 && copulaBegins[w[0]&31]>>(w[1]&31)&1 == 0 {

@@ -30,6 +30,7 @@ type pass struct {
 	reader  view.Reader
 	scanner scanner
 	found   []redact.Finding
+	plain   []byte // what base64 says
 }
 
 // passes keeps the memory of passes between calls.
@@ -110,30 +111,9 @@ func (s *scanner) read(dst *[]redact.Finding, begin, end, ahead int, m marks) {
 		}
 	}
 	n, from, to := len(*dst), lo(begin, LookBehind), min(ahead, len(text))
-	p := s.d.passes.get()
-	if m&markNormal != 0 {
-		*dst = s.through(*dst, p, p.reader.Normal(text, from, to, false), begin, end)
+	if m != mark64 || s.worth64(begin, to) { // most base64 says nothing worth the view
+		s.views(dst, from, begin, end, to, m)
 	}
-	if m&markQuoted != 0 {
-		*dst = s.through(*dst, p, p.reader.Normal(text, from, to, true), begin, end)
-	}
-	if m&mark64 != 0 {
-		if begin > 0 && isBase64(text[begin-1]) {
-			from = begin // in the middle of a long one, what stands before is no text
-		}
-		// Most base64 says nothing worth the view.
-		if plain, ok := p.reader.Plain64(text[begin:to]); !ok || worth(plain) {
-			if v := p.reader.Base64(text, from, begin, to); worth(v.Text()[v.At(begin):]) {
-				*dst = s.through(*dst, p, v, begin, end)
-			}
-		}
-	}
-	if m&markHex != 0 {
-		if v := p.reader.Hex(text, from, begin, to); worth(v.Text()[v.At(begin):]) {
-			*dst = s.through(*dst, p, v, begin, end)
-		}
-	}
-	s.d.passes.put(p)
 	for _, f := range (*dst)[n:] {
 		end = max(end, f.End) // what stands behind its last card
 	}
@@ -144,6 +124,52 @@ func (s *scanner) read(dst *[]redact.Finding, begin, end, ahead int, m marks) {
 		s.end64 = end
 	}
 }
+
+// views searches text[begin:end) in the ways m names, in views of text[from:to).
+func (s *scanner) views(dst *[]redact.Finding, from, begin, end, to int, m marks) {
+	text, p := s.text, s.d.passes.get()
+	if m&markNormal != 0 {
+		*dst = s.through(*dst, p, p.reader.Normal(text, from, to, false), begin, end)
+	}
+	if m&markQuoted != 0 {
+		*dst = s.through(*dst, p, p.reader.Normal(text, from, to, true), begin, end)
+	}
+	if m&mark64 != 0 {
+		if begin > 0 && isBase64(text[begin-1]) {
+			from = begin // in the middle of a long one, what stands before is no text
+		}
+		if v := p.reader.Base64(text, from, begin, to); worth(v.Text()[v.At(begin):]) {
+			*dst = s.through(*dst, p, v, begin, end)
+		}
+	}
+	if m&markHex != 0 {
+		if v := p.reader.Hex(text, from, begin, to); worth(v.Text()[v.At(begin):]) {
+			*dst = s.through(*dst, p, v, begin, end)
+		}
+	}
+	s.d.passes.put(p)
+}
+
+// worth64 reports whether what the base64 text[begin:to) says is worth the view.
+func (s *scanner) worth64(begin, to int) bool {
+	b := s.text[begin:to]
+	if len(b) <= shortBase64 {
+		var room [shortBase64]byte
+		plain, ok := view.Plain64(room[:0], b)
+		return !ok || worth(plain)
+	}
+	p := s.d.passes.get()
+	defer s.d.passes.put(p)
+	plain, ok := view.Plain64(p.plain[:0], b)
+	if ok {
+		p.plain = plain
+	}
+	return !ok || worth(plain)
+}
+
+// shortBase64 is up to how many letters base64 is undone without memory from the pool, as
+// most is.
+const shortBase64 = 128
 
 // worth reports whether the text of base64 may hold what is enforced: nine digits,
 // however they are written, or base64 again.

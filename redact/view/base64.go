@@ -160,7 +160,7 @@ func Readable(b []byte) bool {
 			break
 		}
 	}
-	return utf8.Valid(out[:whole])
+	return odd == 0 || utf8.Valid(out[:whole])
 }
 
 // control reports whether c is a control character other than blanks and line ends.
@@ -173,11 +173,11 @@ var controls = func() (t [256]bool) {
 	return t
 }()
 
-// Plain64 is what the base64 b says, without a map back to it; ok is false when b has more
-// in it than the letters of base64, line ends between and padding behind, and only the
-// view can tell. The bytes are valid until the next call.
-func (r *Reader) Plain64(b []byte) (plain []byte, ok bool) {
-	r.plain = r.plain[:0]
+// Plain64 appends what the base64 b says to dst, without a map back to it; ok is false when
+// b has more in it than the letters of base64, line ends between and padding behind, and only
+// the view can tell.
+func Plain64(dst, b []byte) (plain []byte, ok bool) {
+	plain = dst
 	acc, have := uint32(0), 0
 	for i := 0; i < len(b); i++ {
 		for have == 0 && i+4 <= len(b) { // the usual case: four letters in a row
@@ -185,7 +185,7 @@ func (r *Reader) Plain64(b []byte) (plain []byte, ok bool) {
 			if max(x, y, z, w) == 255 {
 				break
 			}
-			r.plain = append(r.plain, x<<2|y>>4, y<<4|z>>2, z<<6|w)
+			plain = append(plain, x<<2|y>>4, y<<4|z>>2, z<<6|w)
 			i += 4
 		}
 		if i == len(b) {
@@ -202,15 +202,15 @@ func (r *Reader) Plain64(b []byte) (plain []byte, ok bool) {
 			break
 		}
 		if acc, have = acc<<6|uint32(x), have+1; have == 4 {
-			r.plain = append(r.plain, byte(acc>>16), byte(acc>>8), byte(acc))
+			plain = append(plain, byte(acc>>16), byte(acc>>8), byte(acc))
 			acc, have = 0, 0
 		}
 	}
 	if have > 1 {
 		acc <<= 6 * (4 - have)
-		r.plain = append(r.plain, byte(acc>>16), byte(acc>>8))[:len(r.plain)+have-1]
+		plain = append(plain, byte(acc>>16), byte(acc>>8))[:len(plain)+have-1]
 	}
-	return r.plain, true
+	return plain, true
 }
 
 // base64 appends what the base64 src[from:to] says; each byte stands for the four

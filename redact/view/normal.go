@@ -12,7 +12,6 @@ const rounds = 3
 // that is used again does not allocate; it is for one goroutine.
 type Reader struct {
 	a, b, folded View
-	plain        []byte
 }
 
 // Normal reads raw[from:to] as it is meant to be read: escapes are undone up to

@@ -1,0 +1,71 @@
+package detect
+
+import (
+	"unicode/utf8"
+
+	"github.com/caregate/caregate/redact/view"
+)
+
+// dullWide is dull for scripts other than Latin: it returns up to where nothing begins in
+// the letters outside ASCII at i, and in the short runs of digits that stand between such
+// letters with nothing between; i when it cannot tell. Chinese and Japanese write so: every
+// letter is a trigger there, and every number has letters on both sides. The last letter in
+// front of ASCII letters is left, because the name of a password may go on in them.
+func (s *scanner) dullWide(i int) int {
+	text, near := s.text, s.hint.near
+	if near == nil || s.card >= 0 && i-s.card <= codeReach || !s.d.brief.whole || i > 0 && isLetter(text[i-1]) {
+		return i
+	}
+	limit := min(len(text)-utf8.UTFMax, s.stop)
+	if !s.final {
+		limit = min(limit, len(text)-LookAhead)
+	}
+	at, last := i, i // last is the letter in front of at
+	for word := false; at < limit; {
+		if b := text[at]; b >= utf8.RuneSelf {
+			r, size := utf8.DecodeRune(text[at:])
+			if view.SignOf(r) != view.None || passwordWides[b] && s.passwordAt(at) {
+				break
+			}
+			word = wordRune(r)
+			last, at = at, at+size
+			continue
+		}
+		if !word || !isDigit(text[at]) {
+			break
+		}
+		end := runEnd(text, at)
+		if end >= limit || text[end] < utf8.RuneSelf || !s.dullBetween(at, end) {
+			break
+		}
+		at, word = end, false
+	}
+	switch {
+	case at < len(text) && isLetter(text[at]):
+		at = last
+	case at-i <= maxWideCopula && i > 0 && text[i-1] <= ' ':
+		return i
+	}
+	s.asked[s.d.brief.passwords] = max(s.asked[s.d.brief.passwords], at)
+	return at
+}
+
+// dullBetween reports whether nothing begins with the run of digits text[i:end] between two
+// characters outside ASCII, the first of which is a letter.
+func (s *scanner) dullBetween(i, end int) bool {
+	text, n := s.text, end-i
+	switch r, _ := utf8.DecodeRune(text[end:]); {
+	case n > maxInner, !wordRune(r), view.SignOf(r) != view.None:
+		return false
+	case n > maxCode || n < minCode: // neither a code nor a date
+	case s.hint.Key != "" || s.hint.near.cue(text, i) || cueAfter(text, end):
+		return false
+	}
+	if hopeful(s.hint.near, text, i, end) {
+		return false
+	}
+	if _, ok := view.Lookalike(text[end:]); ok {
+		return false
+	}
+	return !isPiece(n) || !s.d.mayBePieces(text, i, end, s.hint.near.groupRow())
+}
