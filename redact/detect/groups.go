@@ -54,16 +54,25 @@ func (g *digitRun) read(text []byte) {
 	g.sum = doubled[a] + b + doubled[c] + d
 }
 
-// at returns the run that stands so many runs behind the first, if there is one, until the
-// next call.
-func (r *groupRow) at(text []byte, k int) (*digitRun, bool) {
-	if r.first+k >= len(r.runs) {
+// at returns the run that stands so many runs behind the first, until the next call; nil when
+// there is none.
+func (r *groupRow) at(text []byte, k int) *digitRun {
+	if k += r.first; k < r.n {
+		return &r.runs[k] // as mostly
+	}
+	return r.more(text, k)
+}
+
+// more is at for runs[k], which was not read yet.
+func (r *groupRow) more(text []byte, k int) *digitRun {
+	if k >= len(r.runs) {
+		k -= r.first
 		r.n = copy(r.runs[:], r.runs[r.first:r.n])
 		r.first = 0
 	}
-	for k += r.first; r.n <= k; {
+	for r.n <= k {
 		if r.last {
-			return nil, false
+			return nil
 		}
 		end := r.runs[r.n-1].end
 		limit := min(len(text), end+spoken.MaxBetween)
@@ -80,7 +89,7 @@ func (r *groupRow) at(text []byte, k int) (*digitRun, bool) {
 		}
 		r.n++
 	}
-	return &r.runs[k], true
+	return &r.runs[k]
 }
 
 // wordsBetween reports whether what stands between two runs of digits is no separator, but
@@ -99,20 +108,20 @@ func (r *groupRow) none16(d *Detector, text []byte, lengths uint32, back bool) b
 	}
 	prefix, sum := uint32(r.runs[r.first].value), int(r.runs[r.first].sum)
 	for n, k := 1, 1; ; n, k = n+1, k+1 {
-		g, ok := r.at(text, k)
-		if ok && back && (n == 1 || g.same) {
+		g := r.at(text, k)
+		if g != nil && back && (n == 1 || g.same) {
 			if n > 1 && !g.words {
 				return false
 			}
 			k++
-			g, ok = r.at(text, k)
+			g = r.at(text, k)
 		}
 		switch {
-		case n == 4 && ok && g.end-g.start < 4:
+		case n == 4 && g != nil && g.end-g.start < 4:
 			return false // perhaps the last digits of a longer one
 		case n == 4:
 			return !d.issuers.read(prefix, 16, sum%10 == 0).ok
-		case !ok:
+		case g == nil:
 			return true // too few digits
 		case g.fourless:
 			return false

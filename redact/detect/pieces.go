@@ -139,8 +139,8 @@ func (d *Detector) pieceBegin(text []byte, i, end int, row *groupRow) (b pieceBe
 		return b, false
 	}
 	row.begin(text, i, end)
-	g, ok := row.at(text, 1)
-	if !ok {
+	g := row.at(text, 1)
+	if g == nil {
 		return b, true
 	}
 	next := g.start
@@ -149,10 +149,13 @@ func (d *Detector) pieceBegin(text []byte, i, end int, row *groupRow) (b pieceBe
 	strange := text[end] >= utf8.RuneSelf // hardly any word outside ASCII is known, so that one is asked about first
 	if !strange && (!same || g.words) {
 		b.repeated = same
+		if !d.talk.reader.MayBetween(text, end, next) && (g.words || wordsBetween(text, end, next)) {
+			b.goes, b.repeated = false, false
+		}
 		return b, true
 	}
 	if _, gap := gapAfter(text, end); gap == none {
-		said := d.talk.reader.Between(text, end, next) != 0
+		said := d.talk.reader.MayBetween(text, end, next) && d.talk.reader.Between(text, end, next) != 0
 		b.goes, b.repeated = said || signsBetween(text[end:next]) != apartNever, same && said
 	}
 	return b, true
@@ -203,8 +206,8 @@ func (p *pieces) read(d *Detector, text []byte, b pieceBegin, back bool, row *gr
 			break
 		}
 		k++
-		next, ok := row.at(text, k)
-		if !ok || next.start >= limit {
+		next := row.at(text, k)
+		if next == nil || next.start >= limit {
 			break
 		}
 		if !apart {
@@ -224,7 +227,7 @@ func (p *pieces) read(d *Detector, text []byte, b pieceBegin, back bool, row *gr
 		if back && (p.n == 1 || d.readBack(text, end, next, &words)) {
 			behind = next.end
 			k++
-			if next, ok = row.at(text, k); !ok || next.start >= limit {
+			if next = row.at(text, k); next == nil || next.start >= limit {
 				break
 			}
 			apart = true

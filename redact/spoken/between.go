@@ -1,5 +1,7 @@
 package spoken
 
+import "bytes"
+
 // MaxBetween is how much of a text [Reader.Between] looks at, in bytes.
 const MaxBetween = maxTurnGap
 
@@ -42,6 +44,24 @@ func (r *Reader) Between(text []byte, from, to int) (langs uint8) {
 		return 0
 	}
 	return langs &^ open
+}
+
+// MayBetween reports whether [Reader.Between] may say more than 0 about text[from:to), in which
+// there are no digits, by the first word there. It is quick, and may be wrong on the side of
+// yes: few words stand within a number.
+func (r *Reader) MayBetween(text []byte, from, to int) bool {
+	for from < to && !wordByte(text[from]) {
+		from++
+	}
+	end := from
+	for end < to && wordByte(text[end]) {
+		end++
+	}
+	switch n := end - from; {
+	case n == 1, n > 1 && n <= maxWord && r.dict.fillBegins[text[from]&31][text[from+1]&31]>>n&1 != 0:
+		return true
+	}
+	return bytes.IndexByte(text[end:to], ':') >= 0 // perhaps behind the name of a speaker
 }
 
 // fill says what a word may be between the parts of a number, a bit for each language. A

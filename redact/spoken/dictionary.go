@@ -78,11 +78,13 @@ type dictionary struct {
 	// begins has the lengths of words that are a part of a number, a bit each, by five
 	// bits of their first and of their second byte.
 	begins [32][32]uint32
-	first  [256]bool // the bytes with which words begin, folded
-	nodes  []node    // 1 and up
-	slots  [slots]uint16
-	brief  [slots]briefWord
-	grams  [grams / 64]uint64
+	// fillBegins is the same for words that may begin what stands within a number.
+	fillBegins [32][32]uint32
+	first      [256]bool // the bytes with which words begin, folded
+	nodes      []node    // 1 and up
+	slots      [slots]uint16
+	brief      [slots]briefWord
+	grams      [grams / 64]uint64
 }
 
 // briefWord is a word of at most eight letters of ASCII, folded, the first of which is

@@ -125,6 +125,9 @@ func (d *dictionary) weigh() {
 			f.ordinal |= s.has(roleOrdinal) << lang
 			f.counted |= s.has(roleCounted) << lang
 		}
+		if f := &d.fills[w]; len(name) > 1 && (f.number|f.filler != 0 || d.roles[w]&roleSpeaker != 0) {
+			d.fillBegins[name[0]&31][name[1]&31] |= 1 << len(name)
+		}
 	}
 }
 
