@@ -37,19 +37,15 @@ func (s *scanner) dull(i int) int {
 	if s.end64 > low {
 		return i // what stands there may go on what base64 said
 	}
-	p := dullPass{scanner: s, plain: end - n, chain: -1, next: -1, glued: -1}
+	p := dullPass{scanner: s, plain: end - n, chain: -1, follows: -1, glued: -1}
 	from := min(max(low, s.dulled), start)
 	if from > 0 && charsets[text[from]]&setAlnum != 0 && charsets[text[from-1]]&setAlnum != 0 {
 		return i
 	}
-	if from > 1 && text[from-1] <= ' ' {
-		if at, end, name := nameBefore(text, from); at >= 0 {
-			if _, ok := passwordBehind(text, at, end, name); ok {
-				return i
-			}
-		}
+	if s.passwordFrom(from) {
+		return i
 	}
-	end = p.token(from, s.quietUpTo(i))
+	end = p.tokens(from, s.quietUpTo(i))
 	if end <= i {
 		s.loudTo = p.stopped // the next trigger would come no further
 		return i
@@ -107,8 +103,8 @@ type dullPass struct {
 	*scanner
 	// Where the chain of digit groups begins in which the last word ended, -1 for none,
 	// how many digits it has, and where the next group is.
-	chain, total, next int
-	plain              int // where a word begins that is known to be no base64
+	chain, total, follows int
+	plain                 int // where a word begins that is known to be no base64
 	// The last word in which digits stand beside letters, -1 for none: the families are
 	// asked from there to the end of the token, so it is not passed when that is not.
 	glued int
@@ -120,6 +116,23 @@ type dullPass struct {
 	joined  bool
 	stopped int // where the pass ended
 	small   int // up to where no capital letter stands; see says64
+}
+
+// tokens returns up to where text[at:limit) is dull, as far as the token goes that at is
+// in, and those behind it, one blank apart, where digits stand close by: the rest is found
+// without looking at every byte.
+func (p *dullPass) tokens(at, limit int) int {
+	for text := p.text; ; {
+		end := p.token(at, limit)
+		at = p.stopped + 1
+		if at >= limit || text[at-1] > ' ' || dullKinds[text[at]]&dullWord == 0 {
+			return end
+		}
+		if p.next(at)-at > maxBrief || p.passwordFrom(at) {
+			return end
+		}
+		p.slashed, p.joined, p.glued = false, false, -1
+	}
 }
 
 // token returns up to where text[at:limit) is dull, as far as the token goes that at is
@@ -244,7 +257,7 @@ func (p *dullPass) word(i, limit int) int {
 // group takes note of a run of digits. more says that the chain that it is in may go on
 // behind it.
 func (p *dullPass) group(run, end int, more bool) {
-	if run != p.next {
+	if run != p.follows {
 		p.chain, p.total = -1, 0
 	}
 	p.total += end - run
@@ -253,14 +266,14 @@ func (p *dullPass) group(run, end int, more bool) {
 			if p.chain < 0 {
 				p.chain = run
 			}
-			p.next = next
+			p.follows = next
 			return
 		}
 	}
 	if p.total < shortest {
 		p.chain = -1
 	}
-	p.next = -1
+	p.follows = -1
 }
 
 // date reports whether the date of a card may begin with the run of digits at i.
@@ -290,6 +303,19 @@ func (s *scanner) passwordAt(i int) bool {
 		return false
 	}
 	_, ok := passwordBehind(s.text, i, end, name)
+	return ok
+}
+
+// passwordFrom reports whether a password may begin with the token at i, behind its name.
+func (s *scanner) passwordFrom(i int) bool {
+	if i < 2 || s.text[i-1] > ' ' {
+		return false
+	}
+	at, end, name := nameBefore(s.text, i)
+	if at < 0 {
+		return false
+	}
+	_, ok := passwordBehind(s.text, at, end, name)
 	return ok
 }
 
