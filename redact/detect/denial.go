@@ -63,7 +63,7 @@ var wordRoles = func() map[string]wordRole {
 
 // role returns what the word text[start:end] does.
 func (s *scanner) role(start, end int) wordRole {
-	if end-start > maxWord {
+	if end-start > maxWord || isDigit(s.text[start]) {
 		return 0
 	}
 	var buf [2 * maxWord]byte

@@ -197,12 +197,26 @@ func (m *nearNames) month(text []byte, i, end int) bool {
 		m.monthFrom, m.monthTo, m.monthAt = from, from, -1
 		return true
 	}
-	for to := min(end+behind, len(text)-2); m.monthTo < to; m.monthTo++ {
-		if at := m.monthTo; monthAt(text, at) || text[at] >= 0x80 || text[at] == 'X' {
+	to := min(end+behind, len(text)-2)
+	for m.monthTo < to && m.monthTo+8 <= len(text) && lone(binary.LittleEndian.Uint64(text[m.monthTo:])) {
+		m.monthTo += 7
+	}
+	for at := to - 1; at >= m.monthTo; at-- {
+		if monthAt(text, at) || text[at] >= 0x80 || text[at] == 'X' {
 			m.monthAt = at
+			break
 		}
 	}
+	m.monthTo = max(m.monthTo, to)
 	return m.monthAt >= from || end+behind > len(text)-2
+}
+
+// lone reports whether all eight bytes of w are ASCII, no two letters stand side by side, and
+// none is the sign of a mask.
+func lone(w uint64) bool {
+	y := w | 0x20*ones
+	letters := (y + (0x80-'a')*ones) &^ (y + (0x80-'z'-1)*ones) & highs
+	return w&highs|letters&(letters>>8)|zeros(w, 'X') == 0
 }
 
 // allX reports whether w is nothing but the sign of a mask.
