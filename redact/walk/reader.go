@@ -89,6 +89,9 @@ type member struct {
 // bytes: a page of records has one in each record.
 const pathPiece = 4 << 10
 
+// maxIndex is how long the token of an element of an array may be.
+const maxIndex = len("/9223372036854775807")
+
 // maxAround is how much of the path of a container stays in the paths of findings, in
 // bytes. Each of them is written out, so that many under long names would take more
 // memory, and more time, than the document.
@@ -103,18 +106,23 @@ func (r *reader) path() string {
 	if len(r.frames) < 2 {
 		prefix = ""
 	}
-	from := r.room()
+	last := r.frames[max(0, len(r.frames)-1):]
+	from := r.room(len(prefix), last)
 	r.pathMem = append(r.pathMem, prefix...)
-	if n := len(r.frames); n > 0 {
-		r.pathMem = r.appendToken(r.pathMem, &r.frames[n-1])
+	if len(last) > 0 {
+		r.pathMem = r.appendToken(r.pathMem, &last[0])
 	}
 	return r.taken(from)
 }
 
-// room sees to memory for a path, and returns where it begins.
-func (r *reader) room() int {
-	if cap(r.pathMem)-len(r.pathMem) < 256 {
-		r.pathMem = make([]byte, 0, min(pathPiece, 256+len(r.raw)/32))
+// room sees to memory for a path of so many bytes and the tokens of frames, and returns
+// where it begins.
+func (r *reader) room(n int, frames []frame) int {
+	for i := range frames {
+		n += maxIndex + 2*(frames[i].name.to-frames[i].name.from)
+	}
+	if cap(r.pathMem)-len(r.pathMem) < n {
+		r.pathMem = make([]byte, 0, max(n, min(pathPiece, max(8*n, 256+len(r.raw)/32))))
 	}
 	return len(r.pathMem)
 }
@@ -155,7 +163,7 @@ func (r *reader) around() string {
 	if o := &r.outer; o.depth == n && o.begin == r.frames[n-1].begin {
 		return o.path
 	}
-	from := r.room()
+	from := r.room(0, r.frames[:n-1])
 	for i := range r.frames[:n-1] {
 		r.pathMem = r.appendToken(r.pathMem, &r.frames[i])
 	}
