@@ -22,6 +22,8 @@ func FuzzDull(f *testing.F) {
 			f.Add(piece+"pw a1 ", "", uint8(longText/len(piece)))
 		}
 	}
+	f.Add("カード4111は12回、密码", "", uint8(40))
+	f.Add("карта4111пароль ", "card", uint8(20))
 	d := newDetector(f)
 	slow := asking(f)
 	f.Fuzz(func(t *testing.T, piece, key string, n uint8) {
@@ -34,6 +36,29 @@ func FuzzDull(f *testing.F) {
 			t.Errorf("findings differ\ngot  %s\nwant %s", got, want)
 		}
 	})
+}
+
+// TestDullWide: the same of letters of other scripts with digits between, among values.
+func TestDullWide(t *testing.T) {
+	t.Parallel()
+	d := newDetector(t)
+	slow := asking(t)
+	words := strings.Fields("カード 注文 番号 は パスワード 密码是 密码 код карта пароль это заказ 카드 비밀번호 年 月 日 のカード番号 é är ü hasło jelszó है ا О о ４ ٤ 。 、 ・ \u200b \u3000 \u00a0 \xe3 " +
+		"4 12 123 4111 1111 1111 4111111111111111 536228145 19900512 1990 123456 cvv cvv2 card pw Hunter2x ( : a Xy7!kkp0")
+	r := rand.New(rand.NewPCG(4, 50))
+	for n := range 1500 {
+		var b strings.Builder
+		for size := longText + r.IntN(200); b.Len() < size; {
+			b.WriteString(words[r.IntN(len(words))])
+			if r.IntN(8) == 0 {
+				b.WriteByte(' ')
+			}
+		}
+		text, h := []byte(b.String()), Hint{Key: []string{"", "text", "card"}[r.IntN(3)]}
+		if got, want := fmt.Sprint(d.Text(nil, text, h)), fmt.Sprint(slow.Text(nil, text, h)); got != want {
+			t.Fatalf("text %d: findings differ\ngot  %s\nwant %s", n, got, want)
+		}
+	}
 }
 
 // TestDull: the same of short words between all signs, among values.
