@@ -1,7 +1,7 @@
 // Command bench prints one table of ratios: what a governed exchange costs beside
 // the same binary's bare reverse proxy, what a durable event costs beside a bare
 // database insert, what keeping a value costs beside its bare encryption, what a
-// decision of policy costs, and what a scan costs beside a plain regular expression.
+// decision of policy and the replay of recorded ones cost, and what a scan costs beside a plain regular expression.
 // All rows come from one run; see README.md for how to read them.
 //
 // The gateway runs as a process of its own, so that its processor time can be
@@ -23,7 +23,7 @@ func main() {
 	seconds := flag.Float64("seconds", 2, "how long each measurement lasts")
 	rounds := flag.Int("rounds", 3, "how often bare and governed take turns")
 	clients := flag.Int("clients", 64, "connections of the closed loop")
-	only := flag.String("only", "", "proxy, stream, audit, vault, policy or scan; empty for all, with a short stream")
+	only := flag.String("only", "", "proxy, stream, audit, vault, policy, replay or scan; empty for all, with a short stream")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -34,7 +34,7 @@ func main() {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *tabwriter.Writer) error
-	}{{"proxy", b.exchanges}, {"stream", b.streams}, {"audit", b.durable}, {"vault", b.vaulted}, {"policy", b.decisions}, {"scan", b.scans}} {
+	}{{"proxy", b.exchanges}, {"stream", b.streams}, {"audit", b.durable}, {"vault", b.vaulted}, {"policy", b.decisions}, {"replay", b.replays}, {"scan", b.scans}} {
 		if *only != "" && *only != part.name {
 			continue
 		}

@@ -196,6 +196,15 @@ func (e *consoleEntry) Record(ctx context.Context, rec console.Record) (string, 
 	if !rec.Decision.Allow {
 		ev.Decision = audit.DecisionDeny
 	}
+	if !rec.Done || !rec.Decision.Allow { // once for each call: the event after the deed decides nothing
+		in, err := json.Marshal(consoleInput(p.Actor, rec.Operation))
+		if err != nil {
+			return "", err
+		}
+		if len(in) <= audit.MaxInput {
+			ev.Input = string(in)
+		}
+	}
 	receipt, err := e.slot.Append(ev).Wait(ctx)
 	return receipt.ID.String(), err
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,7 +29,7 @@ type question struct {
 func questionFlags(cmd *cobra.Command) *question {
 	q := &question{}
 	f := cmd.Flags()
-	f.StringVar(&q.from, "from", "", "From this time on: 2026-11-22, 2026-11-22T08:00:00Z, or 24h for a time ago")
+	f.StringVar(&q.from, "from", "", "From this time on: 2026-11-22, 2026-11-22T08:00:00Z, or 24h or 30d for a time ago")
 	f.StringVar(&q.to, "to", "", "Before this time, written like --from")
 	f.StringVar(&q.search.Actor, "actor", "", "The caller: key:ID, local, or the e-mail address it named or a token vouched for")
 	f.StringVar(&q.search.Same, "same", "", "The caller of the call with this receipt")
@@ -82,10 +83,15 @@ func (q *question) read(cmd *cobra.Command) (err error) {
 	return nil
 }
 
-// readInstant reads a time, a day (its beginning, UTC), or how long ago.
+// readInstant reads a time, a day (its beginning, UTC), or how long ago, in days too.
 func readInstant(flag, s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
+	}
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n > 0 {
+			return now.AddDate(0, 0, -n), nil
+		}
 	}
 	if ago, err := time.ParseDuration(s); err == nil && ago > 0 {
 		return now.Add(-ago), nil
@@ -95,7 +101,7 @@ func readInstant(flag, s string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, wrongUsage("%s: want 2026-11-22, 2026-11-22T08:00:00Z, or 24h for a time ago", flag)
+	return time.Time{}, wrongUsage("%s: want 2026-11-22, 2026-11-22T08:00:00Z, or 24h or 30d for a time ago", flag)
 }
 
 // ask puts the question to the running gateway, so that it is on record, or to the

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caregate/caregate/audit"
+	"github.com/caregate/caregate/policy"
+	"github.com/caregate/caregate/proxy"
+)
+
+// mostChanges is how many rows the table of a replay has; JSON has all.
+const mostChanges = 50
+
+func newPolicyReplay() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "replay DRAFT... [--since TIME] [--until TIME] [--config FILE] [--data DIR] [--json]",
+		Short: "Try a draft of the policy on recorded traffic",
+		Long: `Asks a draft for every decision of the audit log again, and prints who would lose or
+gain what: by role, route, operation and data class, with receipts of examples for
+` + "`caregate explain`" + `. DRAFT are documents and a directory of rules, as they would stand
+behind ` + "`policy builtin`" + ` in the Caddyfile; the draft is compared with those that stand there
+now. No gateway need run, and none is changed.
+
+What is recorded of a decision is all that rules see, so the answers are those that the
+draft would have given. Two things are not replayed: grants count as the caller had them,
+those in the draft's documents do not; and what was refused for no reason of the policy's
+(a body that is too large, a broken signature) is counted and left out.`,
+		Example: `  caregate policy replay ./policy.draft.yaml ./rules --since 30d
+  caregate policy replay ./draft --since 2026-11-01 --until 2026-11-08 --json`,
+		Args: cobra.ArbitraryArgs,
+	}
+	flags := cmd.Flags()
+	since := flags.String("since", "", "Only decisions at or after this time: 30d, 2026-11-01 or 2026-11-01T08:00:00Z")
+	until := flags.String("until", "", "Only decisions before this time")
+	asJSON := flags.Bool("json", false, "Print the report as JSON")
+	placeFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return wrongUsage("want documents, a directory of rules, or both: the draft")
+		}
+		var window [2]time.Time
+		for i, flag := range [...]struct{ name, text string }{{"--since", *since}, {"--until", *until}} {
+			var err error
+			if window[i], err = readInstant(flag.name, flag.text, time.Now()); err != nil {
+				return err
+			}
+		}
+		p, err := findPlace(cmd)
+		if err != nil {
+			return err
+		}
+		if p.app == nil {
+			p.app = new(proxy.App)
+		}
+		ctx := cmd.Context()
+		now, err := readPolicy(ctx, p.app)
+		if err != nil {
+			return fmt.Errorf("the policy in force: %w", err)
+		}
+		draft, err := readPolicy(ctx, &proxy.App{PolicyDocuments: args})
+		if err != nil {
+			return fmt.Errorf("the draft: %w", err)
+		}
+		stop := progress(cmd, "replaying "+p.Dir)
+		r, err := policy.Replay(ctx, now, draft, decisions(ctx, p.Dir, window))
+		stop()
+		if err != nil {
+			return missingLog(err)
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), r)
+		}
+		return printReplay(cmd.OutOrStdout(), r)
+	}
+	return cmd
+}
+
+func readPolicy(ctx context.Context, app *proxy.App) (*policy.Engine, error) {
+	c, err := app.PolicyConfig()
+	if err != nil {
+		return nil, err
+	}
+	return policy.NewEngine(ctx, c)
+}
+
+// decisions are the entries of the log that tell of a decision, within a window of the
+// gateway's clock.
+func decisions(ctx context.Context, dir string, window [2]time.Time) iter.Seq2[policy.Recorded, error] {
+	enough := errors.New("enough")
+	return func(yield func(policy.Recorded, error) bool) {
+		_, err := audit.Entries(ctx, dir, 0, func(e audit.Entry) error {
+			at := time.UnixMilli(e.Leaf.Wall)
+			// What stands behind a deed of the gateway's own API decides nothing.
+			after := e.Leaf.Channel == policy.OwnChannel && e.Leaf.Input == ""
+			if e.Leaf.Decision == "" || after || e.Leaf.Cont > 0 || at.Before(window[0]) || !window[1].IsZero() && !at.Before(window[1]) {
+				return nil
+			}
+			rec := policy.Recorded{Receipt: e.Leaf.ID.String(), Input: e.Leaf.Input}
+			if e.Leaf.Decision == audit.DecisionDeny {
+				rec.Reason = e.Leaf.Reason
+			}
+			if !yield(rec, nil) {
+				return enough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, enough) {
+			yield(policy.Recorded{}, err)
+		}
+	}
+}
+
+func printReplay(out io.Writer, r *policy.ReplayReport) error {
+	if len(r.Changes) > 0 {
+		t := newTable(out, "DECISIONS", "WHO", "CALL", "WHAT", "NOW", "DRAFT", "FOR EXAMPLE")
+		for _, c := range r.Changes[:min(len(r.Changes), mostChanges)] {
+			who := c.Kind
+			if len(c.Roles) > 0 {
+				who += " " + strings.Join(c.Roles, ",")
+			}
+			what := c.Direction
+			if c.Class != "" {
+				what += " " + c.Class + " " + c.Place
+			}
+			if c.Observed {
+				what += " (observed)"
+			}
+			t.row(c.Decisions, who, c.Route+" "+c.Channel+":"+c.Operation, what, c.Before, c.After, c.Receipts[0])
+		}
+		if err := t.print(); err != nil {
+			return err
+		}
+		if more := len(r.Changes) - mostChanges; more > 0 {
+			fmt.Fprintf(out, "and %d rows more, see --json\n", more)
+		}
+		fmt.Fprintln(out)
+	}
+	_, err := fmt.Fprintf(out, "%d decisions in %d situations: %d lost, %d gained, %d treated otherwise, %d the same\n",
+		r.Decisions, r.Situations, r.Lost, r.Gained, r.Treated, r.Decisions-r.Lost-r.Gained-r.Treated)
+	if r.Otherwise > 0 {
+		fmt.Fprintf(out, "%d refusals were none of the policy's and were left out\n", r.Otherwise)
+	}
+	if r.Without > 0 {
+		fmt.Fprintf(out, "%d decisions were recorded without what the rules saw, or by a newer version, and were left out\n", r.Without)
+	}
+	return err
+}
