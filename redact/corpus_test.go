@@ -86,13 +86,14 @@ func labels(marked string) (text string, spans []gold, err error) {
 // The parts of the corpus. They were written by different people, so that a rule
 // made for one is tried on the other.
 const (
-	firstPart  = "first"
-	secondPart = "second" // files named second-*
-	thirdPart  = "third"  // files named third-*
-	fourthPart = "fourth" // files named fourth-*
-	fifthPart  = "fifth"  // files named fifth-*
-	sixthPart  = "sixth"  // files named sixth-*
-	allParts   = "all"
+	firstPart   = "first"
+	secondPart  = "second"  // files named second-*
+	thirdPart   = "third"   // files named third-*
+	fourthPart  = "fourth"  // files named fourth-*
+	fifthPart   = "fifth"   // files named fifth-*
+	sixthPart   = "sixth"   // files named sixth-*
+	seventhPart = "seventh" // files named seventh-*
+	allParts    = "all"
 )
 
 // corpus reads every message of testdata/corpus.
@@ -106,7 +107,7 @@ func corpus(tb testing.TB) []message {
 	seen := map[string]bool{}
 	for _, name := range names {
 		part := firstPart
-		for _, later := range []string{secondPart, thirdPart, fourthPart, fifthPart, sixthPart} {
+		for _, later := range []string{secondPart, thirdPart, fourthPart, fifthPart, sixthPart, seventhPart} {
 			if strings.HasPrefix(filepath.Base(name), later+"-") {
 				part = later
 			}
