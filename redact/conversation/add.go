@@ -84,10 +84,10 @@ func (t *Tracker) add(x *tail, m *Message) []Found {
 		x.aside(speaker, maxAside+1, topics)
 		return nil
 	}
-	pure := o.Words == 0 || goesOn(text.text)
+	pure := o.Words == 0 || goesOn(text.text) || topics == 0 && almost(o)
 	about := (asked | topics) &^ detect.TopicOther
 	switch {
-	case len(o.Digits) == 0:
+	case len(o.Digits) == 0, len(o.Digits) == 1 && o.Words+o.Fillers > maxBesideOne: // "in groups of four?"
 		x.aside(speaker, o.Words+o.Fillers, topics)
 		return nil
 	case topics == detect.TopicOther, topics == 0 && asked == detect.TopicOther, len(o.Digits) > maxTail, !pure && (about == 0 || o.Words > maxBeside):
@@ -118,6 +118,15 @@ func (t *Tracker) add(x *tail, m *Message) []Found {
 	x.push(ref, o, pure)
 	return nil
 }
+
+// almost reports whether a message has a run of digits that is a little short of a card: what
+// is missing may follow.
+func almost(o *spoken.Outline) bool {
+	return len(o.Groups) == 1 && len(o.Digits) >= leastAlmost && len(o.Digits) < usualCard && o.Words <= maxBesideOne
+}
+
+// leastAlmost is how many digits that are.
+const leastAlmost = usualCard - 3
 
 // goesOn reports whether a text ends in a separator behind digits: more is to come.
 func goesOn(text []byte) bool {

@@ -21,6 +21,8 @@ const (
 	maxTopicAge = 4  // messages for which a question counts, from it or the last piece on
 	maxAside    = 12 // words of a message without a piece, by the same or an unknown speaker
 	maxBeside   = 12 // words beside a piece, where a card is spoken of
+
+	maxBesideOne = 3 // words beside a piece of one digit
 )
 
 // memory is what is remembered of the messages of a conversation. It never grows

@@ -87,19 +87,28 @@ func turns(text []byte) []turn {
 }
 
 // hasName reports whether a line begins with the name of a speaker, perhaps with a
-// time in front: a letter, no more than three words, a colon with a blank behind.
+// time in front or in brackets behind: a letter, no more than three words, a colon with a
+// blank behind. The name in angle brackets needs no colon: "<ann> 4111 1111".
 func hasName(line []byte) bool {
-	letters, words := false, 0
+	letters, words, inside := false, 0, false
 	for i, b := range line[:min(len(line), maxName)] {
+		if b == '<' && i == 0 || b == '(' && letters {
+			inside = b == '('
+			continue
+		}
 		switch {
+		case b == '>' && line[0] == '<':
+			return letters && words <= 3 && i+1 < len(line) && line[i+1] == ' '
+		case inside:
+			inside = b != ')'
 		case b == ':' && letters:
 			return words <= 3 && (i+1 == len(line) || line[i+1] == ' ' || line[i+1] == '\n' || line[i+1] == '\t')
 		case b|0x20 >= 'a' && b|0x20 <= 'z', b >= 0x80:
-			if i == 0 || line[i-1] == ' ' || line[i-1] == '(' || line[i-1] == ']' {
+			if i == 0 || line[i-1] == ' ' || line[i-1] == '<' || line[i-1] == '(' || line[i-1] == ']' {
 				words++
 			}
 			letters = true
-		case b == ',', b == '?', b == '!', b == '{', b == '"':
+		case b == '/' && line[0] == '<', b == ',', b == '?', b == '!', b == '{', b == '"':
 			return false
 		}
 	}

@@ -15,6 +15,7 @@ func TestTranscript(t *testing.T) {
 		"times":        "[00:01] Agent: card please\n[00:04] Ann: +<5555 5555>\n[00:07] Agent: yes\n[00:09] Ann: C<5555 4444>\n",
 		"lines":        "Agent: card?\nAnn: it is\n+<4111 1111>\nAgent: yes\nAnn: C<1111 1111>\n",
 		"whole":        "Agent: card?\nAnn: 4111 1111 1111 1111\nAgent: yes\nAnn: 1111 1111\n",
+		"times behind": "Agent (10:02:11): card?\nDana (10:02:14): +<4111 1111>\nAgent (10:02:16): ok\nDana (10:02:18): C<1111 1111>\n",
 		"code":         "Agent: and the security code?\nCustomer: V<123>\n",
 		"no names":     "4111 1111\n1111 1111\n",
 		"one name":     "Ann: 4111 1111\n1111 1111 was it\n",
@@ -46,5 +47,18 @@ func TestTranscript(t *testing.T) {
 	}
 	if f := tr.Transcript([]byte(strings.Repeat("A: 1\nB: 2\n", 5000)), nil); f != nil {
 		t.Error("found something in nothing")
+	}
+}
+
+// TestNames: a line that begins with who speaks.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]bool{
+		"Ann: yes": true, "<ann> yes": true, "[10:02] <ann b> yes": false, "Ann (10:02:11): yes": true, "Ann (10:02:11) yes": false, "<p>yes": false, "<br/> yes: no": false,
+		"(10:02) Ann: yes": true, "an answer of several words: yes": false,
+	} {
+		if got := hasName([]byte(line)); got != want {
+			t.Errorf("%q: %v, want %v", line, got, want)
+		}
 	}
 }

@@ -25,15 +25,23 @@ func (s *scanner) caption(i int) bool {
 	from := lo(i, wordWindow)
 	behind := false // the word behind the one that is looked at says "number"
 	said := false   // such a word was seen
+	reads := false  // "says" was: what stands in front of it has something written on it
 	for at := i; ; {
 		start, end, ok := wordBefore(s.text, at, from)
-		if !ok || i-end > directReach || isDigit(s.text[start]) || captionEnds(s.text[end:at], end-start) {
+		if !ok || i-end > directReach || isDigit(s.text[start]) || captionEnds(s.text[end:at], end-start) && (at != i || !commaOnly(s.text[end:at])) {
 			return false
 		}
 		var buf [2 * maxScript]byte
 		w := fold(buf[:0], s.text[max(start, end-maxScript):end])
 		sn := s.d.vocab.sense(s.text[start:end])
+		sharp := at == i && bytes.IndexByte(s.text[end:at], '#') >= 0 // "docket # 4111"
 		switch {
+		case reads && sn&senseLink == 0:
+			return sn&senseHard != 0 && sn&namePhone == 0 || otherName(w) // "the barcode says"
+		case at == i && commaOnly(s.text[end:at]) && !numberBehind[string(w)] && !numberInFront[string(w)]:
+			return false
+		case pairNames[string(w)] != nil && s.paired(start, from, pairNames[string(w)]):
+			return true // "bus pass"
 		case sn&(senseCard|senseCVV|sensePIN|senseSSN) != 0 || cardName(w):
 			return false
 		case said && sn&(senseSoft|senseHard) != 0 || sn == 0 && !numberBehind[string(w)] && !numberInFront[string(w)] && compound(w)&senseSoft != 0 ||
@@ -41,6 +49,8 @@ func (s *scanner) caption(i int) bool {
 			return true
 		case behind && end-start > 1 && sn&senseLink == 0 && !plainName(w) && !s.plainHere(start, end, at, from):
 			return true // "docket no."
+		case sharp && end-start > 1 && sn&senseLink == 0 && !plainName(w) && !upper(s.text[start]) && !leadWords[string(w)] && !doneWords[string(w)]:
+			return true
 		}
 		behind = false
 		switch {
@@ -48,6 +58,8 @@ func (s *scanner) caption(i int) bool {
 			behind, said = true, true
 		case numberInFront[string(w)]:
 			said = true
+		case readWords[string(w)]:
+			reads = true
 		case sn&senseLink != 0 || withWords[string(w)]:
 		case said || plainName(w) || !s.partOfNumber(start, from):
 			return false
@@ -75,11 +87,25 @@ func (s *scanner) plainHere(start, end, at, from int) bool {
 		return begins && (stop+1 >= len(t) || t[stop] != ':' && t[stop+1] != ':') // unless it is "Docket no.:"
 	case !foldEqual(number, "number") && !foldEqual(number, "numbers"):
 		return false
-	case t[end-1]|0x20 == 's' || s.among(doneWords, start, end):
+	case s.among(doneWords, start, end):
+		return begins || !s.among(doneNouns, start, end) || s.among(leadWords, a, b) || s.d.vocab.sense(t[a:b])&senseLink != 0 || s.among(plainWords, a, b)
+	case t[end-1]|0x20 == 's':
 		return true
 	}
-	name := upper(t[start]) && !upper(t[start+1]) && !upper(t[at]) // "my Valerie number"
-	return !begins && (name || s.among(leadWords, a, b))
+	// "my Valerie number", and "Valerie number", of which nobody knows whether it is a name.
+	return upper(t[start]) && !upper(t[start+1]) && !upper(t[at]) || !begins && s.among(leadWords, a, b)
+}
+
+// paired reports whether one of the words stands right in front of i.
+func (s *scanner) paired(i, from int, words map[string]bool) bool {
+	a, b, ok := wordBefore(s.text, i, from)
+	return ok && i-b == 1 && s.among(words, a, b)
+}
+
+// commaOnly reports whether nothing but a comma and blanks stand between a word and the
+// number: "the lot number, 4111...".
+func commaOnly(between []byte) bool {
+	return len(between) > 0 && between[0] == ',' && len(bytes.TrimSpace(between[1:])) == 0
 }
 
 // partOfNumber reports whether "number of" stands in front of the word that begins at i, in

@@ -41,6 +41,14 @@ var otherStems = wordsOf(`
 
 	docket waybill consign manifest receipt membership prescription requisition
 	cursor offset checksum nonce asset partition
+
+	passport passeport pasaport passaport reisepass paszport paspoort útlevel паспорт διαβατήρι certificat certificad zertifikat diplom badge wristband microchip transponder
+	container contenedor contêiner conteneur kontejner contenitor precinto lacre sigillo scellé siegel pallet palett
+	localizad localizz bordereau récépiss albarán albaran lieferschein frachtbrief pakbon vrachtbrief bolla targa scontrino fahrschein matricul matrícul matrikel
+	immatricul kennzeichen kenteken campaign campaña campagne campanha kampagn kampanj server servidor serveur warrant citation summons appointment referral
+	specimen accession survey questionnaire conversation thread tweet listing auction incident remittance ausweis führerschein permiso permesso étiquette etiquet
+	employee mitarbeiter personalnumm empleado employé dipendente medewerker student schüler étudiant estudiante donor spender prontuário prontuario
+	chamada comprobante comprovante multa mahnung bescheid trámite tramite cédula cedula
 `)
 
 // otherWords are names of that kind which are whole: with another ending, or in other words,
@@ -50,6 +58,8 @@ var otherWords = wordsOf(`
 	fattura fatture бронь брони бронирования бронювання حجز الحجز حجزي الحجوزات contrats balík balíka balíku balíček balíčku balíčka siunta siuntos siuntą siuntų
 	zahtev zahteva zahtevu zahtevka zahtevek zahtjev zahtjeva zahtjevu prijava prijave prijavo prijavu تذكرة التذكرة תיק התיק beleg belegs belege viitenumber viitenumbri
 	patient patients patienten contracts
+	rewards reward permit permits toll seal meter fiscal albarán recibo lot chat pallet crate locker slot bay shelf pump terminal kiosk
+	mrn rx pnr bol utr eticket e-ticket asin fob keycard plate microchip docket exhibit folder
 `)
 
 // cardStems are how the words begin for cards, and what they are called by.
@@ -75,6 +85,23 @@ var (
 	// ofWords stand between a word for number and what it is the number of.
 	ofWords = wordsOf(`de del della dello dell di do da des du d of van ya`)
 )
+
+// readWords stand between a thing and what is written on it.
+var readWords = wordsOf(`says say reads shows showing printed scans sagt steht zeigt dice dit indique dicono diz mostra zegt`)
+
+// doneNouns are those of doneWords that are names, too: "medical record number".
+var doneNouns = wordsOf(`record note call check copy text link block pass match process bill supply register lock report`)
+
+// pairNames are names of what has a number, which are other words alone, with the words in
+// front that make them such names.
+var pairNames = map[string]map[string]bool{
+	"note": wordsOf("credit debit delivery packing dispatch consignment advice freight goods shipping"),
+	"memo": wordsOf("credit debit"),
+	"pass": wordsOf("bus boarding season day train travel ski park parking guest visitor hall gate monthly weekly annual transit rail lift museum swim gym"),
+	"slip": wordsOf("packing deposit pay salary delivery betting paying"),
+	"tag":  wordsOf("bag baggage luggage dog pet asset price service toll name ear"),
+	"pin":  wordsOf("up topup voucher scratch recharge"),
+}
 
 // withWords say who keeps the number.
 var withWords = wordsOf(`bei ihnen euch chez vous jullie hos`)

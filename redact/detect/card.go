@@ -418,7 +418,7 @@ func (c *chain) judge(k *candidate, f *redact.Finding, joined bool) bool {
 		}
 	}
 	bare := k.shape == withoutGroup
-	if k.brand.context && !near || k.gaps&gapWeak != 0 && !near {
+	if k.brand.context && !near || k.gaps&gapWeak != 0 && !near && !c.barred(k, joined || joinedRight) {
 		return false
 	}
 	// 4661.64381841490914 is a decimal fraction.
@@ -441,6 +441,9 @@ func (c *chain) judge(k *candidate, f *redact.Finding, joined bool) bool {
 	}
 
 	if k.shape != brandGroups && w.direct == 0 && !near && !joined && !id && c.caption(k.start) && !c.datedBehind(k.end) {
+		w.direct = senseSoft
+	}
+	if bare && w.direct == 0 && !near && !id && (c.enumerated(k) || c.calledBehind(k.end)) {
 		w.direct = senseSoft
 	}
 
@@ -509,6 +512,13 @@ func (c *chain) judge(k *candidate, f *redact.Finding, joined bool) bool {
 	}
 	f.Strong = strong
 	return c.plain(k)
+}
+
+// barred reports whether k is written as it is printed, with one bar or star between the
+// groups, and no other digits beside it: not a row of a table, nor a product.
+func (c *chain) barred(k *candidate, beside bool) bool {
+	sign := c.text[c.at(0).end]
+	return k.gaps == gapWeak && k.uniform && k.shape == brandGroups && !beside && (sign == '|' || sign == '*') && c.at(1).gapLen == 1
 }
 
 // maxDialled is how many digits a telephone number has at most, with its country (E.164).

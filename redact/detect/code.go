@@ -128,7 +128,7 @@ func zeros(w uint64, b byte) uint64 {
 }
 
 // cue reports whether the bytes before i may hold a word that names a code: it
-// looks for the letter pairs cv, cs, ci, cu, od, gi, gu, pi and yp, in any case, and may be
+// looks for the letter pairs cv, cs, ci, cu, od, fz, gi, gu, pi and yp, in any case, and may be
 // wrong on the side of yes.
 func cue(text []byte, i int) bool {
 	for range cueWindows {
@@ -154,7 +154,7 @@ const (
 func cueIn(w uint64) uint64 {
 	w |= 0x20 * ones
 	v, sx, id, d, u, px := zeros(w, 'v'), zeros(w, 's'), zeros(w, 'i'), zeros(w, 'd'), zeros(w, 'u'), zeros(w, 'p')
-	return zeros(w, 'c')&((v|sx|id|u)>>8) | zeros(w, 'o')&(d>>8) | zeros(w, 'g')&((id|u)>>8) | px&(id>>8) | zeros(w, 'y')&(px>>8)
+	return zeros(w, 'c')&((v|sx|id|u)>>8) | zeros(w, 'o')&(d>>8) | zeros(w, 'g')&((id|u)>>8) | px&(id>>8) | zeros(w, 'y')&(px>>8) | zeros(w, 'f')&(zeros(w, 'z')>>8) | zeros(w, 0xB3)&(d>>8) // the last is "ód"
 }
 
 // cueAfter is cue for the words behind: the pairs cv and od.
@@ -230,9 +230,12 @@ func (s *scanner) standsAlone(g group) bool {
 // digits at i, with only link words between.
 func (s *scanner) codeWordBefore(i, digits int) bool {
 	from, at := lo(i, wordWindow), i
-	back := false
-	code := false
+	back, front, says := false, false, false
+	code, plain := false, false
 	for n := 0; n < 9; n++ {
+		if plain && s.codeOfCard(at) {
+			return true
+		}
 		start, end, ok := wordBefore(s.text, at, from)
 		if !ok {
 			return false
@@ -258,14 +261,19 @@ func (s *scanner) codeWordBefore(i, digits int) bool {
 			}
 			return true
 		case sn&senseTail != 0:
-			return back || digits == 3 && s.threeDigits(start)
+			return back || digits == 3 && s.countedDigits(start, 3) || digits == 4 && front && s.countedDigits(start, 4)
+		case n == 0 && readWords[string(w)]: // "the back says 123"
+		case n == 0 && digits == 4 && foldEqual(w, "front"):
+			front = true
 		case sn&senseCard != 0 && n < 2: // "the code on the back of the card is 123"
-		case sn&senseBack != 0 && n == 0 && digits == 3 && s.card >= 0 && start-s.card <= codeReach:
+		case sn&senseBack != 0 && (n == 0 || says) && digits == 3 && s.card >= 0 && start-s.card <= codeReach:
 			return true // "Back: 123", behind a card and its date
 		case sn&(senseLink|senseCode|senseBack|nameFill) == 0 && (end-start > 1 || w[0] == 'X'):
 			return false
 		}
-		code = sn&senseCode != 0 || foldEqual(w, "number") || foldEqual(w, "value")
+		plain = sn&senseCode != 0
+		code = plain || foldEqual(w, "number") || foldEqual(w, "value")
+		says = n == 0 && (readWords[string(w)] || s.role(start, end)&saysIs != 0)
 		back = back || sn&senseBack != 0
 		at = start
 	}
@@ -297,10 +305,38 @@ func (s *scanner) codeOf(i int) bool {
 	return false
 }
 
-// threeDigits reports whether the digits whose name begins at i are three of a card.
-func (s *scanner) threeDigits(i int) bool {
+// codeOfCard reports whether nothing but words that link stands between a card and the word
+// for a code that begins at i: "4111 1111 1111 1111 and the code is 123".
+func (s *scanner) codeOfCard(i int) bool {
+	if s.card < 0 || i-s.card > codeReach || i < s.card {
+		return false
+	}
+	for {
+		start, end, ok := wordBefore(s.text, i, s.card)
+		if !ok {
+			return true
+		}
+		w := s.text[start:end]
+		if isDigit(w[0]) || s.d.vocab.sense(w)&senseLink == 0 && !s.among(andWords, start, end) && !foldEqual(w, "with") {
+			return false
+		}
+		i = start
+	}
+}
+
+// countedDigits reports whether the digits whose name begins at i are so many of a card, as
+// the word in front of it says: three or four.
+func (s *scanner) countedDigits(i, digits int) bool {
 	a, b, ok := wordBefore(s.text, i, lo(i, wordWindow/2))
-	return ok && three(s.text[a:b]) && (s.card >= 0 && a-s.card <= codeReach || s.wordNames(a, senseCard))
+	if !ok {
+		return false
+	}
+	w := s.text[a:b]
+	said := three(w)
+	if digits == 4 {
+		said = foldEqual(w, "four") || string(w) == "4"
+	}
+	return said && (s.card >= 0 && a-s.card <= codeReach || s.wordNames(a, senseCard))
 }
 
 // three reports whether w is the number three.

@@ -153,9 +153,13 @@ func (s *scanner) wordSense(start, end, from int) sense {
 	switch {
 	case sn&senseHard != 0 && foldEqual(w, "phone") && s.byWay(start, from):
 		return senseLink
-	case sn&senseCard != 0 && (len(w) == 4 || len(w) == 5) && w[0]|0x20 == 'c' && w[1]|0x20 == 'a':
+	case sn&senseCard != 0 && (len(w) == 4 || len(w) == 5) && (w[0]|0x20 == 'c' || w[0]|0x20 == 'k') && w[1]|0x20 == 'a':
 		if a, b, ok := wordBefore(s.text, start, lo(start, wordWindow/2)); ok && s.d.vocab.sense(s.text[a:b])&senseKind != 0 {
 			return senseHard
+		}
+	case sn&senseCard != 0 && foldEqual(w, "credit"):
+		if a, b, ok := wordAfter(s.text, end, min(len(s.text), end+8)); ok && (foldEqual(s.text[a:b], "note") || foldEqual(s.text[a:b], "memo")) {
+			return senseSoft
 		}
 	case sn&senseSSN != 0 && len(w) == 6 && w[0]|0x20 == 's' && w[1]|0x20 == 'o': // social
 		if a, b, ok := wordAfter(s.text, end, min(len(s.text), end+16)); ok && (foldEqual(s.text[a:b], "media") || foldEqual(s.text[a:b], "insurance")) {

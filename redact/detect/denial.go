@@ -20,6 +20,10 @@ type denial struct {
 	relative bool // the leftmost of them begins what is said of the card
 }
 
+// romanceCards are words for a card behind which its adjectives stand: "cartão corporativo
+// para a reserva".
+var romanceCards = wordsOf("tarjeta tarjetas carte cartes carta cartão cartões cartao")
+
 // maxSaidOfCard is how many words of its own a card may have: "the card I paid with for ...".
 const maxSaidOfCard = 4
 
@@ -134,7 +138,7 @@ func (d *denial) yields(start, end, at int, direct sense) bool {
 	case direct == 0:
 		return true
 	case d.prefix:
-		return d.between == 0 || d.relative
+		return d.between == 0 || d.relative || d.between <= 2 && d.among(romanceCards, start, end)
 	case direct&senseHard != 0:
 		return false
 	case !foldEqual(d.text[start:end], "cards") || at != end+1:

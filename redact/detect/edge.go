@@ -130,12 +130,22 @@ func (c *chain) gluedAfter(k *candidate, near bool) bool {
 		return false
 	case k.shape == brandGroups, len(w) >= 2 && foldEqual(w[:2], "ex"), len(w) >= 3 && foldEqual(w[:2], "cv"), len(w) >= 5 && foldEqual(w[:5], "valid"):
 		return true
-	case end < len(t) && (isDigit(t[end]) || t[end] == '_' || maskAt(t, end)):
+	case end < len(t) && (isDigit(t[end]) || t[end] == '_' || maskAt(t, end) || escapedDigit(t, end)):
 		return false // hexadecimal, or an id
 	case len(w) >= 2 && c.d.vocab.sense(w)&(senseCard|senseCVV|senseSSN|senseLink) != 0:
 		return true
 	}
 	return near
+}
+
+// escapedDigit reports whether an escape that stands for a digit begins at i: a view reads
+// the digit there.
+func escapedDigit(t []byte, i int) bool {
+	if !opens[t[i]] {
+		return false
+	}
+	r, n, _ := unitAt(t, i)
+	return n > 1 && isNumeral(r)
 }
 
 // fileEndings are those of pictures and papers that people send.

@@ -21,7 +21,7 @@ var keyTable = keyWords{}.with(keyID,
 	"mobile", "msisdn", "latitude", "longitude", "lat", "lng", "lon").with(keyNoun,
 	"order", "orders", "tracking", "invoice", "invoices", "serial", "ref", "reference", "ticket", "case", "transaction", "txn", "trace", "span", "session", "correlation", "shipment",
 	"parcel", "waybill", "booking", "token", "version", "build", "stamp", "position", "account", "customer", "user", "policy", "claim", "routing", "iban", "time", "reservation", "consignment", "contract",
-	"membership", "registration", "warranty", "voucher", "coupon", "receipt", "quote", "batch").with(keyAny,
+	"membership", "registration", "warranty", "voucher", "coupon", "receipt", "quote", "batch", "giftcard", "giftcards", "loyaltycard", "simcard").with(keyAny,
 	"number", "no", "num", "nr", "code", "key").with(keyCard,
 	"card", "cards", "cardno", "cardnum", "cardnumber", "cc", "ccn", "ccnum", "ccnumber", "creditcard", "creditcardnumber", "debitcard", "pan", "dpan", "fpan", "paymentcard").with(keySSN,
 	"ssn", "ssnitin", "itin", "tin", "taxid", "taxpayer", "socialsecurity", "socialsecuritynumber", "socialsecurityno").with(keyCVV,
@@ -29,6 +29,9 @@ var keyTable = keyWords{}.with(keyID,
 	"pin", "cardpin", "pinblock").with(keyText,
 	"text", "body", "message", "messages", "content", "comment", "comments", "description", "note", "notes", "subject", "transcript", "plain", "html", "details", "summary",
 	"query", "prompt", "input", "q")
+
+// kindKeys make another thing of the card behind them.
+var kindKeys = wordsOf("gift loyalty sim membership library punch phone")
 
 // keyWords is the type of the key table; with builds it in one expression, so
 // that the table is complete before anything can read it.
@@ -87,6 +90,10 @@ func readKey(key string) keySense {
 		switch w {
 		case "social":
 			social = true
+		case "card", "cards":
+			if kindKeys[string(front[:name])] {
+				s = keyNoun // a gift card is paid with, and is none of an issuer's
+			}
 		case "tax":
 			tax = true
 		case "file":

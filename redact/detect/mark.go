@@ -49,6 +49,9 @@ var markBytes = func() (t [256]marks) {
 // read.
 func markAt(text []byte, i, end int) marks {
 	m := markBefore(text, i)
+	if m == 0 && i > 0 && end-i >= minCard && touchesEscape(text, i, end) {
+		m = markNormal
+	}
 	if end == len(text) {
 		return m
 	}
@@ -108,6 +111,37 @@ func markBefore(text []byte, i int) marks {
 		return markTriple(text, j-1)
 	}
 	return 0
+}
+
+// touchesEscape reports whether a percent escape, or one of JSON, ends in front of the run of
+// digits text[i:end] or in it, so that the run is longer than the number, or seems to be
+// glued to a letter: %20, %3D or \u0020 in front of a card.
+func touchesEscape(text []byte, i, end int) bool {
+	j := i
+	for j > 0 && i-j < len("000") && isHex(text[j-1]) {
+		j--
+	}
+	if j == 0 {
+		return false
+	}
+	r, n := rune(0), 0
+	switch b := text[j-1]; {
+	case b == '%':
+		r, n = triple(text, j-1)
+		n -= len("%")
+	case b == 'u' && j >= 2 && text[j-2] == '\\':
+		r, n = view.UnicodeEscape(text[j-2:])
+		n -= len(`\u`)
+	case j+1 < i:
+		// Three hexadecimal digits, of which the first may stand behind a fourth.
+		if j < 3 || !isHex(text[j-1]) || text[j-2] != 'u' || text[j-3] != '\\' {
+			return false
+		}
+		j--
+		r, n = view.UnicodeEscape(text[j-2:])
+		n -= len(`\u`)
+	}
+	return n > 0 && !isNumeral(r) && j+n >= i && end-(j+n) >= minCard
 }
 
 // markTriple says whether the percent or quoted-printable escape at i stands for

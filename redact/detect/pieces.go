@@ -446,6 +446,10 @@ func signsBetween(gap []byte) apart {
 		}
 		switch pieceSigns[gap[i]] {
 		case 0:
+			if gap[i] == '<' && i > 0 && gap[i-1] == '>' {
+				how = apartWeak // <4111><1111>
+				break
+			}
 			return apartNever
 		case signWeak:
 			how = apartWeak

@@ -237,9 +237,9 @@ func (s *scanner) through(dst []redact.Finding, p *pass, v *view.View, begin, en
 
 // escapeEnds reports whether an escape ends right in front of what the view says at at,
 // which stands at from in the raw text, and its last sign reads as a part of that there:
-// "=205555" is a blank and 5555, or 205555.
+// "=205555" is a blank and 5555, or 205555, and in "%3D5555" a letter is glued to it.
 func escapeEnds(v *view.View, raw []byte, at, from int) bool {
-	if at == 0 || from == 0 || !isDigit(raw[from-1]) {
+	if at == 0 || from == 0 || !isHex(raw[from-1]) {
 		return false
 	}
 	start, end := v.Raw(at-1, at)
@@ -294,7 +294,7 @@ func (s *scanner) nextMark(i, to int) (int, marks) {
 			continue
 		}
 		r, size := utf8.DecodeRune(text[i:])
-		if view.SignOf(r) >= 0 {
+		if view.SignOf(r) >= 0 || view.Numerals(text[i:]) > 0 {
 			return i, markNormal
 		}
 		i += size
@@ -315,7 +315,7 @@ func (s *scanner) lastMark(i, to int) (int, marks) {
 				return at, m
 			}
 		case b >= utf8.RuneSelf && utf8.RuneStart(b):
-			if r, _ := utf8.DecodeRune(text[at:]); view.SignOf(r) >= 0 {
+			if r, _ := utf8.DecodeRune(text[at:]); view.SignOf(r) >= 0 || view.Numerals(text[at:]) > 0 {
 				return at, markNormal
 			}
 		}
@@ -331,7 +331,7 @@ func (s *scanner) wide(dst *[]redact.Finding, i, to int) {
 			continue
 		}
 		r, size := utf8.DecodeRune(s.text[i:])
-		if view.SignOf(r) >= 0 {
+		if view.SignOf(r) >= 0 || view.Numerals(s.text[i:]) > 0 {
 			s.marked(dst, i, markNormal)
 			return
 		}

@@ -39,6 +39,7 @@ type listener struct {
 	headingOf, headingIs int
 	cueOf                int
 	cueIs                bool
+	outline              spoken.Outline
 }
 
 // spokenAhead is how much of the text behind a spoken number can say what it is.
@@ -65,7 +66,7 @@ func (d *Detector) findSpoken(dst []redact.Finding, text []byte, from, to int, h
 	dst = l.dst
 	l.sub.forget()
 	clear(l.buf)
-	*l = listener{buf: l.buf[:0], found: l.found[:0]}
+	*l = listener{buf: l.buf[:0], found: l.found[:0], outline: l.outline}
 	d.talk.pool.Put(l)
 	return dst
 }
@@ -160,6 +161,9 @@ func (l *listener) Take(n *spoken.Number) bool {
 	l.buf = append(l.buf, l.text[n.End:min(len(l.text), n.End+spokenAhead)]...)
 	l.search(l.buf)
 	l.sub.hint.near = nil // which knows another text
+	if len(n.Digits) <= 4 {
+		l.sub.card = l.spokenCard(start)
+	}
 	l.found = l.found[:0]
 	if len(n.Digits) >= shortest {
 		l.sub.chain(&l.found, start)
@@ -176,4 +180,39 @@ func (l *listener) Take(n *spoken.Number) bool {
 		return true
 	}
 	return false
+}
+
+// leastSpoken is how many digits have to be said in front of a code, for it to be that of
+// the card whose digits they are.
+const leastSpoken = 8
+
+// spokenCard returns where in the buffer the spoken digits end that stand in front of the
+// words "and the code is", which end at i, or -1.
+func (l *listener) spokenCard(i int) int {
+	s, code := &l.sub, false
+	for at, n := i, 0; n < 6; n++ {
+		start, end, ok := wordBefore(s.text, at, lo(i, wordWindow))
+		if !ok {
+			return -1
+		}
+		sn := s.d.vocab.sense(s.text[start:end])
+		switch {
+		case sn&senseCode != 0:
+			code = true
+		case sn&senseLink == 0 && !s.among(andWords, start, end) || isDigit(s.text[start]):
+			if !code {
+				return -1
+			}
+			o := &l.outline
+			l.d.talk.reader.Outline(o, s.text[:end])
+			k := len(o.Groups)
+			said := k > 0 && o.Groups[k-1].End == end && len(o.Digits) >= leastSpoken
+			if o.Clear(); !said {
+				return -1
+			}
+			return end
+		}
+		at = start
+	}
+	return -1
 }

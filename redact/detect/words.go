@@ -95,7 +95,7 @@ var wordTable = map[sense][]string{
 	},
 	senseKind: {
 		"gift", "loyalty", "sim", "membership", "library", "id", "identity", "insurance", "punch", "graphics", "video", "memory", "sd", "student",
-		"phone", "calling",
+		"phone", "calling", "key", "oyster", "payback", "clubcard", "nectar", "octopus", "opal", "transit", "metro", "bus", "parking", "keycard",
 	},
 	senseTail: {"digits", "digit", "chiffres", "cifras", "cifre", "ziffern", "zahlen", "stellen", "cijfers", "siffror", "siffrorna", "sifre", "dígitos", "digitos", "cyfry", "numerot"},
 	senseSecurity: {

@@ -84,6 +84,14 @@ func (v *View) fold(src *View) {
 		c, n := utf8.DecodeRune(b[i:])
 		switch s := SignOf(c); s {
 		case None:
+			if c == firstNumeral || c > firstNumeral && c <= lastNumeral {
+				if end := i + Numerals(b[i:]); end > i {
+					for ; i < end; i += numeralSize {
+						v.put(src, i, numeralSize, '0'+byte(numeral(b[i:])))
+					}
+					continue
+				}
+			}
 			v.copyOf(src, i, i+n)
 		case Hidden:
 			v.changed++

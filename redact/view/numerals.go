@@ -1,0 +1,53 @@
+package view
+
+// Chinese and Japanese write digits as words of one character, too, and say a number so,
+// digit by digit: 四九六二. Single ones are words like others, so only rows count.
+const (
+	firstNumeral = '一'
+	lastNumeral  = '零'
+	numeralSize  = len("一")
+	leastRow     = 4 // in a row, as in a group of a card
+)
+
+// Numerals returns how many bytes the row of numerals takes with which text begins, 0 when
+// there are fewer than four.
+func Numerals(text []byte) int {
+	n := 0
+	for numeral(text[n:]) >= 0 {
+		n += numeralSize
+	}
+	if n < leastRow*numeralSize {
+		return 0
+	}
+	return n
+}
+
+// numeral is the value of the numeral with which text begins, or -1.
+func numeral(text []byte) int {
+	if len(text) < numeralSize || text[0] < 0xE3 || text[0] > 0xE9 {
+		return -1
+	}
+	switch string(text[:numeralSize]) {
+	case "零", "〇":
+		return 0
+	case "一":
+		return 1
+	case "二":
+		return 2
+	case "三":
+		return 3
+	case "四":
+		return 4
+	case "五":
+		return 5
+	case "六":
+		return 6
+	case "七":
+		return 7
+	case "八":
+		return 8
+	case "九":
+		return 9
+	}
+	return -1
+}
