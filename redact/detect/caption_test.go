@@ -44,7 +44,7 @@ func TestCaptions(t *testing.T) {
 		"a name of a person":          {"Maria number " + card + " works", true},
 		"who says it":                 {"the customer says " + card, true},
 		"a comma behind the name":     {"for my permit, " + card, true},
-		"for a booking, in Romance":   {"segue o cartão corporativo para a reserva: " + card, true},
+		"for a booking, in Romance":   {"segue o cartão novo para a reserva: " + card, true},
 
 		"a role's number":           {"Kundennummer: " + card, false},
 		"a role's number, in short": {"Kundennr: " + card, false},

@@ -20,7 +20,7 @@ type denial struct {
 	relative bool // the leftmost of them begins what is said of the card
 }
 
-// romanceCards are words for a card behind which its adjectives stand: "cartão corporativo
+// romanceCards are words for a card behind which its adjectives stand: "cartão novo
 // para a reserva".
 var romanceCards = wordsOf("tarjeta tarjetas carte cartes carta cartão cartões cartao")
 
