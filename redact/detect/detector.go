@@ -286,7 +286,7 @@ func (s *scanner) run(dst *[]redact.Finding, i int) int {
 			end = longRunEnd(text, end)
 		}
 		if end < s.innerTo && i >= s.innerFrom && (end-i < minCode || end-i <= maxInner && text[end]|0x20 != 'c') {
-			i = end
+			i = s.inner(end)
 			continue
 		}
 		if i < s.viewEnd && s.escape(i, end) {

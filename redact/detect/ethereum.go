@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"encoding/binary"
 	"hash"
 	"io"
 	"sync"
@@ -59,8 +60,8 @@ func ethereumAddress(word []byte) (ok, checked bool) {
 	// The checksum is over the address in lower case, as text.
 	k := keccaks.Get().(*keccak)
 	defer keccaks.Put(k)
-	for i, b := range digits {
-		k.small[i] = lower(b)
+	for i := 0; i < len(k.small); i += 8 { // which leaves digits as they are
+		binary.LittleEndian.PutUint64(k.small[i:], binary.LittleEndian.Uint64(digits[i:])|0x20*ones)
 	}
 	k.hash()
 	sum := &k.sum

@@ -204,7 +204,9 @@ func (s *scanner) through(dst []redact.Finding, p *pass, v *view.View, begin, en
 	sub := &p.scanner
 	start := v.At(begin)
 	stop := min(v.Len(), v.At(end)+maxInView)
-	*sub = scanner{d: s.d, text: v.Text(), hint: s.hint, from: start, stop: stop, final: true, card: -1, depth: s.depth + 1, viewEnd: start, end64: start}
+	*sub = scanner{} // not all at once, which would be copied
+	sub.d, sub.text, sub.hint, sub.final, sub.card, sub.depth = s.d, v.Text(), s.hint, true, -1, s.depth+1
+	sub.from, sub.stop, sub.viewEnd, sub.end64 = start, stop, start, start
 	sub.hint.phase = 0
 	sub.remember()
 	p.found = p.found[:0]

@@ -166,6 +166,23 @@ func (s *scanner) within(i, to int) int {
 	return wordSpan(text, i, to)
 }
 
+// inner returns up to where nothing but letters and runs of one or two digits stands behind i,
+// in the word that the scan is in, and no other trigger, as far as the bits of one block tell:
+// within says that those have nothing more to say. A run that may be longer is left.
+func (s *scanner) inner(i int) int {
+	g := &s.signs
+	if i < g.from || i >= g.to {
+		return i
+	}
+	b, shift := &g.blocks[uint(i-g.from)/blockSize%maxBlocks], uint(i-g.from)%blockSize
+	digits := b.digits >> shift
+	end := min(i+bits.TrailingZeros64(b.others>>shift|digits&(digits>>1)&(digits>>2)|1<<(blockSize-1)>>shift), s.innerTo)
+	for end > i && isDigit(s.text[end-1]) {
+		end--
+	}
+	return max(i, end)
+}
+
 // maxInner is how many digits a run inside a word has at most that says nothing beside
 // the word: more may be hexadecimal text, see inHex.
 const maxInner = 7
