@@ -120,15 +120,13 @@ type dullPass struct {
 
 // tokens returns up to where text[at:limit) is dull, as far as the token goes that at is
 // in, and those behind it, one blank apart, where digits stand close by: the rest is found
-// without looking at every byte.
+// without looking at every byte. No name of a password in front of those was passed over that
+// has one behind it.
 func (p *dullPass) tokens(at, limit int) int {
 	for text := p.text; ; {
 		end := p.token(at, limit)
 		at = p.stopped + 1
-		if at >= limit || text[at-1] > ' ' || dullKinds[text[at]]&dullWord == 0 {
-			return end
-		}
-		if p.next(at)-at > maxBrief || p.passwordFrom(at) {
+		if at >= limit || text[at-1] > ' ' || dullKinds[text[at]]&dullWord == 0 || p.next(at)-at > maxBrief {
 			return end
 		}
 		p.slashed, p.joined, p.glued = false, false, -1

@@ -101,7 +101,8 @@ func wordsBetween(text []byte, from, to int) bool {
 
 // none16 reports whether no card can be found from the first group on, by the digits
 // alone: there are four groups of four, and nothing else that a card with these lengths
-// could be made of. With back, groups may be left out that are read back; see pieces.read.
+// could be made of, or they stand as close as in a chain. With back, groups may be left out that
+// are read back; see pieces.read.
 func (r *groupRow) none16(d *Detector, text []byte, lengths uint32, back bool) bool {
 	if lengths&(1<<13-1) != 0 || r.runs[r.first].fourless {
 		return false
@@ -117,10 +118,10 @@ func (r *groupRow) none16(d *Detector, text []byte, lengths uint32, back bool) b
 			g = r.at(text, k)
 		}
 		switch {
-		case n == 4 && g != nil && g.end-g.start < 4:
+		case n == 4 && g != nil && g.end-g.start < 4 && lengths>>(16+g.end-g.start)&1 != 0:
 			return false // perhaps the last digits of a longer one
 		case n == 4:
-			return !d.issuers.read(prefix, 16, sum%10 == 0).ok
+			return !d.issuers.read(prefix, 16, sum%10 == 0).ok || !back && r.close(text)
 		case g == nil:
 			return true // too few digits
 		case g.fourless:
@@ -130,4 +131,14 @@ func (r *groupRow) none16(d *Detector, text []byte, lengths uint32, back bool) b
 		}
 		sum += int(g.sum)
 	}
+}
+
+// close reports whether the first four groups, which were read, stand as close as in a chain.
+func (r *groupRow) close(text []byte) bool {
+	for k := r.first; k < r.first+3; k++ {
+		if _, g := gapAfter(text, r.runs[k].end); g == none {
+			return false
+		}
+	}
+	return true
 }
