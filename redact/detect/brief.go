@@ -215,20 +215,17 @@ func (m *nearNames) processor(text []byte, i int) bool {
 	if m.paidTo < from || m.paidTo > i {
 		m.paidTo, m.paidAt = from, -1
 	}
-	at := max(from, m.paidTo-1) // a pair may begin with the last byte that was read
-	for ; at+8 <= i; at += 7 {
+	if i < 8 {
+		return true
+	}
+	for m.paidTo < i {
+		at := min(max(from, m.paidTo-1), i-8) // a pair may begin with the last byte that was read
 		w := binary.LittleEndian.Uint64(text[at:]) | 0x20*ones
 		y, p := zeros(w, 'y'), zeros(w, 'p')
 		if zeros(w, 'd')&(y>>8)|p&(zeros(w, 's')>>8)|y&(p>>8)|zeros(w, 't')&(zeros(w, 'r')>>8) != 0 {
 			m.paidAt = at + 6
 		}
+		m.paidTo = at + 8
 	}
-	for ; at+1 < i; at++ {
-		switch a, b := text[at]|0x20, text[at+1]|0x20; {
-		case a == 'd' && b == 'y', a == 'p' && b == 's', a == 'y' && b == 'p', a == 't' && b == 'r':
-			m.paidAt = at
-		}
-	}
-	m.paidTo = i
 	return m.paidAt >= from
 }

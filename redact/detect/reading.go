@@ -370,10 +370,9 @@ func (s *scanner) token64(dst *[]redact.Finding, i int) {
 		if !s.says64(begin) {
 			continue
 		}
-		end := view.Base64End(text, begin, begin+maxRegion)
-		ahead := end
-		if end-begin > maxRegion-len("A\r\n") { // it may go on, behind a line end perhaps
-			ahead = view.Base64End(text, begin, end+(LookAhead+2)/3*4)
+		end, ahead := view.Base64Ends(text, begin, begin+maxRegion, (LookAhead+2)/3*4)
+		if end-begin <= maxRegion-len("A\r\n") {
+			ahead = end // otherwise it may go on, behind a line end perhaps
 		}
 		if !s.final && ahead+1 > len(text) {
 			ahead = len(text) + 1 // more of it may come

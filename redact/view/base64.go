@@ -57,8 +57,32 @@ func Number64(dst, b []byte) (_ []byte, grouped bool) {
 // of both alphabets, and single line ends between lines of at least 60 letters.
 // Padding belongs to it.
 func Base64End(b []byte, i, limit int) int {
+	i, _ = letters64(b, i, i, limit)
+	return padding(b, i, limit)
+}
+
+// Base64Ends is Base64End for two limits, the second of which lies so far behind the end for
+// the first.
+func Base64Ends(b []byte, i, limit, more int) (end, ahead int) {
+	i, line := letters64(b, i, i, limit)
+	end = padding(b, i, limit)
+	i, _ = letters64(b, i, line, end+more)
+	return end, padding(b, i, end+more)
+}
+
+// padding returns the end of the padding of base64 whose letters end at i, at most limit.
+func padding(b []byte, i, limit int) int {
 	limit = min(limit, len(b))
-	line := i
+	for n := 0; n < 2 && i < limit && b[i] == '='; n++ {
+		i++
+	}
+	return i
+}
+
+// letters64 returns where the letters of base64 from i on end, at most limit, and where their
+// last line begins; the first begins at line.
+func letters64(b []byte, i, line, limit int) (end, last int) {
+	limit = min(limit, len(b))
 	for i < limit {
 		for i+8 <= limit {
 			m := noSextets(binary.LittleEndian.Uint64(b[i:]))
@@ -85,10 +109,7 @@ func Base64End(b []byte, i, limit int) int {
 		}
 		break
 	}
-	for n := 0; n < 2 && i < limit && b[i] == '='; n++ {
-		i++
-	}
-	return i
+	return i, line
 }
 
 // noSextets has the high bit set in each byte of w that is no letter of base64.

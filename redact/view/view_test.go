@@ -63,3 +63,20 @@ func TestPlain64(t *testing.T) {
 		t.Error("a blank is taken for base64")
 	}
 }
+
+// TestBase64Ends: the second end is what reading all of it says.
+func TestBase64Ends(t *testing.T) {
+	t.Parallel()
+	text := []byte(strings.Repeat("Y2FyZCA0", 8) + "\n" + strings.Repeat("Y2FyZCA0", 9) + "\r\n" + strings.Repeat("MTEx", 17) + "==\nNTM")
+	for limit := range len(text) + 2 {
+		for _, more := range []int{0, 1, 2, 3, 70, 400} {
+			end, ahead := Base64Ends(text, 0, limit, more)
+			if want := Base64End(text, 0, limit); end != want {
+				t.Fatalf("limit %d: the end is %d, want %d", limit, end, want)
+			}
+			if want := Base64End(text, 0, end+more); ahead != want {
+				t.Fatalf("limit %d and %d more: the end is %d, want %d", limit, more, ahead, want)
+			}
+		}
+	}
+}
