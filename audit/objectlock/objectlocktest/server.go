@@ -57,33 +57,60 @@ func Start(t testing.TB) (endpoint string) {
 			t.Fatal(err)
 		}
 	}
+	for range 10 {
+		// Somebody else may be given the address before the server listens on it. Then the
+		// server ends.
+		if address, ok := serve(t, strings.TrimSpace(string(path)), dir); ok {
+			return "http://" + address
+		}
+	}
+	t.Fatal("versitygw ends whatever address it is given")
+	return ""
+}
+
+// serve starts the server on an address that nobody listens on. It reports false when the
+// server has ended by itself.
+func serve(t testing.TB, path, dir string) (address string, ok bool) {
+	t.Helper()
 	listen, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := listen.Addr().String()
+	address = listen.Addr().String()
 	if err := listen.Close(); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, strings.TrimSpace(string(path)), "--port", address, "--iam-dir", filepath.Join(dir, "iam"), "--quiet",
+	cmd := exec.CommandContext(ctx, path, "--port", address, "--iam-dir", filepath.Join(dir, "iam"), "--quiet",
 		"posix", "--versioning-dir", filepath.Join(dir, "versions"), filepath.Join(dir, "data"))
 	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+accessKey, "ROOT_SECRET_KEY="+secretKey)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // an end that nobody wanted shows in what is asked of it
+	}()
 	t.Cleanup(func() {
 		cancel()
-		_ = cmd.Wait()
+		<-ended
 	})
-	for start := time.Now(); ; {
+	for deadline := time.Now().Add(5 * time.Minute); ; {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			_ = conn.Close()
-			return "http://" + address
 		}
-		if time.Since(start) > 30*time.Second {
+		select {
+		case <-ended:
+			return "", false
+		default:
+		}
+		if err == nil {
+			return address, true
+		}
+		if time.Now().After(deadline) {
 			t.Fatalf("versitygw does not listen: %v", err)
 		}
 	}
