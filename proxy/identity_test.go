@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -69,8 +70,10 @@ func TestGrantedKey(t *testing.T) {
 	}
 }
 
-// A token of a configured issuer proves a person, with roles and second factor.
-func TestToken(t *testing.T) {
+// newIssuer makes an issuer and the file with its key. sign makes its token for an agent
+// with a second factor, with the claims changed.
+func newIssuer(t *testing.T) (sign func(change map[string]any) string, jwks string) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +82,7 @@ func TestToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	jwks := filepath.Join(t.TempDir(), "jwks.json")
+	jwks = filepath.Join(t.TempDir(), "jwks.json")
 	if err := os.WriteFile(jwks, set, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -87,18 +90,22 @@ func TestToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token := func(change map[string]any) http.Header {
+	return func(change map[string]any) string {
 		claims := map[string]any{"iss": "https://id.example", "aud": "caregate", "sub": "agent@example.com", "exp": time.Now().Add(time.Hour).Unix(),
 			"iat": time.Now().Unix(), "roles": []string{"support"}, "amr": []string{"pwd", "otp"}}
-		for k, v := range change {
-			claims[k] = v
-		}
+		maps.Copy(claims, change)
 		s, err := jwt.Signed(signer).Claims(claims).Serialize()
 		if err != nil {
 			t.Fatal(err)
 		}
-		return http.Header{"Caregate-Token": {s}}
-	}
+		return s
+	}, jwks
+}
+
+// A token of a configured issuer proves a person, with roles and second factor.
+func TestToken(t *testing.T) {
+	sign, jwks := newIssuer(t)
+	token := func(change map[string]any) http.Header { return http.Header{"Caregate-Token": {sign(change)}} }
 	u := proxytest.NewUpstream(t, nil)
 	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL,
 		Block: "identity jwt {\n issuer https://id.example\n audience caregate\n jwks " + jwks + "\n role support agent\n }"})
