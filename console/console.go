@@ -203,6 +203,22 @@ type PolicyStatus struct {
 	// Trouble says why what was changed since is not in force, with file and line where
 	// there are some; empty while it is.
 	Trouble string `json:"trouble,omitempty"`
+	// Bundle is the signed bundle that it comes from; absent for files on the machine.
+	Bundle *BundleStatus `json:"bundle,omitempty"`
+}
+
+// BundleStatus describes the policy bundle in force.
+type BundleStatus struct {
+	// Source is where it is followed, without what could be a credential.
+	Source string `json:"source"`
+	// Revision orders bundles; Digest is over the content, 64 hexadecimal digits.
+	Revision int64  `json:"revision"`
+	Digest   string `json:"digest"`
+	// Key is the id of the key that signed, Scope the scope that it was signed for.
+	Key   string `json:"key"`
+	Scope string `json:"scope,omitempty"`
+	// Checked is when the source was last seen to offer it; zero: not since the start.
+	Checked time.Time `json:"checked,omitzero"`
 }
 
 // Route is one governed route.

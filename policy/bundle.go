@@ -27,9 +27,9 @@ type bundle struct {
 	digest  string
 }
 
-// readBundle reads the built-in rules, the operator's rules in dir, and the
-// operator's documents.
-func readBundle(dir string, overlays []*Overlay) (*bundle, error) {
+// readBundle reads the built-in rules, and the operator's rules and documents: those in a
+// directory and beside it, or those of a signed bundle.
+func readBundle(c Config) (*bundle, error) {
 	modules := make(map[string]*ast.Module)
 	sum := sha256.New()
 	add := func(name string, src []byte) {
@@ -58,16 +58,24 @@ func readBundle(dir string, overlays []*Overlay) (*bundle, error) {
 		}
 		modules["builtin/"+name] = m
 	}
-	files, err := operatorFiles(dir, false)
+	files, err := operatorFiles(c.Dir, false)
 	if err != nil {
 		return nil, err
 	}
-	own, err := readOwn(modules, dir, files)
+	place, overlays, named := c.Dir, c.Overlays, filepath.Base
+	if c.Bundle != nil {
+		if c.Dir != "" || len(c.Overlays) > 0 {
+			return nil, errors.New("a signed bundle is the whole of an operator's policy; there is nothing beside it")
+		}
+		place, files, overlays = "the bundle", c.Bundle.rules, c.Bundle.overlays()
+		named = func(name string) string { return name }
+	}
+	own, err := readOwn(modules, place, files)
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range files {
-		add("operator/"+filepath.Base(f.name), f.src)
+		add("operator/"+named(f.name), f.src)
 	}
 	for _, o := range overlays {
 		add("overlay/"+o.name, o.source)

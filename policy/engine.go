@@ -42,6 +42,9 @@ type Config struct {
 	// Dir is a directory with the operator's own rules, *.rego in package
 	// caregate.operator. *_test.rego are left out, see RunTests. Empty: none.
 	Dir string
+	// Bundle is a signed bundle with the operator's rules and document, in place of Dir and
+	// Overlays. nil: none.
+	Bundle *SignedBundle
 	// Timeout bounds one evaluation; zero means 2 s.
 	Timeout time.Duration
 	// Cache is the number of decisions kept; zero means 8,192.
@@ -79,7 +82,7 @@ type Engine struct {
 // gives no decision on a plain call.
 func NewEngine(ctx context.Context, c Config) (*Engine, error) {
 	c.setDefaults()
-	b, err := readBundle(c.Dir, c.Overlays)
+	b, err := readBundle(c)
 	if err != nil {
 		return nil, err
 	}

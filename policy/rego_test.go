@@ -74,7 +74,7 @@ func regoBundle(t testing.TB) (map[string]*ast.Module, storage.Store) {
 		}
 		modules[name] = m
 	}
-	b, err := readBundle("", nil)
+	b, err := readBundle(Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func (r *TestReport) Passed() bool {
 // c.Overlays too, with the limits of an Engine: no network, no clock. A directory without
 // tests is an error, and so are a file without and rules that an Engine would refuse.
 func RunTests(ctx context.Context, c Config) (*TestReport, error) {
-	b, err := readBundle(c.Dir, c.Overlays)
+	b, err := readBundle(c)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -55,6 +56,9 @@ type App struct {
 	// PolicyRules is the directory of the operator's own rules in Rego. It is read again
 	// when it changes, and so are the documents. Default none.
 	PolicyRules string `json:"policy_rules,omitempty"`
+	// PolicyBundle is a signed bundle with rules and document, in place of PolicyDocuments
+	// and PolicyRules. Default none.
+	PolicyBundle *PolicyBundle `json:"policy_bundle,omitempty"`
 	// Detect is the file of what to find and what to allow beside the built-in classes
 	// (redact/lists). It is read again when it changes. Default none.
 	Detect string `json:"detect,omitempty"`
@@ -96,11 +100,13 @@ type App struct {
 	policyTrouble *atomic.Pointer[string]
 	// policyPlaces are PolicyDocuments and PolicyRules with their placeholders resolved.
 	policyPlaces []string
-	routes       []*Handler
-	ships        []syslog.Config
-	passing      bool // permitGaps was done
-	pollers      []*poller
-	farewell     *farewell
+	// bundle follows PolicyBundle; nil without one.
+	bundle   *bundleFollower
+	routes   []*Handler
+	ships    []syslog.Config
+	passing  bool // permitGaps was done
+	pollers  []*poller
+	farewell *farewell
 	// clock holds what tests take for the time while this configuration runs, and nothing
 	// otherwise.
 	clock *atomic.Pointer[func() time.Time]
@@ -166,6 +172,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if _, err := a.Details.periods(); err != nil {
 		return err
 	}
+	if err := a.prepareBundle(ctx); err != nil {
+		return err
+	}
+	// With a bundle this is the built-in policy alone, until Start has the bundle; before,
+	// no call is served.
 	rules, err := a.loadPolicy(ctx)
 	if err != nil {
 		return err
@@ -294,6 +305,9 @@ func (a *App) Start() (err error) {
 			return err
 		}
 	}
+	if err := a.startBundle(ctx); err != nil {
+		return err
+	}
 	rules := a.rules()
 	if a.resolver, err = a.newResolver(rules.grants); err != nil {
 		return err
@@ -340,6 +354,9 @@ func (a *App) Start() (err error) {
 	}
 	if len(a.policyPlaces) > 0 {
 		go a.watchPolicy()
+	}
+	if a.bundle != nil {
+		go a.watchBundle()
 	}
 	a.ship()
 	a.followTrails()
@@ -441,6 +458,9 @@ func (a *App) recordConfig(ctx context.Context, det *detection) error {
 	}
 	if a.Vault.Cards {
 		attrs["vault"] = "cards"
+	}
+	if b := det.policy.bundle; b != nil {
+		attrs["bundle"], attrs["bundle_revision"], attrs["bundle_key"] = b.Digest, strconv.FormatInt(b.Revision, 10), b.Key
 	}
 	if e := a.exceptions(); len(e) > 0 {
 		attrs["exceptions"] = strings.Join(e, ", ")

@@ -41,6 +41,7 @@ func init() {
 //		store  sqlite <directory> | postgres <url> [<directory>]
 //		keys   file <directory> { passphrase <reference> | key_file <file> } | awskms <key> [<directory>] { ... }
 //		policy builtin [<document> ...]
+//		policy bundle <url|file|directory> { ... }
 //		detect <file>
 //		vault  cards | expires <duration>
 //		identity jwt {
@@ -81,23 +82,8 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 				return nil, err
 			}
 		case "policy":
-			args := d.RemainingArgs()
-			if len(args) == 0 || args[0] != "builtin" {
-				return nil, d.Err("policy wants builtin, optionally followed by documents of your own and a directory of rules: policy builtin ./policy.yaml ./rules")
-			}
-			for _, f := range args[1:] {
-				name := absolute(folder, f)
-				info, err := os.Stat(name)
-				switch {
-				case err != nil && !strings.HasPrefix(name, "{"):
-					return nil, d.Errf("policy document %s: %v", f, err)
-				case err != nil || !info.IsDir():
-					app.PolicyDocuments = append(app.PolicyDocuments, name)
-				case app.PolicyRules != "":
-					return nil, d.Errf("policy takes one directory of rules, got %s too", f)
-				default:
-					app.PolicyRules = name
-				}
+			if err := parsePolicy(d, app, folder); err != nil {
+				return nil, err
 			}
 		case "detect":
 			var file string
@@ -159,6 +145,45 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		return nil, d.Err(err.Error())
 	}
 	return httpcaddyfile.App{Name: appName, Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// parsePolicy reads what is decided by.
+func parsePolicy(d *caddyfile.Dispenser, app *App, folder string) error {
+	var kind string
+	d.Args(&kind)
+	switch kind {
+	case "builtin":
+	case "bundle":
+		if app.PolicyBundle != nil {
+			return d.Err("there may be one policy bundle only")
+		}
+		bundle, err := parsePolicyBundle(d, folder)
+		if err != nil {
+			return err
+		}
+		app.PolicyBundle = bundle
+	default:
+		return d.Err("policy wants builtin, optionally followed by documents of your own and a directory of rules: policy builtin ./policy.yaml ./rules; or bundle: policy bundle https://policy.example.com/desk.tar.gz { key ./policy.pub }")
+	}
+	for kind == "builtin" && d.NextArg() {
+		f := d.Val()
+		name := absolute(folder, f)
+		info, err := os.Stat(name)
+		switch {
+		case err != nil && !strings.HasPrefix(name, "{"):
+			return d.Errf("policy document %s: %v", f, err)
+		case err != nil || !info.IsDir():
+			app.PolicyDocuments = append(app.PolicyDocuments, name)
+		case app.PolicyRules != "":
+			return d.Errf("policy takes one directory of rules, got %s too", f)
+		default:
+			app.PolicyRules = name
+		}
+	}
+	if app.PolicyBundle != nil && (len(app.PolicyDocuments) > 0 || app.PolicyRules != "") {
+		return d.Err(errBundleBeside.Error())
+	}
+	return nil
 }
 
 // parseStore reads where the data lives.

@@ -24,6 +24,8 @@ type rulesInForce struct {
 	// resolver gives grants; Start sets it.
 	resolver *policy.Resolver
 	grants   map[string][]string
+	// bundle is the signed bundle that it comes from, nil for files of the operator's.
+	bundle *policy.SignedBundle
 	// stamp is what the files looked like before they were read.
 	stamp string
 }
@@ -229,16 +231,35 @@ func (a *App) tellPolicy(err error) {
 		a.logger.Info("policy read again", zap.String("policy", a.rules().engine.Digest()))
 		return
 	}
+	a.tellTrouble(err)
+}
+
+// tellTrouble logs once why what is new of the policy is not in force, nil for nothing.
+func (a *App) tellTrouble(err error) {
+	if err == nil {
+		if a.policyTrouble.Swap(nil) != nil {
+			a.logger.Info("the policy is in force again as it is offered", zap.String("policy", a.rules().engine.Digest()))
+		}
+		return
+	}
 	text := err.Error()
 	text = text[:min(len(text), maxTrouble)]
 	if old := a.policyTrouble.Swap(&text); old == nil || *old != text {
-		a.logger.Error("the policy on disk is not in force; the one before goes on deciding", zap.String("policy", a.rules().engine.Digest()), zap.String("error", text))
+		a.logger.Error(a.notInForce(), zap.String("policy", a.rules().engine.Digest()), zap.String("error", text))
 	}
+}
+
+// notInForce says what trouble with the policy means.
+func (a *App) notInForce() string {
+	if a.bundle != nil {
+		return "the policy bundle of the source is not in force; the one before goes on deciding"
+	}
+	return "the policy on disk is not in force; the one before goes on deciding"
 }
 
 // policyStatus is what the gateway's administrators are told of the policy.
 func (a *App) policyStatus() console.PolicyStatus {
-	s := console.PolicyStatus{Digest: a.rules().engine.Digest()}
+	s := console.PolicyStatus{Digest: a.rules().engine.Digest(), Bundle: a.bundleStatus()}
 	if trouble := a.policyTrouble.Load(); trouble != nil {
 		s.Trouble = *trouble
 	}
@@ -251,7 +272,7 @@ func (a *App) policyStatus() console.PolicyStatus {
 func (a *App) policyCheck() console.Check {
 	c := console.Check{Name: "policy", OK: true}
 	if a.policyTrouble.Load() != nil {
-		c.Text = "the policy on disk is not in force; the one before goes on deciding"
+		c.Text = a.notInForce()
 	}
 	return c
 }

@@ -57,7 +57,9 @@ func (e *examination) lookAtGateway(ctx context.Context, p *place) {
 	}
 	e.add("gateway", stateOK, fmt.Sprintf("version %s, deployment %s, log %s, %d routes, up since %s", s.Version, s.Name, s.Log.Origin, len(s.Routes), instant(s.Started)), "")
 	e.lookAtRunning(ctx, p, s.Configured)
-	if s.Policy.Trouble != "" {
+	if b := s.Policy.Bundle; b != nil {
+		e.lookAtBundle(b, s.Policy.Trouble)
+	} else if s.Policy.Trouble != "" {
 		e.add("policy", stateWarn, "what was changed is not in force, and the policy before goes on deciding: "+s.Policy.Trouble, "mend it: it takes effect by itself")
 	}
 	e.lookAtTrails(s.Trails)
@@ -71,6 +73,20 @@ func (e *examination) lookAtGateway(ctx context.Context, p *place) {
 			e.add("ready: "+c.Name, stateFail, c.Text, "look at the gateway's log; after a failed write it must be restarted")
 		}
 	}
+}
+
+// lookAtBundle repeats what the gateway says of its policy bundle.
+func (e *examination) lookAtBundle(b *console.BundleStatus, trouble string) {
+	seen := "the source has not offered it since the start"
+	if !b.Checked.IsZero() {
+		seen = "offered by the source at " + instant(b.Checked)
+	}
+	text := fmt.Sprintf("bundle revision %d, signed by key %s, from %s, %s", b.Revision, b.Key, b.Source, seen)
+	if trouble != "" {
+		e.add("policy", stateWarn, text+"; it goes on deciding, because what there is now cannot be taken: "+trouble, "publish a bundle that can be taken (`caregate policy verify`), with a higher revision; it takes effect by itself")
+		return
+	}
+	e.add("policy", stateOK, text, "")
 }
 
 // lookAtRunning tells whether the gateway runs with the configuration that stands in

@@ -61,11 +61,11 @@ those in the draft's documents do not; and what was refused for no reason of the
 			p.app = new(proxy.App)
 		}
 		ctx := cmd.Context()
-		now, err := readPolicy(ctx, p.app)
+		now, err := readPolicy(ctx, p.app, p.Dir)
 		if err != nil {
 			return fmt.Errorf("the policy in force: %w", err)
 		}
-		draft, err := readPolicy(ctx, &proxy.App{PolicyDocuments: args})
+		draft, err := readPolicy(ctx, &proxy.App{PolicyDocuments: args}, p.Dir)
 		if err != nil {
 			return fmt.Errorf("the draft: %w", err)
 		}
@@ -83,8 +83,13 @@ those in the draft's documents do not; and what was refused for no reason of the
 	return cmd
 }
 
-func readPolicy(ctx context.Context, app *proxy.App) (*policy.Engine, error) {
+// readPolicy compiles the policy of a configuration. One that follows a bundle has the one
+// that was taken last on the data directory.
+func readPolicy(ctx context.Context, app *proxy.App, dir string) (*policy.Engine, error) {
 	c, err := app.PolicyConfig()
+	if err == nil {
+		c.Bundle, err = app.KeptBundle(ctx, dir)
+	}
 	if err != nil {
 		return nil, err
 	}

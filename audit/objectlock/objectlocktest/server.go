@@ -4,6 +4,7 @@
 package objectlocktest
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"os"
@@ -149,4 +150,12 @@ func owner(endpoint string) *s3.Client {
 	return s3.New(s3.Options{
 		BaseEndpoint: &endpoint, UsePathStyle: true, Region: region, Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
 	})
+}
+
+// Put stores an object.
+func Put(t testing.TB, endpoint, name, key string, data []byte) {
+	t.Helper()
+	if _, err := owner(endpoint).PutObject(t.Context(), &s3.PutObjectInput{Bucket: &name, Key: &key, Body: bytes.NewReader(data)}); err != nil {
+		t.Fatal(err)
+	}
 }
