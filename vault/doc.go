@@ -52,7 +52,7 @@
 // # Tokens
 //
 // A token stands for a value that is sealed under the key of the person it belongs to.
-// It is drawn at random (V2); the blind index finds it again for an equal value of the
+// It is drawn at random (V2) and leads to its row under the check key (tokenorder.go); the blind index finds it again for an equal value of the
 // same tenant, scope and kind (V3). Its form and its keyed check are in tokenform.go. The
 // life of one:
 //

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"crypto/rand"
 	"runtime"
 	"time"
 )
@@ -39,6 +40,35 @@ func WaitQueued(v *Vault, n int) {
 
 // WriteToken is the token with a body and the check that the vault gives it.
 func WriteToken(v *Vault, body [16]byte) string { return v.token(body).Text }
+
+// OldToken makes a token as they were made before version 9 of the tables: it says the id
+// of its row, all of which is drawn at random.
+func OldToken(ctx context.Context, v *Vault, scope string, val Value) (text string, err error) {
+	w, err := v.wishFor(ctx, scope, 0, &val)
+	if err != nil {
+		return "", err
+	}
+	for rand.Read(w.id[:]); !issuable([]byte(v.token(w.id).Text)); {
+		rand.Read(w.id[:])
+	}
+	d, err := v.drafted(w, drawMark(), [idSize]byte{})
+	if err != nil {
+		return "", err
+	}
+	is := &Issue{vault: v, Tokens: make([]Token, 1), pending: keeping{mark: d.row.mark}}
+	made, err := v.changes.do(ctx, []change{{draft: d}})
+	if err != nil {
+		return "", err
+	}
+	is.set(0, made[0])
+	return is.Tokens[0].Text, is.Keep(ctx)
+}
+
+// RowsOf are the ids under which the row of a token is looked for.
+func RowsOf(v *Vault, token string) [2][16]byte {
+	said, _ := v.parseToken([]byte(token))
+	return v.rowsOf(said)
+}
 
 // FormOf is a token with a check that somebody made up.
 func FormOf(body [16]byte, check uint32) string {

@@ -128,7 +128,28 @@ type ledger struct {
 	q querier
 }
 
-// paymentOf is the payment that a token stands for, nil when none is known. With lock it
+// rowOf is the id of the row of a token; the error is ErrToken when there is none.
+func (l ledger) rowOf(ctx context.Context, said [idSize]byte) (id [idSize]byte, err error) {
+	ids := l.rowsOf(said)
+	var found []byte
+	var created int64
+	err = l.q.QueryRowContext(ctx, `SELECT id, created FROM token WHERE id IN ($1, $2)`, ids[0][:], ids[1][:]).Scan(&found, &created)
+	if errors.Is(err, sql.ErrNoRows) {
+		return id, fmt.Errorf("noting payments: %w", ErrToken)
+	}
+	if err != nil {
+		return id, fmt.Errorf("noting payments: %w", err)
+	}
+	if len(found) != idSize {
+		return id, l.changed("token", found)
+	}
+	if id = [idSize]byte(found); l.saidBy(id, created) != said {
+		return id, fmt.Errorf("noting payments: %w", ErrToken)
+	}
+	return id, nil
+}
+
+// paymentOf is the payment that the token of a row stands for, nil when none is known. With lock it
 // waits for others who change it.
 func (l ledger) paymentOf(ctx context.Context, token [idSize]byte, lock bool) (*paymentRow, error) {
 	var tag, id []byte

@@ -18,15 +18,19 @@ import (
 // long would move it itself, and a hundred others would wait for that.
 const (
 	moveEvery = time.Second // how often it is looked at
-	moveFrom  = 8192        // pages of 4 KiB that are worth it
+	moveFrom  = 64 << 20    // bytes that are worth it
 	moveIdle  = 60          // looks after which fewer are moved too
 	moveStuck = 30          // tries in a row that did not move all, after which somebody should know
 	// Passes are made beside the writer until one moves less than moveFew pages, movePasses
 	// at most: what is written during a pass the next one moves.
 	moveFew    = 1000
 	movePasses = 4
-	// moveHold is how long the writer waits at most for the pass that syncs the file.
-	moveHold = 2 * time.Millisecond
+	// moveHold is how long the writer waits at most for a pass that syncs the file. There are
+	// syncRounds of them at most, until less than syncFew pages were written during one: the
+	// writer waits for all of the last one.
+	moveHold   = 2 * time.Millisecond
+	syncRounds = 4
+	syncFew    = 250
 	// emptyWait is for how many milliseconds writers are held up, in this process and in
 	// others, so that readers come to their end from whom the log could be emptied.
 	emptyWait = 20
@@ -42,6 +46,8 @@ type mover struct {
 	moving sync.Mutex
 	stop   context.CancelFunc
 	work   sync.WaitGroup
+	// from is moveFrom in pages of the file.
+	from int
 
 	// Of the goroutine that looks: how many looks ago the log was moved, how many tries in
 	// a row did not move all of it.
@@ -96,7 +102,7 @@ func (v *Vault) lookAtLog(ctx context.Context) {
 	} else {
 		var s logState
 		s, err = v.checkpoint(ctx, v.db, "NOOP")
-		if n := s.pages - s.moved; err == nil && n < moveFrom && (n == 0 || m.looks < moveIdle) {
+		if n := s.pages - s.moved; err == nil && n < m.from && (n == 0 || m.looks < moveIdle) {
 			return
 		} else if err == nil {
 			whole, err = v.moveLog(ctx)
@@ -124,9 +130,9 @@ func (v *Vault) lookAtLog(ctx context.Context) {
 // moveLog moves what the log holds into the file, and tells whether nothing is left to be
 // moved. Nearly all of that happens beside calls that write. Behind a pass that leaves
 // nothing the log begins anew, and such a pass also syncs the file: calls wait for its
-// begin only, in which it copies pages. What they write during the sync is little, and so is
-// what the last pass syncs, for which they wait. The log is empty then when something was
-// destroyed.
+// begin only, in which it copies pages. What they write during the sync is less, and the next
+// sync shorter, until the last one is so short that they wait for it. The log is empty then
+// when something was destroyed.
 func (v *Vault) moveLog(ctx context.Context) (whole bool, err error) {
 	for pass, before := 0, 0; pass < movePasses; pass++ {
 		s, err := v.movePages(ctx)
@@ -138,9 +144,20 @@ func (v *Vault) moveLog(ctx context.Context) (whole bool, err error) {
 		}
 		before = s.moved
 	}
-	s, ended, err := v.beginSync(ctx)
-	if err != nil || ended && !v.mover.emptying.Load() {
-		return s.whole(), err
+	for range syncRounds {
+		s, ended, err := v.beginSync(ctx)
+		if err != nil || ended && !v.mover.emptying.Load() {
+			return s.whole(), err
+		}
+		if s, err = v.checkpoint(ctx, v.db, "NOOP"); err != nil {
+			return false, err
+		}
+		if s.pages == s.moved && !v.mover.emptying.Load() {
+			return true, nil
+		}
+		if s.pages-s.moved < syncFew {
+			break
+		}
 	}
 	v.writing.Lock()
 	defer v.writing.Unlock()
@@ -148,7 +165,7 @@ func (v *Vault) moveLog(ctx context.Context) (whole bool, err error) {
 		s, err := v.movePages(ctx)
 		return s.whole(), err
 	}
-	if s, err = v.emptyLog(ctx); err != nil || s.busy != 0 {
+	if s, err := v.emptyLog(ctx); err != nil || s.busy != 0 {
 		return false, err
 	}
 	v.mover.emptying.Store(false)
@@ -170,6 +187,11 @@ func (v *Vault) beginSync(ctx context.Context) (s logState, ended bool, err erro
 	case <-done:
 		ended = true
 	case <-hold.C:
+		select {
+		case <-done: // while this goroutine waited for a processor
+			ended = true
+		default:
+		}
 	}
 	v.writing.Unlock()
 	<-done

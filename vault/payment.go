@@ -94,9 +94,13 @@ func (v *Vault) learn(ctx context.Context, in ledger, said *Learned) (again bool
 	}
 	var ids [][idSize]byte
 	for _, text := range said.Tokens {
-		id, ok := v.parseToken([]byte(text))
+		said, ok := v.parseToken([]byte(text))
 		if !ok {
 			return false, fmt.Errorf("noting payments: %w", ErrToken)
+		}
+		id, err := in.rowOf(ctx, said)
+		if err != nil {
+			return false, err
 		}
 		ids = append(ids, id)
 	}

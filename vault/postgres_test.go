@@ -66,6 +66,8 @@ func TestOnPostgres(t *testing.T) {
 		"OldTokensStay":          TestOldTokensStay,
 		"ManyOldTokens":          TestManyOldTokens,
 		"EraseBeforeRelease":     TestEraseBeforeRelease,
+		"RowsInOrder":            TestRowsInOrder,
+		"TokensThatSayTheirRow":  TestTokensThatSayTheirRow,
 		"TokenizeForErased":      TestTokenizeForErased,
 		"KilledWhileErasing":     TestKilledWhileErasing,
 	} {

@@ -184,14 +184,18 @@ func sameOr(a, b []byte) string {
 	return StandsOther
 }
 
-// spendable is the id of a token that may be turned back by a spend; the error is ErrToken
+// spendable is the id of the row of a token that may be turned back by a spend; the error is ErrToken
 // for every other (V9). The value is opened and forgotten: only so is a changed row or the
 // reference of another processor known before anything depends on it.
 func (v *Vault) spendable(ctx context.Context, s *Spend) (id [idSize]byte, err error) {
-	id, ok := v.parseToken([]byte(s.Token))
-	ok = ok && v.token(id).Text == s.Token // as it was issued, and nothing around it
+	said, ok := v.parseToken([]byte(s.Token))
+	ok = ok && v.token(said).Text == s.Token // as it was issued, and nothing around it
 	// A forged token costs the same question as a real one.
-	val, err := v.reveal(ctx, id)
+	row, err := v.loadTokenRow(ctx, said)
+	if err != nil {
+		return id, err
+	}
+	val, err := v.openRow(ctx, row)
 	if err != nil {
 		return id, err
 	}
@@ -199,7 +203,7 @@ func (v *Vault) spendable(ctx context.Context, s *Spend) (id [idSize]byte, err e
 	if !ok || val.Kind != KindPayment || s.Form == nil || !whole(s.Form, val.Text) {
 		return id, ErrToken
 	}
-	return id, nil
+	return row.id, nil
 }
 
 // whole reports whether re matches all of text.

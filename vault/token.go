@@ -140,7 +140,7 @@ func (v *Vault) Tokenize(ctx context.Context, scope string, life time.Duration, 
 			return nil, err
 		}
 		if row, ok := v.tokens.Get(w.mac); ok && now.Sub(row.loaded) <= v.cacheTime && row.serves(now, life) {
-			is.set(i, outcome{id: row.id})
+			is.set(i, v.outcomeOf(&row))
 			continue
 		}
 		unknown, at = append(unknown, w), append(at, i)
@@ -159,7 +159,7 @@ func (v *Vault) Tokenize(ctx context.Context, scope string, life time.Duration, 
 			missing, made = append(missing, change{draft: d}), append(made, i)
 			continue
 		}
-		is.set(i, outcome{id: row.id, mark: row.mark})
+		is.set(i, v.outcomeOf(row))
 	}
 	if len(missing) > 0 {
 		tokens, err := v.changes.do(ctx, missing)
@@ -195,7 +195,7 @@ func (v *Vault) forgetGone(ctx context.Context, all []change) error {
 
 // set notes the token of a value, and what has to be done before it may be released.
 func (is *Issue) set(i int, o outcome) {
-	is.Tokens[i] = is.vault.token(o.id)
+	is.Tokens[i] = is.vault.token(o.said)
 	switch o.mark {
 	case 0:
 	case is.pending.mark:
@@ -300,12 +300,17 @@ func (v *Vault) Reveal(ctx context.Context, text string) (Value, error) {
 	return v.reveal(ctx, id)
 }
 
-// reveal is Reveal by the token's id.
-func (v *Vault) reveal(ctx context.Context, id [idSize]byte) (Value, error) {
-	row, err := v.loadTokenRow(ctx, id)
+// reveal is Reveal by what the token says.
+func (v *Vault) reveal(ctx context.Context, said [idSize]byte) (Value, error) {
+	row, err := v.loadTokenRow(ctx, said)
 	if err != nil {
 		return Value{}, err
 	}
+	return v.openRow(ctx, row)
+}
+
+// openRow opens the value of a row.
+func (v *Vault) openRow(ctx context.Context, row *tokenRow) (Value, error) {
 	if row.expired(v.now()) {
 		return Value{}, ErrToken
 	}
@@ -318,7 +323,7 @@ func (v *Vault) reveal(ctx context.Context, id [idSize]byte) (Value, error) {
 	}
 	text2, err := p.openToken(row.sealed, row.ad(v.tenant))
 	if err != nil {
-		return Value{}, v.changed("token", id[:])
+		return Value{}, v.changed("token", row.id[:])
 	}
 	return Value{Kind: row.kind, Text: text2, Subject: Subject{p}}, nil
 }
@@ -363,11 +368,11 @@ func (v *Vault) parseToken(text []byte) (id [idSize]byte, ok bool) {
 	return f.body, true
 }
 
-// token is the token with an id.
-func (v *Vault) token(id [idSize]byte) Token {
+// token is the token that says something.
+func (v *Vault) token(said [idSize]byte) Token {
 	var buf [TokenSize]byte
-	name := v.Record(identTokens, string(id[:]))
-	return Token{Text: string(appendForm(buf[:0], tokenForm{id, v.checkOf(id)})), Name: hex.EncodeToString(name[:])}
+	name := v.Record(identTokens, string(said[:]))
+	return Token{Text: string(appendForm(buf[:0], tokenForm{said, v.checkOf(said)})), Name: hex.EncodeToString(name[:])}
 }
 
 // Labels of the inputs of the check and index branches for tokens.

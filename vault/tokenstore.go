@@ -15,7 +15,9 @@ import (
 const (
 	findTokensSQL = `SELECT mac, tag, tenant, scope, kind, id, person, created, expires, coalesce((SELECT p.mark FROM token_pending p WHERE p.mark = token.mark), 0), mark
 FROM token WHERE mac IN `
-	loadTokenSQL = `SELECT scope, kind, person, sealed, created, expires FROM token WHERE id = $1 AND tenant = $2`
+	// Not with IN, for which SQLite makes an index of the list.
+	loadTokenSQL = `SELECT id, scope, kind, person, sealed, created, expires FROM token WHERE id = $1 AND tenant = $2
+UNION ALL SELECT id, scope, kind, person, sealed, created, expires FROM token WHERE id = $3 AND tenant = $2`
 )
 
 // wish is a value for which a token is to be found or made.
@@ -25,7 +27,7 @@ type wish struct {
 	mac         [macSize]byte
 	of          *person
 	life        time.Duration
-	// id is what the token will say; zero: it is drawn.
+	// id is that of the token's row, and what the token will say; zero: it is drawn.
 	id [idSize]byte
 }
 
@@ -196,30 +198,23 @@ func (v *Vault) scanTokens(ctx context.Context, find *sql.Stmt, by map[[macSize]
 }
 
 // loadTokenRow reads a token by what it says.
-func (v *Vault) loadTokenRow(ctx context.Context, id [idSize]byte) (*tokenRow, error) {
-	r := &tokenRow{id: id}
-	var of []byte
-	err := v.loadToken.QueryRowContext(ctx, id[:], v.tenant).Scan(&r.scope, &r.kind, &of, &r.sealed, &r.created, &r.expires)
+func (v *Vault) loadTokenRow(ctx context.Context, said [idSize]byte) (*tokenRow, error) {
+	r := &tokenRow{}
+	var id, of []byte
+	ids := v.rowsOf(said)
+	err := v.loadToken.QueryRowContext(ctx, ids[0][:], v.tenant, ids[1][:]).Scan(&id, &r.scope, &r.kind, &of, &r.sealed, &r.created, &r.expires)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrToken
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading a token: %w", err)
 	}
-	if len(of) != idSize {
-		return nil, v.changed("token", id[:])
+	if len(id) != idSize || len(of) != idSize {
+		return nil, v.changed("token", id)
 	}
-	r.person = [idSize]byte(of)
+	r.id, r.person = [idSize]byte(id), [idSize]byte(of)
+	if v.saidBy(r.id, r.created) != said {
+		return nil, ErrToken // nobody was given this one
+	}
 	return r, nil
-}
-
-// drawID draws what a token says, until its token is one that may be issued.
-func (v *Vault) drawID() (id [idSize]byte) {
-	var buf [TokenSize]byte
-	for {
-		rand.Read(id[:]) // never fails: the runtime ends the process first
-		if issuable(appendForm(buf[:0], tokenForm{id, v.checkOf(id)})) {
-			return id
-		}
-	}
 }

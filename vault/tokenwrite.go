@@ -39,9 +39,15 @@ type change struct {
 
 // outcome is what became of a change.
 type outcome struct {
-	id   [idSize]byte // of the value's token
+	id   [idSize]byte // of the row of the value's token
+	said [idSize]byte // what the token says
 	mark int64        // the one it stands under, 0 when it is kept
 	kept bool         // all are there that were to be kept
+}
+
+// outcomeOf is the token of a row.
+func (v *Vault) outcomeOf(r *tokenRow) outcome {
+	return outcome{id: r.id, said: v.saidBy(r.id, r.created), mark: r.mark}
 }
 
 // drawMark draws what the tokens of one call are marked with until they are kept.
@@ -60,11 +66,11 @@ var errTaken = fmt.Errorf("%w: their places are taken", ErrPlaces)
 
 // drafted draws a token for a wish, unless the wish says which, and seals its value.
 func (v *Vault) drafted(w wish, mark int64, event [idSize]byte) (*draft, error) {
-	id := w.id
+	id, created := w.id, v.now().UnixMilli()
 	if id == ([idSize]byte{}) {
-		id = v.drawID()
+		id = v.drawID(created)
 	}
-	d := &draft{wish: w, event: event, row: tokenRow{id: id, person: w.of.id, scope: w.scope, kind: w.kind, created: v.now().UnixMilli(), mark: mark}}
+	d := &draft{wish: w, event: event, row: tokenRow{id: id, person: w.of.id, scope: w.scope, kind: w.kind, created: created, mark: mark}}
 	if w.life > 0 {
 		d.row.expires = d.row.created + w.life.Milliseconds()
 	}
@@ -230,7 +236,7 @@ func (w *tokenWriting) issueChunk(ctx context.Context, chunk []*draft) (expired 
 
 // inserted notes that a draft has become a token.
 func (w *tokenWriting) inserted(d *draft) {
-	w.made[d.mac] = outcome{id: d.row.id, mark: d.row.mark}
+	w.made[d.mac] = w.v.outcomeOf(&d.row)
 	row := w.marked[d.row.mark]
 	if row == nil {
 		row = &pendingRow{event: eventOf(d.event)}
@@ -274,7 +280,7 @@ func (w *tokenWriting) takeOver(ctx context.Context, chunk []*draft) (expired []
 				return nil, err
 			}
 		}
-		w.made[d.mac] = outcome{id: row.id, mark: row.mark}
+		w.made[d.mac] = w.v.outcomeOf(row)
 	}
 	return expired, nil
 }

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"crypto/cipher"
 	"database/sql"
 	"embed"
 	"errors"
@@ -33,11 +34,14 @@ const (
 // Tokens are found by what is drawn at random, so that each new one changes other pages of
 // vault.db. Without room for these, disk and processor would mostly move pages.
 const (
-	pageCache   = 8 << 10  // KiB for each connection that reads
-	writerCache = 48 << 10 // KiB for the one that writes
-	// checkpointPages (256 MiB) is where a commit moves the write-ahead log itself, because
-	// the mover could not.
-	checkpointPages = 65_536
+	pageCache   = 8 << 10 // KiB for each connection that reads
+	writerCache = 8 << 10 // KiB for the one that writes
+	// pageSize is that of files made since version 9 of the tables; others have 4 KiB. A new
+	// value changes a page that nobody else changes, that of its blind index.
+	pageSize = 2 << 10 // bytes
+	// checkpointFrom is where a commit moves the write-ahead log itself, in bytes, because the
+	// mover could not.
+	checkpointFrom = 256 << 20
 )
 
 // dbFile is the name of the database in the data directory.
@@ -113,7 +117,8 @@ type Vault struct {
 	// writer is db, or on SQLite a connection of its own: its page cache holds good for as
 	// long as no other connection writes.
 	writer    *store.DB
-	keys      *keys // index and check; what rotates is in held
+	keys      *keys        // index and check; what rotates is in held
+	order     cipher.Block // between the ids of rows and what tokens say
 	held      atomic.Pointer[held]
 	reloading sync.Mutex // owns seal, and is held while held is read again
 	seal      KeySeal
@@ -178,7 +183,7 @@ func Create(ctx context.Context, dir string, c Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("creating the vault: %w", err)
 	}
-	db, err := store.Open(ctx, where, store.Options{Create: true, Overwrite: true})
+	db, err := store.Open(ctx, where, store.Options{Create: true, Page: pageSize, Overwrite: true})
 	if err != nil {
 		return fmt.Errorf("creating the vault: %w", err)
 	}
@@ -243,7 +248,7 @@ func Open(ctx context.Context, dir string, c Config) (_ *Vault, err error) {
 	}
 	left, err := os.Stat(filepath.Join(dir, dbFile+"-wal"))
 	emptying := err == nil && left.Size() > 0
-	db, err := store.Open(ctx, where, store.Options{Cache: pageCache, Checkpoint: checkpointPages, Overwrite: true})
+	db, err := store.Open(ctx, where, store.Options{Cache: pageCache, Checkpoint: checkpointFrom / pageSize, Overwrite: true})
 	if errors.Is(err, store.ErrMissing) {
 		return nil, fmt.Errorf("%w: %w; run `caregate init`", ErrNoVault, err)
 	}
@@ -267,7 +272,12 @@ func Open(ctx context.Context, dir string, c Config) (_ *Vault, err error) {
 		return nil, err
 	}
 	if db.Dialect == store.SQLite {
-		if v.writer, err = store.Open(ctx, where, store.Options{Cache: writerCache, Checkpoint: checkpointPages, MaxConns: 1, Overwrite: true, UndoInMemory: true}); err != nil {
+		var page int
+		if err := db.QueryRowContext(ctx, "PRAGMA page_size").Scan(&page); err != nil {
+			return nil, fmt.Errorf("opening the vault: %w", err)
+		}
+		v.mover.from = moveFrom / page
+		if v.writer, err = store.Open(ctx, where, store.Options{Cache: writerCache, Checkpoint: checkpointFrom / page, MaxConns: 1, Overwrite: true, UndoInMemory: true}); err != nil {
 			return nil, fmt.Errorf("opening the vault: %w", err)
 		}
 	}
@@ -277,6 +287,9 @@ func Open(ctx context.Context, dir string, c Config) (_ *Vault, err error) {
 	}
 	if v.keys, err = loadKeys(ctx, c.Keys, c.Seal); err != nil {
 		return nil, err
+	}
+	if v.order, err = newOrder(v.keys.check, c.Tenant); err != nil {
+		return nil, fmt.Errorf("opening the vault: %w", err)
 	}
 	h, err := hold(row, v.keys)
 	if err != nil {

@@ -44,10 +44,15 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	if o.Checkpoint > 0 {
 		q.Add("_pragma", "wal_autocheckpoint("+strconv.Itoa(o.Checkpoint)+")")
 	}
+	if o.Page > 0 {
+		q.Add("_pragma", "page_size("+strconv.Itoa(o.Page)+")")
+	}
 	if o.ReadOnly {
 		q.Add("mode", "ro")
 	} else {
-		q.Add("_pragma", "journal_mode(WAL)")
+		// Not one of the pragmas, which the driver sorts: this comes behind them, and it writes
+		// the first page, behind which none has another size.
+		q.Add("_journal_mode", "WAL")
 		q.Add("_pragma", "synchronous("+string(o.Sync)+")")
 	}
 	connector, err := sqlite.NewConnector("file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode())

@@ -50,7 +50,11 @@ type Options struct {
 	// 2,000. Inserts in random order into a large index need more. PostgreSQL's is
 	// the server's.
 	Cache int
-	// Checkpoint is how many pages of 4 KiB the WAL of a SQLite file may grow to before a
+	// Page is the size of a page of a SQLite file that is made, in bytes; zero means SQLite's
+	// 4,096. A file that exists keeps its own. A commit writes whole pages: who changes little in
+	// many places writes less with smaller ones.
+	Page int
+	// Checkpoint is how many pages the WAL of a SQLite file may grow to before a
 	// commit moves them into the file; zero means SQLite's 1,000. Inserts in random order
 	// change the same pages again and again, and more of them are moved once only.
 	Checkpoint int
