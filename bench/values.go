@@ -131,7 +131,11 @@ func together(slice, every time.Duration, do func() error) (s sample, err error)
 			for failed == nil && time.Since(began) < slice {
 				start := time.Now()
 				if every > 0 {
-					time.Sleep(time.Until(due)) //nolint:forbidigo // calls are offered at set times
+					if every < time.Millisecond {
+						time.Sleep(time.Until(due)) //nolint:forbidigo // somebody is awake all the time, and it is not late
+					} else {
+						sleepUntil(due)
+					}
 					if start = due; time.Since(due) > valueCallers*every {
 						due = time.Now() // nobody offers what could not be taken
 					}

@@ -1,0 +1,10 @@
+//go:build !linux
+
+package main
+
+import "time"
+
+// sleepUntil returns at a time, or up to a millisecond behind it.
+func sleepUntil(due time.Time) {
+	time.Sleep(time.Until(due)) //nolint:forbidigo // calls are offered at set times
+}
