@@ -43,7 +43,7 @@ func TestDullWide(t *testing.T) {
 	t.Parallel()
 	d := newDetector(t)
 	slow := asking(t)
-	words := strings.Fields("カード 注文 番号 は パスワード 密码是 密码 код карта пароль это заказ 카드 비밀번호 年 月 日 のカード番号 é är ü hasło jelszó है ا О о ４ ٤ 。 、 ・ \u200b \u3000 \u00a0 \xe3 " +
+	words := strings.Fields("カード 注文 番号 は 卡号 四一一一 一一一一 四 パスワード 密码是 密码 код карта пароль это заказ 카드 비밀번호 年 月 日 のカード番号 é är ü hasło jelszó है ا О о ４ ٤ 。 、 ・ \u200b \u3000 \u00a0 \xe3 " +
 		"4 12 123 4111 1111 1111 4111111111111111 536228145 19900512 1990 123456 cvv cvv2 card pw Hunter2x ( : a Xy7!kkp0")
 	r := rand.New(rand.NewPCG(4, 50))
 	for n := range 1500 {

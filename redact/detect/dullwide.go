@@ -24,7 +24,7 @@ func (s *scanner) dullWide(i int) int {
 	for word := false; at < limit; {
 		if b := text[at]; b >= utf8.RuneSelf {
 			r, size := utf8.DecodeRune(text[at:])
-			if view.SignOf(r) != view.None || passwordWides[b] && s.passwordAt(at) {
+			if view.SignOf(r) != view.None || digitsAt(text, at, r) || passwordWides[b] && s.passwordAt(at) {
 				break
 			}
 			word = wordRune(r)

@@ -99,6 +99,12 @@ func wordsBetween(text []byte, from, to int) bool {
 	return g == none && signsBetween(text[from:to]) == apartNever
 }
 
+// parted reports whether words stand between two runs of digits that nobody says within a
+// number, as far as the first of them tells.
+func (d *Detector) parted(text []byte, from, to int) bool {
+	return !d.talk.reader.MayBetween(text, from, to) && wordsBetween(text, from, to)
+}
+
 // none16 reports whether no card can be found from the first group on, by the digits
 // alone: there are four groups of four, and nothing else that a card with these lengths
 // could be made of, or they stand as close as in a chain. With back, groups may be left out that

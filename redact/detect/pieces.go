@@ -149,7 +149,7 @@ func (d *Detector) pieceBegin(text []byte, i, end int, row *groupRow) (b pieceBe
 	strange := text[end] >= utf8.RuneSelf // hardly any word outside ASCII is known, so that one is asked about first
 	if !strange && (!same || g.words) {
 		b.repeated = same
-		if !d.talk.reader.MayBetween(text, end, next) && (g.words || wordsBetween(text, end, next)) {
+		if d.parted(text, end, next) {
 			b.goes, b.repeated = false, false
 		}
 		return b, true

@@ -296,7 +296,7 @@ func (s *scanner) nextMark(i, to int) (int, marks) {
 			continue
 		}
 		r, size := utf8.DecodeRune(text[i:])
-		if view.SignOf(r) >= 0 || view.Numerals(text[i:]) > 0 {
+		if digitsAt(text, i, r) {
 			return i, markNormal
 		}
 		i += size
@@ -317,7 +317,7 @@ func (s *scanner) lastMark(i, to int) (int, marks) {
 				return at, m
 			}
 		case b >= utf8.RuneSelf && utf8.RuneStart(b):
-			if r, _ := utf8.DecodeRune(text[at:]); view.SignOf(r) >= 0 || view.Numerals(text[at:]) > 0 {
+			if r, _ := utf8.DecodeRune(text[at:]); digitsAt(text, at, r) {
 				return at, markNormal
 			}
 		}
@@ -333,12 +333,18 @@ func (s *scanner) wide(dst *[]redact.Finding, i, to int) {
 			continue
 		}
 		r, size := utf8.DecodeRune(s.text[i:])
-		if view.SignOf(r) >= 0 || view.Numerals(s.text[i:]) > 0 {
+		if digitsAt(s.text, i, r) {
 			s.marked(dst, i, markNormal)
 			return
 		}
 		i += size
 	}
+}
+
+// digitsAt reports whether the character r at i is a digit of another script, or the first of
+// a row of numerals.
+func digitsAt(text []byte, i int, r rune) bool {
+	return view.SignOf(r) >= 0 || view.Numerals(text[i:]) > 0
 }
 
 // token64 looks at the token that holds i: base64 that says something is read. A
