@@ -1,5 +1,10 @@
 package detect
 
+import (
+	"unicode"
+	"unicode/utf8"
+)
+
 // passwordWakes are the words that wake the family. Shorter and rarer names are
 // found from the value, when it holds a digit, or from their first wide character.
 var passwordWakes = []string{
@@ -163,18 +168,37 @@ func wideLead(t []byte, i int) bool { return t[i] >= 0xE2 }
 // equalFoldWide compares with a lower-case word, ignoring case in ASCII and in the
 // two-byte letters of Latin and Cyrillic.
 func equalFoldWide(t []byte, word string) bool {
-	for i := 0; i < len(word); i++ {
-		if lower(t[i]) == word[i] {
+	for i := 0; i < len(word); {
+		if word[i] < utf8.RuneSelf {
+			if lower(t[i]) != word[i] {
+				return false
+			}
+			i++
 			continue
 		}
-		if word[i] < 0x80 || t[i] < 0xC3 || t[i] >= 0xE1 { // scripts of three bytes a letter have no case, or next to none
+		want, size := utf8.DecodeRuneInString(word[i:])
+		if r, n := utf8.DecodeRune(t[i:]); n != size || r != want && lowerWide(r) != want { // scripts of three bytes a letter have no case, or next to none
 			return false
 		}
-		var buf [64]byte
-		return string(fold(buf[:0], t[i:])) == word[i:]
+		i += size
 	}
 	return true
 }
+
+// lowerWide is unicode.ToLower for letters of two bytes; others it returns as they are.
+func lowerWide(r rune) rune {
+	if uint32(r) < uint32(len(wideLetters)) {
+		return wideLetters[r]
+	}
+	return r
+}
+
+var wideLetters = func() (t [0x800]rune) {
+	for r := range t {
+		t[r] = unicode.ToLower(rune(r))
+	}
+	return t
+}()
 
 // copulaBegins has a bit for the first two bytes of each copula that begins with a letter of
 // ASCII.
