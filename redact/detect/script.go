@@ -6,6 +6,15 @@ import (
 	"unicode/utf8"
 )
 
+// scriptAt gives the numbers of the words of v.script with which text may begin, by its first
+// character.
+func (v *vocabulary) scriptAt(text []byte) []uint16 {
+	if len(text) < 3 {
+		return nil
+	}
+	return v.scripts[threeHash(text)]
+}
+
 // scriptSense is what the words inside a run of letters say. Of a long run only the end
 // counts, which is nearest to what follows. Of words that name a card or another number
 // the last one counts: 注文のカード番号, カードの注文番号.
@@ -14,9 +23,11 @@ func (v *vocabulary) scriptSense(word []byte) (s sense) {
 		return 0
 	}
 	word = word[lo(len(word), maxScript):]
-	for i := range v.script {
-		if bytes.Contains(word, v.script[i].text) {
-			s |= v.script[i].sense
+	for i := range word {
+		for _, k := range v.scriptAt(word[i:]) {
+			if x := &v.script[k]; bytes.HasPrefix(word[i:], x.text) {
+				s |= x.sense
+			}
 		}
 	}
 	const naming = senseCard | senseSoft | senseHard
@@ -26,8 +37,8 @@ func (v *vocabulary) scriptSense(word []byte) (s sense) {
 	s &^= naming
 	for len(word) > 0 {
 		var longest scriptWord
-		for i := range v.script {
-			if x := &v.script[i]; x.sense&naming != 0 && len(x.text) > len(longest.text) && bytes.HasPrefix(word, x.text) {
+		for _, k := range v.scriptAt(word) {
+			if x := &v.script[k]; x.sense&naming != 0 && len(x.text) > len(longest.text) && bytes.HasPrefix(word, x.text) {
 				longest = *x
 			}
 		}

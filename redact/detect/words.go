@@ -131,6 +131,7 @@ type vocabulary struct {
 	// longestNumber is the length of the longest word that begins with a digit.
 	longestNumber int
 	script        []scriptWord
+	scripts       [256][]uint16 // the numbers of script, by threeHash of how they begin
 	// brief are the words of two to eight letters of ASCII; see briefKey.
 	brief      []briefWord
 	briefShift uint8
@@ -207,6 +208,8 @@ func newVocabulary(c Config, families []family) vocabulary {
 	}
 	for s, words := range maps.All(scriptWords) {
 		for _, w := range words {
+			at := threeHash([]byte(w))
+			v.scripts[at] = append(v.scripts[at], uint16(len(v.script)))
 			v.script = append(v.script, scriptWord{[]byte(w), s})
 		}
 	}
