@@ -143,6 +143,16 @@ func TestPolicyIsReadAgain(t *testing.T) {
 // No connection is lost, and no exchange is decided by two policies: one leaves the last
 // four digits of a card, the other none, both in the call and in the answer to it.
 func TestPolicyIsReplacedUnderLoad(t *testing.T) {
+	document := filepath.Join(t.TempDir(), "policy.yaml")
+	replaceUnderLoad(t, "policy builtin "+document, func(action string) {
+		write(t, document, fmt.Sprintf("version: 1\nenforcement:\n  - {class: credit_card, action: %s}\n", action))
+	})
+}
+
+// replaceUnderLoad starts a gateway with a block and replaces its policy with put, which
+// says what is done with card numbers.
+func replaceUnderLoad(t *testing.T, block string, put func(action string)) {
+	t.Helper()
 	const clients, swaps = 50, 4
 	var held atomic.Int64 // answers that waited for another policy than their call's
 	u := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -162,10 +172,8 @@ func TestPolicyIsReplacedUnderLoad(t *testing.T) {
 		_, _ = fmt.Fprintf(w, `{"ticket":{"id":1,"description":"4242 4242 4242 4242"},"got":%s}`, body)
 	}))
 	t.Cleanup(u.Close)
-	document := filepath.Join(t.TempDir(), "policy.yaml")
-	const row = "version: 1\nenforcement:\n  - {class: credit_card, action: %s}\n"
-	write(t, document, fmt.Sprintf(row, "mask"))
-	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Block: "policy builtin " + document})
+	put("mask")
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Block: block})
 
 	ctx, done := context.WithCancel(t.Context())
 	defer done()
@@ -221,13 +229,13 @@ func TestPolicyIsReplacedUnderLoad(t *testing.T) {
 		old := proxy.PolicyInForce()
 		count := counts[i%2]
 		had := count.Load()
-		write(t, document, fmt.Sprintf(row, []string{"drop", "mask"}[i%2]))
-		eventually(t, "the document changed", func() bool { return proxy.PolicyInForce() != old })
+		put([]string{"drop", "mask"}[i%2])
+		eventually(t, "the policy changed", func() bool { return proxy.PolicyInForce() != old })
 		eventually(t, "exchanges are decided by it", func() bool { return count.Load() > had+clients })
 	}
 	// Those that wait in the upstream are let go.
 	done()
-	write(t, document, fmt.Sprintf(row, "drop"))
+	put("drop")
 	all.Wait()
 	if mixed.Load() != 0 || dialled.Load() != clients || held.Load() == 0 {
 		t.Errorf("decided by two policies: %d of %d; connections: %d, want %d; answered under another policy than asked: %d",

@@ -8,11 +8,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,8 +18,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	jose "github.com/go-jose/go-jose/v4"
 
 	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/audit/objectlock/objectlocktest"
@@ -55,52 +50,14 @@ func newBundleKey(t *testing.T) bundleKey {
 	return bundleKey{private, file}
 }
 
-// sign makes a bundle, whatever is in it. Documents are JSON with sorted members and no
-// blanks, whose hash is that of its bytes.
-func (k bundleKey) sign(t *testing.T, revision int, files map[string]string) []byte {
+// sign makes a bundle, whatever is in it.
+func (k bundleKey) sign(t *testing.T, revision int64, files map[string]string) []byte {
 	t.Helper()
-	files = maps.Clone(files)
-	files[".manifest"] = fmt.Sprintf(`{"revision":"%d"}`, revision)
-	var signed []map[string]string
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		sum := sha256.Sum256([]byte(files[name]))
-		signed = append(signed, map[string]string{"name": name, "hash": hex.EncodeToString(sum[:]), "algorithm": "SHA-256"})
-	}
-	claims, err := json.Marshal(map[string]any{"files": signed})
+	archive, err := proxy.SignBundle(k.private, revision, files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: k.private}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signature, err := signer.Sign(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := signature.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files[".signatures.json"] = `{"signatures":["` + token + `"]}`
-	var out bytes.Buffer
-	zip := gzip.NewWriter(&out)
-	w := tar.NewWriter(zip)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(files[name])), Mode: 0o644}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write([]byte(files[name])); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := zip.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
+	return archive
 }
 
 // denies is a rule against an effect on the helpdesk.
@@ -493,4 +450,14 @@ func TestBundleConfiguration(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", tc.block, err, tc.says)
 		}
 	}
+}
+
+// A bundle takes the place of another while calls are made, as files do.
+func TestBundleIsReplacedUnderLoad(t *testing.T) {
+	k, s := newBundleKey(t), newBundleServer(t)
+	revision := int64(0)
+	replaceUnderLoad(t, s.block(k), func(action string) {
+		revision++
+		s.publish(k.sign(t, revision, map[string]string{"data.json": `{"enforcement":[{"action":"` + action + `","class":"credit_card"}],"version":1}`}))
+	})
 }

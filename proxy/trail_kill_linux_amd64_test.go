@@ -42,11 +42,14 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	what := os.Getenv(trailChildEnv)
+	child, what := trailChild, os.Getenv(trailChildEnv)
+	if what == "" {
+		child, what = bundleChild, os.Getenv(bundleChildEnv)
+	}
 	if what == "" {
 		os.Exit(m.Run())
 	}
-	if err := trailChild(what); err != nil {
+	if err := child(what); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -149,12 +152,20 @@ func newKilledBench(t *testing.T, fresh string) *trailBench {
 	t.Helper()
 	b := newTrailVendor(t)
 	b.exports(trailEntries, b.now.Add(-10*time.Minute))
-	b.dir = filepath.Join(t.TempDir(), "data")
-	if err := os.CopyFS(b.dir, os.DirFS(fresh)); err != nil {
+	b.dir = copyData(t, fresh)
+	t.Cleanup(b.close)
+	return b
+}
+
+// copyData copies a data directory that nobody has open.
+func copyData(t *testing.T, fresh string) (dir string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "data")
+	if err := os.CopyFS(dir, os.DirFS(fresh)); err != nil {
 		t.Fatal(err)
 	}
 	// CopyFS does not keep the modes, which keys need.
-	err := filepath.WalkDir(b.dir, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
@@ -166,8 +177,7 @@ func newKilledBench(t *testing.T, fresh string) *trailBench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(b.close)
-	return b
+	return dir
 }
 
 // trailEntries fill more than one page, and more than one commit of the log.
