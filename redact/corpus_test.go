@@ -93,6 +93,7 @@ const (
 	fifthPart   = "fifth"   // files named fifth-*
 	sixthPart   = "sixth"   // files named sixth-*
 	seventhPart = "seventh" // files named seventh-*
+	eighthPart  = "eighth"  // files named eighth-*
 	allParts    = "all"
 )
 
@@ -107,7 +108,7 @@ func corpus(tb testing.TB) []message {
 	seen := map[string]bool{}
 	for _, name := range names {
 		part := firstPart
-		for _, later := range []string{secondPart, thirdPart, fourthPart, fifthPart, sixthPart, seventhPart} {
+		for _, later := range []string{secondPart, thirdPart, fourthPart, fifthPart, sixthPart, seventhPart, eighthPart} {
 			if strings.HasPrefix(filepath.Base(name), later+"-") {
 				part = later
 			}
