@@ -78,7 +78,7 @@ func TestOutput(t *testing.T) {
 }
 
 // missed are the messages in which TestCorpus misses a number, within its floors.
-var missed = []string{"second-seps-0074", "sixth-found-238"}
+var missed = []string{"second-seps-0074", "sixth-found-238", "eighth-found-072"}
 
 // digitsOf are the digits of text as they are read, escapes and other scripts
 // undone, with nothing between.

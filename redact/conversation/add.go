@@ -87,7 +87,7 @@ func (t *Tracker) add(x *tail, m *Message) []Found {
 	pure := o.Words == 0 || goesOn(text.text) || topics == 0 && almost(o)
 	about := (asked | topics) &^ detect.TopicOther
 	switch {
-	case len(o.Digits) == 0, len(o.Digits) == 1 && o.Words+o.Fillers > maxBesideOne: // "in groups of four?"
+	case len(o.Digits) == 0, len(o.Digits) == 1 && (o.Words+o.Fillers > maxBesideOne || o.Words > 0 && o.Groups[0].Spoken): // "in groups of four?", "forgot one"
 		x.aside(speaker, o.Words+o.Fillers, topics)
 		return nil
 	case topics == detect.TopicOther, topics == 0 && asked == detect.TopicOther, len(o.Digits) > maxTail, !pure && (about == 0 || o.Words > maxBeside):

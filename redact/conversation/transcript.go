@@ -92,15 +92,17 @@ func turns(text []byte) []turn {
 func hasName(line []byte) bool {
 	letters, words, inside := false, 0, false
 	for i, b := range line[:min(len(line), maxName)] {
-		if b == '<' && i == 0 || b == '(' && letters {
-			inside = b == '('
+		if b == '<' && i == 0 || (b == '(' || b == '[') && letters {
+			inside = b != '<'
 			continue
 		}
 		switch {
-		case b == '>' && line[0] == '<':
-			return letters && words <= 3 && i+1 < len(line) && line[i+1] == ' '
+		case b == '-' && letters && line[i-1] == ' ' && i+1 < len(line) && line[i+1] == ' ':
+			return words <= 3 // "ann - yes"
+		case b == '>': // "<ann> yes", "ann> yes"
+			return letters && words <= 3 && i+1 < len(line) && line[i+1] == ' ' && line[i-1] != ' ' && line[i-1] != '-'
 		case inside:
-			inside = b != ')'
+			inside = b != ')' && b != ']'
 		case b == ':' && letters:
 			return words <= 3 && (i+1 == len(line) || line[i+1] == ' ' || line[i+1] == '\n' || line[i+1] == '\t')
 		case b|0x20 >= 'a' && b|0x20 <= 'z', b >= 0x80:

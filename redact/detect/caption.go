@@ -37,7 +37,7 @@ func (s *scanner) caption(i int) bool {
 		sharp := at == i && bytes.IndexByte(s.text[end:at], '#') >= 0 // "docket # 4111"
 		switch {
 		case reads && sn&senseLink == 0:
-			return sn&senseHard != 0 && sn&namePhone == 0 || otherName(w) // "the barcode says"
+			return s.written(start, end, from, sn, w) // "the barcode says"
 		case at == i && commaOnly(s.text[end:at]) && !numberBehind[string(w)] && !numberInFront[string(w)]:
 			return false
 		case pairNames[string(w)] != nil && s.paired(start, from, pairNames[string(w)]):
@@ -85,6 +85,8 @@ func (s *scanner) plainHere(start, end, at, from int) bool {
 		return true // "Joanna: number 4111"
 	case foldEqual(number, "no"):
 		return begins && (stop+1 >= len(t) || t[stop] != ':' && t[stop+1] != ':') // unless it is "Docket no.:"
+	case foldEqual(number, "nummer"):
+		return !begins && upper(t[start]) // "Tante Ilse Nummer": a thing's number is one word
 	case !foldEqual(number, "number") && !foldEqual(number, "numbers"):
 		return false
 	case s.among(doneWords, start, end):
@@ -94,6 +96,16 @@ func (s *scanner) plainHere(start, end, at, from int) bool {
 	}
 	// "my Valerie number", and "Valerie number", of which nobody knows whether it is a name.
 	return upper(t[start]) && !upper(t[start+1]) && !upper(t[at]) || !begins && s.among(leadWords, a, b)
+}
+
+// written reports whether the word text[start:end], which is w in lower case, is what has the
+// number of a thing written on it: the barcode, the shipping label, the tracking page.
+func (s *scanner) written(start, end, from int, sn sense, w []byte) bool {
+	if sn&senseHard != 0 && sn&namePhone == 0 || otherName(w) || labelWords[string(w)] {
+		return true
+	}
+	a, b, ok := wordBefore(s.text, start, from)
+	return ok && start-b == 1 && s.d.vocab.sense(s.text[a:b])&senseHard&^namePhone != 0
 }
 
 // paired reports whether one of the words stands right in front of i.

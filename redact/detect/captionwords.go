@@ -59,6 +59,11 @@ var otherWords = wordsOf(`
 	zahtev zahteva zahtevu zahtevka zahtevek zahtjev zahtjeva zahtjevu prijava prijave prijavo prijavu تذكرة التذكرة תיק התיק beleg belegs belege viitenumber viitenumbri
 	patient patients patienten contracts
 	rewards reward permit permits toll seal meter fiscal albarán recibo lot chat pallet crate locker slot bay shelf pump terminal kiosk
+	deed deeds agreement itinerary modem sensor sample timesheet lading declaration odometer scooter trip ride voyage playlist video videos poll entry thermostat gadget
+	router gateway firewall printer laptop tablet camera drone vehicle trailer truck bike rental lease landlord tenant plot mandate petition motion verdict filing
+	inspection audit report assessment exam quiz homework syllabus transcript diploma credential accreditation license-plate dispatch pickup dropoff
+	posting vacancy candidate applicant enrollment enrolment registrar roster payslip invoices receipts parcels permits vouchers coupons certificate certificates
+	session sessions miles abordar
 	mrn rx pnr bol utr eticket e-ticket asin fob keycard plate microchip docket exhibit folder
 `)
 
@@ -89,18 +94,22 @@ var (
 // readWords stand between a thing and what is written on it.
 var readWords = wordsOf(`says say reads shows showing printed scans sagt steht zeigt dice dit indique dicono diz mostra zegt`)
 
+// labelWords are what is on a parcel, and has its number written on it.
+var labelWords = wordsOf("label labels sticker box packaging carton wrapper slip receipt etikett etikette aufkleber etiqueta étiquette etichetta scatola caja caixa doos")
+
 // doneNouns are those of doneWords that are names, too: "medical record number".
 var doneNouns = wordsOf(`record note call check copy text link block pass match process bill supply register lock report`)
 
 // pairNames are names of what has a number, which are other words alone, with the words in
 // front that make them such names.
 var pairNames = map[string]map[string]bool{
-	"note": wordsOf("credit debit delivery packing dispatch consignment advice freight goods shipping"),
-	"memo": wordsOf("credit debit"),
-	"pass": wordsOf("bus boarding season day train travel ski park parking guest visitor hall gate monthly weekly annual transit rail lift museum swim gym"),
-	"slip": wordsOf("packing deposit pay salary delivery betting paying"),
-	"tag":  wordsOf("bag baggage luggage dog pet asset price service toll name ear"),
-	"pin":  wordsOf("up topup voucher scratch recharge"),
+	"note":     wordsOf("credit debit delivery packing dispatch consignment advice freight goods shipping"),
+	"memo":     wordsOf("credit debit"),
+	"pass":     wordsOf("bus boarding season day train travel ski park parking guest visitor hall gate monthly weekly annual transit rail lift museum swim gym"),
+	"slip":     wordsOf("packing deposit pay salary delivery betting paying"),
+	"response": wordsOf("survey poll form quiz"),
+	"tag":      wordsOf("bag baggage luggage dog pet asset price service toll name ear"),
+	"pin":      wordsOf("up topup voucher scratch recharge"),
 }
 
 // withWords say who keeps the number.

@@ -263,7 +263,10 @@ func (s *scanner) codeWordBefore(i, digits int) bool {
 		case sn&senseTail != 0:
 			return back || digits == 3 && s.countedDigits(start, 3) || digits == 4 && front && s.countedDigits(start, 4)
 		case n == 0 && readWords[string(w)]: // "the back says 123"
-		case n == 0 && digits == 4 && foldEqual(w, "front"):
+		case (n == 0 || says) && digits == 4 && foldEqual(w, "front"):
+			if s.card >= 0 && start-s.card <= codeReach && start >= s.card {
+				return true // "front: 1234", as on an American Express
+			}
 			front = true
 		case sn&senseCard != 0 && n < 2: // "the code on the back of the card is 123"
 		case sn&senseBack != 0 && (n == 0 || says) && digits == 3 && s.card >= 0 && start-s.card <= codeReach:
@@ -317,12 +320,15 @@ func (s *scanner) codeOfCard(i int) bool {
 			return true
 		}
 		w := s.text[start:end]
-		if isDigit(w[0]) || s.d.vocab.sense(w)&senseLink == 0 && !s.among(andWords, start, end) && !foldEqual(w, "with") {
+		if isDigit(w[0]) || s.d.vocab.sense(w)&senseLink == 0 && !s.among(andWords, start, end) && !s.among(codeLinks, start, end) {
 			return false
 		}
 		i = start
 	}
 }
+
+// codeLinks may stand between a card and the word for its code, too.
+var codeLinks = wordsOf("with its it's mit avec con com met")
 
 // countedDigits reports whether the digits whose name begins at i are so many of a card, as
 // the word in front of it says: three or four.

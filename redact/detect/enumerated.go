@@ -83,7 +83,7 @@ func (s *scanner) calledBehind(end int) bool {
 		switch {
 		case sn&(senseCard|senseCVV|senseSSN) != 0:
 			return false
-		case that && sn&senseHard != 0:
+		case that && (sn&senseHard != 0 || soft && sn&senseSoft != 0): // "the booking reference"
 			return !numberSoon(t, b)
 		case that && sn&senseSoft != 0:
 			soft = true

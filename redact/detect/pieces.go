@@ -446,7 +446,7 @@ func signsBetween(gap []byte) apart {
 		}
 		switch pieceSigns[gap[i]] {
 		case 0:
-			if gap[i] == '<' && i > 0 && gap[i-1] == '>' {
+			if gap[i] == '<' && i > 0 && gap[0] == '>' {
 				how = apartWeak // <4111><1111>
 				break
 			}

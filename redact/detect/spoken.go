@@ -199,7 +199,7 @@ func (l *listener) spokenCard(i int) int {
 		switch {
 		case sn&senseCode != 0:
 			code = true
-		case sn&senseLink == 0 && !s.among(andWords, start, end) || isDigit(s.text[start]):
+		case sn&senseLink == 0 && !s.among(andWords, start, end) && !s.among(codeLinks, start, end) && s.role(start, end)&(saysIs|saysThat) == 0 || isDigit(s.text[start]):
 			if !code {
 				return -1
 			}

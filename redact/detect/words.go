@@ -79,6 +79,8 @@ var wordTable = map[sense][]string{
 		"part", "waybill", "awb", "ups", "fedex", "usps", "dhl", "giftcard", "voucher", "coupon", "loyalty", "timestamp", "epoch", "build", "version", "phone", "tel",
 		"telephone", "mobile", "cell", "fax", "whatsapp", "routing", "aba", "iban", "swift", "bic", "vin", "meter", "uuid", "guid", "hash", "ein", "duns", "npi",
 		"sendungsnummer", "sendungsverfolgung", "seriennummer", "geschenkkarte", "gutschein", "gutscheincode", "gutscheinnummer", "geschenkcode", "gutscheinkarte", "guthabenkarte", "kundenkarte", "treuekarte", "bonuskarte", "cadeau", "cadeaukaart", "klantenkaart", "regalo", "fidélité", "fidelidad", "fidelidade", "fedeltà", "suivi", "colis", "seguimiento", "tracciamento", "telefon", "téléphone", "teléfono", "telefono",
+		"clubcard", "boardingcard", "keycard", "postcard", "simcard", "boarding", "embarque", "embarquement", "imbarco", "pokładowa", "pokladowa", "boardingkort", "instapkaart", "fahrkarte", "monatskarte", "jahreskarte",
+		"eintrittskarte", "bordkarte", "gepäckanhänger", "schließfach", "invoices",
 		"seri", "serijos", "sériové", "sorozatszám", "seryjny", "rastreo", "rastreio", "spedizione", "verzending", "zending", "przesyłki", "paczki", "paczka", "zásilky", "zásilka",
 		"sledování", "csomag", "csomagszám", "colet", "coletului", "kolli", "kollinummer", "pakke", "pakkenummer", "paketnummer", "försändelse", "seuranta", "seurantakoodi", "kargo", "takip", "трек", "трек-номер", "посылка", "посылки", "ттн", "накладная", "пратка",
 		"αποστολής", "δέματος", "משלוח", "מעקב", "شحنة", "الشحنة", "تتبع", "resi", "meternumber", "zählernummer", "zähler", "compteur",
@@ -95,7 +97,7 @@ var wordTable = map[sense][]string{
 	},
 	senseKind: {
 		"gift", "loyalty", "sim", "membership", "library", "id", "identity", "insurance", "punch", "graphics", "video", "memory", "sd", "student",
-		"phone", "calling", "key", "oyster", "payback", "clubcard", "nectar", "octopus", "opal", "transit", "metro", "bus", "parking", "keycard",
+		"phone", "calling", "key", "oyster", "payback", "clubcard", "nectar", "octopus", "opal", "transit", "metro", "bus", "parking", "keycard", "subway", "tube", "tram", "train", "rail", "ferry", "boarding",
 	},
 	senseTail: {"digits", "digit", "chiffres", "cifras", "cifre", "ziffern", "zahlen", "stellen", "cijfers", "siffror", "siffrorna", "sifre", "dígitos", "digitos", "cyfry", "numerot"},
 	senseSecurity: {
@@ -111,7 +113,7 @@ var wordTable = map[sense][]string{
 var scriptWords = map[sense][]string{
 	senseCard:             {"カード", "信用卡", "银行卡", "卡号", "卡號", "카드", "クレカ", "บัตร", "刷卡", "借记卡", "クレジット"},
 	senseSoft:             {"订单", "訂單", "注文", "주문", "单号", "คำสั่งซื้อ", "ออเดอร์", "会员", "会員", "회원", "发票", "發票", "伝票", "予約", "合同", "合同号", "会员卡", "會員卡", "会員カード", "会員证", "회원카드", "멤버십카드", "ポイントカード"},
-	senseHard:             {"运单", "追跡番号", "快递", "お問い合わせ番号", "운송장", "พัสดุ", "シリアル", "序列号", "일련번호", "串号", "礼品卡", "礼品卡卡号", "禮品卡", "购物卡", "ギフトカード", "기프트카드", "电话卡", "手机卡", "交通卡"},
+	senseHard:             {"运单", "追跡番号", "快递", "お問い合わせ番号", "운송장", "พัสดุ", "シリアル", "序列号", "일련번호", "串号", "礼品卡", "礼品卡卡号", "禮品卡", "购物卡", "ギフトカード", "搭乗券", "登机牌", "登機證", "탑승권", "기프트카드", "电话卡", "手机卡", "交通卡"},
 	senseHard | namePhone: {"电话", "電話", "手机", "手機", "携帯", "전화", "휴대폰", "핸드폰", "هاتف", "جوال", "फोन", "मोबाइल"},
 	nameExpiry:            {"有效期", "有効期限", "期限", "유효기간"},
 	nameBirth:             {"生年月日", "出生日期", "出生年月", "생년월일", "誕生日", "تاريخ", "ميلاد", "जन्म"},
