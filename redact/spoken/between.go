@@ -51,7 +51,7 @@ func (r *Reader) Between(text []byte, from, to int) (langs uint8) {
 // yes: few words stand within a number.
 func (r *Reader) MayBetween(text []byte, from, to int) bool {
 	for from < to && !wordByte(text[from]) {
-		from++
+		from += max(1, wideBlank(text[from:to]))
 	}
 	end := from
 	for end < to && wordByte(text[end]) {

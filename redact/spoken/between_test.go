@@ -15,7 +15,7 @@ func TestMayBetween(t *testing.T) {
 		t.Fatal(err)
 	}
 	words := append(slices.Clone(r.dict.names[1:]), "order", "Jo Doe", "card", "x", "ü", "カード")
-	signs := []string{" ", "  ", ", ", ": ", "\n", "-", "\t", "\n\n", "\u00a0"}
+	signs := []string{" ", "  ", ", ", ": ", "\n", "-", "\t", "\n\n", "\u00a0", "\u2009", " — ", "–"}
 	rnd := rand.New(rand.NewPCG(5, 50))
 	said := 0
 	for n := range 40_000 {
