@@ -67,7 +67,7 @@ func ascii(b []byte) bool {
 // fold appends src with the signs of other scripts in ASCII: digits, spaces,
 // dashes, line ends; what nobody sees is left out.
 func (v *View) fold(src *View) {
-	b := src.text
+	b, row := src.text, 0 // row is where the row of numerals ends that was read last
 	for i := 0; i < len(b); {
 		if b[i] < utf8.RuneSelf {
 			plain := i
@@ -82,16 +82,25 @@ func (v *View) fold(src *View) {
 			continue
 		}
 		c, n := utf8.DecodeRune(b[i:])
+		if c == zeroNumeral || c >= firstNumeral && c <= lastNumeral {
+			if end := i + Numerals(b[i:]); end > i {
+				// Digits of another kind right beside them are another number.
+				beside := len(v.text) > row && isDigit(v.text[len(v.text)-1]) || digitAt(b[end:])
+				for ; i < end; i += numeralSize {
+					if k := numeral(b[i:]); k == 0 || !beside {
+						v.put(src, i, numeralSize, '0'+byte(k))
+					} else {
+						v.copyOf(src, i, i+numeralSize)
+					}
+				}
+				if !beside {
+					row = len(v.text)
+				}
+				continue
+			}
+		}
 		switch s := SignOf(c); s {
 		case None:
-			if c == firstNumeral || c > firstNumeral && c <= lastNumeral {
-				if end := i + Numerals(b[i:]); end > i {
-					for ; i < end; i += numeralSize {
-						v.put(src, i, numeralSize, '0'+byte(numeral(b[i:])))
-					}
-					continue
-				}
-			}
 			v.copyOf(src, i, i+n)
 		case Hidden:
 			v.changed++

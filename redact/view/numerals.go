@@ -1,8 +1,15 @@
 package view
 
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
 // Chinese and Japanese write digits as words of one character, too, and say a number so,
-// digit by digit: 四九六二. Single ones are words like others, so only rows count.
+// digit by digit: 四九六二. Single ones are words like others, so only rows count,
+// and of those no years: 二〇二八年.
 const (
+	zeroNumeral  = '〇' // which is a digit alone, too
 	firstNumeral = '一'
 	lastNumeral  = '零'
 	numeralSize  = len("一")
@@ -10,13 +17,13 @@ const (
 )
 
 // Numerals returns how many bytes the row of numerals takes with which text begins, 0 when
-// there are fewer than four.
+// there are fewer than four or they say a year.
 func Numerals(text []byte) int {
 	n := 0
 	for numeral(text[n:]) >= 0 {
 		n += numeralSize
 	}
-	if n < leastRow*numeralSize {
+	if n < leastRow*numeralSize || n == leastRow*numeralSize && bytes.HasPrefix(text[n:], []byte("年")) {
 		return 0
 	}
 	return n
@@ -51,3 +58,14 @@ func numeral(text []byte) int {
 	}
 	return -1
 }
+
+// digitAt reports whether text begins with a digit of any script.
+func digitAt(text []byte) bool {
+	if len(text) == 0 || text[0] < utf8.RuneSelf {
+		return len(text) > 0 && isDigit(text[0])
+	}
+	r, _ := utf8.DecodeRune(text)
+	return SignOf(r) >= 0
+}
+
+func isDigit(b byte) bool { return b >= '0' && b <= '9' }
