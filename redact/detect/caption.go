@@ -40,6 +40,8 @@ func (s *scanner) caption(i int) bool {
 			return s.written(start, end, from, sn, w) // "the barcode says"
 		case at == i && commaOnly(s.text[end:at]) && !numberBehind[string(w)] && !numberInFront[string(w)]:
 			return false
+		case !said && foldEqual(w, "lot") && s.paired(start, from, muchWords):
+			return false // "thanks a lot"
 		case pairNames[string(w)] != nil && s.paired(start, from, pairNames[string(w)]):
 			return true // "bus pass"
 		case sn&(senseCard|senseCVV|sensePIN|senseSSN) != 0 || cardName(w):

@@ -44,6 +44,12 @@ func TestCaptions(t *testing.T) {
 		"a name of a person":          {"Maria number " + card + " works", true},
 		"who says it":                 {"the customer says " + card, true},
 		"a comma behind the name":     {"for my permit, " + card, true},
+		"a comma in front of card":    {"I pay for parking, card " + printed, true},
+		"a sentence ends before":      {"I missed the bus. Card " + card, true},
+		"a line ends before":          {"Service: bus\nCard number: " + card, true},
+		"by phone":                    {"by phone, card " + printed, true},
+		"a lot":                       {"thanks a lot " + card, true},
+		"in a list, but dated":        {"order 4012888888881881, " + card + " 12/27", true},
 		"for a booking, in Romance":   {"segue o cartão novo para a reserva: " + card, true},
 
 		"a role's number":           {"Kundennummer: " + card, false},

@@ -112,6 +112,9 @@ var pairNames = map[string]map[string]bool{
 	"pin":      wordsOf("up topup voucher scratch recharge"),
 }
 
+// muchWords stand in front of a lot that says how much.
+var muchWords = wordsOf(`a whole an awful`)
+
 // withWords say who keeps the number.
 var withWords = wordsOf(`bei ihnen euch chez vous jullie hos`)
 

@@ -443,7 +443,7 @@ func (c *chain) judge(k *candidate, f *redact.Finding, joined bool) bool {
 	if k.shape != brandGroups && w.direct == 0 && !near && !joined && !id && c.caption(k.start) && !c.datedBehind(k.end) {
 		w.direct = senseSoft
 	}
-	if bare && w.direct == 0 && !near && !id && (c.enumerated(k) || c.calledBehind(k.end)) {
+	if bare && w.direct == 0 && !near && !id && !c.datedBehind(k.end) && (c.enumerated(k) || c.calledBehind(k.end)) {
 		w.direct = senseSoft
 	}
 

@@ -154,7 +154,7 @@ func (s *scanner) wordSense(start, end, from int) sense {
 	case sn&senseHard != 0 && foldEqual(w, "phone") && s.byWay(start, from):
 		return senseLink
 	case sn&senseCard != 0 && (len(w) == 4 || len(w) == 5) && (w[0]|0x20 == 'c' || w[0]|0x20 == 'k') && w[1]|0x20 == 'a':
-		if a, b, ok := wordBefore(s.text, start, lo(start, wordWindow/2)); ok && s.d.vocab.sense(s.text[a:b])&senseKind != 0 {
+		if a, b, ok := wordBefore(s.text, start, lo(start, wordWindow/2)); ok && oneName(s.text[b:start]) && s.d.vocab.sense(s.text[a:b])&senseKind != 0 {
 			return senseHard
 		}
 	case sn&senseCard != 0 && foldEqual(w, "credit"):
@@ -167,6 +167,12 @@ func (s *scanner) wordSense(start, end, from int) sense {
 		}
 	}
 	return sn
+}
+
+// oneName reports whether what stands between two words makes them parts of one name: "key
+// card" and "Payback-Karte", but not "I pay for parking, card 4111".
+func oneName(between []byte) bool {
+	return len(between) == 1 && between[0] == '-' || len(bytes.Trim(between, " \t\u00a0")) == 0
 }
 
 // spelled reports whether "s s" stands in front of the n at i: somebody spells SSN.
