@@ -84,11 +84,11 @@ func (v *View) fold(src *View) {
 		c, n := utf8.DecodeRune(b[i:])
 		if c == zeroNumeral || c >= firstNumeral && c <= lastNumeral {
 			if end := i + Numerals(b[i:]); end > i {
-				// Digits of another kind right beside them are another number.
-				beside := len(v.text) > row && isDigit(v.text[len(v.text)-1]) || digitAt(b[end:])
+				// Digits of another kind beside them are another number.
+				beside := digitBefore(v.text[row:]) || digitBehind(b[end:])
 				for ; i < end; i += numeralSize {
-					if k := numeral(b[i:]); k == 0 || !beside {
-						v.put(src, i, numeralSize, '0'+byte(k))
+					if !beside || string(b[i:i+numeralSize]) == string(zeroNumeral) {
+						v.put(src, i, numeralSize, '0'+byte(numeral(b[i:])))
 					} else {
 						v.copyOf(src, i, i+numeralSize)
 					}

@@ -59,13 +59,34 @@ func numeral(text []byte) int {
 	return -1
 }
 
-// digitAt reports whether text begins with a digit of any script.
-func digitAt(text []byte) bool {
+// maxBeside is how many signs may stand between digits that stand side by side.
+const maxBeside = 2
+
+// digitBefore reports whether text ends in a digit of ASCII, perhaps with signs behind it.
+func digitBefore(text []byte) bool {
+	n := len(text)
+	for end := n; n > 0 && end-n < maxBeside && between(text[n-1]); {
+		n--
+	}
+	return n > 0 && isDigit(text[n-1])
+}
+
+// digitBehind reports whether text begins with a digit of any script, perhaps with signs in
+// front of it.
+func digitBehind(text []byte) bool {
+	for n := 0; n < maxBeside && len(text) > 0 && between(text[0]); n++ {
+		text = text[1:]
+	}
 	if len(text) == 0 || text[0] < utf8.RuneSelf {
 		return len(text) > 0 && isDigit(text[0])
 	}
 	r, _ := utf8.DecodeRune(text)
-	return SignOf(r) >= 0
+	return SignOf(r) >= 0 && Numerals(text) == 0
+}
+
+// between reports whether b is a sign of ASCII that is neither a letter nor a digit.
+func between(b byte) bool {
+	return b < utf8.RuneSelf && !isDigit(b) && (b|0x20 < 'a' || b|0x20 > 'z')
 }
 
 func isDigit(b byte) bool { return b >= '0' && b <= '9' }
