@@ -45,10 +45,10 @@ var otherStems = wordsOf(`
 	passport passeport pasaport passaport reisepass paszport paspoort útlevel паспорт διαβατήρι certificat certificad zertifikat diplom badge wristband microchip transponder
 	container contenedor contêiner conteneur kontejner contenitor precinto lacre sigillo scellé siegel pallet palett
 	localizad localizz bordereau récépiss albarán albaran lieferschein frachtbrief pakbon vrachtbrief bolla targa scontrino fahrschein matricul matrícul matrikel
-	immatricul kennzeichen kenteken campaign campaña campagne campanha kampagn kampanj server servidor serveur warrant citation summons appointment referral
-	specimen accession survey questionnaire conversation thread tweet listing auction incident remittance ausweis führerschein permiso permesso étiquette etiquet
-	employee mitarbeiter personalnumm empleado employé dipendente medewerker student schüler étudiant estudiante donor spender prontuário prontuario
-	chamada comprobante comprovante multa mahnung bescheid trámite tramite cédula cedula
+	immatricul kennzeichen kenteken campaign campaña campagne campanha kampagn kampanj warrant summons referral
+	specimen accession survey questionnaire conversation tweet listing auction incident remittance ausweis führerschein permiso permesso étiquette etiquet
+ personalnumm spender prontuário prontuario
+	chamada comprobante comprovante mahnung trámite tramite cédula cedula
 `)
 
 // otherWords are names of that kind which are whole: with another ending, or in other words,
@@ -58,7 +58,7 @@ var otherWords = wordsOf(`
 	fattura fatture бронь брони бронирования бронювання حجز الحجز حجزي الحجوزات contrats balík balíka balíku balíček balíčku balíčka siunta siuntos siuntą siuntų
 	zahtev zahteva zahtevu zahtevka zahtevek zahtjev zahtjeva zahtjevu prijava prijave prijavo prijavu تذكرة التذكرة תיק התיק beleg belegs belege viitenumber viitenumbri
 	patient patients patienten contracts
-	rewards reward permit permits toll seal meter fiscal albarán recibo lot chat pallet crate locker slot bay shelf pump terminal kiosk
+	rewards reward permit permits seal meter fiscal albarán recibo lot pallet crate locker slot bay shelf
 	deed deeds agreement itinerary modem sensor sample timesheet lading declaration odometer scooter trip ride voyage playlist video videos poll entry thermostat gadget
 	router gateway firewall printer laptop tablet camera drone vehicle trailer truck bike rental lease landlord tenant plot mandate petition motion verdict filing
 	inspection audit report assessment exam quiz homework syllabus transcript diploma credential accreditation license-plate dispatch pickup dropoff

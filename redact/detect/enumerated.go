@@ -43,14 +43,15 @@ func (c *chain) enumerated(k *candidate) bool {
 }
 
 // listGap returns where the number ends that stands in front of i with a comma, a sign for
-// "and" or such a word between, or i.
+// "and" or such a word between, or i. What stands behind a semicolon, a slash or a plus
+// sign is another thing as often as one more.
 func listGap(t []byte, i, from int) int {
 	at, signs, words := i, 0, 0
 	for at > from && !isDigit(t[at-1]) {
 		switch b := t[at-1]; {
 		case b == ' ' || b == '\n':
 			at--
-		case (b == ',' || b == '&' || b == '+' || b == '/' || b == ';') && signs == 0:
+		case (b == ',' || b == '&') && signs == 0:
 			at, signs = at-1, 1
 		default:
 			start, end, ok := wordBefore(t, at, from)
