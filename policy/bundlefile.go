@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -29,6 +30,11 @@ const (
 	maxBundleMeta = 1 << 20
 	// maxBundleDepth is how many directories may lie one in the other.
 	maxBundleDepth = 16
+	// maxDocumentMarks bounds the values of a document before it is read. Two bytes can be
+	// a value of YAML, which takes five hundred times as much while it is read.
+	maxDocumentMarks = 128 << 10
+	// maxDocumentNames bounds a mapping of YAML, whose reading costs the square of it.
+	maxDocumentNames = 1 << 10
 )
 
 // Names in a bundle, as Open Policy Agent has them.
@@ -180,16 +186,29 @@ func ReadBundle(name string) (archive []byte, err error) {
 	if info.IsDir() {
 		return PackDirectory(name)
 	}
-	f, err := os.Open(name)
+	// One byte more tells OpenBundle that there is more.
+	return readPlain(name, MaxBundle+1)
+}
+
+// readPlain reads at most limit bytes of a file. Whoever can write where a bundle comes
+// from could put a pipe there, which nobody ever fills, or a device without an end.
+func readPlain(name string, limit int64) (src []byte, err error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("reading the bundle: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	// One byte more tells OpenBundle that there is more.
-	if archive, err = io.ReadAll(io.LimitReader(f, MaxBundle+1)); err != nil {
+	info, err := f.Stat()
+	if err != nil {
 		return nil, fmt.Errorf("reading the bundle: %w", err)
 	}
-	return archive, nil
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("reading the bundle: %s is no plain file", name)
+	}
+	if src, err = io.ReadAll(io.LimitReader(f, limit)); err != nil {
+		return nil, fmt.Errorf("reading the bundle: %w", err)
+	}
+	return src, nil
 }
 
 // PackDirectory makes the archive of a bundle that lies unpacked in a directory: the same
@@ -244,12 +263,12 @@ func bundleDirectory(dir string) ([]source, error) {
 			if _, err := bundleName(rel); err != nil {
 				return fmt.Errorf("reading the bundle: %w", err)
 			}
-			if total += info.Size(); info.Size() > limit || total > maxUnpacked {
-				return fmt.Errorf("%s: larger than %d bytes, its limit, or the bundle than %d", file, limit, maxUnpacked)
-			}
-			src, err := os.ReadFile(file)
+			src, err := readPlain(file, limit+1)
 			if err != nil {
-				return fmt.Errorf("reading the bundle: %w", err)
+				return err
+			}
+			if total += int64(len(src)); int64(len(src)) > limit || total > maxUnpacked {
+				return fmt.Errorf("%s: larger than %d bytes, its limit, or the bundle than %d", file, limit, maxUnpacked)
 			}
 			files = append(files, source{rel, src})
 		}

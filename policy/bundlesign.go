@@ -103,6 +103,9 @@ func stampManifest(files []source, revision int64) ([]source, error) {
 		if err := util.UnmarshalJSON(f.src, &manifest); err != nil {
 			return nil, fmt.Errorf("%s: %w", manifestFile, err)
 		}
+		if manifest == nil { // null
+			return nil, fmt.Errorf("%s: want an object", manifestFile)
+		}
 		files = slices.Delete(files, i, i+1)
 		break
 	}

@@ -149,8 +149,12 @@ func OpenBundle(archive []byte, trust BundleTrust) (*SignedBundle, error) {
 		return nil, fmt.Errorf("reading the bundle: %w", err)
 	}
 	for _, f := range files {
-		if opa.IsStructuredDoc(f.name) && !plainDocument(f.src) {
-			return nil, fmt.Errorf("reading the bundle: %s: it is neither JSON nor YAML without anchors", f.name)
+		switch {
+		case !opa.IsStructuredDoc(f.name):
+		case documentMarks(f.src) > maxDocumentMarks:
+			return nil, fmt.Errorf("reading the bundle: %s: more than %d commas, colons, hyphens, question marks, opening brackets and lines, the limit of a document", f.name, maxDocumentMarks)
+		case !plainDocument(f.src):
+			return nil, fmt.Errorf("reading the bundle: %s: it is neither JSON nor YAML without anchors and without mappings of more than %d names", f.name, maxDocumentNames)
 		}
 	}
 	key, err := verifyBundle(files, trust)
@@ -191,9 +195,23 @@ func OpenBundle(archive []byte, trust BundleTrust) (*SignedBundle, error) {
 	return b, nil
 }
 
+// documentMarks counts what stands between the values of JSON or YAML. There are at most
+// twice as many values, and one: a mark is between a name and its value, or behind both.
+func documentMarks(src []byte) int {
+	n := 0
+	for _, c := range src {
+		switch c {
+		case ',', ':', '[', '{', '-', '?', '\n', '\r':
+			n++
+		}
+	}
+	return n
+}
+
 // plainDocument tells whether a document can be read at a cost that its size bounds. A
 // signature covers the values of a document, so it is read before anything is known of it;
-// an alias of YAML can stand for a long text a million times.
+// an alias of YAML can stand for a long text a million times, and each name of a mapping is
+// compared with every other.
 func plainDocument(src []byte) bool {
 	if json.Valid(src) {
 		return true
@@ -204,7 +222,7 @@ func plainDocument(src []byte) bool {
 	}
 	var plain func(n *yaml.Node) bool
 	plain = func(n *yaml.Node) bool {
-		if n.Kind == yaml.AliasNode || n.Anchor != "" {
+		if n.Kind == yaml.AliasNode || n.Anchor != "" || n.Kind == yaml.MappingNode && len(n.Content) > 2*maxDocumentNames {
 			return false
 		}
 		return !slices.ContainsFunc(n.Content, func(n *yaml.Node) bool { return !plain(n) })

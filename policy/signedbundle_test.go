@@ -14,11 +14,13 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	jose "github.com/go-jose/go-jose/v4"
@@ -309,6 +311,10 @@ func TestBundleIsRefused(t *testing.T) {
 		{"many files", append(slices.Clone(good), many(300)...), trust, false, "more than 256 rules files"},
 		{"many directories", append(slices.Clone(good), directories(5000)...), trust, false, "more than 4096 entries"},
 		{"aliases", with("data.yaml", "a: &a "+strings.Repeat("x", 1000)+"\nb: [*a, *a]\n"), trust, false, "YAML without anchors"},
+		{"very many values", with("data.yaml", "["+strings.Repeat("a,", 200_000)+"a]"), trust, false, "data.yaml: more than 131072 commas"},
+		{"very many lists", with("data.yaml", strings.Repeat("- ", 200_000)), trust, false, "data.yaml: more than 131072 commas"},
+		{"a manifest of very many values", with(".manifest", `{"metadata":[`+strings.Repeat("1,", 200_000)+"1]}"), trust, false, ".manifest: more than 131072 commas"},
+		{"a mapping of many names", with("data.yaml", names(2000)), trust, false, "mappings of more than 1024 names"},
 		{"deep nesting", with("data.yaml", strings.Repeat("[", 100_000)), trust, false, "neither JSON nor YAML"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -340,6 +346,14 @@ func TestBundleIsRefused(t *testing.T) {
 	if _, err := policy.OpenBundle(tarball(t, right...), scoped); err != nil {
 		t.Errorf("a bundle for the scope: %v", err)
 	}
+}
+
+func names(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "a%d: 1\n", i)
+	}
+	return b.String()
 }
 
 func fifty() (entries []entry) {
@@ -381,6 +395,7 @@ func TestBundleMistakes(t *testing.T) {
 		{"two documents", "data.yaml: a bundle has one document", map[string]string{"data.yaml": "version: 1\n", "data.json": `{"version":1}`}},
 		{"two readings of YAML", "data.yaml: two readers", map[string]string{"data.yaml": "version: 1\nenforcement:\n  - {class: iban, route: 0x10, action: mask}\n"}},
 		{"a manifest with more", `.manifest: "wasm" is not known`, map[string]string{"own.rego": ownRule, ".manifest": `{"wasm":[]}`}},
+		{"a manifest that is null", ".manifest: want an object", map[string]string{"own.rego": ownRule, ".manifest": `null`}},
 		{"a manifest that is none", ".manifest", map[string]string{"own.rego": ownRule, ".manifest": `[`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -462,6 +477,24 @@ func TestPackDirectory(t *testing.T) {
 	must(t, os.Symlink(".", filepath.Join(dir, "round")))
 	if _, err := policy.PackDirectory(dir); err == nil {
 		t.Error("a directory that holds itself was packed")
+	}
+}
+
+// Where a bundle comes from, a pipe holds nobody up and a device without an end is not read.
+func TestBundleOfSpecialFiles(t *testing.T) {
+	t.Parallel()
+	dir := bundleDir(t, map[string]string{"own.rego": ownRule})
+	pipe := filepath.Join(dir, "pipe.rego")
+	must(t, syscall.Mkfifo(pipe, 0o600))
+	for _, name := range []string{pipe, dir} {
+		if _, err := policy.ReadBundle(name); err == nil || !strings.Contains(err.Error(), "pipe.rego is no plain file") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	must(t, os.Remove(pipe))
+	must(t, os.Symlink("/dev/zero", filepath.Join(dir, "data.yaml")))
+	if _, err := policy.ReadBundle(dir); err == nil || !strings.Contains(err.Error(), "data.yaml is no plain file") {
+		t.Errorf("got %v", err)
 	}
 }
 

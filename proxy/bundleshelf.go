@@ -122,6 +122,7 @@ func (s *bundleShelf) keep(archive []byte, b *policy.SignedBundle) error {
 		return err
 	}
 	s.unsure = true
+	s.tidy()
 	// The bundle first: the mark alone would refuse the bundle beside it.
 	err = store.WriteFiles([]store.File{
 		{Path: filepath.Join(s.dir, shelfBundle), Data: archive}, {Path: filepath.Join(s.dir, shelfMark), Data: append(mark, '\n')},
@@ -131,4 +132,14 @@ func (s *bundleShelf) keep(archive []byte, b *policy.SignedBundle) error {
 	}
 	s.unsure = false
 	return nil
+}
+
+// tidy removes what was being written when a gateway was killed.
+func (s *bundleShelf) tidy() {
+	entries, _ := os.ReadDir(s.dir) // there may be none yet
+	for _, e := range entries {
+		if store.IsTemp(e.Name()) {
+			_ = os.Remove(filepath.Join(s.dir, e.Name())) // it takes room and means nothing
+		}
+	}
 }

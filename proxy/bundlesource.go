@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -137,13 +138,24 @@ func (h *httpsBundle) fetch(ctx context.Context, tag string) (archive []byte, ne
 }
 
 // withoutAddress is an error of net/http without the address that was called, whose query
-// may be a credential, and without where a redirect pointed.
+// may be a credential, without where a redirect pointed and without what the server said:
+// net/http quotes an answer that it cannot read.
 func withoutAddress(err error) error {
-	var called *url.Error
-	if errors.As(err, &called) {
-		return called.Err
+	var network *net.OpError
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, errRedirected):
+		return errRedirected
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded):
+		return errors.New("no answer in time")
+	case errors.As(err, &certificate):
+		return certificate
+	case errors.As(err, &network):
+		return network
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return http.ErrSchemeMismatch
 	}
-	return err
+	return errors.New("no whole answer")
 }
 
 // s3Bundle is a bundle in a bucket.
@@ -222,6 +234,11 @@ func bundleStamp(place string) string {
 		}
 		entries, _ := os.ReadDir(name)
 		for _, e := range entries {
+			// What is hidden is no part of a bundle, but for two files at its top; a
+			// repository's own folder is larger than any bundle.
+			if strings.HasPrefix(e.Name(), ".") && (depth > 0 || e.Name() != ".manifest" && e.Name() != ".signatures.json") {
+				continue
+			}
 			look(filepath.Join(name, e.Name()), depth+1)
 		}
 	}

@@ -39,6 +39,15 @@ func TestHTTPSBundle(t *testing.T) {
 			http.Redirect(w, r, elsewhere.URL+"/good?secret-word", http.StatusFound)
 		case "/plain":
 			http.Redirect(w, r, "http://"+r.Host+"/good?secret-word", http.StatusFound)
+		case "/nowhere":
+			w.Header().Set("Location", "https://%zz/secret-word")
+			w.WriteHeader(http.StatusFound)
+		case "/babble":
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				_, _ = conn.Write([]byte("HTTP/1.1 secret-word\r\n\r\n"))
+				_ = conn.Close()
+			}
 		case "/large":
 			w.Header().Set("Content-Length", strconv.Itoa(policy.MaxBundle+100))
 			_, _ = w.Write(make([]byte, policy.MaxBundle+100))
@@ -79,6 +88,8 @@ func TestHTTPSBundle(t *testing.T) {
 		{"/round", "", "it sends callers elsewhere", 0},
 		{"/away", "", "it sends callers elsewhere", 0},
 		{"/plain", "", "it sends callers elsewhere", 0},
+		{"/nowhere", "", "no whole answer", 0},
+		{"/babble", "", "no whole answer", 0},
 		{"/large", "", "the limit of a bundle", 0},
 		{"/endless", "", "", policy.MaxBundle + 1},
 		{"/short", "", "reading the answer", 0},
@@ -148,5 +159,60 @@ func TestLocalBundleSettles(t *testing.T) {
 	}
 	if got, _, err := look(tag); err != nil || got != "another" {
 		t.Fatalf("got %q, %v", got, err)
+	}
+}
+
+// A repository's own folder is no part of a bundle, and hides nothing that is one.
+func TestLocalBundleBesideHiddenFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, n := range map[string]int{".git": mostStamped + 10, "rules/.cache": 1} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			if err := os.WriteFile(filepath.Join(dir, name, strconv.Itoa(i)), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	before := bundleStamp(dir)
+	for _, name := range []string{".manifest", ".signatures.json", "data.yaml", "rules/own.rego"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if now := bundleStamp(dir); now == before || !strings.Contains(now, name) {
+			t.Errorf("%s is not seen", name)
+		} else {
+			before = now
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "rules/.cache/more"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if bundleStamp(dir) != before {
+		t.Error("what is hidden counts")
+	}
+}
+
+// What a killed gateway was writing does not stay for ever.
+func TestBundleShelfTidies(t *testing.T) {
+	t.Parallel()
+	s := newBundleShelf(t.TempDir())
+	left := filepath.Join(s.dir, ".tmp-123")
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(left, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.keep([]byte("bundle"), &policy.SignedBundle{Revision: 1, Digest: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is still there: %v", err)
+	}
+	if m, err := s.mark(); err != nil || m.Revision != 1 {
+		t.Errorf("got %+v, %v", m, err)
 	}
 }

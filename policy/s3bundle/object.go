@@ -5,6 +5,7 @@ package s3bundle
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -133,9 +134,12 @@ func refusal(err error) error {
 // identifiers of the account's.
 func reach(err error) error {
 	var network *net.OpError
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return errors.New("no answer in time")
+	case errors.As(err, &certificate):
+		return certificate
 	case errors.As(err, &network):
 		return network
 	}
