@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,9 +26,32 @@ const (
 // errOlder is wrapped by what is said of a bundle behind which the gateway does not go back.
 var errOlder = errors.New("a gateway never goes back")
 
-// bundleShelf keeps the bundle that was taken last, and the highest revision that ever
-// was, in a folder of the data directory. It belongs to the data directory, so that two
-// configurations that follow bundles during a reload see one mark. It is safe for
+// bundleShelves are the shelves of a data directory, one for each scope. A bundle counts in
+// its own scope only, so a configuration with another scope, taken by mistake or refused
+// after it had read its bundle, leaves nothing that stands in the way of the right one.
+type bundleShelves struct {
+	data string
+	mu   sync.Mutex // guards of
+	of   map[string]*bundleShelf
+}
+
+func newBundleShelves(data string) *bundleShelves {
+	return &bundleShelves{data: data, of: make(map[string]*bundleShelf)}
+}
+
+// shelf is that of a scope, the same one for whoever asks.
+func (s *bundleShelves) shelf(scope string) *bundleShelf {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.of[scope] == nil {
+		s.of[scope] = newBundleShelf(s.data, scope)
+	}
+	return s.of[scope]
+}
+
+// bundleShelf keeps the bundle that was taken last for a scope, and the highest revision
+// that ever was, in a folder of the data directory. It belongs to the data directory, so
+// that two configurations that follow bundles during a reload see one mark. It is safe for
 // concurrent use.
 //
 // A crash at any line leaves one of these, and the next start goes on from each:
@@ -45,8 +70,15 @@ type bundleShelf struct {
 	unsure bool
 }
 
-func newBundleShelf(data string) *bundleShelf {
-	return &bundleShelf{dir: filepath.Join(data, shelfDir)}
+// newBundleShelf is the shelf of a scope. Its folder is named by a digest, because a scope
+// may have any letters in it.
+func newBundleShelf(data, scope string) *bundleShelf {
+	dir := filepath.Join(data, shelfDir)
+	if scope != "" {
+		sum := sha256.Sum256([]byte(scope))
+		dir = filepath.Join(dir, hex.EncodeToString(sum[:16]))
+	}
+	return &bundleShelf{dir: dir}
 }
 
 // bundleMark is the highest revision that was taken, and what it was.

@@ -198,7 +198,7 @@ func TestLocalBundleBesideHiddenFiles(t *testing.T) {
 // What a killed gateway was writing does not stay for ever.
 func TestBundleShelfTidies(t *testing.T) {
 	t.Parallel()
-	s := newBundleShelf(t.TempDir())
+	s := newBundleShelf(t.TempDir(), "")
 	left := filepath.Join(s.dir, ".tmp-123")
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		t.Fatal(err)

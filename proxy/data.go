@@ -148,8 +148,8 @@ type Data struct {
 	trails        *trailCursors
 	observed      *observed
 	socket
-	// bundles keeps the policy bundle that was taken last.
-	bundles *bundleShelf
+	// bundles keep the policy bundle that was taken last, for each scope.
+	bundles *bundleShelves
 	closing chan struct{} // closed by Close
 	// rewrap asks for keys to be wrapped again at once; it holds one wish.
 	rewrap chan struct{}
@@ -175,7 +175,7 @@ func OpenData(ctx context.Context, c DataConfig) (d *Data, err error) {
 
 // openData opens what OpenData found; with create it makes the state.
 func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err error) {
-	d = &Data{Dir: c.Dir, database: c.Database, observed: newObserved(), bundles: newBundleShelf(c.Dir)}
+	d = &Data{Dir: c.Dir, database: c.Database, observed: newObserved(), bundles: newBundleShelves(c.Dir)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Close())

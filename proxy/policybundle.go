@@ -272,7 +272,7 @@ func (a *App) startBundle(ctx context.Context) error {
 	if f == nil {
 		return nil
 	}
-	shelf := a.gen.data.bundles
+	shelf := a.bundleShelf()
 	keptArchive, errKept := shelf.kept()
 	var kept *rulesInForce
 	if errKept == nil {
@@ -313,13 +313,16 @@ func (a *App) startBundle(ctx context.Context) error {
 	return nil
 }
 
+// bundleShelf keeps what this configuration takes.
+func (a *App) bundleShelf() *bundleShelf { return a.gen.data.bundles.shelf(a.bundle.trust.Scope) }
+
 // KeptBundle is the policy bundle that the gateway of a data directory took last, nil where
 // the configuration follows none.
 func (a *App) KeptBundle(ctx context.Context, dir string) (*policy.SignedBundle, error) {
 	if err := a.prepareBundle(ctx); err != nil || a.bundle == nil {
 		return nil, err
 	}
-	archive, err := newBundleShelf(dir).kept()
+	archive, err := newBundleShelf(dir, a.bundle.trust.Scope).kept()
 	if err != nil {
 		return nil, err
 	}
@@ -337,7 +340,7 @@ func (a *App) openBundle(ctx context.Context, archive []byte) (rules *rulesInFor
 	if err != nil {
 		return nil, err
 	}
-	if err := a.gen.data.bundles.check(b); err != nil {
+	if err := a.bundleShelf().check(b); err != nil {
 		return nil, err
 	}
 	engine, err := policy.NewEngine(ctx, policy.Config{Bundle: b, Logger: processLogger(), Timeout: policyTimeout})
@@ -357,7 +360,7 @@ func (a *App) takeBundle(ctx context.Context, archive []byte) error {
 	// Disk, log, force: killed after the first, the next start records it and begins with
 	// it; killed after the second, it records it once more. What is in force was always on
 	// disk and in the log before.
-	if err := a.gen.data.bundles.keep(archive, rules.bundle); err != nil {
+	if err := a.bundleShelf().keep(archive, rules.bundle); err != nil {
 		return err
 	}
 	if rules.resolver, err = a.resolver.WithGrants(rules.grants); err != nil {

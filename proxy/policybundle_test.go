@@ -324,6 +324,60 @@ func TestBundleAtTheStart(t *testing.T) {
 	starts(2, "the server answered 503")
 }
 
+// A configuration for another scope that is refused after it has read its bundle leaves the
+// one before as it was, which goes on with its own revisions, after a restart too.
+func TestBundleOfAnotherScopeIsLeftBehind(t *testing.T) {
+	u := proxytest.NewUpstream(t, jsonUpstream(http.StatusOK, `{"tickets":[]}`))
+	k, s := newBundleKey(t), newBundleServer(t)
+	der, err := x509.MarshalPKCS8PrivateKey(k.private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign := func(scope string, revision int64) []byte {
+		t.Helper()
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "own.rego"), denies("delete")["rules/own.rego"])
+		archive, _, err := policy.SignBundle(t.Context(), dir, policy.BundleSigning{
+			Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), Scope: scope, Revision: revision,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return archive
+	}
+	file := filepath.Join(t.TempDir(), "bundle.tar.gz")
+	write(t, file, string(sign("staging", 900)))
+	staging := proxytest.Options{Upstream: u.URL, Block: "policy bundle " + file + " {\n key " + k.file + "\n scope staging\n}"}
+	production := proxytest.Options{Upstream: u.URL, Block: s.block(k, "scope production")}
+	s.publish(sign("production", 1))
+	g := proxytest.Start(t, production)
+	inForce(t, g, 1)
+
+	free, err := proxy.LeaveRoom(t.Context(), audit.LaneReserved, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = g.Load(staging)
+	free()
+	if err == nil || !strings.Contains(err.Error(), "recording the configuration") {
+		t.Fatalf("got %v, want a refusal after the bundle was read", err)
+	}
+	s.publish(sign("production", 2))
+	inForce(t, g, 2)
+	if err := g.Load(staging); err != nil {
+		t.Fatal(err)
+	}
+	inForce(t, g, 900)
+	s.publish(nil)
+	g.Stop()
+	if err := g.Load(production); err != nil {
+		t.Fatal(err)
+	}
+	inForce(t, g, 2)
+	s.publish(sign("production", 1))
+	troubled(t, g, "revision 1 is older than 2")
+}
+
 // A bundle in a file, and unpacked in a directory, is watched.
 func TestBundleOnDisk(t *testing.T) {
 	u := proxytest.NewUpstream(t, jsonUpstream(http.StatusOK, `{"tickets":[]}`))
