@@ -155,12 +155,12 @@ func (s *bundleShelf) keep(archive []byte, b *policy.SignedBundle) error {
 	}
 	s.unsure = true
 	s.tidy()
-	// The bundle first: the mark alone would refuse the bundle beside it.
-	err = store.WriteFiles([]store.File{
-		{Path: filepath.Join(s.dir, shelfBundle), Data: archive}, {Path: filepath.Join(s.dir, shelfMark), Data: append(mark, '\n')},
-	}, 0o600)
-	if err != nil {
-		return fmt.Errorf("keeping the policy bundle: %w", err)
+	// The bundle first, and durable before the mark is: the mark alone would refuse the
+	// bundle beside it.
+	for _, f := range []store.File{{Path: shelfBundle, Data: archive}, {Path: shelfMark, Data: append(mark, '\n')}} {
+		if err := store.WriteFile(filepath.Join(s.dir, f.Path), f.Data, 0o600); err != nil {
+			return fmt.Errorf("keeping the policy bundle: %w", err)
+		}
 	}
 	s.unsure = false
 	return nil

@@ -130,8 +130,8 @@ func (c *PolicyBundle) validate(where string) error {
 	fail := func(text string) error { return errors.New("policy bundle: " + text) }
 	if where != "" {
 		u, err := url.Parse(where)
-		web := err == nil && u.Scheme == "https"
-		bucket := err == nil && u.Scheme == "s3"
+		web := err == nil && strings.HasPrefix(where, "https://")
+		bucket := err == nil && strings.HasPrefix(where, "s3://")
 		switch {
 		case strings.Contains(where, "://") && !web && !bucket:
 			return fail("want https://HOST/PATH, s3://BUCKET/KEY, a file or a directory")
@@ -261,7 +261,7 @@ func (k PolicyBundleKey) read(repl *caddy.Replacer) (*policy.BundleKey, error) {
 // bundleStart and bundleStartKept are how long a start waits for the source, without and
 // with a bundle from before: a source that hangs must not keep a gateway down that can work.
 const (
-	bundleStart     = 30 * time.Second
+	bundleStart     = bundleTimeout
 	bundleStartKept = 5 * time.Second
 )
 

@@ -483,6 +483,7 @@ func TestBundleConfiguration(t *testing.T) {
 		{"policy bundle", "policy bundle wants an address and a key"},
 		{"policy bundle https://policy.example.com/x", "want the public key of whoever signs"},
 		{"policy bundle http://policy.example.com/x {\n key " + k.file + "\n}", "want https://HOST/PATH"},
+		{"policy bundle HTTPS://policy.example.com/x {\n key " + k.file + "\n}", "want https://HOST/PATH"},
 		{"policy bundle https://user:s3cret-word@policy.example.com/x {\n key " + k.file + "\n}", "a credential is given by bearer"},
 		{"policy bundle s3://bucket {\n key " + k.file + "\n}", "s3://BUCKET/KEY"},
 		{"policy bundle ./x {\n key " + k.file + "\n every 5s\n}", "files are watched"},
