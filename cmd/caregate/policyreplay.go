@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -21,30 +24,33 @@ const mostChanges = 50
 
 func newPolicyReplay() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "replay DRAFT... [--since TIME] [--until TIME] [--config FILE] [--data DIR] [--json]",
+		Use:   "replay (DRAFT... | --bundle DIR) [--since TIME] [--until TIME] [--config FILE] [--data DIR] [--json]",
 		Short: "Try a draft of the policy on recorded traffic",
 		Long: `Asks a draft for every decision of the audit log again, and prints who would lose or
 gain what: by role, route, operation and data class, with receipts of examples for
 ` + "`caregate explain`" + `. DRAFT are documents and a directory of rules, as they would stand
-behind ` + "`policy builtin`" + ` in the Caddyfile; the draft is compared with those that stand there
-now. No gateway need run, and none is changed.
+behind ` + "`policy builtin`" + ` in the Caddyfile; --bundle is a directory that ` + "`caregate policy sign`" + `
+would make a bundle of. The draft is compared with the policy that the configuration names,
+or the bundle that was taken last. No gateway need run, and none is changed.
 
 What is recorded of a decision is all that rules see, so the answers are those that the
 draft would have given. Two things are not replayed: grants count as the caller had them,
 those in the draft's documents do not; and what was refused for no reason of the policy's
 (a body that is too large, a broken signature) is counted and left out.`,
 		Example: `  caregate policy replay ./policy.draft.yaml ./rules --since 30d
-  caregate policy replay ./draft --since 2026-11-01 --until 2026-11-08 --json`,
+  caregate policy replay ./rules --since 2026-11-01 --until 2026-11-08 --json
+  caregate policy replay --bundle ./policy --since 30d`,
 		Args: cobra.ArbitraryArgs,
 	}
 	flags := cmd.Flags()
 	since := flags.String("since", "", "Only decisions at or after this time: 30d, 2026-11-01 or 2026-11-01T08:00:00Z")
 	until := flags.String("until", "", "Only decisions before this time")
+	bundle := flags.String("bundle", "", "Draft of a bundle: a directory with its document and rules")
 	asJSON := flags.Bool("json", false, "Print the report as JSON")
 	placeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return wrongUsage("want documents, a directory of rules, or both: the draft")
+		if (len(args) == 0) == (*bundle == "") {
+			return wrongUsage("want the draft: documents, a directory of rules or both, or --bundle")
 		}
 		var window [2]time.Time
 		for i, flag := range [...]struct{ name, text string }{{"--since", *since}, {"--until", *until}} {
@@ -65,7 +71,7 @@ those in the draft's documents do not; and what was refused for no reason of the
 		if err != nil {
 			return fmt.Errorf("the policy in force: %w", err)
 		}
-		draft, err := readPolicy(ctx, &proxy.App{PolicyDocuments: args}, p.Dir)
+		draft, err := readDraft(ctx, args, *bundle)
 		if err != nil {
 			return fmt.Errorf("the draft: %w", err)
 		}
@@ -94,6 +100,31 @@ func readPolicy(ctx context.Context, app *proxy.App, dir string) (*policy.Engine
 		return nil, err
 	}
 	return policy.NewEngine(ctx, c)
+}
+
+// readDraft compiles a draft. That of a bundle is signed, by a key for this once, because
+// only what has passed as a bundle is what a gateway would take.
+func readDraft(ctx context.Context, places []string, bundle string) (*policy.Engine, error) {
+	if bundle == "" {
+		c, err := (&proxy.App{PolicyDocuments: places}).PolicyConfig()
+		if err != nil {
+			return nil, err
+		}
+		return policy.NewEngine(ctx, c)
+	}
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	_, b, err := policy.SignBundle(ctx, bundle, policy.BundleSigning{Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), Revision: 1})
+	if err != nil {
+		return nil, err
+	}
+	return policy.NewEngine(ctx, policy.Config{Bundle: b})
 }
 
 // decisions are the entries of the log that tell of a decision, within a window of the
