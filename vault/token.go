@@ -401,15 +401,18 @@ func (v *Vault) tokenMAC(scope, kind string, kept []byte) [macSize]byte {
 	return v.keys.index.compute(append(in, kept...))
 }
 
-// tokenTag authenticates a row of token_blind.
-func (v *Vault) tokenTag(scope, kind string, mac [macSize]byte, id [idSize]byte) [macSize]byte {
+// tokenTag authenticates the way from a value to what its token says, and so the id and the
+// time of the row, from which that follows. A program that takes the id for what the token says
+// (before version 9 of the tables, and still running) finds the row changed: it gives out no
+// token that nobody could turn back.
+func (v *Vault) tokenTag(scope, kind string, mac [macSize]byte, said [idSize]byte) [macSize]byte {
 	var buf [256]byte
 	in := appendPart(buf[:0], labelTokenLink)
 	in = appendPart(in, v.tenant)
 	in = appendPart(in, scope)
 	in = appendPart(in, kind)
 	in = append(in, mac[:]...)
-	return v.keys.index.compute(append(in, id[:]...))
+	return v.keys.index.compute(append(in, said[:]...))
 }
 
 func sameMAC(a []byte, b [macSize]byte) bool { return subtle.ConstantTimeCompare(a, b[:]) == 1 }

@@ -350,7 +350,7 @@ func TestSwappedTokenRows(t *testing.T) {
 	t.Parallel()
 	for column, tc := range map[string]struct{ sealed, index bool }{ // what notices: the value's seal, the way to it
 		"id": {sealed: true, index: true}, "scope": {sealed: true, index: true}, "kind": {sealed: true, index: true}, "tenant": {sealed: true, index: true},
-		"person": {sealed: true}, "sealed": {sealed: true}, "created": {sealed: true}, "expires": {sealed: true},
+		"person": {sealed: true}, "sealed": {sealed: true}, "created": {sealed: true, index: true}, "expires": {sealed: true},
 		"mac": {index: true}, "tag": {index: true}, "version": {}, "mark": {},
 	} {
 		t.Run(column, func(t *testing.T) {

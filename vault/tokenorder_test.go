@@ -102,3 +102,18 @@ func TestTokensThatSayTheirRow(t *testing.T) {
 		t.Errorf("the id of a row taken for a token: got %v, want ErrToken", err)
 	}
 }
+
+// Files have pages of 2 KiB from their first, and a write-ahead log.
+func TestPagesOfANewFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	open(t, dir)
+	var page int
+	var journal string
+	db := openDB(t, dir)
+	must(t, db.QueryRowContext(t.Context(), "PRAGMA page_size").Scan(&page))
+	must(t, db.QueryRowContext(t.Context(), "PRAGMA journal_mode").Scan(&journal))
+	if page != 2048 || journal != "wal" {
+		t.Errorf("got pages of %d bytes and journal %q", page, journal)
+	}
+}

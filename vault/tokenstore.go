@@ -186,7 +186,7 @@ func (v *Vault) scanTokens(ctx context.Context, find *sql.Stmt, by map[[macSize]
 			return v.changed("token", id)
 		}
 		r.id, r.person = [idSize]byte(id), [idSize]byte(of)
-		if !sameMAC(tag, v.tokenTag(w.scope, w.kind, w.mac, r.id)) {
+		if !sameMAC(tag, v.tokenTag(w.scope, w.kind, w.mac, v.saidBy(r.id, r.created))) {
 			return v.changed("token", id)
 		}
 		into[w.mac] = r

@@ -74,7 +74,7 @@ func (v *Vault) drafted(w wish, mark int64, event [idSize]byte) (*draft, error) 
 	if w.life > 0 {
 		d.row.expires = d.row.created + w.life.Milliseconds()
 	}
-	d.tag = v.tokenTag(w.scope, w.kind, w.mac, d.row.id)
+	d.tag = v.tokenTag(w.scope, w.kind, w.mac, v.saidBy(id, created))
 	var err error
 	d.row.sealed, err = w.of.sealToken(d.row.ad(v.tenant), w.kept)
 	return d, err
