@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strconv"
 	"strings"
 	"time"
 
@@ -134,17 +135,14 @@ func decisions(ctx context.Context, dir string, window [2]time.Time) iter.Seq2[p
 	return func(yield func(policy.Recorded, error) bool) {
 		_, err := audit.Entries(ctx, dir, 0, func(e audit.Entry) error {
 			at := time.UnixMilli(e.Leaf.Wall)
-			// What stands behind a deed of the gateway's own API decides nothing.
-			after := e.Leaf.Channel == policy.OwnChannel && e.Leaf.Input == ""
-			if e.Leaf.Decision == "" || after || e.Leaf.Cont > 0 || at.Before(window[0]) || !window[1].IsZero() && !at.Before(window[1]) {
+			if at.Before(window[0]) || !window[1].IsZero() && !at.Before(window[1]) {
 				return nil
 			}
-			rec := policy.Recorded{Receipt: e.Leaf.ID.String(), Input: e.Leaf.Input}
-			if e.Leaf.Decision == audit.DecisionDeny {
-				rec.Reason = e.Leaf.Reason
-			}
-			if !yield(rec, nil) {
-				return enough
+			rec, times := recorded(&e.Leaf)
+			for range times {
+				if !yield(rec, nil) {
+					return enough
+				}
 			}
 			return nil
 		})
@@ -152,6 +150,34 @@ func decisions(ctx context.Context, dir string, window [2]time.Time) iter.Seq2[p
 			yield(policy.Recorded{}, err)
 		}
 	}
+}
+
+// recorded is what an entry of the log tells of decisions, and of how many.
+func recorded(l *audit.Leaf) (rec policy.Recorded, times int) {
+	if l.Decision == "" || l.Cont > 0 {
+		return rec, 0
+	}
+	rec, times = policy.Recorded{Receipt: l.ID.String(), Input: l.Input}, 1
+	switch l.Type {
+	case "api.done":
+		if l.Decision != audit.DecisionDeny {
+			return rec, 0 // what stands behind a deed decides nothing
+		}
+	case "request.closed", "response.closed":
+		if l.Decision != audit.DecisionDeny {
+			return rec, 0 // nor does the end of a stream
+		}
+		rec.Input = "" // that of the window which was refused is not in the log
+	case audit.TypeDenialsCounted:
+		if n, err := strconv.Atoi(l.Attrs["count"]); err == nil && n > 1 {
+			times = n
+		}
+		return rec, times // of several inputs, and for the reason of the first
+	}
+	if l.Decision == audit.DecisionDeny {
+		rec.Reason = l.Reason
+	}
+	return rec, times
 }
 
 func printReplay(out io.Writer, r *policy.ReplayReport) error {
