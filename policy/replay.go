@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -86,7 +87,7 @@ type situation struct {
 	decisions int
 	receipts  []string
 	unread    bool
-	changes   []Change
+	changes   []*Change // which it shares with others
 }
 
 // Replay asks now and draft for every recorded decision again and reports where they
@@ -104,6 +105,8 @@ func Replay(ctx context.Context, now, draft *Engine, recorded iter.Seq2[Recorded
 	}
 	// A digest instead of the input: a log may hold a million different ones.
 	situations := make(map[[sha256.Size]byte]*situation)
+	var mu sync.Mutex
+	groups := make(map[string]*Change) // owned by mu until all are asked for
 	asking, ctx := errgroup.WithContext(ctx)
 	asking.SetLimit(runtime.GOMAXPROCS(0))
 	var failed error
@@ -124,10 +127,19 @@ func Replay(ctx context.Context, now, draft *Engine, recorded iter.Seq2[Recorded
 		if s == nil {
 			s = new(situation)
 			situations[key] = s
-			asking.Go(func() (err error) {
-				s.changes, err = compare(ctx, now, draft, rec.Input)
+			asking.Go(func() error {
+				changes, err := compare(ctx, now, draft, rec.Input)
 				if errors.Is(err, ErrInput) {
 					s.unread, err = true, nil
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				for i := range changes {
+					key := changes[i].key()
+					if groups[key] == nil {
+						groups[key] = &changes[i]
+					}
+					s.changes = append(s.changes, groups[key])
 				}
 				return err
 			})
@@ -140,13 +152,12 @@ func Replay(ctx context.Context, now, draft *Engine, recorded iter.Seq2[Recorded
 	if err := cmp.Or(asking.Wait(), failed); err != nil {
 		return nil, err
 	}
-	r.count(maps.Values(situations))
+	r.count(maps.Values(situations), groups)
 	return r, nil
 }
 
-// count fills in what the situations say together.
-func (r *ReplayReport) count(situations iter.Seq[*situation]) {
-	groups := make(map[string]*Change)
+// count fills in what the situations say together, and adds up the groups of their changes.
+func (r *ReplayReport) count(situations iter.Seq[*situation], groups map[string]*Change) {
 	for s := range situations {
 		if s.unread {
 			r.Without += s.decisions
@@ -165,13 +176,7 @@ func (r *ReplayReport) count(situations iter.Seq[*situation]) {
 		default:
 			r.Treated += s.decisions
 		}
-		for _, c := range s.changes {
-			key := c.key()
-			g := groups[key]
-			if g == nil {
-				g = &c
-				groups[key] = g
-			}
+		for _, g := range s.changes {
 			g.Decisions += s.decisions
 			// Which situation comes first is chance; the smallest receipts are not.
 			g.Receipts = append(g.Receipts, s.receipts...)
