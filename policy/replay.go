@@ -29,6 +29,8 @@ type Recorded struct {
 	Input string
 	// Reason is the code of a refusal, empty for what was allowed.
 	Reason string
+	// Policy is the digest of the policy that decided.
+	Policy string
 }
 
 // ReplayReport says what a draft would have decided otherwise.
@@ -40,6 +42,8 @@ type ReplayReport struct {
 	// different inputs they had.
 	Decisions  int `json:"decisions"`
 	Situations int `json:"situations"`
+	// Before is how many had been decided by another policy than Now.
+	Before int `json:"before"`
 	// Otherwise is how many had been refused for something that no policy decides, such
 	// as a body that is too large. They are not asked for.
 	Otherwise int `json:"otherwise"`
@@ -85,6 +89,7 @@ type Change struct {
 // situation is what all decisions with one input share.
 type situation struct {
 	decisions int
+	before    int // of them, those that another policy decided
 	receipts  []string
 	unread    bool
 	changes   []*Change // which it shares with others
@@ -145,6 +150,9 @@ func Replay(ctx context.Context, now, draft *Engine, recorded iter.Seq2[Recorded
 			})
 		}
 		s.decisions++
+		if rec.Policy != r.Now {
+			s.before++
+		}
 		if len(s.receipts) < mostReceipts {
 			s.receipts = append(s.receipts, rec.Receipt)
 		}
@@ -164,6 +172,7 @@ func (r *ReplayReport) count(situations iter.Seq[*situation], groups map[string]
 			continue
 		}
 		r.Decisions += s.decisions
+		r.Before += s.before
 		r.Situations++
 		if len(s.changes) == 0 {
 			continue

@@ -17,7 +17,7 @@ func recordedAs(t testing.TB, e *policy.Engine, receipt string, in policy.Input)
 	t.Helper()
 	d, err := e.Decide(t.Context(), in)
 	must(t, err)
-	return policy.Recorded{Receipt: receipt, Input: d.Input(), Reason: d.Reason}
+	return policy.Recorded{Receipt: receipt, Input: d.Input(), Reason: d.Reason, Policy: e.Digest()}
 }
 
 func all(list []policy.Recorded) iter.Seq2[policy.Recorded, error] {
@@ -57,7 +57,7 @@ func TestReplay(t *testing.T) {
 	for range 20 { // which input is asked for first is chance, the report is not
 		r, err := policy.Replay(t.Context(), now, draft, all(log))
 		must(t, err)
-		if r.Now != now.Digest() || r.Draft != draft.Digest() || r.Decisions != 8 || r.Situations != 5 || r.Otherwise != 1 || r.Without != 4 {
+		if r.Now != now.Digest() || r.Draft != draft.Digest() || r.Decisions != 8 || r.Situations != 5 || r.Before != 0 || r.Otherwise != 1 || r.Without != 4 {
 			t.Errorf("got %+v", r)
 		}
 		if r.Lost != 4 || r.Gained != 0 || r.Treated != 3 {
@@ -81,7 +81,7 @@ func TestReplay(t *testing.T) {
 	// The other way round, what was lost is gained.
 	r, err := policy.Replay(t.Context(), draft, now, all(log))
 	must(t, err)
-	if r.Lost != 0 || r.Gained != 4 || len(r.Changes) == 0 || r.Changes[0].After != "allow" {
+	if r.Lost != 0 || r.Gained != 4 || r.Before != 8 || len(r.Changes) == 0 || r.Changes[0].After != "allow" {
 		t.Errorf("turned round: got %+v", r)
 	}
 	// A policy changes nothing beside itself.

@@ -100,6 +100,7 @@ func readPolicy(ctx context.Context, app *proxy.App, dir string) (*policy.Engine
 	if err != nil {
 		return nil, err
 	}
+	c.Logger = nil // a policy that gives no decision shows in the report, not once for each
 	return policy.NewEngine(ctx, c)
 }
 
@@ -111,6 +112,7 @@ func readDraft(ctx context.Context, places []string, bundle string) (*policy.Eng
 		if err != nil {
 			return nil, err
 		}
+		c.Logger = nil
 		return policy.NewEngine(ctx, c)
 	}
 	_, key, err := ed25519.GenerateKey(nil)
@@ -157,7 +159,7 @@ func recorded(l *audit.Leaf) (rec policy.Recorded, times int) {
 	if l.Decision == "" || l.Cont > 0 {
 		return rec, 0
 	}
-	rec, times = policy.Recorded{Receipt: l.ID.String(), Input: l.Input}, 1
+	rec, times = policy.Recorded{Receipt: l.ID.String(), Input: l.Input, Policy: l.Policy}, 1
 	switch l.Type {
 	case "api.done":
 		if l.Decision != audit.DecisionDeny {
@@ -207,6 +209,7 @@ func printReplay(out io.Writer, r *policy.ReplayReport) error {
 	}
 	_, err := fmt.Fprintf(out, "%d decisions in %d situations: %d lost, %d gained, %d treated otherwise, %d the same\n",
 		r.Decisions, r.Situations, r.Lost, r.Gained, r.Treated, r.Decisions-r.Lost-r.Gained-r.Treated)
+	fmt.Fprintf(out, "compared: policy %.12s, which decided %d of them, and draft %.12s\n", r.Now, r.Decisions-r.Before, r.Draft)
 	if r.Otherwise > 0 {
 		fmt.Fprintf(out, "%d refusals were none of the policy's and were left out\n", r.Otherwise)
 	}

@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/caregate/caregate/internal/loopback"
 )
 
 // The owner of the server.
@@ -73,12 +75,8 @@ func Start(t testing.TB) (endpoint string) {
 // server has ended by itself.
 func serve(t testing.TB, path, dir string) (address string, ok bool) {
 	t.Helper()
-	listen, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := loopback.FreeAddr()
 	if err != nil {
-		t.Fatal(err)
-	}
-	address = listen.Addr().String()
-	if err := listen.Close(); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -98,7 +96,9 @@ func serve(t testing.TB, path, dir string) (address string, ok bool) {
 		cancel()
 		<-ended
 	})
-	for deadline := time.Now().Add(5 * time.Minute); ; {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(5 * time.Minute); ; <-tick.C {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			_ = conn.Close()
