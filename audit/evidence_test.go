@@ -197,7 +197,7 @@ func TestTamperedExport(t *testing.T) {
 	tried := map[string]bool{}
 	n := 1000
 	if testing.Short() {
-		n = 200
+		n = 60
 	}
 	for _, m := range moreMutations(t, dir, mutations(t, dir), n) {
 		path := filepath.Join(dir, filepath.FromSlash(m.name))
