@@ -2,29 +2,18 @@ package policy
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
-	jose "github.com/go-jose/go-jose/v4"
 )
 
-const (
-	maxToken = 16 << 10 // bytes; providers with many groups stay below 8 KiB
-	maxJWKS  = 1 << 20  // bytes
-	// jwksPause keeps tokens with invented key ids from making us call the provider
-	// over and over.
-	jwksPause   = 5 * time.Second
-	jwksTimeout = 10 * time.Second
-)
+// maxToken is in bytes; providers with many groups stay below 8 KiB.
+const maxToken = 16 << 10
 
 // signingAlgorithms are those a token may be signed with: public keys only. The
 // symmetric ones are left out because a public key would serve as their secret,
@@ -39,8 +28,10 @@ type Issuer struct {
 	// to any other service would do.
 	Audience string
 	// JWKS is the address of the key set, HTTPS or loopback. It is fetched when a
-	// token with an unknown key comes, at most every five seconds. Either JWKS or
-	// Keys is needed.
+	// token with an unknown key comes, at most every five seconds, and again when half of
+	// the time is over for which its Cache-Control lets it be kept: 15 minutes to a day,
+	// an hour when it says nothing. While the provider is away its keys count until then.
+	// Either JWKS or Keys is needed.
 	JWKS string
 	// Keys is a fixed JSON Web Key Set instead.
 	Keys []byte
@@ -95,118 +86,28 @@ func (i Issuer) prepare(t *tables, now func() time.Time) (*issuer, error) {
 	if len(i.NameClaims) == 0 {
 		i.NameClaims = []string{"sub", "email"}
 	}
-	set, err := i.keySet()
+	set, err := i.keySet(now)
 	if err != nil {
 		return nil, fmt.Errorf("issuer %s: %w", i.URL, err)
 	}
 	return &issuer{Issuer: i, verifier: oidc.NewVerifier(i.URL, set, &oidc.Config{ClientID: i.Audience, SupportedSigningAlgs: i.Algorithms, Now: now})}, nil
 }
 
-func (i *Issuer) keySet() (oidc.KeySet, error) {
+func (i *Issuer) keySet(now func() time.Time) (oidc.KeySet, error) {
 	if (i.JWKS == "") == (len(i.Keys) == 0) {
 		return nil, errors.New("either the address of a key set or a key set is needed")
 	}
 	if len(i.Keys) > 0 {
-		return parseKeySet(i.Keys)
+		return publicKeys(i.Keys, true)
 	}
-	u, err := url.Parse(i.JWKS)
-	if err != nil {
-		return nil, errors.New("the address of the key set is no URL")
-	}
-	if host := u.Hostname(); u.Scheme != "https" && (u.Scheme != "http" || host != "127.0.0.1" && host != "::1" && host != "localhost") {
-		return nil, errors.New("the address of the key set must be HTTPS, or HTTP on this machine")
+	if err := checkProviderURL(i.JWKS); err != nil {
+		return nil, fmt.Errorf("the address of the key set: %w", err)
 	}
 	client := i.Client
 	if client == nil {
-		client = &http.Client{Timeout: jwksTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		client = providerClient()
 	}
-	paced := *client
-	paced.Transport = &pacedTransport{next: client.Transport}
-	return oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), &paced), i.JWKS), nil
-}
-
-// parseKeySet reads a fixed key set; only public keys for signatures are taken.
-func parseKeySet(src []byte) (*fixedKeySet, error) {
-	var set jose.JSONWebKeySet
-	if err := json.Unmarshal(src, &set); err != nil {
-		return nil, errors.New("the key set is not a JSON Web Key Set")
-	}
-	var out fixedKeySet
-	for _, k := range set.Keys {
-		if !k.Valid() || !k.IsPublic() {
-			return nil, errors.New("the key set holds a key that is invalid, secret or private")
-		}
-		if k.Use == "" || k.Use == "sig" {
-			out.keys = append(out.keys, k)
-		}
-	}
-	if len(out.keys) == 0 {
-		return nil, errors.New("the key set holds no key for signatures")
-	}
-	return &out, nil
-}
-
-// fixedKeySet verifies with keys that do not change. A token names its key; one
-// that names none is tried with all.
-type fixedKeySet struct{ keys []jose.JSONWebKey }
-
-// VerifySignature implements oidc.KeySet.
-func (s *fixedKeySet) VerifySignature(_ context.Context, token string) ([]byte, error) {
-	var algs []jose.SignatureAlgorithm
-	for _, a := range signingAlgorithms {
-		algs = append(algs, jose.SignatureAlgorithm(a))
-	}
-	jws, err := jose.ParseSigned(token, algs) // the verifier has narrowed them already
-	if err != nil || len(jws.Signatures) != 1 {
-		return nil, errors.New("the token is malformed")
-	}
-	h := jws.Signatures[0].Header
-	for i := range s.keys {
-		k := &s.keys[i]
-		if h.KeyID != "" && k.KeyID != "" && h.KeyID != k.KeyID || k.Algorithm != "" && k.Algorithm != h.Algorithm {
-			continue
-		}
-		if payload, err := jws.Verify(k.Key); err == nil {
-			return payload, nil
-		}
-	}
-	return nil, errors.New("no key verifies the token")
-}
-
-// pacedTransport bounds how often and how much is fetched.
-type pacedTransport struct {
-	next http.RoundTripper
-
-	mu   sync.Mutex
-	last time.Time
-}
-
-var errPaced = errors.New("the key set was fetched a moment ago")
-
-// RoundTrip implements http.RoundTripper.
-func (p *pacedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	p.mu.Lock()
-	wait := !p.last.IsZero() && time.Since(p.last) < jwksPause
-	if !wait {
-		p.last = time.Now()
-	}
-	p.mu.Unlock()
-	if wait {
-		return nil, errPaced
-	}
-	next := p.next
-	if next == nil {
-		next = http.DefaultTransport
-	}
-	res, err := next.RoundTrip(r)
-	if err != nil {
-		return nil, err
-	}
-	res.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(res.Body, maxJWKS), res.Body}
-	return res, nil
+	return &remoteKeySet{client: client, now: now, address: func(context.Context) (string, error) { return i.JWKS, nil }}, nil
 }
 
 // person is what a verified token says.

@@ -295,6 +295,78 @@ func TestRemoteKeySet(t *testing.T) {
 	must(t, err)
 }
 
+// Keys of a provider that is gone count until their time and deny after it; a key that it
+// withdraws stops counting when the set is fetched again.
+func TestKeysEnd(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		cache string
+		hold  time.Duration
+	}{
+		"nothing said": {"", time.Hour},
+		"no cache":     {"no-cache, no-store", time.Hour},
+		"two hours":    {"public, Max-Age=7200, must-revalidate", 2 * time.Hour},
+		"shorter":      {"max-age=1", 15 * time.Minute},
+		"longer":       {"max-age=99999999", 24 * time.Hour},
+		"not a number": {"max-age=-5", time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newClock()
+			var fetched atomic.Int32
+			var answer atomic.Pointer[[]byte]
+			set := jwks(t, rsaKey(), strangerKey())
+			answer.Store(&set)
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				defer fetched.Add(1)
+				body := answer.Load()
+				if body == nil {
+					http.Error(w, "down", http.StatusBadGateway)
+					return
+				}
+				w.Header().Set("Cache-Control", tc.cache)
+				w.Write(*body)
+			}))
+			defer srv.Close()
+			r := tokenResolver(t, c, func(i *policy.Issuer) { i.Keys, i.JWKS, i.Client = nil, srv.URL, srv.Client() })
+			resolve := func(s *signer) error {
+				_, err := r.Resolve(t.Context(), policy.Presented{Token: s.sign(t, s.alg, claimsAt(c.Now(), nil))})
+				return err
+			}
+			must(t, resolve(rsaKey()))
+			must(t, resolve(strangerKey()))
+			if n := fetched.Load(); n != 1 {
+				t.Fatalf("fetched %d times, want once", n)
+			}
+
+			// The provider withdraws a key: it counts until the set is fetched again, beside
+			// a call after half of its time.
+			less := jwks(t, rsaKey())
+			answer.Store(&less)
+			must(t, resolve(strangerKey()))
+			c.Move(tc.hold / 2)
+			must(t, resolve(rsaKey()))
+			for end := time.Now().Add(time.Minute); resolve(strangerKey()) == nil; {
+				if time.Now().After(end) {
+					t.Fatal("a key that was withdrawn counts")
+				}
+			}
+			answer.Store(nil)
+			c.Move(tc.hold - time.Second)
+			if err := resolve(rsaKey()); err != nil {
+				t.Errorf("provider away, before their time: got %v", err)
+			}
+			c.Move(time.Second)
+			if err := resolve(rsaKey()); !errors.Is(err, policy.ErrRefused) {
+				t.Errorf("provider away, after their time: got %v, want ErrRefused", err)
+			}
+			answer.Store(&less)
+			c.Move(time.Minute)
+			must(t, resolve(rsaKey()))
+		})
+	}
+}
+
 func TestIssuersThatAreRefused(t *testing.T) {
 	t.Parallel()
 	private, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: strangerKey().key, KeyID: "1"}}})
