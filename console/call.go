@@ -22,9 +22,11 @@ const undoTime = 10 * time.Second
 
 // callState is one call while it is carried out.
 type callState struct {
-	ctx   context.Context
-	param string // the id or receipt in the path
-	actor Actor
+	ctx context.Context
+	// caller ends when the caller is gone. What changes something goes on by ctx.
+	caller context.Context
+	param  string // the id or receipt in the path
+	actor  Actor
 	// operation is what was decided about; records and bound are what it is about, where
 	// others may have to agree.
 	operation Operation
@@ -85,7 +87,7 @@ func (a *api) call(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	state := &callState{ctx: r.Context(), param: param, actor: actor}
+	state := &callState{ctx: r.Context(), caller: r.Context(), param: param, actor: actor}
 	if ref := readBody(w, r, route, state); ref != nil {
 		a.writeProblem(w, r, ref, "")
 		return
@@ -229,7 +231,7 @@ func (a *api) write(w http.ResponseWriter, r *http.Request, ans answer, receipt 
 // readBody reads and decodes the body of a route that has one, and refuses one
 // where none belongs.
 func readBody(w http.ResponseWriter, r *http.Request, route *route, state *callState) *Refusal {
-	limit := int64(maxBody)
+	limit := cmp.Or(route.limit, maxBody)
 	if route.decode == nil {
 		limit = 0
 	}

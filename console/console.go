@@ -53,6 +53,9 @@ type Config struct {
 	Status func(ctx context.Context) (Status, error)
 	// Observed proposes allow rows from what observing routes found.
 	Observed func(ctx context.Context) (Observed, error)
+	// Replay tries a draft of the policy on recorded decisions. ErrInvalid, with a text that
+	// may be shown, for a draft that no gateway would take.
+	Replay func(ctx context.Context, d Draft) (Replayed, error)
 	// Checks looks at everything the gateway needs before it can take a call. It is
 	// asked by /readyz, without authorisation: a failing check's text names no
 	// person and no secret.
@@ -242,7 +245,7 @@ type api struct {
 // required field of c is missing, because a gateway without it would deny all.
 func New(c Config) http.Handler {
 	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Approve == nil || c.Tokens == nil ||
-		c.Event == nil || c.Search == nil || c.Exposures == nil || c.Status == nil || c.Checks == nil {
+		c.Event == nil || c.Search == nil || c.Exposures == nil || c.Status == nil || c.Replay == nil || c.Checks == nil {
 		panic("console: Config lacks a required field")
 	}
 	a := &api{Config: c, hosts: make(map[string]bool, len(c.Hosts)), logger: c.Logger}

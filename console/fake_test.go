@@ -148,6 +148,17 @@ func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 				Routes: []Route{{Name: "desk", Channel: "zendesk", Upstream: "https://example.com"}},
 				Trails: []Trail{{Name: "zendesk/audit", Upstream: "https://example.com", Until: time.Unix(2, 0).UTC(), Trouble: "credential", Status: 401, Gaps: 1}}}, nil
 		},
+		Replay: func(_ context.Context, d Draft) (Replayed, error) {
+			if g.eventErr != nil {
+				return Replayed{}, g.eventErr
+			}
+			digest := strings.Repeat("0a", 32)
+			r := Replayed{Now: digest, Draft: digest, Decisions: 2, Situations: 1}
+			if !d.From.IsZero() {
+				r.Lost, r.Changes = 2, []PolicyChange{{Kind: "vendor", Roles: []string{"agent"}, Direction: "request", Before: "allow", After: "deny policy_denied", Decisions: 2, Receipts: []string{testReceipt}}}
+			}
+			return r, nil
+		},
 		Observed: func(context.Context) (Observed, error) {
 			if g.eventErr != nil {
 				return Observed{}, g.eventErr

@@ -15,6 +15,8 @@ type route struct {
 	operation       Operation // Method is filled in for each call
 	// decode reads and checks the body. It is nil for calls that have none.
 	decode func(body []byte) (any, *Refusal)
+	// limit bounds the body in bytes; maxBody when zero.
+	limit int64
 	// names is what the parameter is called in the log: key when empty.
 	names string
 	// prepare, where set, completes the operation and its record with what the body says.
@@ -50,6 +52,8 @@ func routes() []route {
 			operation: Operation{Name: "audit.search", Effect: effectRead}, decode: decodeSearch, act: searchEvents, recorded: true},
 		{method: http.MethodPost, pattern: "/exposures/search",
 			operation: Operation{Name: "audit.exposures", Effect: effectRead}, decode: decodeSearch, act: searchExposures, recorded: true},
+		{method: http.MethodPost, pattern: "/policy/replay",
+			operation: Operation{Name: "policy.replay", Effect: effectRead}, decode: decodeDraft, limit: maxDraft, act: replayPolicy, recorded: true},
 		{method: http.MethodGet, pattern: "/apikeys",
 			operation: Operation{Name: "apikey.list", Effect: effectAdmin}, act: listAPIKeys},
 		{method: http.MethodPost, pattern: "/apikeys",

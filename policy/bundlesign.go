@@ -41,6 +41,18 @@ func SignBundle(ctx context.Context, dir string, s BundleSigning) (archive []byt
 	if err != nil {
 		return nil, nil, err
 	}
+	archive, b, err = seal(files, private, public, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := NewEngine(ctx, Config{Bundle: b}); err != nil {
+		return nil, nil, err
+	}
+	return archive, b, nil
+}
+
+// seal makes a bundle of files, and reads it as a gateway would.
+func seal(files []source, private crypto.Signer, public *BundleKey, s BundleSigning) (archive []byte, b *SignedBundle, err error) {
 	files = slices.DeleteFunc(files, func(f source) bool {
 		return f.name == signaturesFile || strings.HasSuffix(f.name, "_test.rego")
 	})
@@ -54,13 +66,8 @@ func SignBundle(ctx context.Context, dir string, s BundleSigning) (archive []byt
 	if archive, err = pack(append(files, source{signaturesFile, signatures})); err != nil {
 		return nil, nil, err
 	}
-	if b, err = OpenBundle(archive, BundleTrust{Keys: []*BundleKey{public}, Scope: s.Scope}); err != nil {
-		return nil, nil, err
-	}
-	if _, err := NewEngine(ctx, Config{Bundle: b}); err != nil {
-		return nil, nil, err
-	}
-	return archive, b, nil
+	b, err = OpenBundle(archive, BundleTrust{Keys: []*BundleKey{public}, Scope: s.Scope})
+	return archive, b, err
 }
 
 // parseSigningKey reads a private key and its public half.

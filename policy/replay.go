@@ -8,13 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -101,8 +102,11 @@ type situation struct {
 // those of the draft's documents do not count.
 //
 // A policy that gives no decision denies, as the gateway does. Equal inputs are asked for
-// once, on all processors. The error is that of recorded, or of ctx.
-func Replay(ctx context.Context, now, draft *Engine, recorded iter.Seq2[Recorded, error]) (*ReplayReport, error) {
+// once, at most as many at a time as there are askers: all processors of a machine that
+// does nothing else, one of a gateway's. Both policies may be in force; what they are asked
+// here stands in no log and in no cache of theirs. The error is that of recorded, or of ctx.
+func Replay(ctx context.Context, now, draft *Engine, recorded iter.Seq2[Recorded, error], askers int) (*ReplayReport, error) {
+	now, draft = now.aside(), draft.aside()
 	r := &ReplayReport{Now: now.Digest(), Draft: draft.Digest()}
 	codes := make(map[string]bool, len(now.reasons))
 	for _, reason := range now.reasons {
@@ -113,7 +117,7 @@ func Replay(ctx context.Context, now, draft *Engine, recorded iter.Seq2[Recorded
 	var mu sync.Mutex
 	groups := make(map[string]*Change) // owned by mu until all are asked for
 	asking, ctx := errgroup.WithContext(ctx)
-	asking.SetLimit(runtime.GOMAXPROCS(0))
+	asking.SetLimit(askers)
 	var failed error
 	for rec, err := range recorded {
 		if failed = cmp.Or(err, ctx.Err()); failed != nil {
@@ -162,6 +166,15 @@ func Replay(ctx context.Context, now, draft *Engine, recorded iter.Seq2[Recorded
 	}
 	r.count(maps.Values(situations), groups)
 	return r, nil
+}
+
+// aside is the same policy with a cache of its own that keeps little, because equal inputs
+// are asked for once, and without a log.
+func (e *Engine) aside() *Engine {
+	other := *e
+	other.log = slog.New(slog.DiscardHandler)
+	other.cache, _ = lru.New[string, *Decision](1) // an error is for a size below one
+	return &other
 }
 
 // count fills in what the situations say together, and adds up the groups of their changes.

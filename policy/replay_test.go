@@ -1,10 +1,12 @@
 package policy_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -55,7 +57,7 @@ func TestReplay(t *testing.T) {
 		policy.Recorded{Receipt: "bounds", Input: strings.Replace(log[0].Input, `"scope":"one"`, `"scope":"two"`, 1)},
 	)
 	for range 20 { // which input is asked for first is chance, the report is not
-		r, err := policy.Replay(t.Context(), now, draft, all(log))
+		r, err := policy.Replay(t.Context(), now, draft, all(log), 2)
 		must(t, err)
 		if r.Now != now.Digest() || r.Draft != draft.Digest() || r.Decisions != 8 || r.Situations != 5 || r.Before != 0 || r.Otherwise != 1 || r.Without != 4 {
 			t.Errorf("got %+v", r)
@@ -79,13 +81,13 @@ func TestReplay(t *testing.T) {
 		}
 	}
 	// The other way round, what was lost is gained.
-	r, err := policy.Replay(t.Context(), draft, now, all(log))
+	r, err := policy.Replay(t.Context(), draft, now, all(log), 2)
 	must(t, err)
 	if r.Lost != 0 || r.Gained != 4 || r.Before != 8 || len(r.Changes) == 0 || r.Changes[0].After != "allow" {
 		t.Errorf("turned round: got %+v", r)
 	}
 	// A policy changes nothing beside itself.
-	r, err = policy.Replay(t.Context(), now, now, all(log))
+	r, err = policy.Replay(t.Context(), now, now, all(log), 2)
 	must(t, err)
 	if r.Lost+r.Gained+r.Treated+len(r.Changes) != 0 || r.Decisions != 8 {
 		t.Errorf("the same: got %+v", r)
@@ -103,7 +105,7 @@ deny contains "never" if {
 	to_number(input.operation) == 1
 }
 `)})
-	r, err := policy.Replay(t.Context(), now, draft, all([]policy.Recorded{recordedAs(t, now, "r", ticket())}))
+	r, err := policy.Replay(t.Context(), now, draft, all([]policy.Recorded{recordedAs(t, now, "r", ticket())}), 2)
 	must(t, err)
 	if r.Lost != 1 || len(r.Changes) != 1 || r.Changes[0].After != "deny policy_error" {
 		t.Errorf("got %+v", r)
@@ -117,7 +119,7 @@ func TestReplayEnds(t *testing.T) {
 	broken := errors.New("the log ends here")
 	_, err := policy.Replay(t.Context(), e, e, func(yield func(policy.Recorded, error) bool) {
 		_ = yield(rec, nil) && yield(policy.Recorded{}, broken)
-	})
+	}, 2)
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v, want the log's error", err)
 	}
@@ -126,8 +128,62 @@ func TestReplayEnds(t *testing.T) {
 		for yield(rec, nil) { // without end
 			cancel()
 		}
-	})
+	}, 2)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want what ended it", err)
+	}
+}
+
+// What is asked while a policy is in force is in neither its cache nor its log.
+func TestReplayStandsAside(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	loud := engine(t, policy.Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), Dir: rules(t, `package caregate.operator
+
+deny contains "never" if {
+	input.operation == "ticket.broken"
+	to_number(input.operation) == 1
+}
+`)})
+	in := ticket()
+	in.Operation = "ticket.broken"
+	r, err := policy.Replay(t.Context(), loud, loud, all([]policy.Recorded{{Receipt: "r", Input: recordedAs(t, engine(t, policy.Config{}), "r", in).Input}}), 1)
+	must(t, err)
+	if r.Decisions != 1 || len(r.Changes) != 0 {
+		t.Errorf("got %+v", r)
+	}
+	if log.Len() > 0 {
+		t.Errorf("the policy in force logged %s", &log)
+	}
+	if _, err := loud.Decide(t.Context(), in); err == nil || log.Len() == 0 {
+		t.Error("the rule did not fail: the test shows nothing")
+	}
+}
+
+// A draft has what a bundle has, and nothing else.
+func TestDraft(t *testing.T) {
+	t.Parallel()
+	const rule = "package caregate.operator\n\ndeny contains \"never\" if input.operation == \"ticket.delete\"\n"
+	e, err := policy.Draft(t.Context(), map[string]string{"rules/deny.rego": rule, "data.yaml": "version: 1\nenforcement:\n  - {class: email, action: mask}\n"})
+	must(t, err)
+	in := ticket()
+	in.Operation = "ticket.delete"
+	if d, err := e.Decide(t.Context(), in); err != nil || d.Allow {
+		t.Errorf("got %+v, %v", d, err)
+	}
+	for name, tc := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"a rule that is none":     {map[string]string{"deny.rego": rule + "deny contains"}, "deny.rego:4"},
+		"a document that is none": {map[string]string{"data.yaml": "version: 1\nenforcement:\n  - {class: moon, action: mask}\n"}, "data.yaml:3"},
+		"a name outside":          {map[string]string{"../deny.rego": rule}, "no name in a bundle"},
+		"no rules":                {map[string]string{"notes.txt": "hello"}, "no place in a bundle"},
+		"the same twice":          {map[string]string{"a.rego": rule, "./a.rego": rule}, "twice"},
+		"too large":               {map[string]string{"a.rego": strings.Repeat("#", 2<<20)}, "larger than"},
+	} {
+		if _, err := policy.Draft(t.Context(), tc.files); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: got %v, want %q", name, err, tc.want)
+		}
 	}
 }

@@ -150,7 +150,9 @@ type Data struct {
 	socket
 	// bundles keep the policy bundle that was taken last, for each scope.
 	bundles *bundleShelves
-	closing chan struct{} // closed by Close
+	// replaying is held while a draft of the policy is tried on the log: one at a time.
+	replaying chan struct{}
+	closing   chan struct{} // closed by Close
 	// rewrap asks for keys to be wrapped again at once; it holds one wish.
 	rewrap chan struct{}
 }
@@ -175,7 +177,7 @@ func OpenData(ctx context.Context, c DataConfig) (d *Data, err error) {
 
 // openData opens what OpenData found; with create it makes the state.
 func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err error) {
-	d = &Data{Dir: c.Dir, database: c.Database, observed: newObserved(), bundles: newBundleShelves(c.Dir)}
+	d = &Data{Dir: c.Dir, database: c.Database, observed: newObserved(), bundles: newBundleShelves(c.Dir), replaying: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Close())

@@ -2,20 +2,14 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
-	"iter"
-	"strconv"
+	"runtime"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/policy"
 	"github.com/caregate/caregate/proxy"
 )
@@ -77,7 +71,7 @@ those in the draft's documents do not; and what was refused for no reason of the
 			return fmt.Errorf("the draft: %w", err)
 		}
 		stop := progress(cmd, "replaying "+p.Dir)
-		r, err := policy.Replay(ctx, now, draft, decisions(ctx, p.Dir, window))
+		r, err := policy.Replay(ctx, now, draft, proxy.Decisions(ctx, p.Dir, window[0], window[1]), runtime.GOMAXPROCS(0))
 		stop()
 		if err != nil {
 			return missingLog(err)
@@ -100,86 +94,19 @@ func readPolicy(ctx context.Context, app *proxy.App, dir string) (*policy.Engine
 	if err != nil {
 		return nil, err
 	}
-	c.Logger = nil // a policy that gives no decision shows in the report, not once for each
 	return policy.NewEngine(ctx, c)
 }
 
-// readDraft compiles a draft. That of a bundle is signed, by a key for this once, because
-// only what has passed as a bundle is what a gateway would take.
+// readDraft compiles a draft.
 func readDraft(ctx context.Context, places []string, bundle string) (*policy.Engine, error) {
 	if bundle == "" {
 		c, err := (&proxy.App{PolicyDocuments: places}).PolicyConfig()
 		if err != nil {
 			return nil, err
 		}
-		c.Logger = nil
 		return policy.NewEngine(ctx, c)
 	}
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		return nil, err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	_, b, err := policy.SignBundle(ctx, bundle, policy.BundleSigning{Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), Revision: 1})
-	if err != nil {
-		return nil, err
-	}
-	return policy.NewEngine(ctx, policy.Config{Bundle: b})
-}
-
-// decisions are the entries of the log that tell of a decision, within a window of the
-// gateway's clock.
-func decisions(ctx context.Context, dir string, window [2]time.Time) iter.Seq2[policy.Recorded, error] {
-	enough := errors.New("enough")
-	return func(yield func(policy.Recorded, error) bool) {
-		_, err := audit.Entries(ctx, dir, 0, func(e audit.Entry) error {
-			at := time.UnixMilli(e.Leaf.Wall)
-			if at.Before(window[0]) || !window[1].IsZero() && !at.Before(window[1]) {
-				return nil
-			}
-			rec, times := recorded(&e.Leaf)
-			for range times {
-				if !yield(rec, nil) {
-					return enough
-				}
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, enough) {
-			yield(policy.Recorded{}, err)
-		}
-	}
-}
-
-// recorded is what an entry of the log tells of decisions, and of how many.
-func recorded(l *audit.Leaf) (rec policy.Recorded, times int) {
-	if l.Decision == "" || l.Cont > 0 {
-		return rec, 0
-	}
-	rec, times = policy.Recorded{Receipt: l.ID.String(), Input: l.Input, Policy: l.Policy}, 1
-	switch l.Type {
-	case "api.done":
-		if l.Decision != audit.DecisionDeny {
-			return rec, 0 // what stands behind a deed decides nothing
-		}
-	case "request.closed", "response.closed":
-		if l.Decision != audit.DecisionDeny {
-			return rec, 0 // nor does the end of a stream
-		}
-		rec.Input = "" // that of the window which was refused is not in the log
-	case audit.TypeDenialsCounted:
-		if n, err := strconv.Atoi(l.Attrs["count"]); err == nil && n > 1 {
-			times = n
-		}
-		return rec, times // of several inputs, and for the reason of the first
-	}
-	if l.Decision == audit.DecisionDeny {
-		rec.Reason = l.Reason
-	}
-	return rec, times
+	return policy.DraftDirectory(ctx, bundle)
 }
 
 func printReplay(out io.Writer, r *policy.ReplayReport) error {
