@@ -314,6 +314,7 @@ func (a *App) Start() (err error) {
 	}
 	rules.resolver = a.resolver
 	a.metrics.log.of.Store(a.gen.data.Log)
+	a.gaugePolicy()
 	a.configured = time.Now()
 	a.local, a.remote = newConsole(a, true), newConsole(a, false)
 	if err := a.recordConfig(ctx, a.detection.Load()); err != nil {

@@ -227,8 +227,7 @@ func bundleStamp(place string) string {
 			fmt.Fprintf(&b, "%q gone\n", name)
 			return
 		}
-		real, _ := filepath.EvalSymlinks(name)
-		fmt.Fprintf(&b, "%q %q %d %d %v\n", name, real, info.Size(), info.ModTime().UnixNano(), info.Mode())
+		b.WriteString(fileStamp(name, info))
 		if !info.IsDir() {
 			return
 		}

@@ -35,6 +35,9 @@ var (
 // LingerTime is how long a caller who was refused may go on sending.
 func LingerTime() time.Duration { return lingerTime }
 
+// RestlessAfter is how long files of the policy may go on changing before that is told.
+var RestlessAfter = &restlessAfter
+
 // Within makes a time another one until the test has ended. A test that calls it is not
 // parallel, and starts its gateway behind.
 func Within(tb testing.TB, bound *time.Duration, d time.Duration) {
@@ -197,6 +200,19 @@ func EarlierPieces() (n float64) {
 		}
 	}
 	return n
+}
+
+// PolicyMetrics reads whether what is offered of the policy is not in force, and the
+// revision of the bundle that is.
+func PolicyMetrics() (behind, revision float64) {
+	r := prometheus.NewRegistry()
+	r.MustRegister(processMetrics.policyBehind, processMetrics.bundleRevision)
+	families, err := r.Gather()
+	if err != nil {
+		panic(err)
+	}
+	// In order of name: behind, bundle.
+	return families[0].GetMetric()[0].GetGauge().GetValue(), families[1].GetMetric()[0].GetGauge().GetValue()
 }
 
 // TokenNames are the names of tokens in the leaf of a receipt.

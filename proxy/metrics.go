@@ -40,6 +40,8 @@ type metrics struct {
 	log          *logCollector
 	// archiveSize and archiveFailing tell of the last run of the archive.
 	archiveSize, archiveFailing prometheus.Gauge
+
+	policyBehind, bundleRevision prometheus.Gauge
 }
 
 // processMetrics is shared by all configurations of the process: a counter must
@@ -115,6 +117,12 @@ func newMetrics() *metrics {
 		archiveFailing: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "caregate", Name: "archive_failing", Help: "1 while the last run of the archive failed.",
 		}),
+		policyBehind: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "caregate", Name: "policy_behind", Help: "1 while what the files or the bundle source have of the policy is not in force.",
+		}),
+		bundleRevision: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "caregate", Name: "policy_bundle_revision", Help: "Revision of the policy bundle in force; 0 without one.",
+		}),
 	}
 }
 
@@ -123,7 +131,7 @@ func (m *metrics) register(r *prometheus.Registry) error {
 	if r == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{m.trails.entries, m.trails.gaps, m.trails.failures, m.trails.failing, m.trails.until, m.exchanges, m.duration, m.findings, m.earlier, m.notInspected, m.approvals, m.reveals, m.verified, m.withoutVault, m.streams, m.inspected, m.unmappedOps, m.spends, m.wait, m.unrecorded, m.paused, m.shipped, m.shipBehind, m.shipFailed, m.log, m.archiveSize, m.archiveFailing} {
+	for _, c := range []prometheus.Collector{m.trails.entries, m.trails.gaps, m.trails.failures, m.trails.failing, m.trails.until, m.exchanges, m.duration, m.findings, m.earlier, m.notInspected, m.approvals, m.reveals, m.verified, m.withoutVault, m.streams, m.inspected, m.unmappedOps, m.spends, m.wait, m.unrecorded, m.paused, m.shipped, m.shipBehind, m.shipFailed, m.log, m.archiveSize, m.archiveFailing, m.policyBehind, m.bundleRevision} {
 		var already prometheus.AlreadyRegisteredError
 		if err := r.Register(c); err != nil && !errors.As(err, &already) {
 			return err

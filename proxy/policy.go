@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -119,8 +121,7 @@ func (a *App) policyStamp() string {
 			fmt.Fprintf(&b, "%q gone\n", name)
 			return
 		}
-		real, _ := filepath.EvalSymlinks(name)
-		fmt.Fprintf(&b, "%q %q %d %d %v\n", name, real, info.Size(), info.ModTime().UnixNano(), info.Mode())
+		b.WriteString(fileStamp(name, info))
 	}
 	for _, place := range a.policyPlaces {
 		look(place)
@@ -132,6 +133,16 @@ func (a *App) policyStamp() string {
 		}
 	}
 	return b.String()
+}
+
+// fileStamp says what a file looks like: another one in its place has another number.
+func fileStamp(name string, info fs.FileInfo) string {
+	real, _ := filepath.EvalSymlinks(name)
+	var number uint64
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		number = s.Ino
+	}
+	return fmt.Sprintf("%q %q %d %d %d %v\n", name, real, number, info.Size(), info.ModTime().UnixNano(), info.Mode())
 }
 
 // policyEvery is how often the files are looked at. What changed is taken when two looks
@@ -149,6 +160,31 @@ var policyTimeout time.Duration
 
 // errUnsettled says that files changed while they were read.
 var errUnsettled = errors.New("the policy is being changed")
+
+// restlessAfter is how long files may go on changing before that is trouble. A test makes
+// it another.
+var restlessAfter = 20 * time.Second
+
+// restless tells of files that are never read because they never stand still.
+type restless struct{ since time.Time }
+
+// moved notes that they have changed, and says so once they have for long.
+func (r *restless) moved() error {
+	if r.since.IsZero() {
+		r.since = time.Now()
+	}
+	if time.Since(r.since) < restlessAfter {
+		return nil
+	}
+	return fmt.Errorf("its files have been changing since %s; they are read once nothing changes for %s", r.since.UTC().Format(time.RFC3339), policyEvery)
+}
+
+// stood notes that they stand still, and tells whether they were in trouble.
+func (r *restless) stood() bool {
+	was := r.since
+	r.since = time.Time{}
+	return !was.IsZero() && time.Since(was) >= restlessAfter
+}
 
 // takePolicy puts the policy on disk in force, for calls that begin from now on. A policy
 // that is broken changes nothing, nor does one whose event the log does not take. stamp is
@@ -188,6 +224,7 @@ func (a *App) watchPolicy() {
 	defer tick.Stop()
 	seen, tried := a.rules().stamp, a.rules().stamp
 	var again time.Time // zero: what was tried last counts
+	var files restless
 	for {
 		select {
 		case <-ctx.Done():
@@ -197,7 +234,17 @@ func (a *App) watchPolicy() {
 		stamp := a.policyStamp()
 		settled := stamp == seen
 		seen = stamp
-		if !settled || stamp == tried && (again.IsZero() || time.Now().Before(again)) {
+		if !settled {
+			if err := files.moved(); err != nil {
+				a.tellTrouble(err)
+			}
+			continue
+		}
+		calmed := files.stood()
+		if stamp == tried && (again.IsZero() || time.Now().Before(again)) {
+			if calmed && again.IsZero() { // it is again what is in force
+				a.tellTrouble(nil)
+			}
 			continue
 		}
 		if !a.gen.acquire() { // so that the log is not closed meanwhile
@@ -228,6 +275,7 @@ const maxTrouble = 4 << 10
 func (a *App) tellPolicy(err error) {
 	if err == nil {
 		a.policyTrouble.Store(nil)
+		a.gaugePolicy()
 		a.logger.Info("policy read again", zap.String("policy", a.rules().engine.Digest()))
 		return
 	}
@@ -236,6 +284,7 @@ func (a *App) tellPolicy(err error) {
 
 // tellTrouble logs once why what is new of the policy is not in force, nil for nothing.
 func (a *App) tellTrouble(err error) {
+	defer a.gaugePolicy()
 	if err == nil {
 		if a.policyTrouble.Swap(nil) != nil {
 			a.logger.Info("the policy is in force again as it is offered", zap.String("policy", a.rules().engine.Digest()))
@@ -247,6 +296,19 @@ func (a *App) tellTrouble(err error) {
 	if old := a.policyTrouble.Swap(&text); old == nil || *old != text {
 		a.logger.Error(a.notInForce(), zap.String("policy", a.rules().engine.Digest()), zap.String("error", text))
 	}
+}
+
+// gaugePolicy keeps the metrics of the policy.
+func (a *App) gaugePolicy() {
+	behind, revision := 0.0, 0.0
+	if a.policyTrouble.Load() != nil {
+		behind = 1
+	}
+	if b := a.rules().bundle; b != nil {
+		revision = float64(b.Revision)
+	}
+	a.metrics.policyBehind.Set(behind)
+	a.metrics.bundleRevision.Set(revision)
 }
 
 // notInForce says what trouble with the policy means.

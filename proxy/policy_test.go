@@ -139,6 +139,53 @@ func TestPolicyIsReadAgain(t *testing.T) {
 	g.Verify()
 }
 
+// Files that never stand still are never read, and that is told until they do.
+func TestPolicyThatNeverStandsStill(t *testing.T) {
+	proxy.Within(t, proxy.RestlessAfter, 300*time.Millisecond)
+	u := proxytest.NewUpstream(t, jsonUpstream(http.StatusOK, `{"tickets":[]}`))
+	k, dir := newBundleKey(t), t.TempDir()
+	for name, tc := range map[string]struct {
+		block, file, text string
+		revision          float64
+	}{
+		"documents": {"policy builtin " + filepath.Join(dir, "policy.yaml"), filepath.Join(dir, "policy.yaml"), "version: 1\n", 0},
+		"a bundle":  {"policy bundle " + filepath.Join(dir, "bundle.tar.gz") + " {\n key " + k.file + "\n}", filepath.Join(dir, "bundle.tar.gz"), string(k.sign(t, 7, denies("delete"))), 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			write(t, tc.file, tc.text)
+			g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Block: tc.block})
+			digest := proxy.PolicyInForce()
+			done, stopped := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(stopped)
+				for n := int64(1); ; n++ {
+					select {
+					case <-done:
+						return
+					case <-time.After(10 * time.Millisecond):
+						if err := os.Chtimes(tc.file, time.Time{}, time.Unix(n, 0)); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			}()
+			eventually(t, "the trouble is told", func() bool { return strings.Contains(policyStatus(g).Trouble, "changing since") })
+			if behind, revision := proxy.PolicyMetrics(); behind != 1 || revision != tc.revision {
+				t.Errorf("the metrics say %v of revision %v", behind, revision)
+			}
+			close(done)
+			<-stopped
+			eventually(t, "the trouble is over", func() bool { return policyStatus(g).Trouble == "" })
+			if proxy.PolicyInForce() != digest {
+				t.Error("touching files changed the policy")
+			}
+			if behind, _ := proxy.PolicyMetrics(); behind != 0 {
+				t.Error("the metric stays")
+			}
+		})
+	}
+}
+
 // While fifty clients call on one connection each, the policy is replaced again and again.
 // No connection is lost, and no exchange is decided by two policies: one leaves the last
 // four digits of a card, the other none, both in the call and in the answer to it.

@@ -377,6 +377,7 @@ func (a *App) takeBundle(ctx context.Context, archive []byte) error {
 		return fmt.Errorf("recording the new policy: %w", err)
 	}
 	a.detection.Store(d)
+	a.gaugePolicy()
 	a.logger.Info("policy bundle taken", zap.Int64("revision", rules.bundle.Revision), zap.String("key", rules.bundle.Key), zap.String("policy", rules.engine.Digest()))
 	return nil
 }
@@ -408,6 +409,7 @@ func (f *bundleFollower) pause() time.Duration {
 // watchBundle keeps the policy current until this configuration is given up.
 func (a *App) watchBundle() {
 	ctx := a.running()
+	var files restless
 	for {
 		timer := time.NewTimer(a.bundle.pause())
 		select {
@@ -427,7 +429,13 @@ func (a *App) watchBundle() {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, errUnsettled):
-			continue
+			if err = files.moved(); err == nil {
+				continue
+			}
+		default:
+			files.stood()
+		}
+		switch {
 		case err == nil:
 			a.bundle.seen(a.now())
 		default:

@@ -83,7 +83,7 @@ func (e *examination) lookAtBundle(b *console.BundleStatus, trouble string) {
 	}
 	text := fmt.Sprintf("bundle revision %d, signed by key %s, from %s, %s", b.Revision, b.Key, b.Source, seen)
 	if trouble != "" {
-		e.add("policy", stateWarn, text+"; it goes on deciding, because what there is now cannot be taken: "+trouble, "publish a bundle that can be taken (`caregate policy verify`), with a higher revision; it takes effect by itself")
+		e.add("policy", stateWarn, text+"; it goes on deciding, because what there is now cannot be taken: "+trouble, "if the source cannot be reached, see to that; otherwise publish a bundle that can be taken (`caregate policy verify`), with a higher revision. Either takes effect by itself")
 		return
 	}
 	e.add("policy", stateOK, text, "")
