@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"iter"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -15,25 +17,70 @@ import (
 // for [policy.Replay]: those from from, and before to where to is set, by the gateway's
 // clock. A gateway may run there.
 func Decisions(ctx context.Context, dir string, from, to time.Time) iter.Seq2[policy.Recorded, error] {
-	enough := errors.New("enough")
 	return func(yield func(policy.Recorded, error) bool) {
-		_, err := audit.Entries(ctx, dir, 0, func(e audit.Entry) error {
-			at := time.UnixMilli(e.Leaf.Wall)
-			if at.Before(from) || !to.IsZero() && !at.Before(to) {
-				return nil
+		visit(ctx, dir, from, to, func(l *audit.Leaf, err error) bool {
+			if err != nil {
+				return yield(policy.Recorded{}, err)
 			}
-			rec, times := recorded(&e.Leaf)
+			rec, times := recorded(l)
 			for range times {
 				if !yield(rec, nil) {
-					return enough
+					return false
 				}
 			}
-			return nil
+			return true
 		})
-		if err != nil && !errors.Is(err, enough) {
-			yield(policy.Recorded{}, err)
-		}
 	}
+}
+
+// Observations are the entries of the audit log of a data directory that tell what an
+// observing route saw, for [policy.WouldHave], as Decisions are those of a decision.
+func Observations(ctx context.Context, dir string, from, to time.Time) iter.Seq2[policy.Observed, error] {
+	return func(yield func(policy.Observed, error) bool) {
+		visit(ctx, dir, from, to, func(l *audit.Leaf, err error) bool {
+			if err != nil {
+				return yield(policy.Observed{}, err)
+			}
+			o, ok := observation(l)
+			return !ok || yield(o, nil)
+		})
+	}
+}
+
+// visit shows the entries of a window until yield has enough, or the error that ended it.
+func visit(ctx context.Context, dir string, from, to time.Time, yield func(*audit.Leaf, error) bool) {
+	enough := errors.New("enough")
+	_, err := audit.Entries(ctx, dir, 0, func(e audit.Entry) error {
+		at := time.UnixMilli(e.Leaf.Wall)
+		if at.Before(from) || !to.IsZero() && !at.Before(to) {
+			return nil
+		}
+		if !yield(&e.Leaf, nil) {
+			return enough
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, enough) {
+		yield(nil, err)
+	}
+}
+
+// observation is what an entry tells of one half of an observed call.
+func observation(l *audit.Leaf) (o policy.Observed, ok bool) {
+	if l.Attrs["observe"] == "" || l.Decision != audit.DecisionAllow || l.Cont > 0 || l.Type == eventRequestClosed || l.Type == eventResponseClosed {
+		return o, false // the end of a stream has nothing that its windows do not have
+	}
+	o = policy.Observed{
+		Receipt: l.ID.String(), Input: l.Input, Would: l.Attrs["would"], Program: l.Attrs[attrProgram], Signed: l.Attrs[attrSigned] != "", Doubts: l.Attrs[attrDoubts],
+		Replaces: l.Attrs["method"] == http.MethodPut || l.Attrs["method"] == http.MethodPatch, Clear: make(map[string]int),
+	}
+	if l.Actor != (audit.Pseudonym{}) {
+		o.Caller = hex.EncodeToString(l.Actor[:])
+	}
+	for _, c := range l.Released {
+		o.Clear[c.Class] = c.Clear
+	}
+	return o, true
 }
 
 // recorded is what an entry of the log tells of decisions, and of how many.

@@ -38,6 +38,10 @@ type exchange struct {
 	client  string        // the caller's address; sealed, never logged
 	network string
 	purpose string
+	// program is the kind of the program that calls, signed whether it vouches for its
+	// own bytes; on routes that observe.
+	program string
+	signed  bool
 	public  string // scheme and host under which the caller reached us
 	origin  string // Origin header of a browser
 	accepts bool   // the caller takes gzip

@@ -342,6 +342,18 @@ func TestObserveChangesNothing(t *testing.T) {
 			t.Errorf("%s: event %+v", name, e)
 		}
 	}
+	// What the report of it needs, and nothing of the caller's or of the data.
+	a := do(t, g, call{method: "POST", path: "/api/v2/tickets", body: `{"ticket":{"subject":"4111111111111111 and card 4242 4242 4242 4242"}}`,
+		header: http.Header{"User-Agent": {"python-requests/2 of ann@example.com"}, "X-Acme-Signature": {"v1=00"}}})
+	for _, e := range g.Exchange(a.header.Get("Caregate-Receipt")) {
+		request := e.Type == "request.decided"
+		if e.Attrs["program"] != "python" || (e.Attrs["signed"] == "1") != request {
+			t.Errorf("%s: attributes %v", e.Type, e.Attrs)
+		}
+		if doubts := e.Attrs["doubts"]; request && doubts != "credit_card checksum+issuer 1" || !request && doubts != "" {
+			t.Errorf("%s: doubts %q", e.Type, doubts)
+		}
+	}
 	for name, h := range map[string]http.Header{
 		"image":         {"Content-Type": {"image/png"}},
 		"no credential": {"Authorization": nil},

@@ -55,6 +55,7 @@ func (x *exchange) identify(r *http.Request, next caddyhttp.Handler) *refusal {
 	x.origin = r.Header.Get("Origin")
 	x.accepts = acceptsGzip(r.Header)
 	x.match = x.operation(r)
+	x.noteCaller(r.Header)
 
 	if ref := checkFraming(r, x.h.Limits); ref != nil {
 		if ref = x.stop(&x.request, ref); ref != nil {

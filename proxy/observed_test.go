@@ -47,3 +47,17 @@ func TestObserved(t *testing.T) {
 		t.Errorf("got rows for %v", fields)
 	}
 }
+
+// Of a User-Agent, which anybody can fill with anything, a word of a closed list remains.
+func TestProgramOf(t *testing.T) {
+	t.Parallel()
+	for agent, want := range map[string]string{
+		"": "unnamed", "ann@example.com": "other", "python-requests/2.32": "python", "Zapier": "zapier", "curl/8.5": "curl",
+		"Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0": "browser", "Mozilla/5.0 (compatible) node-fetch": "node",
+		strings.Repeat("a", 4*maxUserAgent) + "curl/": "other",
+	} {
+		if got := programOf(agent); got != want {
+			t.Errorf("%.40q: got %s, want %s", agent, got, want)
+		}
+	}
+}

@@ -186,6 +186,7 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 	}
 	if x.observe() {
 		e.Attrs["observe"] = "1"
+		x.noteObserved(e.Attrs, side)
 	}
 	if side.would != "" {
 		e.Attrs["would"] = side.would

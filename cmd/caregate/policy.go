@@ -14,13 +14,13 @@ import (
 func newPolicy() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy",
-		Short: "Test rules of your own, try a draft on recorded traffic, sign and verify bundles",
+		Short: "Test rules of your own, see what enforcing would do, try a draft on recorded traffic, sign and verify bundles",
 		Long: `Rules of your own, in Rego, can only deny what the built-in policy allows: docs/policy.md
 says what they see and where they stand in the Caddyfile.`,
 		Args: needsSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newPolicyReplay(), newPolicySign(), newPolicyTest(), newPolicyVerify())
+	cmd.AddCommand(newPolicyObserved(), newPolicyReplay(), newPolicySign(), newPolicyTest(), newPolicyVerify())
 	return cmd
 }
 

@@ -47,12 +47,9 @@ those in the draft's documents do not; and what was refused for no reason of the
 		if (len(args) == 0) == (*bundle == "") {
 			return wrongUsage("want the draft: documents, a directory of rules or both, or --bundle")
 		}
-		var window [2]time.Time
-		for i, flag := range [...]struct{ name, text string }{{"--since", *since}, {"--until", *until}} {
-			var err error
-			if window[i], err = readInstant(flag.name, flag.text, time.Now()); err != nil {
-				return err
-			}
+		window, err := readWindow(*since, *until, time.Now())
+		if err != nil {
+			return err
 		}
 		p, err := findPlace(cmd)
 		if err != nil {
