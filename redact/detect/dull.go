@@ -218,7 +218,8 @@ func (p *dullPass) word(i, limit int) int {
 		return end
 	}
 	if kinds&dullUnlike == 0 && kinds&dullLetter != 0 {
-		if n, ok := view.Lookalike(text[i:]); ok && lookalikeRow(text, i, i+n) {
+		at := i + view.EscapeRest(text, i)
+		if n, ok := view.Lookalike(text[at:]); ok && p.d.lookalikeEnd(text, at, at+n) > 0 {
 			return 0
 		}
 	}

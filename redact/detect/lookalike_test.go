@@ -18,6 +18,12 @@ func TestLookalikes(t *testing.T) {
 		{"no card word", Hint{}, "serial 4O12 8888 8888 1881"},
 		{"a word behind", Hint{}, "card 4012 8888 8888 188lo"},
 		{"hexadecimal", Hint{}, "card id 4b11b111b111b111b"},
+		{"behind an escaped blank", Hint{}, "my%20card%20C<4O12888888881881>"},
+		{"behind an escaped equals sign", Hint{}, "card%3DC<4O12888888881881>"},
+		{"groups of digits in front", Hint{}, "card C<4012 8888 888B 1881>"},
+		{"groups of letters in front", Hint{}, "card C<4OIZ BBBB BBBB IBBl>"},
+		{"digits of another script beside", Hint{}, "card C<4O12 ８８８８ 8888 1881>"},
+		{"number in words in front", Hint{}, "one three eight seven, card C<4O12 8888 8888 1881>"},
 		{"check digit wrong", Hint{}, "my card is 4O12 8888 8888 1882"},
 	})
 }

@@ -26,6 +26,10 @@ func alike(b []byte) (digit byte, size int) {
 	return 0, n
 }
 
+// Alike returns the digit that the character at the begin of b, which is not empty, looks
+// like, and the length of the character; 0 when it looks like none.
+func Alike(b []byte) (digit byte, size int) { return alike(b) }
+
 // Lookalike returns the end of the word with which b begins, and whether it is
 // digits and letters that look like digits, some of each.
 func Lookalike(b []byte) (end int, ok bool) {
@@ -47,6 +51,19 @@ func Lookalike(b []byte) (end int, ok bool) {
 		end += n
 	}
 	return end, digits && letters && end < maxLookalike
+}
+
+// EscapeRest returns how much of b[i:] belongs to the percent escape of a sign that begins right
+// in front of i, so that the word behind it seems to be glued to two digits: %204O12. It is 0
+// when there is none.
+func EscapeRest(b []byte, i int) int {
+	if i == 0 || b[i-1] != '%' || i+2 > len(b) {
+		return 0
+	}
+	if c := hexByte(b, i); c < 0 || c >= utf8.RuneSelf || c == '%' || letter(byte(c)) || digit(byte(c)) {
+		return 0
+	}
+	return 2
 }
 
 // groupOfLetters reports whether the word b[:end] is four letters that look like
@@ -148,16 +165,24 @@ var rowKinds = func() (t [256]uint8) {
 
 // Lookalikes reads raw[from:to] with letters that look like digits as digits, in
 // words that have digits and no other letters, and in groups of four such letters
-// right behind one of those, or behind four digits. That says something only where a
+// right behind one of those, or behind four digits. Percent escapes of signs are undone in
+// front of words, which they would be glued to. That says something only where a
 // number is expected. The view is valid until the next call.
 func (r *Reader) Lookalikes(raw []byte, from, to int) *View {
 	v := &r.folded
 	v.Reset()
 	behind := from // where the last word of digits ended
+	plain := from  // up to where the raw text was appended
 	for i := from; i < to; {
 		if !digit(raw[i]) && !letter(raw[i]) && raw[i] < utf8.RuneSelf {
-			v.Append(raw[i], i, i+1)
 			i++
+			continue
+		}
+		if n := EscapeRest(raw[:to], i); n > 0 && i > from {
+			v.Copy(raw, plain, i-1, 0)
+			v.Append(byte(hexByte(raw, i)), i-1, i+n)
+			i += n
+			plain = i
 			continue
 		}
 		end, ok := Lookalike(raw[i:to])
@@ -168,16 +193,22 @@ func (r *Reader) Lookalikes(raw []byte, from, to int) *View {
 		if ok || end == 4 && digits(raw[i:i+end]) {
 			behind = i + end
 		}
+		if !ok {
+			i += end
+			continue
+		}
+		v.Copy(raw, plain, i, 0)
 		for stop := i + end; i < stop; {
-			size := 1
-			b := raw[i]
-			if ok && !digit(b) {
+			b, size := raw[i], 1
+			if !digit(b) {
 				b, size = alike(raw[i:stop])
 				v.changed++
 			}
 			v.Append(b, i, i+size)
 			i += size
 		}
+		plain = i
 	}
+	v.Copy(raw, plain, to, 0)
 	return v
 }

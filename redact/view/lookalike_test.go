@@ -16,6 +16,9 @@ func TestLookalikes(t *testing.T) {
 		"4012 llly 4O12": "4012 llly 4012",
 		"4О12 ο5":        "4012 05",
 		"a1 0x1O ffO1":   "a1 0x1O ffO1",
+		"a%204O12":       "a 4012",
+		"a%3D4O12":       "a=4012",
+		"a%414O12":       "a%414012", // no sign
 		"12":             "12",
 		"":               "",
 	} {
