@@ -25,6 +25,9 @@ type bundle struct {
 	data    map[string]any
 	reasons []Reason
 	digest  string
+	// networks and hours are what the operator's documents call by a name.
+	networks []network
+	hours    []hours
 }
 
 // readBundle reads the built-in rules, and the operator's rules and documents: those in a
@@ -83,8 +86,10 @@ func readBundle(c Config) (*bundle, error) {
 	data["enforcement"] = enforcementIndex(overlays)
 	data["undo"] = undoIndex(overlays)
 	data["approvals"] = approvalIndex(overlays)
+	data["conditions"] = conditionIndex(overlays)
 
 	b := &bundle{modules: modules, own: own, data: data, digest: hex.EncodeToString(sum.Sum(nil))}
+	b.networks, b.hours = situations(overlays)
 	b.reasons, err = readReasons(builtin["data/reasons.yaml"])
 	return b, err
 }

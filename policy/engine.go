@@ -75,6 +75,9 @@ type Engine struct {
 	reasons []Reason
 	log     *slog.Logger
 	cache   *lru.Cache[string, *Decision]
+	// networks and hours are what the operator's documents call by a name.
+	networks []network
+	hours    []hours
 }
 
 // NewEngine compiles the built-in rules with the operator's documents. A broken
@@ -107,7 +110,7 @@ func NewEngine(ctx context.Context, c Config) (*Engine, error) {
 		return nil, fmt.Errorf("preparing the policy: %w", err)
 	}
 	// A machine that starts is busy with more than this, so the trial has longer.
-	e := &Engine{query: q, timeout: trialPatience * c.Timeout, digest: b.digest, reasons: b.reasons, log: c.Logger, cache: cache}
+	e := &Engine{query: q, timeout: trialPatience * c.Timeout, digest: b.digest, reasons: b.reasons, log: c.Logger, cache: cache, networks: b.networks, hours: b.hours}
 	// Anonymous callers exist everywhere, so rules that cannot judge one are broken.
 	trial := Input{Direction: Request, Effect: "read", Scope: "one", Method: "safe", Actor: InputActor{Kind: KindAnonymous, Strength: StrengthNone}}
 	if _, err := e.Decide(ctx, trial); err != nil {

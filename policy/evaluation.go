@@ -64,7 +64,7 @@ func (in *Input) appendKey(b []byte) []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(p.Tokens))
 	b = binary.AppendUvarint(b, uint64(p.Amount))
-	for _, list := range [...][]string{in.Actor.Roles, in.Actor.Grants} {
+	for _, list := range [...][]string{in.Actor.Roles, in.Actor.Grants, in.Networks, in.Regions, in.Hours} {
 		b = binary.AppendUvarint(b, uint64(len(list)))
 		for _, s := range list {
 			b = appendString(b, s)
@@ -126,6 +126,14 @@ func (in *Input) value() ast.Value {
 		ast.Item(keyApprovals, ast.IntNumberTerm(in.Approvals)),
 		ast.Item(keyObserve, ast.BooleanTerm(in.Observe)),
 	)
+	for _, names := range [...]struct {
+		key  *ast.Term
+		list []string
+	}{{keyNetworks, in.Networks}, {keyRegions, in.Regions}, {keyHours, in.Hours}} {
+		if len(names.list) > 0 {
+			doc.Insert(names.key, stringsTerm(names.list))
+		}
+	}
 	if p := in.Payment; p != (InputPayment{}) {
 		doc.Insert(keyPayment, ast.ObjectTerm(
 			ast.Item(ast.StringTerm("tokens"), ast.IntNumberTerm(p.Tokens)),
@@ -153,6 +161,7 @@ var (
 	keyAsserts, keyMismatch, keyMFA, keyPurpose     = ast.StringTerm("asserts"), ast.StringTerm("mismatch"), ast.StringTerm("mfa"), ast.StringTerm("purpose")
 	keyNetwork, keyFindings, keyRecords, keyObserve = ast.StringTerm("network"), ast.StringTerm("findings"), ast.StringTerm("records"), ast.StringTerm("observe")
 	keyApprovals                                    = ast.StringTerm("approvals")
+	keyNetworks, keyRegions, keyHours               = ast.StringTerm("networks"), ast.StringTerm("regions"), ast.StringTerm("hours")
 	keyPayment                                      = ast.StringTerm("payment")
 	keyClass, keyPlace, keyCount, keySplit          = ast.StringTerm("class"), ast.StringTerm("place"), ast.StringTerm("count"), ast.StringTerm("split")
 )

@@ -79,12 +79,18 @@ type Input struct {
 	// Network is the class of the caller's address: loopback, private, public or
 	// unknown.
 	Network string `json:"network"`
+	// Networks, Regions and Hours are what [Engine.Situation] says, sorted: the operator's
+	// names for where the caller is and for the time at which the call began.
+	Networks []string `json:"networks,omitempty"`
+	Regions  []string `json:"regions,omitempty"`
+	Hours    []string `json:"hours,omitempty"`
 	// Payment is what the call wants of the token of a payment. It is absent from calls
 	// that have none at a place where it would be turned back, and from answers.
 	Payment InputPayment `json:"payment,omitzero"`
 	// Findings has one row per class and place. Their order does not matter.
 	Findings []Finding `json:"findings"`
-	// Records is how many of the vendor's records the call touches.
+	// Records is how many of the vendor's records the call touches: those in its body, or
+	// those that its path and its query name.
 	Records int `json:"records"`
 	// Approvals is how many others have agreed to this call: at most MostApprovers.
 	Approvals int `json:"approvals"`
@@ -245,6 +251,16 @@ func (in *Input) validate() error {
 		for _, s := range list {
 			if len(s) > maxName {
 				return fmt.Errorf("%w: a role or grant is longer than %d bytes", ErrInput, maxName)
+			}
+		}
+	}
+	for _, list := range [...][]string{in.Networks, in.Regions, in.Hours} {
+		if len(list) > maxNetworks {
+			return fmt.Errorf("%w: more than %d names of networks, regions or hours", ErrInput, maxNetworks)
+		}
+		for _, s := range list {
+			if !isWord(s) {
+				return fmt.Errorf("%w: a network, a region or hours have a name that is none", ErrInput)
 			}
 		}
 	}

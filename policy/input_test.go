@@ -21,6 +21,7 @@ func sample() Input {
 		Mapped: true, Effect: "write", Scope: "one", Mark: "", Method: "unsafe",
 		Actor:   InputActor{Kind: KindKey, Strength: StrengthAsserted, Roles: []string{"agent", "service"}, Grants: []string{"zendesk:ticket.export"}, Asserts: true},
 		Purpose: "refund", Network: "private", Records: 1,
+		Networks: []string{"office", "vpn"}, Regions: []string{"eu"}, Hours: []string{"desk"},
 		Payment: InputPayment{Tokens: 1, Token: "known", Payment: "known", Place: "same", Account: "same", Order: "unstated", Currency: "same",
 			Balance: "within", Key: "new", Amount: 2000, Unit: "EUR"},
 		Findings: []Finding{{Class: "credit_card", Place: PlaceText, Count: 2, Split: 1}, {Class: "us_ssn", Place: PlaceQuery, Count: 1}},

@@ -31,13 +31,41 @@ const OverlayVersion = 1
 //	approvals:
 //	  - operation: zendesk:ticket.*/delete  # in the form of a grant
 //	    approvers: 1                        # how many others must agree
+//	    records: 20                         # optional: from that many records on
+//	networks:
+//	  - name: office
+//	    addresses: [198.51.100.0/24]
+//	    region: eu                          # optional
+//	hours:
+//	  - name: desk
+//	    zone: Europe/Berlin
+//	    days: [mon, tue, wed, thu, fri]     # optional: every day
+//	    from: "07:00"                       # optional, with to: the whole day
+//	    to: "20:00"
+//	conditions:                             # each row that fits a call has to be met
+//	  - operation: zendesk:*                # optional: every call
+//	    roles: [agent]                      # optional: everybody
+//	    class: iban                         # optional: calls in which it is found
+//	    networks: [office]                  # one of these four, or more
+//	    regions: [eu]
+//	    hours: [desk]
+//	    purposes: [support]
 type Overlay struct {
 	name   string
 	source []byte
 	rows   []enforcementRow
 	grants map[string][]string
-	// approvals are numbers of approvers by operation.
-	approvals map[string]int
+	// approvals are numbers of approvers by operation and from how many records on.
+	approvals  map[approvalCase]int
+	networks   []network
+	hours      []hours
+	conditions []condition
+}
+
+// approvalCase is a case in which others must agree.
+type approvalCase struct {
+	operation string
+	records   int
 }
 
 type enforcementRow struct {
@@ -62,11 +90,12 @@ func ParseOverlay(file string, src []byte) (*Overlay, error) {
 	if err := yaml.Unmarshal(src, &root); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	p := overlayParser{file: file, tables: t, out: &Overlay{name: file, source: src, grants: make(map[string][]string), approvals: make(map[string]int)}}
+	p := overlayParser{file: file, tables: t, out: &Overlay{name: file, source: src, grants: make(map[string][]string), approvals: make(map[approvalCase]int)}}
 	if len(root.Content) == 0 {
-		return nil, fmt.Errorf("%s:1: the document is empty; it wants version, enforcement, grants and approvals", file)
+		return nil, fmt.Errorf("%s:1: the document is empty; it wants version, and rows under %s", file, strings.Join(documentMembers[1:], ", "))
 	}
 	p.document(root.Content[0])
+	p.checkNamed()
 	return p.out, errors.Join(p.errs...)
 }
 
@@ -75,7 +104,9 @@ type overlayParser struct {
 	file   string
 	tables *tables
 	out    *Overlay
-	errs   []error
+	// named are the names that have to be defined somewhere in the document.
+	named []reference
+	errs  []error
 }
 
 func (p *overlayParser) fail(n *yaml.Node, format string, args ...any) {
@@ -102,6 +133,9 @@ func (p *overlayParser) members(n *yaml.Node, what string, f func(key string, va
 	}
 }
 
+// documentMembers are the members of a document.
+var documentMembers = [...]string{"version", "enforcement", "grants", "approvals", "networks", "hours", "conditions"}
+
 func (p *overlayParser) document(n *yaml.Node) {
 	version := false
 	p.members(n, "the document", func(key string, v *yaml.Node) bool {
@@ -117,11 +151,17 @@ func (p *overlayParser) document(n *yaml.Node) {
 			p.rows(v, "grants", p.grant)
 		case "approvals":
 			p.rows(v, "approvals", p.approval)
+		case "networks":
+			p.rows(v, key, p.network)
+		case "hours":
+			p.rows(v, key, p.hour)
+		case "conditions":
+			p.rows(v, key, p.condition)
 		default:
 			return false
 		}
 		return true
-	}, "version", "enforcement", "grants", "approvals")
+	}, documentMembers[:]...)
 	if !version {
 		p.fail(n, "version is missing; write version: %d", OverlayVersion)
 	}
@@ -222,7 +262,7 @@ func (p *overlayParser) grant(n *yaml.Node) {
 }
 
 func (p *overlayParser) approval(n *yaml.Node) {
-	var operation string
+	var c approvalCase
 	approvers := 1
 	p.members(n, "an approvals row", func(key string, v *yaml.Node) bool {
 		switch key {
@@ -230,7 +270,12 @@ func (p *overlayParser) approval(n *yaml.Node) {
 			if err := ParseGrant(v.Value); err != nil || strings.HasPrefix(v.Value, OwnChannel+":") {
 				p.fail(v, "operation wants the form of a grant, for a channel that is governed: %v", errGrant)
 			}
-			operation = v.Value
+			c.operation = v.Value
+		case "records":
+			var err error
+			if c.records, err = strconv.Atoi(v.Value); err != nil || c.records < 1 || Round(c.records) != c.records {
+				p.fail(v, "records wants a number that rules can tell apart: 1, 2, 5, 10, 20, 50, 100 and so on")
+			}
 		case "approvers":
 			var err error
 			if approvers, err = strconv.Atoi(v.Value); err != nil || approvers < 1 || approvers > MostApprovers {
@@ -240,20 +285,24 @@ func (p *overlayParser) approval(n *yaml.Node) {
 			return false
 		}
 		return true
-	}, "operation", "approvers")
-	if operation == "" {
+	}, "operation", "approvers", "records")
+	if c.operation == "" {
 		p.fail(n, "an approvals row wants operation")
 		return
 	}
-	p.out.approvals[operation] = approvers
+	p.out.approvals[c] = approvers
 }
 
-// approvalIndex is the rows by operation, later documents winning.
+// approvalIndex is the rows by operation, and then by the number of records from which on
+// they count. Later documents win.
 func approvalIndex(overlays []*Overlay) map[string]any {
 	index := make(map[string]any)
 	for _, o := range overlays {
-		for operation, n := range o.approvals {
-			index[operation] = n
+		for c, n := range o.approvals {
+			if index[c.operation] == nil {
+				index[c.operation] = make(map[string]any)
+			}
+			index[c.operation].(map[string]any)[strconv.Itoa(c.records)] = map[string]any{"records": c.records, "approvers": n}
 		}
 	}
 	return index

@@ -131,13 +131,17 @@ func units(doc *walk.Doc) int {
 // rowsAsked is how many records a request touches: those of its body and, in one that
 // changes something, those that its path names or a list of ids in its query.
 func (x *exchange) rowsAsked(r *http.Request) int {
-	rows, op := units(x.request.body.doc), x.match.Op
-	if op.Effect == channel.EffectRead {
-		return rows // what it reads is in the answer
+	if x.match.Op.Effect == channel.EffectRead {
+		return units(x.request.body.doc) // what it reads is in the answer
 	}
-	rows = max(rows, len(x.recordNames()))
+	return max(units(x.request.body.doc), x.recordsNamed(r))
+}
+
+// recordsNamed is how many records the path, the body and lists of ids in the query name.
+func (x *exchange) recordsNamed(r *http.Request) int {
+	rows := len(x.recordNames())
 	for name, values := range r.URL.Query() {
-		if q := op.Query(name); q.ID || q.Label != "" {
+		if q := x.match.Op.Query(name); q.ID || q.Label != "" {
 			rows = max(rows, len(values)+strings.Count(strings.Join(values, ""), ","))
 		}
 	}

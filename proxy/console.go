@@ -80,10 +80,12 @@ type consoleMount struct{ a *App }
 type consoleProof struct {
 	policy.Actor
 	rules *rulesInForce
+	// situation is where and when the call began.
+	situation policy.Situation
 }
 
-func consoleActor(p policy.Actor, rules *rulesInForce) console.Actor {
-	return console.Actor{ID: p.ID, Proof: consoleProof{p, rules}}
+func consoleActor(p policy.Actor, rules *rulesInForce, s policy.Situation) console.Actor {
+	return console.Actor{ID: p.ID, Proof: consoleProof{p, rules, s}}
 }
 
 // proofOf finds what identify noted of an actor.
@@ -109,7 +111,8 @@ func (c consoleMount) identify(r *http.Request, local bool) (console.Actor, erro
 	if errors.Is(err, policy.ErrRefused) {
 		return console.Actor{}, &console.Refusal{Code: policy.RefusalReason(err)}
 	}
-	return consoleActor(actor, rules), err
+	address, _ := callerAddress(r)
+	return consoleActor(actor, rules, situationOf(rules.engine, address, c.a.now())), err
 }
 
 func (c consoleMount) authorize(ctx context.Context, actor console.Actor, op console.Operation) (console.Decision, error) {
@@ -117,7 +120,7 @@ func (c consoleMount) authorize(ctx context.Context, actor console.Actor, op con
 	if err != nil {
 		return console.Decision{}, err
 	}
-	d, err := p.rules.engine.Decide(ctx, consoleInput(p.Actor, op))
+	d, err := p.rules.engine.Decide(ctx, consoleInput(p, op))
 	if err != nil {
 		return console.Decision{}, err
 	}
@@ -126,12 +129,13 @@ func (c consoleMount) authorize(ctx context.Context, actor console.Actor, op con
 
 // consoleInput describes a call of the gateway's own API as policy knows calls:
 // one more channel.
-func consoleInput(p policy.Actor, op console.Operation) policy.Input {
+func consoleInput(p consoleProof, op console.Operation) policy.Input {
 	return policy.Input{
 		V: policy.InputVersion, Tenant: tenant, Route: policy.OwnChannel, Direction: policy.Request,
 		Channel: policy.OwnChannel, Operation: op.Name, Mapped: true,
 		Effect: op.Effect, Scope: scopeOf(op), Mark: op.Mark, Method: policy.MethodClass(op.Method),
 		Actor: p.Input(), Network: "unknown", Approvals: op.Approvals,
+		Networks: p.situation.Networks, Regions: p.situation.Regions, Hours: p.situation.Hours,
 	}
 }
 
@@ -159,7 +163,7 @@ func (e *consoleEntry) Record(ctx context.Context, rec console.Record) (string, 
 	defer cancel()
 	p, err := proofOf(rec.Actor)
 	if err != nil {
-		p = consoleProof{policy.Actor{ID: policy.KindAnonymous, Kind: policy.KindAnonymous, Strength: policy.StrengthNone}, e.a.rules()}
+		p = consoleProof{policy.Actor{ID: policy.KindAnonymous, Kind: policy.KindAnonymous, Strength: policy.StrengthNone}, e.a.rules(), policy.Situation{}}
 	}
 	who, err := e.a.gen.data.Vault.Actor(ctx, p.ID)
 	if err != nil {
@@ -197,7 +201,7 @@ func (e *consoleEntry) Record(ctx context.Context, rec console.Record) (string, 
 		ev.Decision = audit.DecisionDeny
 	}
 	if !rec.Done || !rec.Decision.Allow { // once for each call: the event after the deed decides nothing
-		in, err := json.Marshal(consoleInput(p.Actor, rec.Operation))
+		in, err := json.Marshal(consoleInput(p, rec.Operation))
 		if err != nil {
 			return "", err
 		}

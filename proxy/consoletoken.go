@@ -90,7 +90,7 @@ func (c consoleTokens) Reveal(ctx context.Context, a console.Actor, op console.O
 		if !known {
 			class = string(unknownClass)
 		}
-		in := consoleInput(p.Actor, op)
+		in := consoleInput(p, op)
 		in.Findings = []policy.Finding{{Class: class, Place: policy.PlaceText, Count: 1}}
 		d, err := p.rules.engine.Decide(ctx, in)
 		if err != nil || !d.Allow || !known {
@@ -202,7 +202,7 @@ func (c consoleMount) approve(ctx context.Context, a console.Actor, op console.O
 		}
 		return console.Agreement{ID: w.Presented[0], Agreed: agreed}, err
 	}
-	in := consoleInput(p.Actor, op)
+	in := consoleInput(p, op)
 	d, err := p.rules.engine.Decide(ctx, in)
 	if err != nil {
 		return console.Agreement{}, err

@@ -51,7 +51,7 @@ func (c consoleTokens) Verify(ctx context.Context, a console.Actor, op console.O
 	if !known {
 		class = unknownClass
 	}
-	in := consoleInput(p.Actor, op)
+	in := consoleInput(p, op)
 	in.Findings = []policy.Finding{{Class: class, Place: policy.PlaceText, Count: 1}}
 	d, err := p.rules.engine.Decide(ctx, in)
 	if err != nil || !d.Allow || !known {

@@ -15,6 +15,7 @@ const markAuth = channel.MarkAuth
 // decideRequest asks policy and refuses what it denies, what it blocks, and a
 // masked value that would overwrite its original.
 func (x *exchange) decideRequest(r *http.Request) *refusal {
+	x.named = x.recordsNamed(r)
 	ref := x.decide(r, &x.request, policy.Request)
 	if ref != nil && ref.code == policy.NeedsApproval {
 		ref = x.approve(r)
@@ -72,9 +73,10 @@ func (x *exchange) input(side *half, direction, method string) policy.Input {
 		Effect: string(op.Effect), Scope: string(op.Scope), Mark: string(op.Mark),
 		Method: policy.MethodClass(method), Actor: x.actor.Input(),
 		Purpose: x.purpose, Network: x.network, Observe: x.observe(), Approvals: x.agreeing.agreed,
+		Networks: x.situation.Networks, Regions: x.situation.Regions, Hours: x.situation.Hours,
 	}
 	if direction == policy.Request {
-		in.Payment = x.inputPayment()
+		in.Payment, in.Records = x.inputPayment(), x.named
 	}
 	count := func(class redact.Class, place string, split int) {
 		for i := range in.Findings {
@@ -90,7 +92,7 @@ func (x *exchange) input(side *half, direction, method string) policy.Input {
 		count(o.finding.Class, o.place, 0)
 	}
 	if doc := side.body.doc; doc != nil {
-		in.Records = doc.Units
+		in.Records = max(in.Records, doc.Units)
 		for i := range doc.Findings {
 			f := &doc.Findings[i]
 			split := 0

@@ -42,9 +42,13 @@ type exchange struct {
 	// own bytes; on routes that observe.
 	program string
 	signed  bool
-	public  string // scheme and host under which the caller reached us
-	origin  string // Origin header of a browser
-	accepts bool   // the caller takes gzip
+	// situation is where and when the call began, in the policy's names; named is how many
+	// records it names.
+	situation policy.Situation
+	named     int
+	public    string // scheme and host under which the caller reached us
+	origin    string // Origin header of a browser
+	accepts   bool   // the caller takes gzip
 
 	request, response half
 	// uttered are the messages of the request in conversations, unplaced those in

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -46,6 +47,7 @@ func forged(h http.Header) *refusal {
 // the body is read (invariant A17).
 func (x *exchange) identify(r *http.Request, next caddyhttp.Handler) *refusal {
 	x.client, x.network = callerAddress(r)
+	x.situation = situationOf(x.det.policy.engine, x.client, x.start)
 	slot, err := x.gen.data.Log.ReserveFor(r.Context(), clientShare(x.client))
 	if ref := x.takesNoEvents(err); ref != nil {
 		return ref
@@ -287,6 +289,12 @@ func classifyAddress(s string) (addr, class string) {
 		class = "public"
 	}
 	return ip.String(), class
+}
+
+// situationOf names where an address is and what time it is, as the policy calls it.
+func situationOf(e *policy.Engine, address string, at time.Time) policy.Situation {
+	ip, _ := netip.ParseAddr(address) // what is no address is in no network
+	return e.Situation(ip, at)
 }
 
 // clientShare names whose share of the audit queue a call takes: the caller's address,

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/caregate/caregate/audit"
+	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/policy"
 	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/vault"
@@ -176,6 +178,9 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 		x.noteUndo(&e, side)
 	}
 	x.agreeing.note(e.Attrs)
+	if n := x.touched(side); n > 0 && op.Scope != channel.ScopeOne {
+		e.Attrs["records"] = strconv.Itoa(n)
+	}
 	if s := x.spend; s != nil {
 		if name, ok := x.gen.data.Vault.TokenName(s.Token); ok && side == &x.request {
 			e.Tokens = append(slices.Clip(e.Tokens), name)
@@ -223,6 +228,14 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 		e.Attrs["resigned"] = "1"
 	}
 	return e
+}
+
+// touched is how many records one half has or names.
+func (x *exchange) touched(side *half) int {
+	if side == &x.request {
+		return max(x.named, units(side.body.doc))
+	}
+	return units(side.body.doc)
 }
 
 // summary says in a few words what became of findings: "2 credit_card masked".

@@ -63,11 +63,22 @@ demands contains by_role if not covered
 
 demands contains n if {
 	input.channel != "caregate"
-	some pattern, n in data.approvals
-	pattern in wanted
+	some pattern in wanted
+	some row in data.approvals[pattern]
+	many(row)
+	n := row.approvers
 }
 
 demands contains data.access.own_approval[input.operation][input.scope] if input.channel == "caregate"
+
+# Whether a call has as many records as a row is about. How many an answer has is known when
+# the call was made, which is too late for others to agree.
+many(row) if row.records == 0
+
+many(row) if {
+	input.direction == "request"
+	input.records >= row.records
+}
 
 # How many have agreed. Inputs that were recorded before there were approvals lack it.
 approvals := object.get(input, "approvals", 0)

@@ -2,10 +2,11 @@
 package caregate
 
 import data.caregate.access
+import data.caregate.condition
 import data.caregate.payment
 import data.caregate.treatment
 
-reasons := ((access.reasons | payment.reasons) | found) | own
+reasons := (((access.reasons | condition.reasons) | payment.reasons) | found) | own
 
 found contains "finding_blocked" if treatment.blocked
 
