@@ -444,7 +444,7 @@ func TestCatalogue(t *testing.T) {
 		}
 	}
 	want := []string{"identity_mismatch", "no_credential", "unknown_role", "mfa_required", "export_needs_grant", "bulk_needs_grant",
-		"admin_needs_role", "full_needs_grant", "role_not_allowed", "token_needs_role", "purpose_needed", "token_refused", "payment_unknown",
+		"admin_needs_role", "full_needs_grant", "role_not_allowed", "outside_network", "outside_region", "outside_hours", "purpose_not_covered", "token_needs_role", "purpose_needed", "token_refused", "payment_unknown",
 		"idempotency_missing", "idempotency_used", "refund_currency", "refund_over_balance", "policy_denied", "finding_blocked", "approval_required"}
 	if !slices.Equal(codes, want) {
 		t.Errorf("codes: got %v, want %v; codes are never renamed", codes, want)
