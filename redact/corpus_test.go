@@ -94,6 +94,7 @@ const (
 	sixthPart   = "sixth"   // files named sixth-*
 	seventhPart = "seventh" // files named seventh-*
 	eighthPart  = "eighth"  // files named eighth-*
+	ninthPart   = "ninth"   // files named ninth-*
 	allParts    = "all"
 )
 
@@ -108,7 +109,7 @@ func corpus(tb testing.TB) []message {
 	seen := map[string]bool{}
 	for _, name := range names {
 		part := firstPart
-		for _, later := range []string{secondPart, thirdPart, fourthPart, fifthPart, sixthPart, seventhPart, eighthPart} {
+		for _, later := range []string{secondPart, thirdPart, fourthPart, fifthPart, sixthPart, seventhPart, eighthPart, ninthPart} {
 			if strings.HasPrefix(filepath.Base(name), later+"-") {
 				part = later
 			}

@@ -188,7 +188,7 @@ func (s scores) String() string {
 			forms = forms[1:] // there is one form: all forms would say the same
 		}
 		for _, form := range forms {
-			for _, part := range []string{firstPart, secondPart, thirdPart, fourthPart, fifthPart, sixthPart, seventhPart, eighthPart, allParts} {
+			for _, part := range []string{firstPart, secondPart, thirdPart, fourthPart, fifthPart, sixthPart, seventhPart, eighthPart, ninthPart, allParts} {
 				c := s[row{part, info.Class, form}]
 				if c == nil {
 					continue
