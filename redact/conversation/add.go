@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"bytes"
 	"hash/maphash"
 	"slices"
 
@@ -78,19 +79,22 @@ func (t *Tracker) add(x *tail, m *Message) []Found {
 	defer x.speakOf(topics)
 	if slices.ContainsFunc(m.Found, whole) {
 		x.clear()
+		if asked&detect.TopicCode != 0 && !long { // "437, and the card is 4111 1111 1111 1111"
+			return t.explained(m, text, ref, detect.TopicCode)
+		}
 		return nil
 	}
 	if long {
 		x.aside(speaker, maxAside+1, topics)
 		return nil
 	}
-	pure := o.Words == 0 || goesOn(text.text) || topics == 0 && almost(o)
+	pure := o.Words == 0 || goesOn(text.text) || topics == 0 && (almost(o) || o.Words <= maxBeside && printed(o, text))
 	about := (asked | topics) &^ detect.TopicOther
 	switch {
 	case len(o.Digits) == 0, len(o.Digits) == 1 && (o.Words+o.Fillers > maxBesideOne || o.Words > 0 && o.Groups[0].Spoken): // "in groups of four?", "forgot one"
 		x.aside(speaker, o.Words+o.Fillers, topics)
 		return nil
-	case topics == detect.TopicOther, topics == 0 && asked == detect.TopicOther, len(o.Digits) > maxTail, !pure && (about == 0 || o.Words > maxBeside):
+	case topics == detect.TopicOther, topics == 0 && asked == detect.TopicOther, len(o.Digits) > maxTail, counts(o), !pure && (about == 0 || o.Words > maxBeside):
 		// Digits of something else.
 		if x.aside(speaker, maxAside+1, topics); topics == 0 && asked != 0 && o.Words <= maxBeside {
 			return t.explained(m, text, ref, asked)
@@ -123,6 +127,36 @@ func (t *Tracker) add(x *tail, m *Message) []Found {
 // is missing may follow.
 func almost(o *spoken.Outline) bool {
 	return len(o.Groups) == 1 && len(o.Digits) >= leastAlmost && len(o.Digits) < usualCard && o.Words <= maxBesideOne
+}
+
+// printed reports whether a message ends in half of a card as it is printed, in groups of four.
+func printed(o *spoken.Outline, text written) bool {
+	if len(o.Groups) != 1 || o.Groups[0].Spoken || text.view != nil {
+		return false
+	}
+	g := &o.Groups[0]
+	n := g.To - g.From
+	if n < 8 || n%4 != 0 || g.End-g.Start != n+n/4-1 {
+		return false
+	}
+	for i := g.Start + 4; i < g.End; i += 5 {
+		if text.text[i]-'0' <= 9 {
+			return false
+		}
+	}
+	return len(bytes.Trim(text.text[g.End:], " .,-\r\n")) == 0
+}
+
+// counts reports whether the numbers of a message count and measure what its words name: "1 x
+// Running shoe 42 - 89.95".
+func counts(o *spoken.Outline) bool {
+	short := 0
+	for _, g := range o.Groups {
+		if g.To-g.From <= 2 && !g.Spoken {
+			short++
+		}
+	}
+	return short > 1 && o.Words > 1
 }
 
 // leastAlmost is how many digits that are.
@@ -187,10 +221,12 @@ func whole(f redact.Finding) bool {
 }
 
 // speakOf notes what a message names. While pieces of a card are coming, another number
-// that is named is one topic more: "sorry, the phone rang".
+// that is named is one topic more, or none when nobody spoke of a card: "sorry, the phone rang".
 func (m *memory) speakOf(topics detect.Topic) {
 	if topics == detect.TopicOther && m.n > 0 {
-		topics |= m.topics
+		if topics |= m.topics; m.topics == 0 {
+			return
+		}
 	}
 	if topics != 0 {
 		m.topics, m.topicAge = topics, 0

@@ -418,7 +418,7 @@ func (c *chain) judge(k *candidate, f *redact.Finding, joined bool) bool {
 		}
 	}
 	bare := k.shape == withoutGroup
-	if k.brand.context && !near || k.gaps&gapWeak != 0 && !near && !c.barred(k, joined || joinedRight) {
+	if k.brand.context && !near || k.gaps&gapWeak != 0 && !near && !c.barred(k, joined || joinedRight) && !(w.other() == 0 && c.commas(k, joined || joinedRight)) {
 		return false
 	}
 	// 4661.64381841490914 is a decimal fraction.
@@ -519,6 +519,17 @@ func (c *chain) judge(k *candidate, f *redact.Finding, joined bool) bool {
 func (c *chain) barred(k *candidate, beside bool) bool {
 	sign := c.text[c.at(0).end]
 	return k.gaps == gapWeak && k.uniform && k.shape == brandGroups && !beside && (sign == '|' || sign == '*') && c.at(1).gapLen == 1
+}
+
+// commas reports whether k is written as it is printed, with one comma between the groups, as a word
+// of a sentence and no more: "try 4111,1111,1111,1111 now", and not a list of years or amounts.
+func (c *chain) commas(k *candidate, beside bool) bool {
+	if k.gaps != gapWeak || !k.uniform || k.shape != brandGroups || beside || c.at(1).gapLen != 1 || c.text[c.at(0).end] != ',' {
+		return false
+	}
+	front := k.start == 0 || c.text[k.start-1] == ' '
+	behind := k.end == len(c.text) || c.text[k.end] <= ' ' || (c.text[k.end] == '.' || c.text[k.end] == ',') && (k.end+1 == len(c.text) || c.text[k.end+1] <= ' ')
+	return front && behind
 }
 
 // maxDialled is how many digits a telephone number has at most, with its country (E.164).

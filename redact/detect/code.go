@@ -2,6 +2,7 @@ package detect
 
 import (
 	"encoding/binary"
+	"unicode/utf8"
 
 	"github.com/caregate/caregate/redact"
 )
@@ -96,6 +97,8 @@ func (s *scanner) code(dst *[]redact.Finding, g group) {
 	f := redact.Finding{Start: g.start, End: g.end, Confidence: 0.9, Strong: true, Never: s.hint.ID, Evidence: redact.EvidenceWord}
 	n := g.len()
 	switch {
+	case behind && s.offAfter(g.end):
+		return // "code 150 off", of a shop
 	case n <= 4 && s.codeWordBefore(g.start, n):
 		f.Class, f.Rule = redact.CardVerificationCode, "code word"
 	case inRow, n <= 4 && behind && s.expiryBetween(s.card, g.start):
@@ -110,6 +113,18 @@ func (s *scanner) code(dst *[]redact.Finding, g group) {
 	}
 	s.add(dst, f)
 }
+
+// offAfter reports whether the word behind i says that the number is taken off a price.
+func (s *scanner) offAfter(i int) bool {
+	start, end, ok := wordAfter(s.text, i, min(len(s.text), i+wordWindow))
+	if !ok || start > i+1 || !s.among(offWords, start, end) {
+		return false
+	}
+	start, end, ok = wordAfter(s.text, end, min(len(s.text), end+wordWindow/2))
+	return !ok || !foldEqual(s.text[start:end], "the") // "123 off the back"
+}
+
+var offWords = wordsOf("off discount rabatt remise descuento desconto sconto korting")
 
 // cued reports whether a word may stand beside a group that names it a code.
 func (s *scanner) cued(g group) bool {
@@ -413,24 +428,32 @@ func (s *scanner) expiryBetween(from, to int) bool {
 	var sizes [3]int
 	n, month := 0, 0
 	for i := from; i < to; {
-		b := s.text[i]
-		if !isDigit(b) {
-			if isLetter(b) && s.letters(i, to) {
+		switch b := s.text[i]; {
+		case isDigit(b):
+			end := runEnd(s.text, i)
+			if n == 2 || end > to {
 				return false
 			}
+			sizes[n] = end - i
+			if n == 0 && end-i >= 2 {
+				month = int(s.text[i]-'0')*10 + int(s.text[i+1]-'0')
+			}
+			n++
+			i = end
+		case isLetter(b) && i > 0 && isLetter(s.text[i-1]):
+			i++ // looked at already
+		case isLetter(b) || b >= utf8.RuneSelf:
+			end := i
+			for end < to && (isLetter(s.text[end]) || s.text[end] >= utf8.RuneSelf) {
+				end++
+			}
+			if isLetter(b) && !s.besideCode(i, end, from) {
+				return false
+			}
+			i = end
+		default:
 			i++
-			continue
 		}
-		end := runEnd(s.text, i)
-		if n == 2 || end > to {
-			return false
-		}
-		sizes[n] = end - i
-		if n == 0 && end-i >= 2 {
-			month = int(s.text[i]-'0')*10 + int(s.text[i+1]-'0')
-		}
-		n++
-		i = end
 	}
 	if month < 1 || month > 12 {
 		return false
@@ -438,15 +461,9 @@ func (s *scanner) expiryBetween(from, to int) bool {
 	return n == 1 && sizes[0] == 4 || n == 2 && sizes[0] == 2 && (sizes[1] == 2 || sizes[1] == 4)
 }
 
-// letters reports whether the word that begins at i is none that stands between
-// a card and its code.
-func (s *scanner) letters(i, to int) bool {
-	if i > 0 && isLetter(s.text[i-1]) {
-		return false // looked at already
-	}
-	end := i
-	for end < to && isLetter(s.text[end]) {
-		end++
-	}
-	return s.d.vocab.sense(s.text[i:end])&(senseCard|senseCVV|senseLink) == 0 && !foldEqual(s.text[i:end], "valid") && !foldEqual(s.text[i:end], "date")
+// besideCode reports whether the word text[start:end] may stand between a card, which ends at
+// from, and its code.
+func (s *scanner) besideCode(start, end, from int) bool {
+	w := s.text[start:end]
+	return s.d.vocab.phrase(s.text, start, end, from)&(senseCard|senseCVV|senseLink|senseCode|nameExpiry) != 0 || beforeExpiry(w) || s.among(andWords, start, end) || s.among(codeLinks, start, end)
 }

@@ -18,6 +18,9 @@ const (
 	markHex                      // view.Reader.Hex
 )
 
+// printedGroup is how many digits the first group of a card has, as it is printed.
+const printedGroup = 4
+
 // maxBetween is how many characters, tags or escapes may stand between two digits
 // of a number.
 const maxBetween = 6
@@ -49,8 +52,8 @@ var markBytes = func() (t [256]marks) {
 // read.
 func markAt(text []byte, i, end int) marks {
 	m := markBefore(text, i)
-	if m == 0 && i > 0 && end-i >= minCard && touchesEscape(text, i, end) {
-		m = markNormal
+	if m == 0 && i > 0 && end-i >= printedGroup && (end-i >= minCard || end < len(text) && (asciiGap[text[end]] != none || text[end] >= utf8.RuneSelf)) {
+		m = touchesEscape(text, i, end)
 	}
 	if end == len(text) {
 		return m
@@ -113,35 +116,63 @@ func markBefore(text []byte, i int) marks {
 	return 0
 }
 
-// touchesEscape reports whether a percent escape, or one of JSON, ends in front of the run of
-// digits text[i:end] or in it, so that the run is longer than the number, or seems to be
-// glued to a letter: %20, %3D or \u0020 in front of a card.
-func touchesEscape(text []byte, i, end int) bool {
+// touchesEscape says how to undo an escape of percent, of JSON or of quoted-printable that ends
+// in front of the run of digits text[i:end] or in it, so that the run is longer than the number,
+// or seems to be glued to a letter: %20, %3D, \u0020 or =20 in front of a card.
+func touchesEscape(text []byte, i, end int) marks {
+	if b := text[i-1]; b != '%' && b != 'u' && b != '=' && !isHex(b) || !mayBegin(text, i, end) {
+		return 0
+	}
 	j := i
 	for j > 0 && i-j < len("000") && isHex(text[j-1]) {
 		j--
 	}
 	if j == 0 {
-		return false
+		return 0
 	}
+	m := markNormal
 	r, n := rune(0), 0
 	switch b := text[j-1]; {
 	case b == '%':
 		r, n = triple(text, j-1)
 		n -= len("%")
+	case b == '=':
+		m = markQuoted
+		if r, n = triple(text, j-1); r < 0x80 && isLetter(byte(r)) {
+			return 0 // nobody writes those so: card=4111...
+		}
+		n -= len("=")
 	case b == 'u' && j >= 2 && text[j-2] == '\\':
 		r, n = view.UnicodeEscape(text[j-2:])
 		n -= len(`\u`)
 	case j+1 < i:
 		// Three hexadecimal digits, of which the first may stand behind a fourth.
 		if j < 3 || !isHex(text[j-1]) || text[j-2] != 'u' || text[j-3] != '\\' {
-			return false
+			return 0
 		}
 		j--
 		r, n = view.UnicodeEscape(text[j-2:])
 		n -= len(`\u`)
 	}
-	return n > 0 && !isNumeral(r) && j+n >= i && end-(j+n) >= minCard
+	if n <= 0 || isNumeral(r) || j+n < i || !mayBegin(text, j+n, end) {
+		return 0
+	}
+	return m
+}
+
+// mayBegin reports whether a card may begin with the digits text[i:end]: there are enough of
+// them, or other groups stand behind.
+func mayBegin(text []byte, i, end int) bool {
+	digits := end - i
+	for digits > 0 && digits < minCard {
+		next, g := gapAfter(text, end)
+		if g == none {
+			return false
+		}
+		end = runEnd(text, next)
+		digits += end - next
+	}
+	return digits > 0
 }
 
 // markTriple says whether the percent or quoted-printable escape at i stands for

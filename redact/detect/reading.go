@@ -143,11 +143,35 @@ func (s *scanner) views(dst *[]redact.Finding, from, begin, end, to int, m marks
 		}
 	}
 	if m&markHex != 0 {
+		if s.hexCard(text[begin:end]) {
+			from = begin // nobody writes the number of a ticket so, whatever the words in front say
+		}
 		if v := p.reader.Hex(text, from, begin, to); worth(v.Text()[v.At(begin):]) {
 			*dst = s.through(*dst, p, v, begin, end)
 		}
 	}
 	s.d.passes.put(p)
+}
+
+// hexCard reports whether hexadecimal text says the number of a card and nothing else, one that
+// needs no word beside it.
+func (s *scanner) hexCard(text []byte) bool {
+	var number [maxCard]byte
+	n := len(text) / 2
+	if len(text)%2 != 0 || n <= 13 || n > maxCard {
+		return false
+	}
+	prefix := uint32(0)
+	for i := range n {
+		if text[2*i] != '3' || !isDigit(text[2*i+1]) {
+			return false
+		}
+		if number[i] = text[2*i+1]; i < 8 {
+			prefix = prefix*10 + uint32(number[i]-'0')
+		}
+	}
+	r := s.d.issuers.read(prefix, n, luhn(number[:n]))
+	return r.ok && !r.context
 }
 
 // worth64 reports whether what the base64 text[begin:to) says is worth the view.

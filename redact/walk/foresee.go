@@ -34,6 +34,7 @@ type memberName struct {
 	read   bool // traits are known
 
 	ends detect.NameEnd
+	turn turnName
 }
 
 // The most names in one chain, and in all. A name more is not remembered.
@@ -106,7 +107,7 @@ func (c *chains) add(place, last int32, name []byte, hash uint64) int32 {
 		}
 	}
 	c.names[place].seen |= bit
-	m := memberName{hash: hash, from: int32(len(c.text)), n: int32(len(name)), mask: ^uint64(0), ends: detect.EndOf(name), st: -1}
+	m := memberName{hash: hash, from: int32(len(c.text)), n: int32(len(name)), mask: ^uint64(0), ends: detect.EndOf(name), turn: turnNameOf(name), st: -1}
 	c.text = append(append(c.text, name...), '"')
 	if n := len(name) + 1; n > 8 {
 		m.head, m.tail = binary.LittleEndian.Uint64(name), binary.LittleEndian.Uint64(c.text[len(c.text)-8:])

@@ -22,6 +22,7 @@ type jsonReader struct {
 	heard   textMemory
 	shapes  shapeMemory
 	refused *Refusal
+	turned  int // up to where a conversation was looked at; see turns
 	mem     readerMemory
 }
 
@@ -101,7 +102,7 @@ func wiped(b []byte) []byte {
 
 // document reads all of raw.
 func (p *jsonReader) document() *Refusal {
-	p.frames, p.texts = p.frames[:0], &p.heard
+	p.frames, p.texts, p.turned = p.frames[:0], &p.heard, 0
 	p.heard.forget()
 	p.shapes.forget()
 	p.src, p.quiet = p.raw, p.det.Plain()
@@ -230,7 +231,7 @@ func (p *jsonReader) open(i int, array bool) {
 		p.frames = p.frames[:n+1]
 	}
 	f := &p.frames[n]
-	f.begin, f.array, f.comma = i, array, -1
+	f.begin, f.array, f.comma, f.turns = i, array, -1, false
 }
 
 func (p *jsonReader) literal(i int, st int32, word string) int {
@@ -254,6 +255,7 @@ func (p *jsonReader) object(i int, st int32, depth int, place int32) int {
 	p.chains.round++
 	o.round = p.chains.round
 	found, first, from := len(p.Findings), -1, 0 // see jsonReader.members
+	turn := turnName(0)
 	for n, comma := 0, -1; ; n++ {
 		if i >= len(raw) || raw[i] != '"' {
 			return p.refuse(ReasonSyntax, i)
@@ -267,6 +269,7 @@ func (p *jsonReader) object(i int, st int32, depth int, place int32) int {
 		}
 		p.secret = f.ends&detect.EndsPassword != 0
 		part, begin := f.ends&detect.EndsPart != 0, i
+		turn |= f.turn
 		i = p.space(f.end + 1)
 		if i >= len(raw) || raw[i] != ':' {
 			return p.refuse(ReasonSyntax, i)
@@ -302,6 +305,9 @@ func (p *jsonReader) object(i int, st int32, depth int, place int32) int {
 		case '}':
 			if first >= 0 && p.masks == nil {
 				p.members(from, i, first, found, st)
+			}
+			if turn == namesTurn && len(p.frames) > 1 {
+				p.frames[len(p.frames)-2].turns = true
 			}
 			if o.strict {
 				p.keys.close(o.mark)
@@ -342,7 +348,7 @@ func (p *jsonReader) follow(o *openObject, f *frame, i int) bool {
 	m.round = o.round
 	o.last, o.next = k, m.next
 	f.end = i + 1 + int(m.n)
-	f.name, f.hash, f.number, f.ends = ref{from: i + 1, to: f.end}, m.hash, k, m.ends
+	f.name, f.hash, f.number, f.ends, f.turn = ref{from: i + 1, to: f.end}, m.hash, k, m.ends, m.turn
 	return true
 }
 
@@ -359,7 +365,7 @@ func (p *jsonReader) member(o *openObject, f *frame, i int, st int32) bool {
 		at.to = len(p.decoded)
 		name = p.bytes(at)
 	}
-	f.name, f.end, f.number, f.ends = at, end, 0, detect.EndOf(name)
+	f.name, f.end, f.number, f.ends, f.turn = at, end, 0, detect.EndOf(name), turnNameOf(name)
 	f.hash = foldHash(name, form&(wide|escaped) != 0)
 	odd := len(name) >= shortestFinding && (form&(digits|wide) != 0 || form&signed != 0 && bytes.IndexByte(name, '@') >= 0)
 	if !o.strict && !odd && form&(escaped|wide) == 0 {
@@ -430,6 +436,9 @@ func (p *jsonReader) array(i int, st int32, depth int, place int32) int {
 		case ']':
 			if n > 0 && i-begin <= maxGroupBytes {
 				p.groups(begin, i, st)
+			}
+			if n > 0 && p.frames[len(p.frames)-1].turns {
+				p.turns(begin, i, st)
 			}
 			return i + 1
 		default:

@@ -58,6 +58,8 @@ type frame struct {
 	end    int
 	number int32
 	ends   detect.NameEnd
+	turn   turnName
+	turns  bool // the array holds turns of a conversation
 
 	member int // raw offset where it begins
 	comma  int // raw offset of the comma before it, -1 for the first
