@@ -53,7 +53,7 @@
 //
 // A token stands for a value that is sealed under the key of the person it belongs to.
 // It is drawn at random (V2) and leads to its row under the check key (tokenorder.go); the blind index finds it again for an equal value of the
-// same tenant, scope and kind (V3). Its form and its keyed check are in tokenform.go. The
+// same tenant, scope and kind (V3), on SQLite by way of what is in memory (newest.go). Its form and its keyed check are in tokenform.go. The
 // life of one:
 //
 //  1. Tokenize looks for the value's blind index. For a new value it inserts the row of

@@ -18,7 +18,7 @@ import (
 // long would move it itself, and a hundred others would wait for that.
 const (
 	moveEvery = time.Second // how often it is looked at
-	moveFrom  = 64 << 20    // bytes that are worth it
+	moveFrom  = 16 << 20    // bytes that are worth it
 	moveIdle  = 60          // looks after which fewer are moved too
 	moveStuck = 30          // tries in a row that did not move all, after which somebody should know
 	// Passes are made beside the writer until one moves less than moveFew pages, movePasses

@@ -14,7 +14,10 @@ import (
 	"github.com/caregate/caregate/vault"
 )
 
-const tokensInOne = "00007_tokens_in_one.sql"
+const (
+	tokensInOne = "00007_tokens_in_one.sql"
+	newestFile  = "00010_newest_tokens.sql"
+)
 
 // setBack gives a vault the tables that tokens stood in before version 7 of them, three
 // in place of one, and returns its database.
@@ -25,7 +28,10 @@ func setBack(t *testing.T, dir string) *store.DB {
 		_, err := db.ExecContext(t.Context(), "PRAGMA secure_delete = ON")
 		must(t, err)
 	}
-	for _, version := range []string{"00008_pending_events.sql", tokensInOne} {
+	for _, version := range []string{newestFile, "00008_pending_events.sql", tokensInOne} {
+		if version == newestFile && db.Dialect == store.Postgres {
+			continue // it changes nothing there
+		}
 		text, err := os.ReadFile("migrations/" + version)
 		must(t, err)
 		_, down, _ := strings.Cut(string(text), "-- +goose Down")

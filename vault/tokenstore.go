@@ -10,11 +10,13 @@ import (
 	"time"
 
 	aead "github.com/tink-crypto/tink-go/v2/aead/subtle"
+
+	"github.com/caregate/caregate/internal/store"
 )
 
 const (
 	findTokensSQL = `SELECT mac, tag, tenant, scope, kind, id, person, created, expires, coalesce((SELECT p.mark FROM token_pending p WHERE p.mark = token.mark), 0), mark
-FROM token WHERE mac IN `
+FROM token WHERE `
 	// Not with IN, for which SQLite makes an index of the list.
 	loadTokenSQL = `SELECT id, scope, kind, person, sealed, created, expires FROM token WHERE id = $1 AND tenant = $2
 UNION ALL SELECT id, scope, kind, person, sealed, created, expires FROM token WHERE id = $3 AND tenant = $2`
@@ -29,6 +31,8 @@ type wish struct {
 	life        time.Duration
 	// id is that of the token's row, and what the token will say; zero: it is drawn.
 	id [idSize]byte
+	// unknownTo is up to which row of a SQLite file none has the value: it was looked for.
+	unknownTo int64
 }
 
 // tokenRow is a row of the table token.
@@ -99,9 +103,27 @@ func (p *person) openToken(sealed, ad []byte) ([]byte, error) {
 	return c.Decrypt(sealed[1+saltSize:], ad)
 }
 
+// finders are the statements that look for tokens by blind index.
+type finders struct {
+	macs bulk // by blind index; on SQLite by its head, where token_way has it
+	rows bulk // by the numbers that newest has; SQLite only
+}
+
+func prepareFinders(ctx context.Context, db *store.DB) (f finders, err error) {
+	if db.Dialect != store.SQLite {
+		f.macs, err = prepareBulk(ctx, db, findTokensSQL+`mac IN `, 0, "")
+		return f, err
+	}
+	if f.macs, err = prepareBulk(ctx, db, findTokensSQL+`seq IN (SELECT w.seq FROM token_way w WHERE w.head IN `, 0, ")"); err != nil {
+		return f, err
+	}
+	f.rows, err = prepareBulk(ctx, db, findTokensSQL+`seq IN `, 0, "")
+	return f, err
+}
+
 // writers are the statements that change tokens, on the connections that write.
 type writers struct {
-	find       bulk // by blind index
+	find       finders
 	token      bulk // insert
 	lock       bulk // by id
 	keepEach   bulk // by id
@@ -110,13 +132,19 @@ type writers struct {
 
 func (v *Vault) prepareWriters(ctx context.Context) (err error) {
 	w := &v.writers
+	if w.find, err = prepareFinders(ctx, v.writer); err != nil {
+		return err
+	}
+	row, columns := "id, mac, tenant, scope, kind, version, tag, person, sealed, created, expires, mark", 12
+	if v.newest != nil {
+		row, columns = "seq, "+row, columns+1
+	}
 	for _, s := range []struct {
 		of         *bulk
 		head, tail string
 		columns    int
 	}{
-		{&w.find, findTokensSQL, "", 0},
-		{&w.token, `INSERT INTO token (id, mac, tenant, scope, kind, version, tag, person, sealed, created, expires, mark) VALUES `, ` ON CONFLICT DO NOTHING`, 12},
+		{&w.token, `INSERT INTO token (` + row + `) VALUES `, ` ON CONFLICT DO NOTHING`, columns},
 		{&w.lock, `SELECT id FROM token WHERE id IN `, ` ORDER BY id` + v.db.ForNoKeyUpdate(), 0},
 		{&w.keepEach, `UPDATE token SET mark = 0 WHERE id IN `, "", 0},
 	} {
@@ -137,6 +165,10 @@ func (v *Vault) prepareWriters(ctx context.Context) (err error) {
 // in what it returns.
 func (v *Vault) lookUpTokens(ctx context.Context, wishes []wish) (map[[macSize]byte]*tokenRow, error) {
 	since := v.forgotten.Load()
+	var upTo int64
+	if v.newest != nil {
+		upTo = v.newest.last() // before anything is looked for
+	}
 	by := make(map[[macSize]byte]*wish, len(wishes))
 	var macs [][macSize]byte
 	for i := range wishes {
@@ -146,13 +178,12 @@ func (v *Vault) lookUpTokens(ctx context.Context, wishes []wish) (map[[macSize]b
 		}
 	}
 	found := make(map[[macSize]byte]*tokenRow, len(macs))
-	for some := range inBulk(macs) {
-		args := make([]any, len(some))
-		for i := range some {
-			args[i] = some[i][:]
-		}
-		if err := v.scanTokens(ctx, v.findTokens.of(len(some)), by, found, args...); err != nil {
-			return nil, err
+	if err := v.findByMAC(ctx, &v.findTokens, nil, macs, by, found); err != nil {
+		return nil, err
+	}
+	for i := range wishes {
+		if w := &wishes[i]; found[w.mac] == nil {
+			w.unknownTo = upTo
 		}
 	}
 	for mac, row := range found {
@@ -161,6 +192,35 @@ func (v *Vault) lookUpTokens(ctx context.Context, wishes []wish) (map[[macSize]b
 		}
 	}
 	return found, nil
+}
+
+// findByMAC finds tokens by blind index, in tx if it is not nil.
+func (v *Vault) findByMAC(ctx context.Context, f *finders, tx *sql.Tx, macs [][macSize]byte, by map[[macSize]byte]*wish, into map[[macSize]byte]*tokenRow) error {
+	var heads, numbers []any
+	for i := range macs {
+		if v.newest == nil {
+			heads = append(heads, macs[i][:])
+		} else if seq := v.newest.lookUp(&macs[i]); seq > 0 {
+			numbers = append(numbers, seq)
+		} else {
+			heads = append(heads, macs[i][:headSize])
+		}
+	}
+	for _, s := range []struct {
+		with *bulk
+		args []any
+	}{{&f.macs, heads}, {&f.rows, numbers}} {
+		for args := range inBulk(s.args) {
+			find := s.with.of(len(args))
+			if tx != nil {
+				find = tx.StmtContext(ctx, find)
+			}
+			if err := v.scanTokens(ctx, find, by, into, args...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // scanTokens reads and authenticates rows of the blind index with the tokens that they

@@ -103,6 +103,10 @@ type tokenWriting struct {
 	made map[[macSize]byte]outcome
 	// marked are the rows of token_pending, by their marks.
 	marked map[int64]*pendingRow
+
+	// On SQLite: the number of the last row, and the rows that were added.
+	last  int64
+	added []listed
 }
 
 // pendingRow is what stands under a mark: ids, one behind the other, and the id of the
@@ -130,6 +134,16 @@ func (v *Vault) changeAll(ctx context.Context, batch []*job[change, outcome]) er
 	}
 	defer tx.Rollback() // after a commit it has nothing to do
 	w := &tokenWriting{v: v, tx: tx, made: make(map[[macSize]byte]outcome, len(drafts)), marked: make(map[int64]*pendingRow)}
+	var c carried
+	if v.newest != nil && len(drafts) > 0 {
+		if w.last, err = v.newest.sync(ctx, tx); err != nil {
+			return err
+		}
+		if c, err = v.newest.carry(ctx, tx, len(drafts)); err != nil {
+			return err
+		}
+		v.reached("ways")
+	}
 	if err := w.issue(ctx, drafts); err != nil {
 		return err
 	}
@@ -140,6 +154,9 @@ func (v *Vault) changeAll(ctx context.Context, batch []*job[change, outcome]) er
 	w.reached("before the", len(drafts), len(keeps))
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("writing tokens: %w", err)
+	}
+	if v.newest != nil && len(drafts) > 0 {
+		v.newest.committed(c, w.added)
 	}
 	w.reached("after the", len(drafts), len(keeps))
 	for _, j := range batch {
@@ -195,6 +212,11 @@ func (w *tokenWriting) issue(ctx context.Context, drafts []*draft) error {
 		}
 		todo = again
 	}
+	if len(w.added) > 0 {
+		if _, err := w.tx.StmtContext(ctx, w.v.newest.note).ExecContext(ctx, w.last); err != nil { //nolint:sqlclosecheck // the end of the transaction closes it
+			return fmt.Errorf("making tokens: %w", err)
+		}
+	}
 	w.v.reached("token rows")
 	created := w.v.now().UnixMilli()
 	insert := w.tx.StmtContext(ctx, w.v.writers.mark)
@@ -211,27 +233,96 @@ func (w *tokenWriting) issue(ctx context.Context, drafts []*draft) error {
 // issueChunk inserts some drafts, or finds the tokens that their values have. It returns
 // those whose token has expired and was taken away.
 func (w *tokenWriting) issueChunk(ctx context.Context, chunk []*draft) (expired []*draft, err error) {
-	version := w.v.keys.index.version()
-	args := make([]any, 0, 12*len(chunk))
-	for _, d := range chunk {
-		r := &d.row
-		args = append(args, r.id[:], d.mac[:], w.v.tenant, r.scope, r.kind, version, d.tag[:], r.person[:], r.sealed, r.created, r.expires, r.mark)
+	if w.v.newest != nil {
+		return w.issueListed(ctx, chunk)
 	}
-	res, err := w.tx.StmtContext(ctx, w.v.writers.token.of(len(chunk))).ExecContext(ctx, args...) //nolint:sqlclosecheck // the end of the transaction closes it
+	n, err := w.insert(ctx, chunk)
 	if err != nil {
-		return nil, fmt.Errorf("making tokens: %w", err)
+		return nil, err
 	}
-	n, err := res.RowsAffected()
-	if err != nil {
-		return nil, fmt.Errorf("making tokens: %w", err)
-	}
-	if int(n) == len(chunk) {
+	if n == len(chunk) {
 		for _, d := range chunk {
 			w.inserted(d)
 		}
 		return nil, nil
 	}
-	return w.takeOver(ctx, chunk)
+	there, err := w.find(ctx, chunk)
+	if err != nil {
+		return nil, err
+	}
+	return w.takeOver(ctx, chunk, there)
+}
+
+// issueListed is issueChunk on SQLite. Nobody else writes there until the end of the
+// transaction, so a value that has no token now gets one.
+func (w *tokenWriting) issueListed(ctx context.Context, chunk []*draft) (expired []*draft, err error) {
+	var perhaps, have, missing []*draft
+	for _, d := range chunk {
+		if w.v.newest.lookUp(&d.mac) == 0 && w.v.newest.has(d.unknownTo) {
+			missing = append(missing, d)
+		} else {
+			perhaps = append(perhaps, d)
+		}
+	}
+	there, err := w.find(ctx, perhaps)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range perhaps {
+		if there[d.mac] != nil {
+			have = append(have, d)
+		} else {
+			missing = append(missing, d)
+		}
+	}
+	for some := range inBulk(missing) {
+		n, err := w.insert(ctx, some)
+		if err != nil {
+			return nil, err
+		}
+		if n != len(some) {
+			return nil, errors.New("making tokens: the id of one is taken")
+		}
+		for _, d := range some {
+			w.inserted(d)
+		}
+	}
+	return w.takeOver(ctx, have, there)
+}
+
+// insert inserts drafts and returns how many of them were not there.
+func (w *tokenWriting) insert(ctx context.Context, chunk []*draft) (int, error) {
+	version := w.v.keys.index.version()
+	args := make([]any, 0, 13*len(chunk))
+	for _, d := range chunk {
+		r := &d.row
+		if w.v.newest != nil {
+			w.last++
+			w.added = append(w.added, listed{w.last, headOf(&d.mac)})
+			args = append(args, w.last)
+		}
+		args = append(args, r.id[:], d.mac[:], w.v.tenant, r.scope, r.kind, version, d.tag[:], r.person[:], r.sealed, r.created, r.expires, r.mark)
+	}
+	res, err := w.tx.StmtContext(ctx, w.v.writers.token.of(len(chunk))).ExecContext(ctx, args...) //nolint:sqlclosecheck // the end of the transaction closes it
+	if err != nil {
+		return 0, fmt.Errorf("making tokens: %w", err)
+	}
+	n, err := res.RowsAffected()
+	if err != nil {
+		return 0, fmt.Errorf("making tokens: %w", err)
+	}
+	return int(n), nil
+}
+
+// find finds the tokens that values have.
+func (w *tokenWriting) find(ctx context.Context, chunk []*draft) (there map[[macSize]byte]*tokenRow, err error) {
+	by := make(map[[macSize]byte]*wish, len(chunk))
+	macs := make([][macSize]byte, len(chunk))
+	for i, d := range chunk {
+		by[d.mac], macs[i] = &d.wish, d.mac
+	}
+	there = make(map[[macSize]byte]*tokenRow, len(chunk))
+	return there, w.v.findByMAC(ctx, &w.v.writers.find, w.tx, macs, by, there)
 }
 
 // inserted notes that a draft has become a token.
@@ -247,16 +338,7 @@ func (w *tokenWriting) inserted(d *draft) {
 
 // takeOver sorts out a chunk of which some values had a token before. One that expired is
 // deleted, one that has little time left gets more.
-func (w *tokenWriting) takeOver(ctx context.Context, chunk []*draft) (expired []*draft, err error) {
-	by := make(map[[macSize]byte]*wish, len(chunk))
-	args := make([]any, len(chunk))
-	for i, d := range chunk {
-		by[d.mac], args[i] = &d.wish, d.mac[:]
-	}
-	there := make(map[[macSize]byte]*tokenRow, len(chunk))
-	if err := w.v.scanTokens(ctx, w.tx.StmtContext(ctx, w.v.writers.find.of(len(chunk))), by, there, args...); err != nil {
-		return nil, err
-	}
+func (w *tokenWriting) takeOver(ctx context.Context, chunk []*draft, there map[[macSize]byte]*tokenRow) (expired []*draft, err error) {
 	now := w.v.now()
 	for _, d := range chunk {
 		row := there[d.mac]

@@ -47,7 +47,7 @@ const (
 // dbFile is the name of the database in the data directory.
 const dbFile = "vault.db"
 
-//go:embed migrations/*.sql
+//go:embed migrations
 var migrations embed.FS
 
 var (
@@ -146,8 +146,9 @@ type Vault struct {
 	periods periods
 
 	tokens     *lru.Cache[[macSize]byte, tokenRow] // kept ones, by blind index
-	findTokens bulk                                // by blind index
-	loadToken  *sql.Stmt                           // by id
+	newest     *newest                             // SQLite only
+	findTokens finders
+	loadToken  *sql.Stmt // by id
 	changes    group[change, outcome]
 	rewrap     group[stale, struct{}]
 	writers    writers
@@ -315,8 +316,13 @@ func Open(ctx context.Context, dir string, c Config) (_ *Vault, err error) {
 	if v.tokens, err = lru.New[[macSize]byte, tokenRow](c.Cache); err != nil {
 		return nil, fmt.Errorf("opening the vault: %w", err)
 	}
-	if v.findTokens, err = prepareBulk(ctx, db, findTokensSQL, 0, ""); err != nil {
+	if v.findTokens, err = prepareFinders(ctx, db); err != nil {
 		return nil, err
+	}
+	if db.Dialect == store.SQLite {
+		if v.newest, err = newNewest(ctx, v.writer); err != nil {
+			return nil, err
+		}
 	}
 	if err := v.prepareWriters(ctx); err != nil {
 		return nil, err
