@@ -75,6 +75,10 @@ func (a *api) call(w http.ResponseWriter, r *http.Request) {
 		a.deny(w, r, Record{Actor: actor, Operation: op, Decision: Decision{Reason: ref.Code}}, ref)
 		return
 	}
+	if actor.Cookie && r.Method != http.MethodGet && r.Method != http.MethodHead && !ownPage(r) {
+		a.deny(w, r, Record{Actor: actor, Operation: op, Decision: Decision{Reason: reasonOrigin}}, refuse(reasonOrigin, "", nil))
+		return
+	}
 	decision, err := a.Authorize(r.Context(), actor, op)
 	if err != nil {
 		decision = Decision{Reason: reasonPolicyError}

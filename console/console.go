@@ -29,6 +29,8 @@ type Config struct {
 
 	// Keys are the API keys.
 	Keys Keys
+	// Sessions are the people who logged in with a browser.
+	Sessions Sessions
 	// RotateKeys gives keysets of the vault new keys. ErrInvalid when it cannot be done
 	// now, with a text that may be shown.
 	RotateKeys func(ctx context.Context, k RotateKeys) (KeysRotated, error)
@@ -71,6 +73,9 @@ type Actor struct {
 	ID string
 	// Proof is whatever Identify wants to see again in Authorize and Journal.
 	Proof any
+	// Cookie tells that a cookie said who it is. A browser sends one by itself, whatever
+	// page makes it call, so a change needs to come from a page of our own.
+	Cookie bool
 }
 
 // Operation is one kind of call of this API, in the words of a channel file.
@@ -244,7 +249,7 @@ type api struct {
 // New returns the handler for /livez, /readyz and /api/v1. It panics when a
 // required field of c is missing, because a gateway without it would deny all.
 func New(c Config) http.Handler {
-	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Approve == nil || c.Tokens == nil ||
+	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.Sessions == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Approve == nil || c.Tokens == nil ||
 		c.Event == nil || c.Search == nil || c.Exposures == nil || c.Status == nil || c.Replay == nil || c.Checks == nil {
 		panic("console: Config lacks a required field")
 	}

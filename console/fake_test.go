@@ -37,6 +37,7 @@ type gateway struct {
 	decision Decision
 	decide   error
 	identify error
+	cookie   bool
 	asked    []Operation
 	checks   []Check
 	event    Event
@@ -61,7 +62,7 @@ func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 	c := Config{
 		Local: true,
 		Identify: func(*http.Request) (Actor, error) {
-			return Actor{ID: "local", Proof: g}, g.identify
+			return Actor{ID: "local", Proof: g, Cookie: g.cookie}, g.identify
 		},
 		Authorize: func(_ context.Context, a Actor, op Operation) (Decision, error) {
 			g.mu.Lock()
@@ -83,7 +84,7 @@ func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 			}
 			return Reason{code, 403, "The call exports records in volume, and the caller has no grant for it.", "Grant the operation to the key.", "security"}, true
 		},
-		Keys: g.keys, Approvals: g.approvals, Tokens: g.tokens,
+		Keys: g.keys, Sessions: memorySessions{g}, Approvals: g.approvals, Tokens: g.tokens,
 		Approve: func(_ context.Context, _ Actor, op Operation, w Wanted) (Agreement, error) {
 			g.wanted = w
 			switch {
@@ -313,6 +314,24 @@ func (m *memoryKeys) Revoke(_ context.Context, id string) error {
 	}
 	k.Revoked = time.Unix(4, 0).UTC()
 	return nil
+}
+
+// memorySessions has one, s1.
+type memorySessions struct{ g *gateway }
+
+func (m memorySessions) List(context.Context) ([]Session, error) {
+	if m.g.eventErr != nil {
+		return nil, m.g.eventErr
+	}
+	at := time.Unix(2, 0).UTC()
+	return []Session{{ID: "s1", Actor: "user:00", Created: at, Used: at, Expires: at}}, nil
+}
+
+func (m memorySessions) Revoke(_ context.Context, id string) error {
+	if id != "s1" {
+		return fmt.Errorf("session: %w", ErrNotFound)
+	}
+	return m.g.eventErr
 }
 
 // memoryApprovals has one approval, a1, that somebody else asked for.

@@ -54,3 +54,36 @@ func TestOrigin(t *testing.T) {
 		})
 	}
 }
+
+// What a cookie alone vouches for changes nothing unless the browser says that a page of
+// ours asked for it: a browser sends cookies by itself.
+func TestCookieNeedsOwnPage(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, method, target, header string
+		status                       int
+	}{
+		{"reading", "GET", "/api/v1/apikeys", "", 200},
+		{"a change from nobody knows where", "POST", "/api/v1/apikeys", "", 403},
+		{"a change from a page of ours", "POST", "/api/v1/apikeys", "Origin: http://example.com", 201},
+		{"a change from a page of ours, fetched", "POST", "/api/v1/apikeys", "Sec-Fetch-Site: same-origin", 201},
+		{"a change typed into the address", "POST", "/api/v1/apikeys", "Sec-Fetch-Site: none", 403},
+		{"a change from another site", "POST", "/api/v1/apikeys", "Origin: https://attacker.example", 403},
+		{"ending from nobody knows where", "DELETE", "/api/v1/sessions/s1", "", 403},
+	} {
+		g := newGateway(t)
+		g.cookie = true
+		body := ""
+		if tt.method == "POST" {
+			body = `{"name":"job","roles":["service"]}`
+		}
+		var headers []string
+		if tt.header != "" {
+			headers = append(headers, tt.header)
+		}
+		w := g.do(tt.method, tt.target, body, headers...)
+		if w.Code != tt.status || tt.status == 403 && w.Header().Get(headerError) != reasonOrigin {
+			t.Errorf("%s: got %d %s, want %d", tt.name, w.Code, w.Header().Get(headerError), tt.status)
+		}
+	}
+}

@@ -62,7 +62,7 @@ var catalogue = []Reason{
 	{reasonMethod, http.StatusMethodNotAllowed, "This path does not know the method.", "Use one of the methods in the Allow header.", "caller"},
 	{reasonHost, http.StatusMisdirectedRequest, "The API was called over plain HTTP by a name that is not its own, as a page on another site would.",
 		"Call it by its address, by localhost, over TLS, or through the unix socket in the data directory.", "caller"},
-	{reasonOrigin, http.StatusForbidden, "A page of another site made this call.", "Call the API from a program, not from a web page.", "caller"},
+	{reasonOrigin, http.StatusForbidden, "A page of another site made this call.", "Call the API from a program, or from a page of its own site.", "caller"},
 	{reasonInvalid, http.StatusBadRequest, "The call has a member that is missing, unknown, given twice or outside its limits.", "Correct the member that is named.", "caller"},
 	{reasonType, http.StatusUnsupportedMediaType, "The body is not JSON.", "Send Content-Type: application/json.", "caller"},
 	{reasonTooLarge, http.StatusRequestEntityTooLarge, "The body is larger than this API takes.", "Send less.", "caller"},

@@ -62,6 +62,10 @@ func routes() []route {
 			operation: Operation{Name: "apikey.rotate", Effect: effectAdmin}, decode: decodeRotation, act: rotateAPIKey, recorded: true},
 		{method: http.MethodDelete, pattern: "/apikeys/{id}",
 			operation: Operation{Name: "apikey.revoke", Effect: effectAdmin}, act: revokeAPIKey, recorded: true},
+		{method: http.MethodGet, pattern: "/sessions",
+			operation: Operation{Name: "session.list", Effect: effectAdmin}, act: listSessions},
+		{method: http.MethodDelete, pattern: "/sessions/{id}",
+			operation: Operation{Name: "session.revoke", Effect: effectAdmin}, names: "session", act: revokeSession, recorded: true},
 		// A plan is a question about persons, and on record like the deed.
 		{method: http.MethodPost, pattern: "/subjects/erase",
 			operation: Operation{Name: "subject.erase", Effect: effectAdmin}, decode: decodeErasure, act: eraseSubjects, recorded: true},

@@ -75,6 +75,9 @@ func TestOnPostgres(t *testing.T) {
 		"KeysUnderRace":      TestKeysUnderRace,
 		"KeyDatabaseFailure": TestKeyDatabaseFailure,
 
+		"SessionsEnd":    TestSessionsEnd,
+		"SessionsAtRest": TestSessionsAtRest,
+
 		"Limits":         TestLimits, // VT8, V10
 		"LimitsTogether": TestLimitsTogether,
 		"LimitBreaker":   TestLimitBreaker,

@@ -13,10 +13,12 @@ import (
 )
 
 // Presented is what a call brought along to say who it is. It prints nothing of
-// it: Key, Token and VendorSecret are Secrets, and Asserted is left out.
+// it: Key, Token, Session and VendorSecret are Secrets, and Asserted is left out.
 type Presented struct {
 	// Key is the Caregate-Key header; Token the Caregate-Token header.
 	Key, Token Secret
+	// Session is the cookie of somebody who logged in with a browser.
+	Session Secret
 	// Channel is the channel's name; VendorKind and VendorSecret are what
 	// channel.Credential found. A kind that ends in "bearer" is resolved through
 	// Whoami.
@@ -34,7 +36,7 @@ type Presented struct {
 
 // LogValue shows which kinds of proof there are.
 func (p Presented) LogValue() slog.Value {
-	return slog.GroupValue(slog.Bool("key", p.Key != ""), slog.Bool("token", p.Token != ""),
+	return slog.GroupValue(slog.Bool("key", p.Key != ""), slog.Bool("token", p.Token != ""), slog.Bool("session", p.Session != ""),
 		slog.String("vendor", p.VendorKind), slog.Bool("asserted", p.Asserted != ""), slog.Bool("signed", p.Signed))
 }
 
@@ -66,6 +68,8 @@ type ResolverConfig struct {
 	Keys *Keys
 	// Issuers are the providers whose tokens count; none: every token is refused.
 	Issuers []Issuer
+	// Login knows those who logged in; nil: every session is refused.
+	Login *Login
 	// Grants are what was granted to actors by ID, beyond what keys carry; see
 	// Overlay.Grants.
 	Grants map[string][]string
@@ -80,6 +84,7 @@ type Resolver struct {
 	digest   digestFunc
 	keys     *Keys
 	issuers  []*issuer
+	login    *Login
 	grants   map[string][]string
 	accounts *accounts
 }
@@ -99,7 +104,7 @@ func NewResolver(c ResolverConfig) (*Resolver, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Resolver{digest: c.Digest, keys: c.Keys, grants: maps.Clone(c.Grants)}
+	r := &Resolver{digest: c.Digest, keys: c.Keys, login: c.Login, grants: maps.Clone(c.Grants)}
 	for _, i := range c.Issuers {
 		ready, err := i.prepare(t, c.Now)
 		if err != nil {
@@ -136,11 +141,11 @@ func (r *Resolver) WithGrants(grants map[string][]string) (*Resolver, error) {
 	return &other, nil
 }
 
-// Resolve finds the actor. The strongest proof wins: an API key or a token, then
+// Resolve finds the actor. The strongest proof wins: an API key, a token or a session, then
 // a verified webhook signature, then the vendor's own credential. A call that
 // presents nothing is an anonymous actor and no error; the rules decide whether
 // its operation is open. A call that presents something invalid is an error,
-// whatever else it presents, and so is one with both a key and a token: it would
+// whatever else it presents, and so is one with two of key, token and session: it would
 // be two actors.
 func (r *Resolver) Resolve(ctx context.Context, p Presented) (Actor, error) {
 	a, err := r.identify(ctx, &p)
@@ -159,12 +164,14 @@ func (r *Resolver) Resolve(ctx context.Context, p Presented) (Actor, error) {
 
 func (r *Resolver) identify(ctx context.Context, p *Presented) (Actor, error) {
 	switch {
-	case p.Key != "" && p.Token != "":
-		return Actor{}, fmt.Errorf("%w: a key and a token together", ErrRefused)
+	case p.Key != "" && p.Token != "", p.Session != "" && (p.Key != "" || p.Token != ""):
+		return Actor{}, fmt.Errorf("%w: two of key, token and session together", ErrRefused)
 	case p.Key != "":
 		return r.byKey(ctx, p.Key)
 	case p.Token != "":
 		return r.byToken(ctx, p)
+	case p.Session != "":
+		return r.bySession(ctx, p)
 	case p.Local:
 		return Actor{ID: KindLocal, Kind: KindLocal, Strength: StrengthCredential, Roles: []string{"admin", "security"}}, nil
 	case p.Signed:
@@ -194,16 +201,30 @@ func (r *Resolver) byToken(ctx context.Context, p *Presented) (Actor, error) {
 		if err != nil {
 			continue
 		}
-		a := Actor{
-			ID:   "user:" + hex.EncodeToString(r.digest("token subject", joined(who.issuer, who.subject))[:16]),
-			Kind: KindToken, Strength: StrengthProven, Roles: who.roles, Proven: who.display, MFA: who.mfa,
-		}
-		// A machine acts for whomever its grants let it; a person only as oneself.
-		machine := len(who.roles) == 1 && who.roles[0] == "service"
-		a.Mismatch = p.Asserted != "" && !machine && !slices.Contains(who.names, canonicalName(p.Asserted))
-		return a, nil
+		return r.provenBy(who, p), nil
 	}
 	return Actor{}, ErrRefused
+}
+
+// bySession is who logged in with the browser that calls.
+func (r *Resolver) bySession(ctx context.Context, p *Presented) (Actor, error) {
+	if r.login == nil {
+		return Actor{}, ErrRefused
+	}
+	who, err := r.login.resolve(ctx, p.Session)
+	if err != nil {
+		return Actor{}, err
+	}
+	return r.provenBy(who, p), nil
+}
+
+// provenBy is a person whom a provider vouches for. A machine acts for whomever its grants
+// let it; a person only as oneself.
+func (r *Resolver) provenBy(who *person, p *Presented) Actor {
+	a := who.actor(r.digest)
+	machine := len(who.roles) == 1 && who.roles[0] == "service"
+	a.Mismatch = p.Asserted != "" && !machine && !slices.Contains(who.names, canonicalName(p.Asserted))
+	return a
 }
 
 // byVendor names the vendor's credential: an agent, and never more. A bearer is

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -60,8 +61,17 @@ type issuer struct {
 	verifier *oidc.IDTokenVerifier
 }
 
-// prepare checks an Issuer and its roles.
+// prepare checks an Issuer and its keys.
 func (i Issuer) prepare(t *tables, now func() time.Time) (*issuer, error) {
+	set, err := i.keySet(now)
+	if err != nil {
+		return nil, fmt.Errorf("issuer %s: %w", i.URL, err)
+	}
+	return i.with(set, t, now)
+}
+
+// with checks an Issuer and its roles. Its tokens are verified with the keys of set.
+func (i Issuer) with(set oidc.KeySet, t *tables, now func() time.Time) (*issuer, error) {
 	if i.URL == "" || i.Audience == "" {
 		return nil, errors.New("an issuer needs its URL and an audience")
 	}
@@ -85,10 +95,6 @@ func (i Issuer) prepare(t *tables, now func() time.Time) (*issuer, error) {
 	}
 	if len(i.NameClaims) == 0 {
 		i.NameClaims = []string{"sub", "email"}
-	}
-	set, err := i.keySet(now)
-	if err != nil {
-		return nil, fmt.Errorf("issuer %s: %w", i.URL, err)
 	}
 	return &issuer{Issuer: i, verifier: oidc.NewVerifier(i.URL, set, &oidc.Config{ClientID: i.Audience, SupportedSigningAlgs: i.Algorithms, Now: now})}, nil
 }
@@ -117,23 +123,48 @@ type person struct {
 	names           []string // canonical, what an asserted user may equal
 	display         string   // personal: for sealed details
 	mfa             bool
+	loggedIn        time.Time // auth_time; zero when it is not told
 }
 
 // verify checks a token against one issuer. The library's error is left out: it
 // may quote the token.
 func (i *issuer) verify(ctx context.Context, token Secret) (*person, error) {
-	if len(token) > maxToken {
+	_, claims, err := i.claims(ctx, token)
+	if err != nil {
 		return nil, ErrRefused
 	}
+	return i.person(claims), nil
+}
+
+// claims are those of a token whose issuer, audience, time and signature are right. Its
+// errors may quote the token.
+func (i *issuer) claims(ctx context.Context, token Secret) (*oidc.IDToken, map[string]any, error) {
+	if len(token) > maxToken {
+		return nil, nil, ErrRefused
+	}
 	t, err := i.verifier.Verify(ctx, string(token))
-	if err != nil || t.Subject == "" {
-		return nil, ErrRefused
+	if err != nil {
+		return nil, nil, err
+	}
+	if t.Subject == "" {
+		return nil, nil, ErrRefused
 	}
 	var claims map[string]any
 	if err := t.Claims(&claims); err != nil {
-		return nil, ErrRefused
+		return nil, nil, ErrRefused
 	}
-	p := &person{issuer: t.Issuer, subject: t.Subject, display: t.Subject, mfa: i.mfa(claims)}
+	// What the library has compared is what counts, also where the token spells a claim
+	// in two ways.
+	claims["iss"], claims["sub"] = t.Issuer, t.Subject
+	return t, claims, nil
+}
+
+// person reads claims that were verified.
+func (i *issuer) person(claims map[string]any) *person {
+	p := &person{mfa: i.mfa(claims), loggedIn: claimTime(claims["auth_time"])}
+	p.issuer, _ = claims["iss"].(string)
+	p.subject, _ = claims["sub"].(string)
+	p.display = p.subject
 	for _, value := range words(claimAt(claims, i.RolesClaim)) {
 		p.roles = append(p.roles, i.Roles[value]...)
 	}
@@ -150,7 +181,39 @@ func (i *issuer) verify(ctx context.Context, token Secret) (*person, error) {
 	if len(p.names) > 0 {
 		p.display = p.names[len(p.names)-1]
 	}
-	return p, nil
+	return p
+}
+
+// kept are the claims that person looks at, and no others: what else a provider says of
+// somebody is not kept.
+func (i *issuer) kept(claims map[string]any) map[string]any {
+	out := make(map[string]any)
+	for _, name := range append([]string{"iss", "sub", "amr", "acr", "auth_time", "email_verified", i.RolesClaim}, i.NameClaims...) {
+		head, _, _ := strings.Cut(name, ".")
+		for _, n := range [...]string{name, head} {
+			if v, ok := claims[n]; ok {
+				out[n] = v
+			}
+		}
+	}
+	return out
+}
+
+// actor is the person as one who calls.
+func (p *person) actor(digest digestFunc) Actor {
+	return Actor{
+		ID:   "user:" + hex.EncodeToString(digest("token subject", joined(p.issuer, p.subject))[:16]),
+		Kind: KindToken, Strength: StrengthProven, Roles: p.roles, Proven: p.display, MFA: p.mfa,
+	}
+}
+
+// claimTime reads seconds since 1970 (RFC 7519, NumericDate).
+func claimTime(v any) time.Time {
+	n, ok := v.(float64)
+	if !ok || n <= 0 || n > 1<<40 {
+		return time.Time{}
+	}
+	return time.Unix(int64(n), 0)
 }
 
 // canonicalName is the form in which an asserted and a proven user are compared.

@@ -66,6 +66,8 @@ type App struct {
 	Vault VaultConfig `json:"vault,omitzero"`
 	// Identities are issuers whose tokens prove who calls.
 	Identities []Identity `json:"identities,omitempty"`
+	// OIDC is the provider at which people log in with a browser. Default none.
+	OIDC *OIDC `json:"oidc,omitempty"`
 	// Syslog are collectors that the audit log is sent to.
 	Syslog []Syslog `json:"syslog,omitempty"`
 	// Trails are logs of vendors that are read into ours.
@@ -90,6 +92,8 @@ type App struct {
 	configured time.Time
 	// resolver knows who may call, with the grants of the policy at the start.
 	resolver *policy.Resolver
+	// login lets people log in; nil without OIDC.
+	login *policy.Login
 	// local and remote are the API for the command line and for programs.
 	local, remote http.Handler
 	// detection is replaced as a whole when the lists or the policy change.
@@ -170,6 +174,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if _, err := a.Details.periods(); err != nil {
+		return err
+	}
+	if err := a.OIDC.provision(); err != nil {
 		return err
 	}
 	if err := a.prepareBundle(ctx); err != nil {
@@ -309,6 +316,9 @@ func (a *App) Start() (err error) {
 		return err
 	}
 	rules := a.rules()
+	if a.login, err = a.newLogin(); err != nil {
+		return err
+	}
 	if a.resolver, err = a.newResolver(rules.grants); err != nil {
 		return err
 	}

@@ -51,6 +51,7 @@ func init() {
 //			roles    <claim>
 //			role     <value of the claim> <role> ...
 //		}
+//		identity oidc <issuer> { ... }
 //		syslog tls://<host>[:<port>] {
 //			ca          <file>
 //			client_cert <file> <key file>
@@ -96,11 +97,9 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 				return nil, err
 			}
 		case "identity":
-			id, err := parseIdentity(d, folder)
-			if err != nil {
+			if err := parseIdentity(d, app, folder); err != nil {
 				return nil, err
 			}
-			app.Identities = append(app.Identities, id)
 		case "syslog":
 			s, err := parseSyslog(d, folder)
 			if err != nil {
@@ -226,11 +225,34 @@ func checkDatabase(where string) error {
 	return nil
 }
 
-func parseIdentity(d *caddyfile.Dispenser, folder string) (Identity, error) {
-	var id Identity
-	if !d.NextArg() || d.Val() != "jwt" {
-		return id, d.Err("identity wants jwt and a block with issuer, audience and jwks")
+// parseIdentity reads one way in which people and programs prove who they are.
+func parseIdentity(d *caddyfile.Dispenser, app *App, folder string) error {
+	var kind string
+	d.Args(&kind)
+	switch kind {
+	case "jwt":
+		id, err := parseJWT(d, folder)
+		if err != nil {
+			return err
+		}
+		app.Identities = append(app.Identities, id)
+	case "oidc":
+		if app.OIDC != nil {
+			return d.Err("there may be one identity oidc only")
+		}
+		o, err := parseOIDC(d)
+		if err != nil {
+			return err
+		}
+		app.OIDC = o
+	default:
+		return d.Err("identity wants jwt and a block with issuer, audience and jwks; or oidc, the URL of the issuer and a block with client_id and role")
 	}
+	return nil
+}
+
+func parseJWT(d *caddyfile.Dispenser, folder string) (Identity, error) {
+	var id Identity
 	for d.NextBlock(1) {
 		option := d.Val()
 		var value string

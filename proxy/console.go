@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -21,7 +22,8 @@ import (
 func init() { caddy.RegisterModule(API{}) }
 
 // API is the handler behind the directive `caregate_api`: /api/v1, /livez and
-// /readyz of the gateway, for programs that hold a gateway key or token. What it
+// /readyz of the gateway, for programs that hold a gateway key or token, and, with an
+// identity provider, the pages below /caregate/ where people log in. What it
 // does not know is left to the next handler.
 type API struct {
 	app *App
@@ -40,6 +42,7 @@ func (h *API) Provision(ctx caddy.Context) (err error) {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	quietLogin(r)
 	var gen *generation
 	if h.app.started(r.Context()) {
 		gen = h.app.gen.join()
@@ -55,6 +58,10 @@ func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Hand
 			h.app.logger.Error("closing the data directory", errField(err))
 		}
 	}()
+	if h.app.login != nil && strings.HasPrefix(r.URL.Path, pagesPrefix) {
+		loginPages{h.app}.ServeHTTP(w, r)
+		return nil
+	}
 	h.app.remote.ServeHTTP(w, r)
 	return nil
 }
@@ -65,7 +72,7 @@ func newConsole(a *App, local bool) http.Handler {
 	c := consoleMount{a}
 	return console.New(console.Config{
 		Local: local, Identify: func(r *http.Request) (console.Actor, error) { return c.identify(r, local) }, Authorize: c.authorize, Journal: c,
-		Reason: consoleReason, Keys: consoleKeys{a.gen.data.Keys, a.checkWish}, RotateKeys: c.rotateKeys, Erase: c.erase,
+		Reason: consoleReason, Keys: consoleKeys{a.gen.data.Keys, a.checkWish}, Sessions: consoleSessions{a.gen.data.Sessions}, RotateKeys: c.rotateKeys, Erase: c.erase,
 		Approvals: consoleApprovals{a.gen.data.Approvals, a.metrics}, Approve: c.approve, Tokens: consoleTokens{a},
 		Event: c.event, Search: c.search().events, Exposures: c.search().exposures, Status: c.status, Observed: a.gen.data.observed.proposals, Replay: c.replay, Checks: c.checks, Logger: processLogger(),
 	})
@@ -106,13 +113,22 @@ func (c consoleMount) identify(r *http.Request, local bool) (console.Actor, erro
 			return console.Actor{}, &console.Refusal{Code: reasonHeader}
 		}
 	}
+	if !local {
+		session, ok := presentedSession(r)
+		if !ok {
+			return console.Actor{}, &console.Refusal{Code: reasonHeader}
+		}
+		p.Session = session
+	}
 	rules := c.a.rules()
 	actor, err := rules.resolver.Resolve(r.Context(), p)
 	if errors.Is(err, policy.ErrRefused) {
 		return console.Actor{}, &console.Refusal{Code: policy.RefusalReason(err)}
 	}
 	address, _ := callerAddress(r)
-	return consoleActor(actor, rules, situationOf(rules.engine, address, c.a.now())), err
+	out := consoleActor(actor, rules, situationOf(rules.engine, address, c.a.now()))
+	out.Cookie = p.Session != ""
+	return out, err
 }
 
 func (c consoleMount) authorize(ctx context.Context, actor console.Actor, op console.Operation) (console.Decision, error) {
@@ -329,6 +345,22 @@ func (c consoleKeys) Rotate(ctx context.Context, id string, overlap time.Duratio
 	return consoleKey(k), console.Secret(secret), consoleError(err)
 }
 
+// consoleSessions gives policy's sessions in console's types.
+type consoleSessions struct{ sessions *policy.Sessions }
+
+func (c consoleSessions) List(ctx context.Context) ([]console.Session, error) {
+	list, err := c.sessions.List(ctx)
+	out := make([]console.Session, len(list))
+	for i, s := range list {
+		out[i] = console.Session(s)
+	}
+	return out, err
+}
+
+func (c consoleSessions) Revoke(ctx context.Context, id string) error {
+	return consoleError(c.sessions.Revoke(ctx, id))
+}
+
 func (c consoleKeys) Revoke(ctx context.Context, id string) error {
 	return consoleError(c.keys.Revoke(ctx, id))
 }
@@ -339,12 +371,13 @@ var (
 	_ console.Journal             = consoleMount{}
 	_ console.Entry               = (*consoleEntry)(nil)
 	_ console.Keys                = consoleKeys{}
+	_ console.Sessions            = consoleSessions{}
 )
 
 // consoleError gives policy's errors the names under which console knows them.
 func consoleError(err error) error {
 	switch {
-	case errors.Is(err, policy.ErrNoKey), errors.Is(err, policy.ErrNoApproval):
+	case errors.Is(err, policy.ErrNoKey), errors.Is(err, policy.ErrNoSession), errors.Is(err, policy.ErrNoApproval):
 		return fmt.Errorf("%w: %w", console.ErrNotFound, err)
 	case errors.Is(err, policy.ErrNewKey), errors.Is(err, policy.ErrKeyEnded), errors.Is(err, policy.ErrApprovalEnded),
 		errors.Is(err, policy.ErrOwnApproval), errors.Is(err, policy.ErrAgreedAlready), errors.Is(err, policy.ErrTerms):

@@ -76,7 +76,7 @@ type Created struct {
 // A gateway must not begin a new log because a volume was not mounted.
 var ErrNoData = errors.New("this directory holds no Caregate data")
 
-// stateFile is the database of API keys, webhook deliveries, and later of everything that is neither
+// stateFile is the database of API keys, sessions, webhook deliveries, and later of everything that is neither
 // log nor vault.
 const stateFile = "state.db"
 
@@ -133,6 +133,8 @@ type Data struct {
 	Log   *audit.Log
 	Vault *vault.Vault
 	Keys  *policy.Keys
+	// Sessions are the people who logged in with a browser.
+	Sessions *policy.Sessions
 	// Approvals are calls that wait for others to agree.
 	Approvals *policy.Approvals
 	// Limits count what is taken of them.
@@ -204,6 +206,9 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 	}
 	if d.Keys, err = policy.OpenKeys(ctx, d.state, policy.KeysConfig{Digest: d.Vault.Digest, Logger: c.Logger}); err != nil {
 		return d, fmt.Errorf("opening the API keys: %w", err)
+	}
+	if d.Sessions, err = policy.OpenSessions(ctx, d.state, policy.KeysConfig{Digest: d.Vault.Digest, Logger: c.Logger}); err != nil {
+		return d, fmt.Errorf("opening the sessions: %w", err)
 	}
 	if d.Approvals, err = policy.OpenApprovals(ctx, d.state, nil); err != nil {
 		return d, fmt.Errorf("opening the approvals: %w", err)
@@ -286,6 +291,9 @@ func (d *Data) Close() error {
 	err := d.socket.close()
 	if d.Keys != nil {
 		err = errors.Join(err, d.Keys.Close())
+	}
+	if d.Sessions != nil {
+		err = errors.Join(err, d.Sessions.Close())
 	}
 	if d.state != nil {
 		err = errors.Join(err, d.state.Close())

@@ -67,6 +67,7 @@ func (x *exchange) identify(r *http.Request, next caddyhttp.Handler) *refusal {
 	presented, ref := x.presented(r, next)
 	claims := forged(r.Header)
 	// Whatever the caller said to us ends here.
+	dropCookies(r.Header)
 	for name := range r.Header {
 		if strings.HasPrefix(name, headerPrefix) {
 			delete(r.Header, name)

@@ -25,9 +25,9 @@ type Identity struct {
 }
 
 // newResolver prepares who may call: API keys of the data directory, tokens of
-// the configured issuers, and the vendors' own credentials.
+// the configured issuers, people who logged in, and the vendors' own credentials.
 func (a *App) newResolver(grants map[string][]string) (*policy.Resolver, error) {
-	c := policy.ResolverConfig{Digest: a.gen.data.Vault.Digest, Keys: a.gen.data.Keys, Grants: grants, Logger: processLogger()}
+	c := policy.ResolverConfig{Digest: a.gen.data.Vault.Digest, Keys: a.gen.data.Keys, Grants: grants, Login: a.login, Logger: processLogger()}
 	for _, id := range a.Identities {
 		issuer := policy.Issuer{URL: id.Issuer, Audience: id.Audience, RolesClaim: id.RolesClaim, Roles: id.Roles}
 		if strings.Contains(id.JWKS, "://") {

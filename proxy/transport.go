@@ -205,6 +205,7 @@ func speakForOurselves(h http.Header) {
 			delete(h, name)
 		}
 	}
+	dropSetCookies(h)
 	h.Del("Connection")
 }
 

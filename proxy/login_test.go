@@ -1,0 +1,95 @@
+package proxy_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caregate/caregate/proxy/proxytest"
+)
+
+// What a browser shows the gateway does not reach the upstream, and the upstream gives no
+// browser what counts here, on a route that knows nothing of logins too.
+func TestCookiesOfTheGateway(t *testing.T) {
+	u := proxytest.NewUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Set-Cookie"] = []string{"desk=1", "__Host-caregate=planted; Path=/; Secure", "caregate=planted"}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte("{}"))
+	})
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
+	a := do(t, g, call{method: "GET", path: "/api/v2/tickets/1", header: http.Header{"Cookie": {"_zendesk=a; caregate=cgs1secret; __Host-caregate=cgs1secret; lang=de"}}})
+	if a.status != http.StatusOK || !slices.Equal(a.header["Set-Cookie"], []string{"desk=1"}) {
+		t.Errorf("the answer: got %d with %q", a.status, a.header["Set-Cookie"])
+	}
+	if got := u.Last(t).Header["Cookie"]; !slices.Equal(got, []string{"_zendesk=a; lang=de"}) {
+		t.Errorf("towards the upstream: got %q", got)
+	}
+}
+
+// The pages are there with a provider only, and give no session over a connection that
+// others can read.
+func TestLoginPages(t *testing.T) {
+	u := proxytest.NewUpstream(t, nil)
+	api := proxytest.FreeAddr(t)
+	o := proxytest.Options{Upstream: u.URL, Sites: "http://" + api + ", http://gateway.example:" + api[strings.LastIndexByte(api, ':')+1:] + " {\n bind 127.0.0.1\n caregate_api\n}\n"}
+	g := proxytest.Start(t, o)
+	get := func(method, path, host string, header http.Header) answer {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, "http://"+api+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if host != "" {
+			req.Host = host
+		}
+		req.Header = header
+		return send(t, req)
+	}
+	if a := get("GET", "/caregate/login", "", nil); a.status != http.StatusNotFound {
+		t.Errorf("without a provider: got %d", a.status)
+	}
+	// Nobody listens there: the provider is away from the start.
+	o.Block = "identity oidc http://" + proxytest.FreeAddr(t) + " {\n client_id caregate\n role staff agent\n}"
+	if err := g.Load(o); err != nil {
+		t.Fatal(err)
+	}
+	other := "gateway.example:" + api[strings.LastIndexByte(api, ':')+1:]
+	for name, test := range map[string]struct {
+		method, path, host string
+		header             http.Header
+		status             int
+		reason             string
+	}{
+		"away":                  {"GET", "/caregate/login", "", nil, 503, "login_unavailable"},
+		"in the open":           {"GET", "/caregate/login", other, nil, 403, "login_insecure"},
+		"an answer in the open": {"GET", "/caregate/callback?code=1&state=2", other, nil, 403, "login_insecure"},
+		"nobody's answer":       {"GET", "/caregate/callback?code=1&state=2", "", nil, 400, "login_state"},
+		"no query":              {"GET", "/caregate/callback?%zz", "", nil, 400, "query_unparsable"},
+		"a long query":          {"GET", "/caregate/callback?" + strings.Repeat("a", 9<<10), "", nil, 400, "query_unparsable"},
+		"nobody":                {"GET", "/caregate/session", "", nil, 200, ""},
+		"a session of nobody":   {"GET", "/caregate/session", "", http.Header{"Cookie": {"caregate=cgs1" + strings.Repeat("0", 56)}}, 200, ""},
+		"a link that logs out":  {"GET", "/caregate/logout", "", nil, 405, "method_refused"},
+		"a form elsewhere":      {"POST", "/caregate/logout", "", http.Header{"Origin": {"https://attacker.example"}}, 403, "origin_refused"},
+		"a form of nobody":      {"POST", "/caregate/logout", "", nil, 403, "origin_refused"},
+		"nothing":               {"GET", "/caregate/", "", nil, 404, "not_found"},
+		"two sessions":          {"GET", "/api/v1/status", "", http.Header{"Cookie": {"caregate=a; caregate=b"}}, 400, "header_ambiguous"},
+		"no session":            {"GET", "/api/v1/status", "", http.Header{"Cookie": {"caregate=a"}}, 401, "invalid_credential"},
+	} {
+		a := get(test.method, test.path, test.host, test.header)
+		if a.status != test.status || a.header.Get("Caregate-Error") != test.reason {
+			t.Errorf("%s: got %d %s, want %d %s", name, a.status, a.header.Get("Caregate-Error"), test.status, test.reason)
+		}
+		for name, want := range map[string]string{"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"} {
+			if got := a.header.Get(name); got != want {
+				t.Errorf("%s: %s is %q", test.path, name, got)
+			}
+		}
+		if len(a.header["Set-Cookie"]) > 0 {
+			t.Errorf("%s: got a cookie", test.path)
+		}
+	}
+	if a := get("GET", "/caregate/session", "", nil); a.header.Get("Referrer-Policy") != "no-referrer" || !strings.Contains(a.header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
+		t.Errorf("headers of a page: got %v", a.header)
+	}
+}
