@@ -1,6 +1,8 @@
 package detect
 
 import (
+	"slices"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/caregate/caregate/redact"
@@ -55,12 +57,19 @@ var monthPairs = func() (t [32]uint32) {
 	return t
 }()
 
-// monthTriples has a bit for the first three letters of each month's name, where they are
-// ASCII.
+// monthTriples has a bit for the first three bytes of each month's name, in any case.
 var monthTriples = func() (t [1 << 10]uint32) {
 	for m := range monthNames {
-		if m[0]|m[1]|m[2] < 0x80 {
-			t[int(m[0]&31)<<5|int(m[1]&31)] |= 1 << (m[2] & 31)
+		forms := [][]byte{nil} // of the first letters
+		for _, r := range []rune(m)[:3] {
+			var longer [][]byte
+			for _, f := range forms {
+				longer = append(longer, utf8.AppendRune(slices.Clone(f), r), utf8.AppendRune(slices.Clone(f), unicode.ToUpper(r)))
+			}
+			forms = longer
+		}
+		for _, f := range forms {
+			t[int(f[0]&31)<<5|int(f[1]&31)] |= 1 << (f[2] & 31)
 		}
 	}
 	return t
@@ -70,7 +79,7 @@ var monthTriples = func() (t [1 << 10]uint32) {
 // is quick, and may be wrong on the side of yes.
 func monthAt(text []byte, i int) bool {
 	a, b, c := text[i], text[i+1], text[i+2]
-	return monthPairs[a&31]>>(b&31)&1 != 0 && (a|b|c >= 0x80 || monthTriples[int(a&31)<<5|int(b&31)]>>(c&31)&1 != 0)
+	return monthPairs[a&31]>>(b&31)&1 != 0 && monthTriples[int(a&31)<<5|int(b&31)]>>(c&31)&1 != 0
 }
 
 // monthNear reports whether the name of a month may stand right beside text[i:end],
@@ -117,10 +126,15 @@ func monthBehind(text []byte, end int) bool {
 			return true
 		}
 		from := at
-		for ; at < len(text) && at-from < 4 && isWordByte(text[at]) && !isDigit(text[at]); at++ {
-			if text[at] >= 0x80 || text[at] == 'X' { // it may end sooner
+		for at < len(text) && at-from < 4 && isWordByte(text[at]) && !isDigit(text[at]) {
+			size := 1
+			if text[at] >= 0x80 {
+				size = runeAfter(text, at, len(text))
+			}
+			if size < 0 || text[at] == 'X' { // it ends sooner, perhaps
 				return true
 			}
+			at += size
 		}
 		if at-from > 3 || at == from {
 			return false

@@ -219,7 +219,7 @@ func (p *dullPass) word(i, limit int) int {
 	}
 	if kinds&dullUnlike == 0 && kinds&dullLetter != 0 {
 		at := i + view.EscapeRest(text, i)
-		if n, ok := view.Lookalike(text[at:]); ok && p.d.lookalikeEnd(text, at, at+n) > 0 {
+		if n, ok := view.Lookalike(text[at:]); ok && p.d.lookalikeEnd(text, at, at+n, p.hint) > 0 {
 			return 0
 		}
 	}

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/caregate/caregate/redact"
@@ -38,7 +39,7 @@ func (d *Detector) findLookalikes(dst []redact.Finding, text []byte, from, to in
 			i = wordSpan(text, i+max(n, 1), to) // the rest of the word
 			continue
 		}
-		if past := d.lookalikeEnd(text, i, i+n); past > 0 && d.lookalikeNamed(text, i, past, h) {
+		if past := d.lookalikeEnd(text, i, i+n, h); past > 0 {
 			dst = d.lookalike(dst, text, i, i+n, past, h)
 		}
 		i += n
@@ -47,9 +48,23 @@ func (d *Detector) findLookalikes(dst []redact.Finding, text []byte, from, to in
 }
 
 // lookalikeEnd returns how far a card may go whose first word with letters for digits is
-// text[i:end], or 0: its digits have the issuer, the length and the check digit of one, and
-// the row that it is in is not too long. It may be wrong on the side of yes.
-func (d *Detector) lookalikeEnd(text []byte, i, end int) (past int) {
+// text[i:end], or 0: its digits have the issuer, the length and the check digit of one,
+// something may name it, and the row that it is in is not too long. It may be wrong on the side
+// of yes.
+func (d *Detector) lookalikeEnd(text []byte, i, end int, h Hint) int {
+	m := h.near
+	if m == nil {
+		return d.readLookalikeEnd(text, i, end, h)
+	}
+	if m.alikeOf != i+1 {
+		m.alikePast = d.readLookalikeEnd(text, i, end, h)
+		m.alikeOf = i + 1
+	}
+	return m.alikePast
+}
+
+// readLookalikeEnd is lookalikeEnd without memory.
+func (d *Detector) readLookalikeEnd(text []byte, i, end int, h Hint) (past int) {
 	past = d.alikeFrom(text, i, i)
 	// It may begin with a group in front that has digits only, or looks as if.
 	for at, total := i, 0; total < maxCard; {
@@ -65,12 +80,16 @@ func (d *Detector) lookalikeEnd(text []byte, i, end int) (past int) {
 			}
 			at -= 4
 		}
+		glued := at > 0 && gapStart(text, at) == at // to letters
+		if glued && endsAlike(text, at) {
+			break
+		}
 		past = max(past, d.alikeFrom(text, at, i))
-		if total += group - at; at > 0 && gapStart(text, at) == at {
-			break // letters stand in front
+		if total += group - at; glued {
+			break
 		}
 	}
-	if past == 0 {
+	if past == 0 || !d.lookalikeNamed(text, i, past, h) {
 		return 0
 	}
 	for ; i < past; i = end {
@@ -91,6 +110,16 @@ func (d *Detector) lookalikeEnd(text []byte, i, end int) (past int) {
 		}
 	}
 	return 0
+}
+
+// endsAlike reports whether the digits at i are the end of a word with letters for digits.
+func endsAlike(text []byte, i int) bool {
+	at := i
+	for at > 0 && i-at < lookalikeAhead && isWordByte(text[at-1]) {
+		at--
+	}
+	_, ok := view.Lookalike(text[at+view.EscapeRest(text, at):])
+	return ok
 }
 
 // gapStart returns where the separators begin that end at i and may stand between two groups
@@ -187,12 +216,8 @@ func (d *Detector) lookalikeNamed(text []byte, i, past int, h Hint) bool {
 	if h.Key != "" || h.near.any(&d.vocab, text, from, to, namesCard) {
 		return true
 	}
-	for _, b := range text[lo(from, wordWindow):to] {
-		if b == ':' || b == '=' {
-			return true // see keyBefore
-		}
-	}
-	return false
+	front := text[lo(from, wordWindow):to]
+	return bytes.IndexByte(front, ':') >= 0 || bytes.IndexByte(front, '=') >= 0 // see keyBefore
 }
 
 // lookalike reads the text around the word text[i:end], the first with letters for digits in

@@ -21,6 +21,7 @@ type nearNames struct {
 	// The stretch of text that was read for names of months, and where one may stand last in
 	// it; see month.
 	monthFrom, monthTo, monthAt int
+	alikeOf, alikePast          int // what lookalikeEnd said last, and of which word, plus one
 	paidTo, paidAt              int // how far text is read for payment processors, and where one may be named last; see processor
 
 	groups groupRow // of cards in pieces
@@ -52,6 +53,7 @@ var nowhere = [nameKinds]int{-1, -1, -1, -1, -1}
 func (m *nearNames) begin() {
 	m.to, m.whole, m.last, m.sparse, m.at = -1, -1, -2*nearBefore, false, nowhere
 	m.paidTo, m.paidAt = -1, -1
+	m.alikeOf = 0
 	m.cueTo, m.cueAt = -1, -1
 	m.monthFrom, m.monthTo, m.monthAt = -1, -1, -1
 	m.groups.first, m.groups.n = 0, 0
@@ -107,7 +109,7 @@ func (m *nearNames) read(v *vocabulary, text []byte, to int) {
 				continue
 			}
 		}
-		start, odd := i, false
+		start, odd, wide := i, false, false
 	word:
 		for i < len(text) {
 			switch byteKinds[text[i]] {
@@ -119,28 +121,41 @@ func (m *nearNames) read(v *vocabulary, text []byte, to int) {
 				if !wordRune(r) {
 					break word
 				}
-				odd = true
+				wide = true
 				i += size
 			default:
 				break word
 			}
 		}
-		m.word(v, text, start, i, odd)
+		switch {
+		case odd:
+			m.oddWord(text, start, i)
+		case wide:
+			m.wideWord(v, text, start, i)
+		default:
+			m.word(v, text, start, i)
+		}
 	}
 	m.to = i
 }
 
-// word takes note of what text[start:end] says. odd says that parts of it may be words
-// of their own.
-func (m *nearNames) word(v *vocabulary, text []byte, start, end int, odd bool) {
-	w := text[start:end]
-	if odd {
-		if allX(w) {
-			return
-		}
+// oddWord is word for text with the sign of a mask, parts of which may be words of their own.
+func (m *nearNames) oddWord(text []byte, start, end int) {
+	if !allX(text[start:end]) {
 		m.at = [nameKinds]int{start, start, start, start, start}
-		return
 	}
+}
+
+// wideWord is word for text with letters outside ASCII.
+func (m *nearNames) wideWord(v *vocabulary, text []byte, start, end int) {
+	if m.word(v, text, start, end) != 0 {
+		m.at[namesValue] = start // security codes are named in two words
+	}
+}
+
+// word takes note of what text[start:end] says, and returns that.
+func (m *nearNames) word(v *vocabulary, text []byte, start, end int) sense {
+	w := text[start:end]
 	if len(w) > 1 {
 		m.at[anyWord] = start
 	}
@@ -161,6 +176,7 @@ func (m *nearNames) word(v *vocabulary, text []byte, start, end int, odd bool) {
 	if glued || sn&(senseCard|senseSSN|senseCVV|sensePIN|senseTail|nameExpiry) != 0 || n >= 4 && foldEqual(w[:3], "cod") {
 		m.at[namesValue] = start // see code and expiry
 	}
+	return sn
 }
 
 // cue is the function cue for places from left to right, of which there are many: what

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"slices"
 	"unicode"
 	"unicode/utf8"
 )
@@ -59,14 +60,12 @@ var passwordBegins, passwordWides = func() (pairs [32]uint32, wides [256]bool) {
 	return pairs, wides
 }()
 
-// passwordIndex gives the numbers of the words that may begin with a byte outside ASCII.
-// Letters of two bytes may begin with another byte in upper case.
-var passwordIndex = func() (t [256][]uint8) {
+// passwordIndex gives the numbers of the words that begin with a letter outside ASCII, by the
+// low bits of that.
+var passwordIndex = func() (t [64][]uint8) {
 	for k, w := range passwordWords {
-		for b := 0x80; b < len(t) && w.word[0] >= 0x80; b++ {
-			if byte(b) == w.word[0] || b >= 0xC3 && b < 0xE1 { // see equalFoldWide
-				t[b] = append(t[b], uint8(k))
-			}
+		if r, size := utf8.DecodeRuneInString(w.word); size > 1 {
+			t[r%64] = append(t[r%64], uint8(k))
 		}
 	}
 	return t
@@ -137,7 +136,8 @@ func passwordWord(t []byte, i int) (end int, name nameKind) {
 	var words []uint8
 	if b := t[i]; b >= 0x80 {
 		if passwordWides[b] {
-			words = passwordIndex[b]
+			r, _ := utf8.DecodeRune(t[i:])
+			words = passwordIndex[lowerWide(r)%64]
 		}
 	} else if i+1 < len(t) && passwordBegins[b&31]>>(t[i+1]&31)&1 != 0 {
 		if run := wordSpan(t, i, min(len(t), i+longestRun+1)) - i; run <= longestRun {
@@ -200,16 +200,40 @@ var wideLetters = func() (t [0x800]rune) {
 	return t
 }()
 
-// copulaBegins has a bit for the first two bytes of each copula that begins with a letter of
-// ASCII.
-var copulaBegins = func() (t [32]uint32) {
+// copulaKeys are the copulas as copulaKey makes of them, with letters outside ASCII in either
+// case, by how many bytes they have.
+var copulaKeys = func() (t [maxCopula + 1][]uint64) {
 	for _, c := range copulas {
-		if c[0] < 0x80 {
-			t[c[0]&31] |= 1 << (c[1] & 31)
+		keys := []uint64{0}
+		at := 0
+		for _, r := range c {
+			forms := []rune{r}
+			if up := unicode.ToUpper(r); r >= utf8.RuneSelf && utf8.RuneLen(up) == utf8.RuneLen(r) {
+				forms = append(forms, up)
+			}
+			var longer []uint64
+			for _, form := range forms {
+				for _, key := range keys {
+					for k, b := range []byte(string(form)) {
+						key |= uint64(b) << (8 * (at + k))
+					}
+					longer = append(longer, key)
+				}
+			}
+			keys, at = longer, at+utf8.RuneLen(r)
 		}
+		t[len(c)] = append(t[len(c)], keys...)
 	}
 	return t
 }()
+
+// copulaKey is a word of maxCopula bytes at most as one number, ASCII letters in lower case.
+func copulaKey(w []byte) (key uint64) {
+	for i, b := range w {
+		key |= uint64(lower(b)) << (8 * i)
+	}
+	return key
+}
 
 // maxCopula is the length of the longest copula, and maxWideCopula that of the longest with a
 // letter outside ASCII that wakes the family, in bytes.
@@ -219,13 +243,5 @@ const (
 )
 
 func isCopula(w []byte) bool {
-	if len(w) < 2 || len(w) > maxCopula || w[0] < 0x80 && copulaBegins[w[0]&31]>>(w[1]&31)&1 == 0 {
-		return false
-	}
-	for _, c := range copulas {
-		if len(w) == len(c) && equalFoldWide(w, c) {
-			return true
-		}
-	}
-	return false
+	return len(w) <= maxCopula && slices.Contains(copulaKeys[len(w)], copulaKey(w))
 }

@@ -23,7 +23,10 @@ func (v *vocabulary) scriptSense(word []byte) (s sense) {
 		return 0
 	}
 	word = word[lo(len(word), maxScript):]
-	for i := range word {
+	for i, b := range word {
+		if b&0xC0 == 0x80 {
+			continue // inside a character
+		}
 		for _, k := range v.scriptAt(word[i:]) {
 			if x := &v.script[k]; bytes.HasPrefix(word[i:], x.text) {
 				s |= x.sense

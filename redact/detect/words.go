@@ -309,11 +309,11 @@ func (v *vocabulary) sense(word []byte) sense {
 		}
 		return s
 	}
-	if s, ok := v.folded(fold(buf[:0], word)); ok {
+	lowered := fold(buf[:0], word)
+	if s, ok := v.folded(lowered); ok {
 		return s
 	}
-	s := compound(fold(buf[:0], word))
-	return s | v.scriptSense(word)
+	return compound(lowered) | v.scriptSense(word)
 }
 
 // folded is find for a word or phrase in lower case.
@@ -324,6 +324,12 @@ func (v *vocabulary) folded(word []byte) (sense, bool) {
 	}
 	return v.find(word, h)
 }
+
+// No letter of Chinese, Japanese and what stands between them in Unicode has a lower case.
+const (
+	firstCaseless = 0x2E80
+	lastCaseless  = 0xA4CF
+)
 
 // fold appends word in lower case to dst, which has room for twice its size.
 func fold(dst, word []byte) []byte {
@@ -338,7 +344,13 @@ func fold(dst, word []byte) []byte {
 		if len(dst)+utf8.UTFMax > cap(dst) {
 			return dst
 		}
-		dst = utf8.AppendRune(dst, unicode.ToLower(r))
+		switch {
+		case r < rune(len(wideLetters)):
+			r = wideLetters[r]
+		case r < firstCaseless || r > lastCaseless:
+			r = unicode.ToLower(r)
+		}
+		dst = utf8.AppendRune(dst, r)
 		i += size
 	}
 	return dst

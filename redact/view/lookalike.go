@@ -33,24 +33,25 @@ func Alike(b []byte) (digit byte, size int) { return alike(b) }
 // Lookalike returns the end of the word with which b begins, and whether it is
 // digits and letters that look like digits, some of each.
 func Lookalike(b []byte) (end int, ok bool) {
-	digits, letters := false, false
+	kinds := uint8(0)
 	for end < len(b) && end < maxLookalike {
-		if digit(b[end]) {
-			digits = true
-			end++
-			continue
+		kind, n := wordKinds[b[end]], 1
+		if kind == wordWide {
+			var d byte
+			if d, n = alike(b[end:]); d != 0 {
+				kind = wordAlike
+			}
 		}
-		if !letter(b[end]) && b[end] < utf8.RuneSelf {
-			break
-		}
-		d, n := alike(b[end:])
-		if d == 0 {
+		switch kind {
+		case 0:
+			return end, kinds == wordDigit|wordAlike
+		case wordUnlike, wordWide:
 			return end + n, false
 		}
-		letters = true
+		kinds |= kind
 		end += n
 	}
-	return end, digits && letters && end < maxLookalike
+	return end, kinds == wordDigit|wordAlike && end < maxLookalike
 }
 
 // EscapeRest returns how much of b[i:] belongs to the percent escape of a sign that begins right
@@ -163,6 +164,31 @@ var rowKinds = func() (t [256]uint8) {
 	return t
 }()
 
+// What a byte is in a word: a digit, a letter that looks like one, any other letter, or part
+// of a character outside ASCII.
+const (
+	wordDigit = 1 << iota
+	wordAlike
+	wordUnlike
+	wordWide
+)
+
+var wordKinds = func() (t [256]uint8) {
+	for b := range t {
+		switch c := byte(b); {
+		case c >= utf8.RuneSelf:
+			t[b] = wordWide
+		case digit(c):
+			t[b] = wordDigit
+		case letter(c) && lookalikes[c] != 0:
+			t[b] = wordAlike
+		case letter(c):
+			t[b] = wordUnlike
+		}
+	}
+	return t
+}()
+
 // Lookalikes reads raw[from:to] with letters that look like digits as digits, in
 // words that have digits and no other letters, and in groups of four such letters
 // right behind one of those, or behind four digits. Percent escapes of signs are undone in
@@ -174,7 +200,7 @@ func (r *Reader) Lookalikes(raw []byte, from, to int) *View {
 	behind := from // where the last word of digits ended
 	plain := from  // up to where the raw text was appended
 	for i := from; i < to; {
-		if !digit(raw[i]) && !letter(raw[i]) && raw[i] < utf8.RuneSelf {
+		if wordKinds[raw[i]] == 0 {
 			i++
 			continue
 		}
@@ -185,9 +211,20 @@ func (r *Reader) Lookalikes(raw []byte, from, to int) *View {
 			plain = i
 			continue
 		}
+		stop, kinds := i, uint8(0)
+		for ; stop < to && wordKinds[raw[stop]] != 0; stop++ {
+			kinds |= wordKinds[raw[stop]]
+		}
+		if kinds == wordDigit || kinds&(wordUnlike|wordWide) == wordUnlike { // as mostly: no letters, or others
+			if kinds == wordDigit && stop-i == 4 {
+				behind = stop
+			}
+			i = stop
+			continue
+		}
 		end, ok := Lookalike(raw[i:to])
 		ok = ok || behind > from && i-behind <= lookalikeGap && groupOfLetters(raw[i:to], end)
-		for !ok && i+end < to && (digit(raw[i+end]) || letter(raw[i+end]) || raw[i+end] >= utf8.RuneSelf) {
+		for !ok && i+end < to && wordKinds[raw[i+end]] != 0 {
 			end++ // all of the word
 		}
 		if ok || end == 4 && digits(raw[i:i+end]) {
@@ -197,8 +234,19 @@ func (r *Reader) Lookalikes(raw []byte, from, to int) *View {
 			i += end
 			continue
 		}
+		if stop = i + end; kinds&wordWide == 0 {
+			v.Copy(raw, plain, stop, 0)
+			for word := v.text[len(v.text)-end:]; len(word) > 0; word = word[1:] {
+				if b := lookalikes[word[0]]; b != 0 {
+					word[0] = b
+					v.changed++
+				}
+			}
+			i, plain = stop, stop
+			continue
+		}
 		v.Copy(raw, plain, i, 0)
-		for stop := i + end; i < stop; {
+		for i < stop {
 			b, size := raw[i], 1
 			if !digit(b) {
 				b, size = alike(raw[i:stop])
