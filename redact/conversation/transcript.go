@@ -86,6 +86,15 @@ func turns(text []byte) []turn {
 	return out
 }
 
+// tags are the names of HTML elements that begin a line of text.
+var tags = map[string]bool{
+	"a": true, "b": true, "big": true, "blockquote": true, "body": true, "br": true, "center": true, "code": true, "dd": true, "del": true, "details": true, "div": true, "dl": true, "dt": true,
+	"em": true, "font": true, "footer": true, "h1": true, "h2": true, "h3": true, "h4": true, "h5": true, "h6": true, "head": true, "header": true, "hr": true, "html": true, "i": true, "ins": true,
+	"label": true, "li": true, "main": true, "mark": true, "nav": true, "ol": true, "option": true, "p": true, "pre": true, "q": true, "s": true, "section": true, "small": true, "span": true,
+	"strike": true, "strong": true, "sub": true, "summary": true, "sup": true, "table": true, "tbody": true, "td": true, "tfoot": true, "th": true, "thead": true, "title": true, "tr": true, "tt": true,
+	"u": true, "ul": true, "wbr": true,
+}
+
 // hasName reports whether a line begins with the name of a speaker, perhaps with a
 // time in front or in brackets behind: a letter, no more than three words, a colon with a
 // blank behind. The name in angle brackets needs no colon: "<ann> 4111 1111".
@@ -100,6 +109,9 @@ func hasName(line []byte) bool {
 		case b == '-' && letters && line[i-1] == ' ' && i+1 < len(line) && line[i+1] == ' ':
 			return words <= 3 // "ann - yes"
 		case b == '>': // "<ann> yes", "ann> yes"
+			if line[0] == '<' && tags[string(bytes.ToLower(line[1:i]))] {
+				return false
+			}
 			return letters && words <= 3 && i+1 < len(line) && line[i+1] == ' ' && line[i-1] != ' ' && line[i-1] != '-'
 		case inside:
 			inside = b != ')' && b != ']'

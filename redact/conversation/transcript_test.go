@@ -54,7 +54,7 @@ func TestTranscript(t *testing.T) {
 func TestNames(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]bool{
-		"Ann: yes": true, "<ann> yes": true, "[10:02] <ann b> yes": true, "Ann (10:02:11): yes": true, "Ann (10:02:11) yes": false, "<p>yes": false, "ann> yes": true, "> ann: yes": false, "a -> b": false, "ann - yes": true, "Ann [10:02]: yes": true, "<br/> yes: no": false,
+		"Ann: yes": true, "<ann> yes": true, "[10:02] <ann b> yes": true, "Ann (10:02:11): yes": true, "Ann (10:02:11) yes": false, "<p>yes": false, "ann> yes": true, "> ann: yes": false, "a -> b": false, "ann - yes": true, "Ann [10:02]: yes": true, "<br/> yes: no": false, "<b> yes": false, "<TD> 4111": false, "<bo> yes": true,
 		"(10:02) Ann: yes": true, "an answer of several words: yes": false,
 	} {
 		if got := hasName([]byte(line)); got != want {

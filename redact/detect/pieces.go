@@ -508,7 +508,7 @@ func (p *pieces) joined(d *Detector, text []byte) bool {
 const longestSpeaker = 32
 
 // speaker returns where the name of a speaker begins that stands right in front of i,
-// with a colon behind it, or i.
+// with a colon behind it, or i. What names a card is no name.
 func (d *Detector) speaker(text []byte, i int) int {
 	colon := i
 	for colon > 0 && (text[colon-1] == ' ' || text[colon-1] == '\t') {
@@ -524,7 +524,16 @@ func (d *Detector) speaker(text []byte, i int) int {
 	if at == low && low > 0 && text[at-1] != '\n' || d.talk.reader.Between(text, at, i) == 0 {
 		return i
 	}
-	return at
+	for end := colon - 1; ; {
+		start, to, ok := wordBefore(text, end, at)
+		if !ok {
+			return at
+		}
+		if d.vocab.sense(text[start:to])&senseCard != 0 {
+			return i // "cvv 123 card: 4111"
+		}
+		end = start
+	}
 }
 
 // joinWords is how many fillers are looked over for a number beside the groups.
