@@ -158,7 +158,8 @@ func (c *chain) best(limit int, k *candidate) (ok bool) {
 				n.score += 4
 			}
 		}
-		if !joinedAfter(c.text, g.end) {
+		// A date behind nineteen digits is no part of any number.
+		if !joinedAfter(c.text, g.end) || n.shape == brandGroups && total > 16 && c.datedBehind(g.end) {
 			n.score += 2
 			// What stands behind the usual length belongs to the number. Three digits
 			// may be the verification code all the same, and transform keeps none then.

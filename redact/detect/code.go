@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/spoken"
 )
 
 // The shortest and longest run of digits that can be a verification code or PIN.
@@ -386,10 +387,10 @@ func (s *scanner) codeWordAfter(first, i int) bool {
 		w := s.text[start:end]
 		sn := s.d.vocab.sense(w)
 		if sn&senseCVV != 0 && (behindCard || !foldEqual(w, "cid")) || security && foldEqual(w, "code") {
-			return !numberSoon(s.text, end)
+			return !s.numberSaid(end)
 		}
 		if sn&senseBack != 0 && n > 0 && digits == 3 && (behindCard || s.wordNames(first, senseCard)) {
-			return !numberSoon(s.text, end) // "123 on the back"
+			return !s.numberSaid(end) // "123 on the back"
 		}
 		if sn&senseLink == 0 {
 			return false
@@ -398,6 +399,16 @@ func (s *scanner) codeWordAfter(first, i int) bool {
 		i = end
 	}
 	return false
+}
+
+// numberSaid is numberSoon for numbers in words, too: "1881, and the security code is one two three".
+func (s *scanner) numberSaid(i int) bool {
+	if numberSoon(s.text, i) {
+		return true
+	}
+	var o spoken.Outline
+	s.d.talk.reader.Outline(&o, s.text[i:min(len(s.text), i+wordWindow/4)])
+	return len(o.Digits) > 1
 }
 
 // pinWordBefore reports whether the word PIN names the digits at i. Six digits
