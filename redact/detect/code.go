@@ -5,7 +5,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/caregate/caregate/redact"
-	"github.com/caregate/caregate/redact/spoken"
 )
 
 // The shortest and longest run of digits that can be a verification code or PIN.
@@ -406,9 +405,15 @@ func (s *scanner) numberSaid(i int) bool {
 	if numberSoon(s.text, i) {
 		return true
 	}
-	var o spoken.Outline
-	s.d.talk.reader.Outline(&o, s.text[i:min(len(s.text), i+wordWindow/4)])
-	return len(o.Digits) > 1
+	l, _ := s.d.talk.pool.Get().(*listener)
+	if l == nil {
+		l = new(listener)
+	}
+	s.d.talk.reader.Outline(&l.outline, s.text[i:min(len(s.text), i+wordWindow/4)])
+	said := len(l.outline.Digits) > 1
+	l.outline.Clear()
+	s.d.talk.pool.Put(l)
+	return said
 }
 
 // pinWordBefore reports whether the word PIN names the digits at i. Six digits

@@ -356,7 +356,7 @@ func (d *Detector) pieced(p *pieces, text []byte, h Hint) (f redact.Finding, ok 
 	}
 	l.sub.forget()
 	clear(l.buf)
-	*l = listener{buf: l.buf[:0], found: l.found[:0]}
+	*l = listener{buf: l.buf[:0], found: l.found[:0], outline: l.outline}
 	d.talk.pool.Put(l)
 	return f, ok
 }
