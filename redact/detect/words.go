@@ -76,7 +76,7 @@ var wordTable = map[sense][]string{
 	},
 	senseHard: {
 		"imei", "imeisv", "iccid", "sim", "serial", "sn", "sku", "isbn", "ean", "gtin", "upc", "barcode", "tracking", "shipment", "parcel",
-		"part", "waybill", "awb", "ups", "fedex", "usps", "dhl", "giftcard", "voucher", "coupon", "loyalty", "timestamp", "epoch", "build", "version", "phone", "tel",
+		"part", "waybill", "awb", "ups", "fedex", "usps", "dhl", "evri", "dpd", "gls", "yodel", "postnl", "inpost", "kenmerk", "betalingskenmerk", "pdl", "mpan", "mprn", "фн", "giftcard", "voucher", "coupon", "loyalty", "timestamp", "epoch", "build", "version", "phone", "tel",
 		"telephone", "mobile", "cell", "fax", "whatsapp", "routing", "aba", "iban", "swift", "bic", "vin", "meter", "uuid", "guid", "hash", "ein", "duns", "npi",
 		"sendungsnummer", "sendungsverfolgung", "seriennummer", "geschenkkarte", "gutschein", "gutscheincode", "gutscheinnummer", "geschenkcode", "gutscheinkarte", "guthabenkarte", "kundenkarte", "treuekarte", "bonuskarte", "cadeau", "cadeaukaart", "klantenkaart", "regalo", "fidélité", "fidelidad", "fidelidade", "fedeltà", "suivi", "colis", "seguimiento", "tracciamento", "telefon", "téléphone", "teléfono", "telefono",
 		"clubcard", "boardingcard", "keycard", "postcard", "simcard", "boarding", "embarque", "embarquement", "imbarco", "pokładowa", "pokladowa", "boardingkort", "instapkaart", "fahrkarte", "monatskarte", "jahreskarte",
