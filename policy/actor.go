@@ -39,12 +39,18 @@ type Actor struct {
 	Mismatch bool
 	// MFA tells that a second factor was proven.
 	MFA bool
+	// AMR are the methods of RFC 8176 by which they logged in, sorted, ACR the class of
+	// the login where the issuer's configuration names it, Age its age in minutes as
+	// RoundAge has it; 0 when nobody knows.
+	AMR []string
+	ACR string
+	Age int
 }
 
 // Input is the part of an actor that rules may see.
 func (a *Actor) Input() InputActor {
 	return InputActor{Kind: a.Kind, Strength: a.Strength, Roles: a.Roles, Grants: a.Grants,
-		Asserts: a.Asserted != "", Mismatch: a.Mismatch, MFA: a.MFA}
+		Asserts: a.Asserted != "", Mismatch: a.Mismatch, MFA: a.MFA, AMR: a.AMR, ACR: a.ACR, Age: a.Age}
 }
 
 // String shows the ID only.

@@ -86,6 +86,7 @@ func readBundle(c Config) (*bundle, error) {
 	data["enforcement"] = enforcementIndex(overlays)
 	data["undo"] = undoIndex(overlays)
 	data["approvals"] = approvalIndex(overlays)
+	data["logins"] = loginIndex(overlays)
 	data["conditions"] = conditionIndex(overlays)
 
 	b := &bundle{modules: modules, own: own, data: data, digest: hex.EncodeToString(sum.Sum(nil))}

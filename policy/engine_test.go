@@ -167,7 +167,7 @@ func TestOverlaysThatAreRefused(t *testing.T) {
 		{"not YAML", "version: [", "o.yaml"},
 		{"no version", "enforcement: []", "o.yaml:1: version is missing"},
 		{"another version", "version: 2", `o.yaml:1: version "2" is not known; this one is 1`},
-		{"unknown member", "version: 1\nrules: []", `o.yaml:2: the document has no member "rules"; it has version, enforcement, grants, approvals, networks, hours, conditions`},
+		{"unknown member", "version: 1\nrules: []", `o.yaml:2: the document has no member "rules"; it has version, enforcement, grants, approvals, logins, networks, hours, conditions`},
 		{"an approval from a number that rules do not see", "version: 1\napprovals:\n  - {operation: \"zendesk:*\", records: 15}", "o.yaml:3: records wants a number that rules can tell apart"},
 		{"a network without addresses", "version: 1\nnetworks:\n  - {name: office, addresses: []}", "o.yaml:3: addresses wants a list with something in it"},
 		{"a network of names", "version: 1\nnetworks:\n  - {name: office, addresses: [office.example]}", `o.yaml:3: "office.example" is no address and no network`},
@@ -188,6 +188,11 @@ func TestOverlaysThatAreRefused(t *testing.T) {
 		{"a condition for a class that nobody finds", "version: 1\nconditions:\n  - {class: cards, purposes: [support]}", `o.yaml:3: class "cards" is not known`},
 		{"a condition with a purpose in words", "version: 1\nconditions:\n  - {purposes: [\"to help\"]}", `o.yaml:3: purpose "to help" cannot be sent`},
 		{"a condition for calls without a form", "version: 1\nconditions:\n  - {operation: delete, purposes: [support]}", "o.yaml:3: operation wants the form of a grant"},
+		{"a login without role", "version: 1\nlogins:\n  - {max_age: 1h}", "o.yaml:3: a logins row wants role and max_age"},
+		{"a login of nobody", "version: 1\nlogins:\n  - {role: king, max_age: 1h}", `o.yaml:3: role "king" is not known`},
+		{"a login for ever", "version: 1\nlogins:\n  - {role: admin, max_age: 9000h}", "o.yaml:3: max_age wants 1m to 15m"},
+		{"a login between steps", "version: 1\nlogins:\n  - {role: admin, max_age: 125m}", "o.yaml:3: max_age wants 1m to 15m"},
+		{"a login of seconds", "version: 1\nlogins:\n  - {role: admin, max_age: 90s}", "o.yaml:3: max_age wants 1m to 15m"},
 		{"an approval without operation", "version: 1\napprovals:\n  - {approvers: 1}", "o.yaml:3: an approvals row wants operation"},
 		{"an approval of what has no form", "version: 1\napprovals:\n  - {operation: delete}", "o.yaml:3: operation wants the form of a grant"},
 		{"an approval of our own API", "version: 1\napprovals:\n  - {operation: \"caregate:*\"}", "o.yaml:3: operation wants the form of a grant, for a channel"},
@@ -443,7 +448,7 @@ func TestCatalogue(t *testing.T) {
 			t.Errorf("%s: incomplete: %+v", r.Code, r)
 		}
 	}
-	want := []string{"identity_mismatch", "no_credential", "unknown_role", "mfa_required", "export_needs_grant", "bulk_needs_grant",
+	want := []string{"identity_mismatch", "no_credential", "unknown_role", "mfa_required", "login_too_old", "export_needs_grant", "bulk_needs_grant",
 		"admin_needs_role", "full_needs_grant", "role_not_allowed", "outside_network", "outside_region", "outside_hours", "purpose_not_covered", "token_needs_role", "purpose_needed", "token_refused", "payment_unknown",
 		"idempotency_missing", "idempotency_used", "refund_currency", "refund_over_balance", "policy_denied", "finding_blocked", "approval_required"}
 	if !slices.Equal(codes, want) {

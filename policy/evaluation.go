@@ -18,6 +18,7 @@ import (
 func (in *Input) normalise(dst []Finding) {
 	in.V = InputVersion
 	in.Records = Round(in.Records)
+	in.Actor.Age = RoundAge(in.Actor.Age)
 	in.Payment.Tokens, in.Payment.Amount = Round(in.Payment.Tokens), roundUp(in.Payment.Amount)
 	dst = append(dst, in.Findings...)
 	slices.SortFunc(dst, func(a, b Finding) int {
@@ -45,7 +46,7 @@ func (in *Input) normalise(dst []Finding) {
 func (in *Input) appendKey(b []byte) []byte {
 	for _, s := range [...]string{
 		in.Tenant, in.Route, in.Direction, in.Channel, in.Operation, in.Effect, in.Scope, in.Mark, in.Method,
-		in.Purpose, in.Network, in.Actor.Kind, in.Actor.Strength,
+		in.Purpose, in.Network, in.Actor.Kind, in.Actor.Strength, in.Actor.ACR,
 	} {
 		b = appendString(b, s)
 	}
@@ -58,13 +59,14 @@ func (in *Input) appendKey(b []byte) []byte {
 	b = append(b, flags)
 	b = binary.AppendUvarint(b, uint64(in.Records))
 	b = binary.AppendUvarint(b, uint64(in.Approvals))
+	b = binary.AppendUvarint(b, uint64(in.Actor.Age))
 	p := &in.Payment
 	for _, s := range [...]string{p.Token, p.Payment, p.Place, p.Account, p.Order, p.Currency, p.Balance, p.Key, p.Unit} {
 		b = appendString(b, s)
 	}
 	b = binary.AppendUvarint(b, uint64(p.Tokens))
 	b = binary.AppendUvarint(b, uint64(p.Amount))
-	for _, list := range [...][]string{in.Actor.Roles, in.Actor.Grants, in.Networks, in.Regions, in.Hours} {
+	for _, list := range [...][]string{in.Actor.Roles, in.Actor.Grants, in.Actor.AMR, in.Networks, in.Regions, in.Hours} {
 		b = binary.AppendUvarint(b, uint64(len(list)))
 		for _, s := range list {
 			b = appendString(b, s)
@@ -98,6 +100,24 @@ func (in *Input) value() ast.Value {
 		}
 		findings[i] = ast.NewTerm(row)
 	}
+	actor := ast.NewObject(
+		ast.Item(keyKind, ast.StringTerm(in.Actor.Kind)),
+		ast.Item(keyStrength, ast.StringTerm(in.Actor.Strength)),
+		ast.Item(keyRoles, stringsTerm(in.Actor.Roles)),
+		ast.Item(keyGrants, stringsTerm(in.Actor.Grants)),
+		ast.Item(keyAsserts, ast.BooleanTerm(in.Actor.Asserts)),
+		ast.Item(keyMismatch, ast.BooleanTerm(in.Actor.Mismatch)),
+		ast.Item(keyMFA, ast.BooleanTerm(in.Actor.MFA)),
+	)
+	if len(in.Actor.AMR) > 0 {
+		actor.Insert(keyAMR, stringsTerm(in.Actor.AMR))
+	}
+	if in.Actor.ACR != "" {
+		actor.Insert(keyACR, ast.StringTerm(in.Actor.ACR))
+	}
+	if in.Actor.Age != 0 {
+		actor.Insert(keyAge, ast.IntNumberTerm(in.Actor.Age))
+	}
 	doc := ast.NewObject(
 		ast.Item(keyV, ast.IntNumberTerm(in.V)),
 		ast.Item(keyTenant, ast.StringTerm(in.Tenant)),
@@ -110,15 +130,7 @@ func (in *Input) value() ast.Value {
 		ast.Item(keyScope, ast.StringTerm(in.Scope)),
 		ast.Item(keyMark, ast.StringTerm(in.Mark)),
 		ast.Item(keyMethod, ast.StringTerm(in.Method)),
-		ast.Item(keyActor, ast.ObjectTerm(
-			ast.Item(keyKind, ast.StringTerm(in.Actor.Kind)),
-			ast.Item(keyStrength, ast.StringTerm(in.Actor.Strength)),
-			ast.Item(keyRoles, stringsTerm(in.Actor.Roles)),
-			ast.Item(keyGrants, stringsTerm(in.Actor.Grants)),
-			ast.Item(keyAsserts, ast.BooleanTerm(in.Actor.Asserts)),
-			ast.Item(keyMismatch, ast.BooleanTerm(in.Actor.Mismatch)),
-			ast.Item(keyMFA, ast.BooleanTerm(in.Actor.MFA)),
-		)),
+		ast.Item(keyActor, ast.NewTerm(actor)),
 		ast.Item(keyPurpose, ast.StringTerm(in.Purpose)),
 		ast.Item(keyNetwork, ast.StringTerm(in.Network)),
 		ast.Item(keyFindings, ast.ArrayTerm(findings...)),
@@ -161,6 +173,7 @@ var (
 	keyAsserts, keyMismatch, keyMFA, keyPurpose     = ast.StringTerm("asserts"), ast.StringTerm("mismatch"), ast.StringTerm("mfa"), ast.StringTerm("purpose")
 	keyNetwork, keyFindings, keyRecords, keyObserve = ast.StringTerm("network"), ast.StringTerm("findings"), ast.StringTerm("records"), ast.StringTerm("observe")
 	keyApprovals                                    = ast.StringTerm("approvals")
+	keyAMR, keyACR, keyAge                          = ast.StringTerm("amr"), ast.StringTerm("acr"), ast.StringTerm("age")
 	keyNetworks, keyRegions, keyHours               = ast.StringTerm("networks"), ast.StringTerm("regions"), ast.StringTerm("hours")
 	keyPayment                                      = ast.StringTerm("payment")
 	keyClass, keyPlace, keyCount, keySplit          = ast.StringTerm("class"), ast.StringTerm("place"), ast.StringTerm("count"), ast.StringTerm("split")

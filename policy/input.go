@@ -115,6 +115,34 @@ type InputActor struct {
 	Mismatch bool `json:"mismatch"`
 	// MFA tells that a second factor was proven.
 	MFA bool `json:"mfa"`
+	// AMR are methods of RFC 8176 by which the person logged in, sorted; ACR is the class
+	// of the login, one of those that the configuration names.
+	AMR []string `json:"amr,omitempty"`
+	ACR string   `json:"acr,omitempty"`
+	// Age is how many minutes ago that was, rounded up by RoundAge, at least 1; 0 when
+	// nobody knows.
+	Age int `json:"age,omitempty"`
+}
+
+// oldestLogin is what every age above it is rounded to, in minutes.
+const oldestLogin = 30 * 24 * 60
+
+// RoundAge rounds the age of a login in minutes up: to 5 minutes from 15 on, to half hours
+// from two hours on, to days from one day on, and to 30 days beyond. A rule about ages must
+// not let pass what is above its limit, and equal situations share one decision.
+func RoundAge(minutes int) int {
+	step := 1
+	switch {
+	case minutes <= 0:
+		return 0
+	case minutes > 24*60:
+		step = 24 * 60
+	case minutes > 2*60:
+		step = 30
+	case minutes > 15:
+		step = 5
+	}
+	return min((minutes+step-1)/step*step, oldestLogin)
 }
 
 // MostApprovers is how many others a call can be made to wait for.
@@ -262,6 +290,14 @@ func (in *Input) validate() error {
 			if !isWord(s) {
 				return fmt.Errorf("%w: a network, a region or hours have a name that is none", ErrInput)
 			}
+		}
+	}
+	if len(in.Actor.AMR) > len(factor)+1 || len(in.Actor.ACR) > maxName || in.Actor.Age < 0 {
+		return fmt.Errorf("%w: the login has too many methods, a long class or an age below zero", ErrInput)
+	}
+	for _, method := range in.Actor.AMR {
+		if !knownMethod(method) {
+			return fmt.Errorf("%w: a method of the login is none of its values", ErrInput)
 		}
 	}
 	if in.Approvals < 0 || in.Approvals > MostApprovers {

@@ -377,7 +377,7 @@ func (l *Login) resolve(ctx context.Context, presented Secret) (*person, error) 
 	return who, nil
 }
 
-func (l *Login) actor(who *person) Actor { return who.actor(l.Digest) }
+func (l *Login) actor(who *person) Actor { return who.actor(l.Digest, l.Now()) }
 
 // knownErrors are those of RFC 6749 sections 4.1.2.1 and 5.2 and of OpenID Connect Core
 // section 3.1.2.6. What else a provider says is its own words, or anybody's.

@@ -32,6 +32,9 @@ const OverlayVersion = 1
 //	  - operation: zendesk:ticket.*/delete  # in the form of a grant
 //	    approvers: 1                        # how many others must agree
 //	    records: 20                         # optional: from that many records on
+//	logins:
+//	  - role: admin                         # people who have it
+//	    max_age: 1h                         # how long ago they may have logged in
 //	networks:
 //	  - name: office
 //	    addresses: [198.51.100.0/24]
@@ -56,7 +59,9 @@ type Overlay struct {
 	rows   []enforcementRow
 	grants map[string][]string
 	// approvals are numbers of approvers by operation and from how many records on.
-	approvals  map[approvalCase]int
+	approvals map[approvalCase]int
+	// logins are how old a login may be in minutes, by role.
+	logins     map[string]int
 	networks   []network
 	hours      []hours
 	conditions []condition
@@ -90,7 +95,7 @@ func ParseOverlay(file string, src []byte) (*Overlay, error) {
 	if err := yaml.Unmarshal(src, &root); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	p := overlayParser{file: file, tables: t, out: &Overlay{name: file, source: src, grants: make(map[string][]string), approvals: make(map[approvalCase]int)}}
+	p := overlayParser{file: file, tables: t, out: &Overlay{name: file, source: src, grants: make(map[string][]string), approvals: make(map[approvalCase]int), logins: make(map[string]int)}}
 	if len(root.Content) == 0 {
 		return nil, fmt.Errorf("%s:1: the document is empty; it wants version, and rows under %s", file, strings.Join(documentMembers[1:], ", "))
 	}
@@ -134,7 +139,7 @@ func (p *overlayParser) members(n *yaml.Node, what string, f func(key string, va
 }
 
 // documentMembers are the members of a document.
-var documentMembers = [...]string{"version", "enforcement", "grants", "approvals", "networks", "hours", "conditions"}
+var documentMembers = [...]string{"version", "enforcement", "grants", "approvals", "logins", "networks", "hours", "conditions"}
 
 func (p *overlayParser) document(n *yaml.Node) {
 	version := false
@@ -151,6 +156,8 @@ func (p *overlayParser) document(n *yaml.Node) {
 			p.rows(v, "grants", p.grant)
 		case "approvals":
 			p.rows(v, "approvals", p.approval)
+		case "logins":
+			p.rows(v, "logins", p.login)
 		case "networks":
 			p.rows(v, key, p.network)
 		case "hours":
@@ -291,6 +298,45 @@ func (p *overlayParser) approval(n *yaml.Node) {
 		return
 	}
 	p.out.approvals[c] = approvers
+}
+
+func (p *overlayParser) login(n *yaml.Node) {
+	var role string
+	var age int
+	p.members(n, "a logins row", func(key string, v *yaml.Node) bool {
+		switch key {
+		case "role":
+			if _, ok := p.tables.Roles[v.Value]; !ok {
+				p.fail(v, "role %q is not known; the roles are %s", v.Value, names(p.tables.Roles))
+			}
+			role = v.Value
+		case "max_age":
+			d, err := time.ParseDuration(v.Value)
+			age = int(d / time.Minute)
+			if err != nil || d < time.Minute || d%time.Minute != 0 || RoundAge(age) != age {
+				p.fail(v, "max_age wants 1m to 15m, steps of 5m to 2h, half hours to 24h, or whole days to 720h")
+			}
+		default:
+			return false
+		}
+		return true
+	}, "role", "max_age")
+	if role == "" || age == 0 {
+		p.fail(n, "a logins row wants role and max_age")
+		return
+	}
+	p.out.logins[role] = age
+}
+
+// loginIndex is how old a login may be in minutes, by role, later documents winning.
+func loginIndex(overlays []*Overlay) map[string]any {
+	index := make(map[string]any)
+	for _, o := range overlays {
+		for role, age := range o.logins {
+			index[role] = age
+		}
+	}
+	return index
 }
 
 // approvalIndex is the rows by operation, and then by the number of records from which on

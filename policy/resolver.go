@@ -85,6 +85,7 @@ type Resolver struct {
 	keys     *Keys
 	issuers  []*issuer
 	login    *Login
+	now      func() time.Time
 	grants   map[string][]string
 	accounts *accounts
 }
@@ -104,7 +105,7 @@ func NewResolver(c ResolverConfig) (*Resolver, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Resolver{digest: c.Digest, keys: c.Keys, login: c.Login, grants: maps.Clone(c.Grants)}
+	r := &Resolver{digest: c.Digest, keys: c.Keys, login: c.Login, now: c.Now, grants: maps.Clone(c.Grants)}
 	for _, i := range c.Issuers {
 		ready, err := i.prepare(t, c.Now)
 		if err != nil {
@@ -221,7 +222,7 @@ func (r *Resolver) bySession(ctx context.Context, p *Presented) (Actor, error) {
 // provenBy is a person whom a provider vouches for. A machine acts for whomever its grants
 // let it; a person only as oneself.
 func (r *Resolver) provenBy(who *person, p *Presented) Actor {
-	a := who.actor(r.digest)
+	a := who.actor(r.digest, r.now())
 	machine := len(who.roles) == 1 && who.roles[0] == "service"
 	a.Mismatch = p.Asserted != "" && !machine && !slices.Contains(who.names, canonicalName(p.Asserted))
 	return a

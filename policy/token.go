@@ -123,6 +123,8 @@ type person struct {
 	names           []string // canonical, what an asserted user may equal
 	display         string   // personal: for sealed details
 	mfa             bool
+	amr             []string  // those of RFC 8176, sorted
+	acr             string    // one of the configured
 	loggedIn        time.Time // auth_time; zero when it is not told
 }
 
@@ -161,7 +163,10 @@ func (i *issuer) claims(ctx context.Context, token Secret) (*oidc.IDToken, map[s
 
 // person reads claims that were verified.
 func (i *issuer) person(claims map[string]any) *person {
-	p := &person{mfa: i.mfa(claims), loggedIn: claimTime(claims["auth_time"])}
+	p := &person{mfa: i.mfa(claims), amr: methods(claims["amr"]), loggedIn: claimTime(claims["auth_time"])}
+	if acr, _ := claims["acr"].(string); slices.Contains(i.ACR, acr) {
+		p.acr = acr
+	}
 	p.issuer, _ = claims["iss"].(string)
 	p.subject, _ = claims["sub"].(string)
 	p.display = p.subject
@@ -199,9 +204,30 @@ func (i *issuer) kept(claims map[string]any) map[string]any {
 	return out
 }
 
-// actor is the person as one who calls.
-func (p *person) actor(digest digestFunc) Actor {
+// methods are the known ones of a claim.
+func methods(v any) []string {
+	var out []string
+	for _, m := range words(v) {
+		if knownMethod(m) {
+			out = append(out, m)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// age is how many minutes ago the person logged in, 0 when nobody knows.
+func (p *person) age(now time.Time) int {
+	if p.loggedIn.IsZero() {
+		return 0
+	}
+	return RoundAge(max(1, int(min((now.Sub(p.loggedIn)+time.Minute-1)/time.Minute, oldestLogin))))
+}
+
+// actor is the person as one who calls now.
+func (p *person) actor(digest digestFunc, now time.Time) Actor {
 	return Actor{
+		AMR: p.amr, ACR: p.acr, Age: p.age(now),
 		ID:   "user:" + hex.EncodeToString(digest("token subject", joined(p.issuer, p.subject))[:16]),
 		Kind: KindToken, Strength: StrengthProven, Roles: p.roles, Proven: p.display, MFA: p.mfa,
 	}
@@ -257,6 +283,10 @@ var factor = map[string]byte{
 	"otp": 'h', "hwk": 'h', "swk": 'h', "sc": 'h', "sms": 'h', "tel": 'h', "pop": 'h',
 	"fpt": 'i', "face": 'i', "iris": 'i', "retina": 'i', "vbm": 'i',
 }
+
+// knownMethod tells the methods of RFC 8176 that say something of the person: a closed
+// list, because rules see them.
+func knownMethod(s string) bool { return s == "mfa" || factor[s] != 0 }
 
 // mfa tells whether the claims prove a second factor.
 func (i *issuer) mfa(claims map[string]any) bool {

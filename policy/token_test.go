@@ -257,6 +257,56 @@ func TestTokensThatAreRefused(t *testing.T) {
 	}
 }
 
+// How long ago the person logged in, and how, is what rules see of a login, in words of a
+// closed list; a row for one of the roles refuses what is older, or not known.
+func TestLoginAge(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	r := tokenResolver(t, c, func(i *policy.Issuer) { i.ACR = []string{"two"} })
+	e := engine(t, policy.Config{Overlays: []*policy.Overlay{overlay(t, "version: 1\nlogins:\n  - {role: agent, max_age: 1h}\n")}})
+	for name, tc := range map[string]struct {
+		claims map[string]any
+		age    int
+		amr    string
+		acr    string
+		reason string
+	}{
+		"now":                {map[string]any{"auth_time": c.Now().Unix()}, 1, "otp pwd", "", ""},
+		"a clock ahead":      {map[string]any{"auth_time": c.Now().Add(time.Minute).Unix()}, 1, "otp pwd", "", ""},
+		"an hour ago":        {map[string]any{"auth_time": c.Now().Add(-time.Hour).Unix()}, 60, "otp pwd", "", ""},
+		"a second more":      {map[string]any{"auth_time": c.Now().Add(-time.Hour - time.Second).Unix()}, 65, "otp pwd", "", "login_too_old"},
+		"years ago":          {map[string]any{"auth_time": 1000}, 43200, "otp pwd", "", "login_too_old"},
+		"nobody knows":       {nil, 0, "otp pwd", "", "login_too_old"},
+		"no number":          {map[string]any{"auth_time": "yesterday"}, 0, "otp pwd", "", "login_too_old"},
+		"before time itself": {map[string]any{"auth_time": -5}, 0, "otp pwd", "", "login_too_old"},
+		"words of its own":   {map[string]any{"auth_time": c.Now().Unix(), "amr": []string{"mfa", "mfa", "ann@example.com"}, "acr": "ann@example.com"}, 1, "mfa", "", ""},
+		"a class we name":    {map[string]any{"auth_time": c.Now().Unix(), "amr": nil, "acr": "two"}, 1, "", "two", ""},
+	} {
+		a, err := r.Resolve(t.Context(), policy.Presented{Token: rsaKey().sign(t, jose.RS256, claimsAt(c.Now(), tc.claims))})
+		must(t, err)
+		in := a.Input()
+		if in.Age != tc.age || strings.Join(in.AMR, " ") != tc.amr || in.ACR != tc.acr {
+			t.Errorf("%s: got age %d, amr %v, acr %q, want %d, %q, %q", name, in.Age, in.AMR, in.ACR, tc.age, tc.amr, tc.acr)
+		}
+		call := ticket()
+		call.Actor, call.Findings = in, nil
+		d, err := e.Decide(t.Context(), call)
+		must(t, err)
+		if d.Reason != tc.reason {
+			t.Errorf("%s: got %q, want %q", name, d.Reason, tc.reason)
+		}
+	}
+}
+
+func TestRoundAge(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[int]int{-1: 0, 0: 0, 1: 1, 15: 15, 16: 20, 20: 20, 61: 65, 120: 120, 121: 150, 1440: 1440, 1441: 2880, 1 << 40: 43200} {
+		if got := policy.RoundAge(in); got != want {
+			t.Errorf("%d minutes: got %d, want %d", in, got, want)
+		}
+	}
+}
+
 // A key set fetched from the provider: found when needed, kept when the provider
 // is gone, and not fetched once per invented key id.
 func TestRemoteKeySet(t *testing.T) {

@@ -145,6 +145,8 @@ var catalogue = []Reason{
 		"Look at the gateway's log: it says whether the provider is away or refuses the client.", FixOperator},
 	{policy.LoginRole, http.StatusForbidden, "The identity provider knows the person, and nothing that it says of them gives a role.",
 		"Put the person into a group that has a `role` line, or check that the provider puts the roles claim into its ID token.", FixSecurity},
+	{"login_too_old", http.StatusForbidden, "The caller logged in longer ago than policy wants for one of its roles, or the issuer does not tell when.",
+		"Log in again, at /caregate/login?again with a browser; an issuer of tokens has to send auth_time.", FixCaller},
 	{reasonPolicyError, http.StatusForbidden, "The policy gave no answer: it failed, took too long, or left the decision undefined.",
 		"Test the policy on this operation, then load the corrected one.", FixSecurity},
 	{reasonBlocked, http.StatusUnprocessableEntity, "The call holds protected data at a place where it can neither stay nor be masked, such as an id, a number or a path.",

@@ -142,6 +142,22 @@ reasons contains "mfa_required" if {
 	data.access.roles[role].mfa
 }
 
+# People who logged in longer ago than the deployment wants of one of their roles, or
+# nobody knows when.
+reasons contains "login_too_old" if {
+	input.actor.kind == "token"
+	not open
+	some role in roles
+	most := data.logins[role]
+	not younger(most)
+}
+
+younger(most) if {
+	age := object.get(input.actor, "age", 0)
+	age > 0
+	age <= most
+}
+
 reasons contains "mfa_required" if {
 	input.channel == "caregate"
 	permitted

@@ -111,6 +111,22 @@ table := {
 	"a family nobody knows": [object.union(key(["admin"], []), {"channel": "caregate", "operation": "universe.end", "effect": "admin"}), {"admin_needs_role"}],
 }
 
+aged(role, age) := object.union(person([role], true), {"actor": {"age": age}})
+
+# A login that is older than a role of the person may have, or nobody knows how old.
+test_logins_age if {
+	hour := {"admin": 60, "agent": 480}
+	access.reasons == set() with input as call(aged("agent", 480)) with data.logins as hour
+	access.reasons == {"login_too_old"} with input as call(aged("agent", 510)) with data.logins as hour
+	access.reasons == {"login_too_old"} with input as call(person(["agent"], true)) with data.logins as hour
+	access.reasons == {"login_too_old"} with input as call(aged("agent", 0)) with data.logins as hour
+	access.reasons == set() with input as call(object.union(aged("agent", 510), {"mark": "anonymous"})) with data.logins as hour
+	access.reasons == set() with input as call(aged("lead", 9999)) with data.logins as hour
+	access.reasons == set() with input as call(aged("agent", 9999)) with data.logins as {}
+	access.reasons == set() with input as call(key(["agent"], [])) with data.logins as hour
+	access.reasons == set() with input as call({}) with data.logins as hour
+}
+
 # A row of the deployment.
 demanding(operation, records, approvers) := {operation: {sprintf("%d", [records]): {"records": records, "approvers": approvers}}}
 
