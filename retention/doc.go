@@ -38,7 +38,7 @@
 // # What is not here
 //
 // Holds, schedules, requests and breaches do not exist yet, so nothing adds duties and no
-// command starts a Runner. Vendors' limits (W8) belong to connectors. Duties lost with a
-// database that was restored from an older copy can be told by the log, which has them,
-// but nothing reads them back yet (a part of W2).
+// command starts a Runner. Vendors' limits (W8) belong to connectors. Store.Replay brings
+// duties back that a database lost which was restored from an older copy, from the log's
+// entries; nothing reads the log for it yet.
 package retention

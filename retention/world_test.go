@@ -57,6 +57,8 @@ func TestOnPostgres(t *testing.T) {
 		"VirtualYear":          TestVirtualYear,
 		"KilledRunner":         TestKilledRunner,
 		"RecordingIsTriedOver": TestRecordingIsTriedOver,
+		"Replay":               TestReplay,
+		"ReplayRefuses":        TestReplayRefuses,
 	} {
 		t.Run(name, test)
 	}
