@@ -46,7 +46,7 @@ func (in *Input) normalise(dst []Finding) {
 func (in *Input) appendKey(b []byte) []byte {
 	for _, s := range [...]string{
 		in.Tenant, in.Route, in.Direction, in.Channel, in.Operation, in.Effect, in.Scope, in.Mark, in.Method,
-		in.Purpose, in.Network, in.Actor.Kind, in.Actor.Strength, in.Actor.ACR,
+		in.Purpose, in.Network, in.Actor.Kind, in.Actor.Strength, in.Actor.ACR, in.Credential,
 	} {
 		b = appendString(b, s)
 	}
@@ -146,6 +146,9 @@ func (in *Input) value() ast.Value {
 			doc.Insert(names.key, stringsTerm(names.list))
 		}
 	}
+	if in.Credential != "" {
+		doc.Insert(keyCredential, ast.StringTerm(in.Credential))
+	}
 	if p := in.Payment; p != (InputPayment{}) {
 		doc.Insert(keyPayment, ast.ObjectTerm(
 			ast.Item(ast.StringTerm("tokens"), ast.IntNumberTerm(p.Tokens)),
@@ -175,6 +178,7 @@ var (
 	keyApprovals                                    = ast.StringTerm("approvals")
 	keyAMR, keyACR, keyAge                          = ast.StringTerm("amr"), ast.StringTerm("acr"), ast.StringTerm("age")
 	keyNetworks, keyRegions, keyHours               = ast.StringTerm("networks"), ast.StringTerm("regions"), ast.StringTerm("hours")
+	keyCredential                                   = ast.StringTerm("credential")
 	keyPayment                                      = ast.StringTerm("payment")
 	keyClass, keyPlace, keyCount, keySplit          = ast.StringTerm("class"), ast.StringTerm("place"), ast.StringTerm("count"), ast.StringTerm("split")
 )

@@ -32,6 +32,10 @@ const (
 // places is the closed list of places, in the order in which they are documented.
 var places = [...]string{PlaceText, PlaceMention, PlaceNumber, PlaceKey, PlaceQuery, PlacePath, PlaceHeader, PlaceNever, PlaceNeverStrong}
 
+// CredentialAdded is the value of Input.Credential on a route that adds the vendor's
+// credential to its calls.
+const CredentialAdded = "added"
+
 // Bounds of an Input. What is larger is not a call we know how to make and is
 // refused, so that no caller can make the rules chew on megabytes.
 const (
@@ -84,6 +88,9 @@ type Input struct {
 	Networks []string `json:"networks,omitempty"`
 	Regions  []string `json:"regions,omitempty"`
 	Hours    []string `json:"hours,omitempty"`
+	// Credential is CredentialAdded on a route where the gateway adds the vendor's
+	// credential, and absent where callers bring it along.
+	Credential string `json:"credential,omitempty"`
 	// Payment is what the call wants of the token of a payment. It is absent from calls
 	// that have none at a place where it would be turned back, and from answers.
 	Payment InputPayment `json:"payment,omitzero"`
@@ -266,6 +273,7 @@ func (in *Input) validate() error {
 		{"direction", in.Direction, []string{Request, Response}},
 		{"effect", in.Effect, []string{"read", "write", "delete", "admin"}},
 		{"scope", in.Scope, []string{"one", "bulk", "export"}},
+		{"credential", in.Credential, []string{"", CredentialAdded}},
 		{"mark", in.Mark, []string{"", "anonymous", "preflight", "handshake", "signed", "auth"}},
 	} {
 		if !slices.Contains(f.allowed, f.value) {

@@ -49,6 +49,12 @@ func keyCheck(digest digestFunc, body string) string {
 	return crockford.EncodeToString(digest(purposeKeyCheck, []byte(body))[:5])[:keyCheckSize]
 }
 
+// IsKey tells whether s has the form of an API key of the gateway, as far as everybody can
+// see: only Keys.Verify knows whether it is one.
+func IsKey(s string) bool {
+	return len(s) == keySize && strings.HasPrefix(s, keyPrefix) && !strings.ContainsFunc(s, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'z') })
+}
+
 // parseKeyText gives the digest of a well-formed key whose check is right. Keys
 // are compared by digest only, and the check in constant time, so neither the
 // answer nor its time tells how much of a guess was right.

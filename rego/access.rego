@@ -8,9 +8,16 @@ roles := data.access.kinds[input.actor.kind]
 
 roles := input.actor.roles if data.access.given[input.actor.kind]
 
-# Operations that everybody may call, as their mark says. A preflight is one only
+# The gateway adds the vendor's credential. Inputs from before lack it.
+added if object.get(input, "credential", "") == "added"
+
+# Operations that everybody may call, as their mark says, unless they would be made in the
+# gateway's name. A preflight is one only
 # with its method.
-open if data.access.open_marks[input.mark]
+open if {
+	data.access.open_marks[input.mark]
+	not added
+}
 
 open if {
 	input.mark == "preflight"
@@ -163,6 +170,22 @@ reasons contains "mfa_required" if {
 	permitted
 	data.access.own_proven[input.operation]
 	input.actor.mfa == false
+}
+
+# Sessions and tokens of the vendor that such an answer holds would be the gateway's own.
+reasons contains "auth_needs_grant" if {
+	added
+	input.mark == "auth"
+	not needs in input.actor.grants
+}
+
+# Nor is known what a call changes that the channel file does not have: it may make a token.
+reasons contains "unmapped_needs_grant" if {
+	added
+	permitted
+	input.mapped == false
+	input.method == "unsafe"
+	count(wanted & {grant | some grant in input.actor.grants}) == 0
 }
 
 reasons contains "full_needs_grant" if {

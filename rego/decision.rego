@@ -33,7 +33,7 @@ default needs := ""
 
 needs := access.needs if {
 	some code in reasons
-	code in {"token_needs_role", "bulk_needs_grant", "export_needs_grant", "admin_needs_role", "role_not_allowed"}
+	code in {"token_needs_role", "auth_needs_grant", "unmapped_needs_grant", "bulk_needs_grant", "export_needs_grant", "admin_needs_role", "role_not_allowed"}
 	input.channel != "caregate"
 }
 
