@@ -326,12 +326,13 @@ func useDataDir(dir string) error {
 }
 
 // governOptions are the words of a govern block, for the error that lists them.
-const governOptions = "limits, observe, uninspected, audit_down, vault_down, trust_pool, route; for webhooks also webhook_secret, webhook_tolerance"
+const governOptions = "credential, limits, observe, uninspected, audit_down, vault_down, trust_pool, route; for webhooks also webhook_secret, webhook_tolerance"
 
 // parseGovern expands
 //
 //	govern <channel>[/webhooks] <upstream> {
 //		route        <name>
+//		credential   bearer <reference> | basic <user> <reference> | header <name> <reference>
 //		limits       { body 10MiB | depth 128 | values 100000 | headers 64KiB | ratio 100 | read_timeout 60s }
 //		observe
 //		uninspected  refuse|pass
@@ -370,6 +371,10 @@ func parseGovern(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 			if !g.Args(&handler.Route) {
 				return nil, g.ArgErr()
 			}
+		case "credential":
+			if err := parseCredential(g, handler); err != nil {
+				return nil, err
+			}
 		case "observe":
 			handler.Observe = true
 		case "uninspected":
@@ -399,11 +404,6 @@ func parseGovern(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 			if err := parseWebhookTolerance(g, handler); err != nil {
 				return nil, err
 			}
-		case "key":
-			if handler.Webhooks {
-				return nil, g.Err("key belongs to a route towards the vendor: a webhook is known by its signature, and its receiver needs no credential of the gateway")
-			}
-			return nil, g.Err("key is not built yet: this version governs calls towards a helpdesk with the callers' own credentials")
 		default:
 			return nil, g.Errf("unknown option %s of govern; it has %s", option, governOptions)
 		}

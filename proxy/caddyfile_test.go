@@ -38,6 +38,7 @@ func adapt(t *testing.T, file, text string) (string, error) {
 func TestCaddyfileGolden(t *testing.T) {
 	t.Setenv("CAREGATE_KEYS", "geheim")
 	t.Setenv("ZENDESK_WEBHOOK_SECRET", "geheim")
+	t.Setenv("ZENDESK_TOKEN", "geheim")
 	files, err := filepath.Glob("testdata/caddyfile/*.Caddyfile")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no golden files: %v", err)
@@ -123,8 +124,17 @@ func TestCaddyfileMistakes(t *testing.T) {
 		"tolerance of none":  {govern("govern zendesk https://a.b {\n\t\twebhook_tolerance 1h\n\t}"), []string{"govern zendesk/webhooks", "Caddyfile:9"}},
 		"tolerance of days":  {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret {env.A}\n\t\twebhook_tolerance 48h\n\t}"), []string{"up to 24h", "Caddyfile:10"}},
 		"tolerance of zero":  {govern("govern zendesk/webhooks http://a.b {\n\t\twebhook_secret {env.A}\n\t\twebhook_tolerance 0\n\t}"), []string{"above zero", "Caddyfile:10"}},
-		"key of webhooks":    {govern("govern zendesk/webhooks http://a.b {\n\t\tkey {env.A}\n\t}"), []string{"signature", "Caddyfile:9"}},
-		"key":                {govern("govern zendesk http://a.b {\n\t\tkey {env.A}\n\t}"), []string{"not built yet", "Caddyfile:9"}},
+		"adds to webhooks":   {govern("govern zendesk/webhooks http://a.b {\n\t\tcredential bearer {env.A}\n\t}"), []string{"towards the vendor", "Caddyfile:9"}},
+		"adds a secret":      {govern("govern zendesk https://a.b {\n\t\tcredential bearer geheim\n\t}"), []string{"{env.NAME}", "Caddyfile:9"}},
+		"adds a password":    {govern("govern zendesk https://a.b {\n\t\tcredential basic ana@a.b/token geheim\n\t}"), []string{"{env.NAME}", "Caddyfile:9"}},
+		"adds nothing":       {govern("govern zendesk https://a.b {\n\t\tcredential geheim\n\t}"), []string{"credential bearer {env.NAME}, credential basic USER", "Caddyfile:9"}},
+		"adds words":         {govern("govern zendesk https://a.b {\n\t\tcredential bearer {env.A} geheim\n\t}"), []string{"one of", "Caddyfile:9"}},
+		"adds in clear":      {govern("govern zendesk http://a.b {\n\t\tcredential bearer {env.A}\n\t}"), []string{"not sent in the clear", "https://", "Caddyfile:9"}},
+		"adds twice":         {govern("govern zendesk https://a.b {\n\t\tcredential bearer {env.A}\n\t\tcredential bearer {env.B}\n\t}"), []string{"stands once", "Caddyfile:10"}},
+		"adds as a type":     {govern("govern zendesk https://a.b {\n\t\tcredential header Content-Type {env.A}\n\t}"), []string{"X-API-Key", "Caddyfile:9"}},
+		"adds as ours":       {govern("govern zendesk https://a.b {\n\t\tcredential header Caregate-Key {env.A}\n\t}"), []string{"X-API-Key", "Caddyfile:9"}},
+		"adds as no header":  {govern("govern zendesk https://a.b {\n\t\tcredential header X:Y {env.A}\n\t}"), []string{"X-API-Key", "Caddyfile:9"}},
+		"adds with a colon":  {govern("govern zendesk https://a.b {\n\t\tcredential basic ana:geheim {env.A}\n\t}"), []string{"without a colon", "Caddyfile:9"}},
 		"no such webhooks":   {govern("govern ./testdata/silent.yaml/webhooks http://a.b"), []string{"silent", "no webhooks", "Caddyfile:8"}},
 		"unknown webhooks":   {govern("govern zendisk/webhooks http://a.b"), []string{"zendisk", "zendesk", "Caddyfile:8"}},
 		"no scheme":          {govern("govern zendesk acme.zendesk.com"), []string{"https://acme.zendesk.com"}},

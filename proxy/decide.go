@@ -75,6 +75,9 @@ func (x *exchange) input(side *half, direction, method string) policy.Input {
 		Purpose: x.purpose, Network: x.network, Observe: x.observe(), Approvals: x.agreeing.agreed,
 		Networks: x.situation.Networks, Regions: x.situation.Regions, Hours: x.situation.Hours,
 	}
+	if x.h.Credential != nil {
+		in.Credential = policy.CredentialAdded
+	}
 	if direction == policy.Request {
 		in.Payment, in.Records = x.inputPayment(), x.named
 	}

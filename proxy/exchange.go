@@ -77,6 +77,8 @@ type exchange struct {
 	// admitted is set when the event that permits forwarding is durable, forwarded
 	// when the upstream may have seen the call.
 	admitted, forwarded bool
+	// added is the credential that the gateway put into the call, nil where it puts none.
+	added *added
 	// asked is when the call was last handed on.
 	asked time.Time
 	// upstreamEnded is set when the upstream closed the connection before its answer's
@@ -157,7 +159,8 @@ func (x *exchange) stop(side *half, ref *refusal) *refusal {
 func unobservable(code string) bool {
 	switch code {
 	case reasonOverloaded, reasonAuditUnavailable, reasonVaultUnavailable, reasonInternal, reasonIncomplete, reasonReadTimeout,
-		reasonUnreachable, reasonUpstreamTimeout, reasonUpstreamAborted, reasonUpstreamProtocol, reasonClientGone, reasonMethod, reasonUpgrade:
+		reasonUnreachable, reasonUpstreamTimeout, reasonUpstreamAborted, reasonUpstreamProtocol, reasonClientGone, reasonMethod, reasonUpgrade,
+		reasonKeyMisplaced:
 		return true
 	}
 	return false

@@ -17,6 +17,9 @@ type feed struct {
 	// raw says that what cannot be decoded is handed over as it came, for routes
 	// that observe.
 	raw bool
+	// veil, when set, hides a secret in what was decoded; veiled says that there was one.
+	veil   *veil
+	veiled atomic.Bool
 	// keep says that the bytes of a coded body are handed over with what they say.
 	keep atomic.Bool
 
@@ -53,8 +56,8 @@ const chunkSize = 32 << 10
 // bytes of repeated ticket markup compress well beyond any honest one.
 const expansionFloor = 64 << 10
 
-func newFeed(src io.Reader, coding string, ratio int64, raw bool) *feed {
-	f := &feed{src: src, coding: coding, ratio: ratio, raw: raw, chunks: make(chan chunk), quit: make(chan struct{}), done: make(chan struct{})}
+func newFeed(src io.Reader, coding string, ratio int64, raw bool, veil *veil) *feed {
+	f := &feed{src: src, coding: coding, ratio: ratio, raw: raw, veil: veil, chunks: make(chan chunk), quit: make(chan struct{}), done: make(chan struct{})}
 	f.keep.Store(true)
 	go f.run()
 	return f
@@ -99,7 +102,9 @@ func (f *feed) run() {
 		if c, ok := decoded.(io.Closer); ok {
 			defer c.Close()
 		}
-		r = decoded
+		if r = decoded; f.veil != nil {
+			r = &veiled{veil: f.veil, src: io.NopCloser(decoded), hidden: &f.veiled}
+		}
 	}
 	var total int64
 	for i := 0; ; i ^= 1 {

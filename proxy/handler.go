@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -67,6 +68,9 @@ type Handler struct {
 	// WebhookTolerance is how far the time of signing may be from now, at most 24
 	// hours. Default: what the channel file says, 5 minutes where it says nothing.
 	WebhookTolerance caddy.Duration `json:"webhook_tolerance,omitempty"`
+	// Credential is what the route adds to calls towards the vendor, whose callers prove
+	// themselves to the gateway. Default: callers bring the vendor's credential along.
+	Credential *Credential `json:"credential,omitempty"`
 	// Limits bound what is read of one message.
 	Limits Limits `json:"limits,omitzero"`
 
@@ -80,6 +84,10 @@ type Handler struct {
 
 	secrets   []policy.Secret // of webhooks, resolved
 	tolerance time.Duration
+
+	adds    *added        // the credential, resolved
+	vendors []string      // headers of callers in which a vendor's credential may stand
+	refused *atomic.Int64 // when the log said last that the vendor refuses the credential
 }
 
 // CaddyModule returns the Caddy module information.
@@ -100,6 +108,10 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		h.Route = h.defaultRoute()
 	}
 	if err := h.provisionWebhooks(); err != nil {
+		return err
+	}
+	h.vendors = vendorHeaders(h)
+	if err := h.provisionCredential(); err != nil {
 		return err
 	}
 	h.cors, h.unmapped = new(corsMemory), new(sync.Map)

@@ -73,6 +73,7 @@ func (x *exchange) identify(r *http.Request, next caddyhttp.Handler) *refusal {
 			delete(r.Header, name)
 		}
 	}
+	x.h.strip(r.Header)
 	if ref == nil {
 		x.actor, err = x.det.policy.resolver.Resolve(r.Context(), presented)
 		if err != nil {
@@ -85,7 +86,10 @@ func (x *exchange) identify(r *http.Request, next caddyhttp.Handler) *refusal {
 	if ref := x.nameActor(r.Context()); ref != nil {
 		return ref
 	}
-	return x.stop(&x.request, cmp.Or(ref, claims))
+	if ref := x.stop(&x.request, cmp.Or(ref, claims)); ref != nil {
+		return ref
+	}
+	return x.unproven()
 }
 
 // operation finds the channel's operation. A browser's preflight is one by its
@@ -153,11 +157,11 @@ func (x *exchange) presented(r *http.Request, next caddyhttp.Handler) (policy.Pr
 	if len(r.Header.Values("Authorization")) > 1 {
 		return p, refuse(reasonHeader)
 	}
-	if kind, secret, ok := x.h.ch.Credential(r.Header); ok {
-		p.VendorKind, p.VendorSecret = kind, policy.Secret(secret)
-	}
 	p.Asserted, _ = x.h.ch.AssertedUser(r.Header)
-	return p, nil
+	if x.h.Credential != nil {
+		return p, x.showKey(r, &p)
+	}
+	return p, x.showVendor(r.Header, &p)
 }
 
 // checkFraming refuses what two HTTP readers could understand differently, or

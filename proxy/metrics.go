@@ -29,6 +29,7 @@ type metrics struct {
 	streams      *prometheus.CounterVec
 	inspected    *prometheus.CounterVec
 	unmappedOps  *prometheus.CounterVec
+	addedRefused *prometheus.CounterVec
 	spends       *prometheus.CounterVec
 	wait         prometheus.Histogram
 	unrecorded   *prometheus.CounterVec
@@ -74,6 +75,9 @@ func newMetrics() *metrics {
 		}, []string{"route", "direction"}),
 		unmappedOps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "caregate", Name: "unmapped_total", Help: "Calls that the channel file does not know.",
+		}, []string{"route"}),
+		addedRefused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caregate", Name: "added_credential_refused_total", Help: "Answers 401 of the upstream to a call with the credential that the gateway adds.",
 		}, []string{"route"}),
 		spends: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "caregate", Name: "token_spends_total", Help: "Calls to payment processors with a token in them, by what became of it.",
@@ -131,7 +135,7 @@ func (m *metrics) register(r *prometheus.Registry) error {
 	if r == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{m.trails.entries, m.trails.gaps, m.trails.failures, m.trails.failing, m.trails.until, m.exchanges, m.duration, m.findings, m.earlier, m.notInspected, m.approvals, m.reveals, m.verified, m.withoutVault, m.streams, m.inspected, m.unmappedOps, m.spends, m.wait, m.unrecorded, m.paused, m.shipped, m.shipBehind, m.shipFailed, m.log, m.archiveSize, m.archiveFailing, m.policyBehind, m.bundleRevision} {
+	for _, c := range []prometheus.Collector{m.trails.entries, m.trails.gaps, m.trails.failures, m.trails.failing, m.trails.until, m.exchanges, m.duration, m.findings, m.earlier, m.notInspected, m.approvals, m.reveals, m.verified, m.withoutVault, m.streams, m.inspected, m.unmappedOps, m.addedRefused, m.spends, m.wait, m.unrecorded, m.paused, m.shipped, m.shipBehind, m.shipFailed, m.log, m.archiveSize, m.archiveFailing, m.policyBehind, m.bundleRevision} {
 		var already prometheus.AlreadyRegisteredError
 		if err := r.Register(c); err != nil && !errors.As(err, &already) {
 			return err

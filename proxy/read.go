@@ -23,7 +23,9 @@ type reading struct {
 	// wire is what came, in coding; plain is what it says.
 	wire, plain []byte
 	coding      string
-	kind        walk.Kind
+	// veiled says that plain is not what wire says: a secret of ours was hidden.
+	veiled bool
+	kind   walk.Kind
 	// boundary is the one that the type of a multipart body names.
 	boundary string
 	// unread, when set, says why nobody looked at the body; it passes as it came.

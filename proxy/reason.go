@@ -45,6 +45,8 @@ const (
 	reasonInternal         = "internal_error"
 	reasonNoCredential     = "no_credential"
 	reasonBadCredential    = "invalid_credential"
+	reasonKeyMisplaced     = "key_misplaced"
+	reasonCredentialQuery  = "credential_in_query"
 	reasonMethod           = "method_refused"
 	reasonOverride         = "method_override"
 	reasonUpgrade          = "upgrade_unsupported"
@@ -86,6 +88,8 @@ const (
 	reasonClientGone       = "client_gone"
 	reasonPartialUnasked   = "partial_unasked"
 
+	reasonGatewayCredential = "gateway_credential_required"
+
 	reasonTokenRefused      = "token_refused"
 	reasonTokenMisplaced    = "token_misplaced"
 	reasonPaymentUnreadable = "payment_unreadable"
@@ -108,6 +112,12 @@ var catalogue = []Reason{
 		"Send the vendor's own credential, or a gateway key in Caregate-Key.", FixCaller},
 	{reasonBadCredential, http.StatusUnauthorized, "A gateway key or token was presented and is unknown, expired, revoked or forged.",
 		"Create or rotate the key with `caregate apikey`, or obtain a fresh token.", FixCaller},
+	{reasonGatewayCredential, http.StatusUnauthorized, "The gateway adds the vendor's credential on this route, and the call shows nothing of the gateway's own: a credential of the vendor's does not count here.",
+		"Send a gateway key in Caregate-Key, or where your client has the vendor's token or password, or an issuer's token in Caregate-Token.", FixCaller},
+	{reasonKeyMisplaced, http.StatusUnauthorized, "A gateway key stands where the vendor's credential belongs, on a route that passes it on. Nothing was forwarded.",
+		"Send the key in Caregate-Key, and the vendor's own credential beside it if it needs one; rotate the key if it went there before.", FixCaller},
+	{reasonCredentialQuery, http.StatusBadRequest, "The address has an access_token, on a route where the gateway adds the vendor's credential.",
+		"Take it out of the address; send a gateway key in Caregate-Key.", FixCaller},
 	{reasonUnrouted, http.StatusMisdirectedRequest, "No route of the gateway answers this host and path. Nothing was forwarded.",
 		"Call the address that the configuration names for the channel; its host and path count.", FixCaller},
 	{"identity_mismatch", http.StatusForbidden, "The call claims to act for one user while its proof names another.",
@@ -124,6 +134,10 @@ var catalogue = []Reason{
 		"Grant the operation to a key of its own: `caregate apikey create --name NAME --role service --grant GRANT`.", FixSecurity},
 	{"admin_needs_role", http.StatusForbidden, "The call changes the vendor's configuration, and the caller has no grant for it.",
 		"Grant the operation to the key that administers the helpdesk: `caregate apikey create --name NAME --role service --grant GRANT`.", FixSecurity},
+	{"auth_needs_grant", http.StatusForbidden, "The call shows or changes sessions, tokens or passwords of the account whose credential the gateway adds on this route; with them it could be called without the gateway.",
+		"Call without it, or grant exactly this operation to a key of its own: `caregate apikey create --name NAME --role service --grant GRANT`.", FixSecurity},
+	{"unmapped_needs_grant", http.StatusForbidden, "The channel file does not know the call, and it would change something with the credential that the gateway adds on this route.",
+		"Add the operation to a channel file of your own, or grant it: `caregate apikey create --name NAME --role service --grant GRANT`.", FixSecurity},
 	{"full_needs_grant", http.StatusForbidden, "Whole values are shown to those to whom it was granted, beside their role.",
 		"Ask for the masked value, or give the person the grant caregate:token.reveal_full in the policy's document.", FixSecurity},
 	{reasonRevealLimit, http.StatusTooManyRequests, "So many tokens are not turned back in so short a time: for one person, of one token, or in all.",

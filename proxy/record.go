@@ -193,6 +193,9 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 		e.Attrs["observe"] = "1"
 		x.noteObserved(e.Attrs, side)
 	}
+	if x.h.Credential != nil {
+		e.Attrs["credential"] = policy.CredentialAdded
+	}
 	if side.would != "" {
 		e.Attrs["would"] = side.would
 	}

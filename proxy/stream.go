@@ -91,7 +91,7 @@ func (x *exchange) newStream(side *half, req *http.Request, src io.Reader, unblo
 	b := &side.body
 	s := &stream{
 		x: x, side: side, req: req, ctx: req.Context(), unblock: unblock, kind: b.kind,
-		feed:    newFeed(src, b.coding, int64(x.h.Limits.Ratio), x.observe()),
+		feed:    newFeed(src, b.coding, int64(x.h.Limits.Ratio), x.observe(), x.veilOf(side)),
 		closing: make(chan struct{}),
 	}
 	b.stream = s

@@ -83,6 +83,7 @@ func (s *stream) readWhole(plain, wire []byte) *refusal {
 	<-s.feed.done
 	s.whole.Store(true)
 	b.stream = nil
+	b.veiled = s.feed.veiled.Load()
 	if b.plain, b.wire = plain, wire; b.coding == "" {
 		b.wire = plain
 		if looksCompressed(plain) {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -93,7 +94,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	x.prepareUpstream(req)
 	seen := new(upstreamSeen)
 	out := req.WithContext(seen.within(quietContext{req.Context()}))
-	if ref := x.turnBack(out); ref != nil {
+	if ref := cmp.Or(x.turnBack(out), x.add(t, out)); ref != nil {
 		x.final = ref
 		return nil, ref
 	}
@@ -124,8 +125,12 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		x.forwarded = earlier || t.mayHaveSent(seen, err)
 		x.upstreamEnded = seen.ended()
+		if x.added != nil {
+			err = x.added.veil.err(err)
+		}
 		return nil, err
 	}
+	x.veilAnswer(res)
 	x.delivered(req.Context(), res.StatusCode)
 	x.spent(req.Context(), res.StatusCode)
 	x.request.body.stream.hangUpAfter()
@@ -222,8 +227,9 @@ func withheld(ref *refusal) *refusal {
 // prepareUpstream asks for an answer that we can read.
 func (x *exchange) prepareUpstream(req *http.Request) {
 	// One coding, and only if the caller takes it as well: an answer without a
-	// finding goes to the caller in the bytes in which it came.
-	if x.accepts && req.Method != http.MethodHead {
+	// finding goes to the caller in the bytes in which it came. Where such bytes are to be
+	// veiled, they are asked for without.
+	if x.accepts && req.Method != http.MethodHead && !(x.h.Credential != nil && x.observe()) {
 		req.Header.Set("Accept-Encoding", "gzip")
 	} else {
 		req.Header.Set("Accept-Encoding", "identity")
@@ -286,6 +292,7 @@ func (x *exchange) readResponse(res *http.Response) *refusal {
 	if b.plain, ref = decode(b.coding, b.wire, x.h.Limits.Body, int64(x.h.Limits.Ratio)); ref != nil {
 		return x.leaveUnread(&x.response, b, nil, ref)
 	}
+	x.veilDecoded(b)
 	if challengePage(kind, res.StatusCode, b.plain, x.match.Mapped) {
 		return x.stop(&x.response, refuse(reasonChallenge))
 	}
@@ -374,7 +381,7 @@ func (x *exchange) transformResponse(res *http.Response) {
 	if repeated > 0 {
 		countFor(&side.counts, string(redact.PaymentReference)).Tokenized += repeated
 	}
-	if same(out, b.plain) {
+	if same(out, b.plain) && !b.veiled {
 		out = b.wire
 	} else {
 		h.Del("Content-Encoding")

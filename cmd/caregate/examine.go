@@ -84,10 +84,18 @@ func (e *examination) lookAtConfig(p *place) {
 	}
 }
 
-// lookAtSecrets tries the references to secrets of webhooks. The gateway may run
-// with another environment and as another user than this command, so what is not
-// found here is a warning.
+// lookAtSecrets tries the references to secrets of webhooks and of the credential that the
+// route adds. The gateway may run with another environment and as another user than this
+// command, so what is not found here is a warning.
 func (e *examination) lookAtSecrets(route string, h *proxy.Handler) {
+	if c := h.Credential; c != nil {
+		if err := c.Try(); err != nil {
+			e.add("route "+route, stateWarn, "credential: "+err.Error()+", as this command sees it",
+				"give the gateway's own environment the secret, or the file; it does not start without")
+		} else {
+			e.add("route "+route, stateOK, "callers need a key or token of the gateway, which adds the vendor's credential; it is there", "")
+		}
+	}
 	for _, ref := range h.WebhookSecrets {
 		if _, err := proxy.ResolveSecret(ref); err != nil {
 			e.add("route "+route, stateWarn, "webhook_secret: "+err.Error()+", as this command sees it",
