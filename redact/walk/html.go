@@ -26,6 +26,9 @@ type htmlReader struct {
 
 	all   []htmlAttribute
 	known references
+
+	tab htmlTable
+	ids []span // cells of the body that hold identifiers, by their column
 }
 
 func (p *htmlReader) document() *Refusal {
@@ -38,6 +41,7 @@ func (p *htmlReader) document() *Refusal {
 		return &Refusal{ReasonHTML, int64(at)}
 	}
 	p.body.text = make([]byte, 0, len(p.raw))
+	p.tab.cell = -1
 	z := html.NewTokenizer(bytes.NewReader(p.raw))
 	var raw string // the element whose content is no markup
 	pos := 0
@@ -51,7 +55,7 @@ func (p *htmlReader) document() *Refusal {
 			p.rest.reset()
 			p.rest.copy(p.raw, from, len(p.raw))
 			p.scan(&p.rest, detect.Hint{}, style{write: writeHTML})
-			p.scan(&p.body, detect.Hint{}, style{write: writeHTML})
+			p.shown()
 			return nil
 		case html.TextToken:
 			switch raw {
@@ -83,6 +87,7 @@ func (p *htmlReader) document() *Refusal {
 				return r
 			}
 		}
+		p.table(name, kind == html.EndTagToken)
 	}
 }
 

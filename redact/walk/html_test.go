@@ -37,6 +37,10 @@ func TestRewriteHTML(t *testing.T) {
 		"ssn, another length":        {"<p>ssn <b>536</b><i>22</i>8145 &lt;", "<p>ssn <b>XXX-XX-XXXX</b><i></i> &lt;"},
 		"ssn in dashes":              {"ssn 536<b>-</b>22-8145", "ssn XXX<b>-</b>XX-XXXX"},
 		"table of two columns":       {"<tr><th>SSN</th><td>536228145</td></tr>", "<tr><th>SSN</th><td>XXX-XX-XXXX</td></tr>"},
+		"columns of identifiers":     {"<table><tr><th>Order</th><th>Tracking</th></tr><tr><td>7</td><td> 4111111111111111 </td></tr><tr><td>4012888888881881</td></tr></table>", ""},
+		"columns of cards":           {"<table><tr><th>Tracking</th><th>Paid by</th></tr><tr><td>7</td><td>4111111111111111</td></tr></table>", "<table><tr><th>Tracking</th><th>Paid by</th></tr><tr><td>7</td><td>XXXXXXXXXXXX1111</td></tr></table>"},
+		"columns that are not told":  {"<table><tr><th colspan=2>Tracking</th></tr><tr><td>a long story about something else, told by somebody who had time</td><td>5555555555554444</td></tr></table>", "<table><tr><th colspan=2>Tracking</th></tr><tr><td>a long story about something else, told by somebody who had time</td><td>XXXXXXXXXXXX4444</td></tr></table>"},
+		"a table in a table":         {"<table><tr><th>Tracking</th></tr><tr><td><table><tr><th>x</th></tr><tr><td>4111111111111111</td></tr></table></td></tr></table>", "<table><tr><th>Tracking</th></tr><tr><td><table><tr><th>x</th></tr><tr><td>XXXXXXXXXXXX1111</td></tr></table></td></tr></table>"},
 		"attributes":                 {`<img alt="4111 1111 1111 1111" title='a &quot; 4111&#49;11111111111' id=a>`, `<img alt="XXXX XXXX XXXX 1111" title='a &quot; XXXXXXXXXXXX1111' id=a>`},
 		"unquoted":                   {`<a href=mailto:x@x.example?body=card+4111111111111111>x</a>`, `<a href=mailto:x@x.example?body=card+XXXXXXXXXXXX1111>x</a>`},
 		"input by its name":          {`<input value="536228145" name="ssn">`, `<input value="XXX-XX-XXXX" name="ssn">`},
@@ -140,7 +144,8 @@ func TestReferences(t *testing.T) {
 }
 
 func FuzzHTML(f *testing.F) {
-	for _, s := range []string{"<p>4111<b>1111</b>&#49;111 1111<!-- 4111111111111111 --><img alt='4111 1111 1111 1111'>", "<script>4111111111111111</script><textarea>&amp", "<a<b =x= y='", "&nbsp4111"} {
+	for _, s := range []string{"<p>4111<b>1111</b>&#49;111 1111<!-- 4111111111111111 --><img alt='4111 1111 1111 1111'>", "<script>4111111111111111</script><textarea>&amp", "<a<b =x= y='", "&nbsp4111",
+		"<table><tr><th>Order<th>No</tr><tr><td>4111111111111111</td><td><table></td></tr><td>4111111111111111</table>"} {
 		f.Add([]byte(s))
 	}
 	d := newDetector(f)
