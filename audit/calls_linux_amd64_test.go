@@ -307,8 +307,8 @@ func faults(site string) []fault {
 func TestFaultAtEveryCall(t *testing.T) {
 	t.Parallel()
 	counts := undisturbed(t, "ordinary", 100)
-	for _, want := range []string{"pwrite64 audit/audit.db", "pwrite64 audit/audit.db-wal", "fsync audit/audit.db-wal", "fsync audit/audit.db", "fsync audit/lock.db-wal",
-		"fsync audit/detail.db-wal", "pwrite64 audit/index.db-wal", "write audit/tree/SHARD/TEMP", "fsync audit/tree/SHARD/TEMP", "renameat audit/tree/SHARD/checkpoint",
+	for _, want := range []string{"pwrite64 audit/audit.db", "pwrite64 audit/audit.db-wal", "fdatasync audit/audit.db-wal", "fdatasync audit/audit.db", "fdatasync audit/lock.db-wal",
+		"fdatasync audit/detail.db-wal", "pwrite64 audit/index.db-wal", "write audit/tree/SHARD/TEMP", "fsync audit/tree/SHARD/TEMP", "renameat audit/tree/SHARD/checkpoint",
 		"fsync audit/tree/SHARD", "fsync audit/tree/SHARD/tile/N/N/TEMP", "renameat audit/tree/SHARD/tile/entries/N/N"} {
 		if counts["run"][want] == 0 {
 			t.Errorf("no %s was seen: %v", want, slices.Sorted(maps.Keys(counts["run"])))
@@ -328,7 +328,7 @@ func TestFaultAtEveryCall(t *testing.T) {
 func TestFaultAtEveryCallOfRollover(t *testing.T) {
 	t.Parallel()
 	counts := undisturbed(t, "rollover", 10)
-	for _, want := range []string{"fsync audit/audit.db-wal", "fsync audit/lock.db-wal", "mkdirat audit/tree/SHARD", "fsync audit/tree", "renameat audit/tree/SHARD/checkpoint",
+	for _, want := range []string{"fdatasync audit/audit.db-wal", "fdatasync audit/lock.db-wal", "mkdirat audit/tree/SHARD", "fsync audit/tree", "renameat audit/tree/SHARD/checkpoint",
 		"fsync keys/TEMP", "renameat keys/audit-2026h2.key.next", "renameat keys/audit-2026h2.key", "renameat audit/log.pub", "fsync keys"} {
 		if counts["rollover"][want] == 0 {
 			t.Errorf("no %s was seen: %v", want, slices.Sorted(maps.Keys(counts["rollover"])))

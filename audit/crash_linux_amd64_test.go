@@ -262,7 +262,7 @@ func TestCrashImages(t *testing.T) {
 		l := live(t, "ordinary", dir, func(c callwatch.Call, phase string, acked []ID) callwatch.Verdict {
 			p.see(t, c)
 			mustNotAccuse(t, p, c)
-			if (c.Name == "fsync" || c.Name == "pwrite64" || c.Name == "renameat") && taken < want && rand.IntN(moments) < 40 {
+			if (c.Name == "fsync" || c.Name == "fdatasync" || c.Name == "pwrite64" || c.Name == "renameat") && taken < want && rand.IntN(moments) < 40 {
 				to := t.TempDir()
 				p.image(t, to)
 				n, known := taken, acked[:len(acked):len(acked)]

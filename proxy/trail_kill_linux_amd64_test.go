@@ -243,7 +243,7 @@ func TestTrailKilledAtEveryCall(t *testing.T) {
 		return false
 	})
 	b.mustHaveAll()
-	for _, want := range []string{toVendor, "pwrite64 audit/audit.db-wal", "fsync audit/audit.db-wal", "pwrite64 state.db-wal", "fsync state.db-wal", "pwrite64 vault.db-wal", "fsync vault.db-wal"} {
+	for _, want := range []string{toVendor, "pwrite64 audit/audit.db-wal", "fdatasync audit/audit.db-wal", "pwrite64 state.db-wal", "fdatasync state.db-wal", "pwrite64 vault.db-wal", "fdatasync vault.db-wal"} {
 		if !sites[want] {
 			t.Errorf("no %s was seen: %v", want, slices.Sorted(maps.Keys(sites)))
 		}
@@ -255,7 +255,7 @@ func TestTrailKilledAtEveryCall(t *testing.T) {
 			some = 1
 		}
 		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-		list = append(slices.Clone(all[:some]), moment{toVendor, 2}, moment{"fsync state.db-wal", 1})
+		list = append(slices.Clone(all[:some]), moment{toVendor, 2}, moment{"fdatasync state.db-wal", 1})
 	}
 	for _, m := range list {
 		t.Run(fmt.Sprintf("%s %d", strings.ReplaceAll(m.site, "/", "|"), m.turn), func(t *testing.T) {

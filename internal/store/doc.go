@@ -43,7 +43,8 @@
 //     connection. Who finds another writer waits for it until the call's context
 //     ends, a minute at most. So a text given to Exec outside of a transaction is one
 //     statement: it may be run again. Open refuses libraries older than 3.51.3,
-//     whose WAL reset could lose committed pages. On PostgreSQL it refuses servers
+//     whose WAL reset could lose committed pages. On Linux a commit waits for fdatasync
+//     (datasync_linux.go). On PostgreSQL it refuses servers
 //     older than 14, standbys, and those that acknowledge what they may lose
 //     (fsync, full_page_writes, synchronous_commit).
 //  3. Migrate applies the caller's numbered, embedded SQL files, each in one

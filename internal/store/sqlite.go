@@ -55,6 +55,13 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 		q.Add("_journal_mode", "WAL")
 		q.Add("_pragma", "synchronous("+string(o.Sync)+")")
 	}
+	vfs, err := dataSync()
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	if vfs != "" {
+		q.Add("vfs", vfs)
+	}
 	connector, err := sqlite.NewConnector("file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
