@@ -172,10 +172,12 @@ const shortestStem = 3
 // hasStem reports whether a word in lower case is one of the stems, with an ending of
 // declension perhaps.
 func hasStem(stems map[string]bool, w []byte) bool {
-	for n := shortestStem; n <= len(w); n++ {
-		if stems[string(w[:n])] && utf8.RuneCount(w[n:]) <= longestEnding {
+	for n, ending := len(w), 0; n >= shortestStem && ending <= longestEnding; ending++ {
+		if stems[string(w[:n])] {
 			return true
 		}
+		_, size := utf8.DecodeLastRune(w[:n])
+		n -= size
 	}
 	return false
 }

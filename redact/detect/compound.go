@@ -37,18 +37,40 @@ const longestEnding = 4
 
 // Parts of names in one word: the last of them says what the name is of.
 var (
-	cardParts  = byteWords("kart", "kort", "card", "kaart", "visa", "amex", "master", "maestro", "kredit", "krediet", "debit", "bankomat", "kárt", "bankpas", "betaalpas", "pinpas", "pasnummer", "bancontact", "prepaid")
-	thingParts = byteWords("bestel", "beställ", "bestill", "rechnung", "faktur", "factuur", "auftrag", "vertrag", "order", "ordre", "tilau", "vorgang", "versand", "sendung", "kund", "klant", "serie")
+	cardParts  = nameParts("kart", "kort", "card", "kaart", "visa", "amex", "master", "maestro", "kredit", "krediet", "debit", "bankomat", "kárt", "bankpas", "betaalpas", "pinpas", "pasnummer", "bancontact", "prepaid")
+	thingParts = nameParts("bestel", "beställ", "bestill", "rechnung", "faktur", "factuur", "auftrag", "vertrag", "order", "ordre", "tilau", "vorgang", "versand", "sendung", "kund", "klant", "serie")
 	// paidParts are of names that say how something is paid, and not by what.
-	paidParts  = byteWords("zahl", "betal", "betaal")
+	paidParts  = nameParts("zahl", "betal", "betaal")
 	numberTail = byteWords("nummer", "nr", "numero", "númer", "szám")
 )
+
+// namePart is a part of names, with a bit for each of its bytes: most words have not got all of
+// those.
+type namePart struct {
+	text  []byte
+	bytes uint64
+}
+
+func nameParts(words ...string) (out []namePart) {
+	for _, w := range words {
+		out = append(out, namePart{[]byte(w), bytesOf(w)})
+	}
+	return out
+}
 
 func byteWords(words ...string) (out [][]byte) {
 	for _, w := range words {
 		out = append(out, []byte(w))
 	}
 	return out
+}
+
+// bytesOf has a bit for each byte of text, by its low bits.
+func bytesOf[T []byte | string](text T) (set uint64) {
+	for i := range len(text) {
+		set |= 1 << (text[i] & 63)
+	}
+	return set
 }
 
 // compound is the sense of a long word in lower case that no table has: languages that
@@ -95,10 +117,12 @@ func compound(word []byte) sense {
 }
 
 // lastOf returns where the last of parts begins in word, or -1.
-func lastOf(parts [][]byte, word []byte) int {
-	last := -1
-	for _, p := range parts {
-		last = max(last, bytes.LastIndex(word, p))
+func lastOf(parts []namePart, word []byte) int {
+	last, set := -1, bytesOf(word)
+	for i := range parts {
+		if p := &parts[i]; p.bytes&^set == 0 {
+			last = max(last, bytes.LastIndex(word, p.text))
+		}
 	}
 	return last
 }

@@ -225,13 +225,14 @@ type scanner struct {
 	// The stretch of a word in which short runs of digits are done; see scanner.within.
 	innerFrom, innerTo int
 
-	depth   int // of views
-	viewEnd int // up to where marks were seen to
-	looked  int // up to where tokens were tried as base64
-	end64   int // up to where base64 or hexadecimal text was read; in a stream perhaps before text
-	settled int // in a stream, what stands before was read by earlier calls
-	hexed   int // up to where tokens were tried as hexadecimal text
-	tried64 int // where the run of base64 begins that was tried last, plus one
+	depth   int  // of views
+	quoted  bool // the text is also searched with quoted-printable undone
+	viewEnd int  // up to where marks were seen to
+	looked  int  // up to where tokens were tried as base64
+	end64   int  // up to where base64 or hexadecimal text was read; in a stream perhaps before text
+	settled int  // in a stream, what stands before was read by earlier calls
+	hexed   int  // up to where tokens were tried as hexadecimal text
+	tried64 int  // where the run of base64 begins that was tried last, plus one
 	// Where the run of base64 begins that was walked last, and from where.
 	run64From, run64At int
 	regions            []region

@@ -42,6 +42,8 @@ func TestFormsOfPeople(t *testing.T) {
 		"the last four, said":           "⟦credit_card|4111 1111 then 1111 and the last four digits are 1111⟧ exp 12/27",
 		"in turns":                      "Customer: ⟦credit_card|4111 1111\nAgent: okay, go ahead\nCustomer: uh 1111\nAgent: yes\nCustomer: 1111⟧",
 		"a quoted blank between two":    "⟦credit_card|5555-5555-5555-4444⟧=20⟦credit_card|5555-5555-5555-4444⟧",
+		"an escaped escape, others by":  "card ⟦credit_card|&#61;34111 1111 1111 1111⟧ and =34 and ４",
+		"other digits and escapes":      "card ⟦credit_card|４111 =31111 1111 1111⟧",
 		"equals signs":                  "⟦credit_card|4111=1111=1111=1111⟧",
 		"tildes and number signs":       "⟦credit_card|4111~1111~1111~1111⟧, ⟦credit_card|5555#5555#5555#4444⟧",
 		"long hyphens":                  "⟦credit_card|4111 -- 1111 -- 1111 -- 1111⟧",

@@ -31,6 +31,8 @@ type pass struct {
 	scanner scanner
 	found   []redact.Finding
 	plain   []byte // what base64 says
+	// quoted says that the same text is also searched with quoted-printable undone.
+	quoted bool
 }
 
 // passes keeps the memory of passes between calls.
@@ -61,12 +63,18 @@ type region struct {
 
 // marked reads the text around the mark at p another way, unless that is done.
 func (s *scanner) marked(dst *[]redact.Finding, p int, m marks) {
-	if p < s.viewEnd || s.depth > maxDepth || s.stopped {
+	if s.quoted {
+		m &^= markQuoted
+	}
+	if m == 0 || p < s.viewEnd || s.depth > maxDepth || s.stopped {
 		return
 	}
 	begin := max(s.viewEnd, p-markReach, 0)
 	limit := begin + maxRegion
 	end, m := s.marksFrom(p, limit, m)
+	if s.quoted {
+		m &^= markQuoted
+	}
 	ahead := markGap
 	if end >= limit-markGap { // the number may go on in escapes
 		ahead = LookAhead
@@ -129,7 +137,10 @@ func (s *scanner) read(dst *[]redact.Finding, begin, end, ahead int, m marks) {
 func (s *scanner) views(dst *[]redact.Finding, from, begin, end, to int, m marks) {
 	text, p := s.text, s.d.passes.get()
 	if m&markNormal != 0 {
-		*dst = s.through(*dst, p, p.reader.Normal(text, from, to, false), begin, end)
+		v := p.reader.Normal(text, from, to, false)
+		p.quoted = (s.quoted || m&markQuoted != 0) && sameQuoted(v)
+		*dst = s.through(*dst, p, v, begin, end)
+		p.quoted = false
 	}
 	if m&markQuoted != 0 {
 		*dst = s.through(*dst, p, p.reader.Normal(text, from, to, true), begin, end)
@@ -172,6 +183,32 @@ func (s *scanner) hexCard(text []byte) bool {
 	}
 	r := s.d.issuers.read(prefix, n, luhn(number[:n]))
 	return r.ok && !r.context
+}
+
+// sameQuoted reports whether all that reads as quoted-printable in a view stands for itself, so
+// that a view of the same text in which it is undone says as much.
+func sameQuoted(v *view.View) bool {
+	text := v.Text()
+	for i := 0; i+2 < len(text); i++ {
+		n := bytes.IndexByte(text[i:len(text)-2], '=')
+		if n < 0 {
+			break
+		}
+		i += n
+		size := 0
+		switch a, b := text[i+1], text[i+2]; {
+		case isHex(a) && isHex(b):
+			size = 3
+		case a <= ' ':
+			size = 2 // perhaps a soft line break
+		}
+		if size > 0 {
+			if from, to := v.Raw(i, i+size); to-from != size {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // worth64 reports whether what the base64 text[begin:to) says is worth the view.
@@ -231,7 +268,7 @@ func (s *scanner) through(dst []redact.Finding, p *pass, v *view.View, begin, en
 	*sub = scanner{} // not all at once, which would be copied
 	sub.d, sub.text, sub.hint, sub.final, sub.card, sub.depth = s.d, v.Text(), s.hint, true, -1, s.depth+1
 	sub.from, sub.stop, sub.viewEnd, sub.end64 = start, stop, start, start
-	sub.hint.phase = 0
+	sub.hint.phase, sub.quoted = 0, p.quoted
 	sub.remember()
 	p.found = p.found[:0]
 	sub.run(&p.found, start)
