@@ -59,6 +59,9 @@ func ofLogItself(l *Leaf) bool {
 
 func isConfig(l *Leaf) bool { return l.Type == "config.loaded" }
 
+// changesPolicy is a configuration that came into force, or a rollout that went back.
+func changesPolicy(l *Leaf) bool { return isConfig(l) || l.Type == "rollout.reverted" }
+
 func isClock(l *Leaf) bool { return l.Type == TypeClockStepped }
 
 func isDestruction(l *Leaf) bool {
@@ -136,7 +139,7 @@ func Controls(framework string) []Control {
 		add("CC6.5", "data is disposed of", "deletions at vendors, erasures and expiries; vendor.event is the vendor's word", isDestruction)
 		add("CC6.7", "transmission of data is restricted", "calls in which findings were masked, replaced or taken out", maskedSomething)
 		add("CC7.2", "the system is monitored for anomalies", "refused calls, uninspected bodies, jumps of the clock and gaps in vendors' logs", func(l *Leaf) bool { return isDenied(l) || notInspected(l) || isClock(l) || l.Type == TypeVendorGap })
-		add("CC8.1", "changes are authorised and recorded", "loaded configurations", isConfig)
+		add("CC8.1", "changes are authorised and recorded", "loaded configurations, and rollouts of the policy that went back", changesPolicy)
 		add("P6.1", "disclosures of personal data are accounted for", "calls that gave data of a person in the clear", disclosed)
 	case FrameworkISO:
 		add("A.5.15", "access control", "decided calls", func(l *Leaf) bool { return l.Decision != "" })
@@ -144,7 +147,7 @@ func Controls(framework string) []Control {
 		add("A.5.33", "records are protected", "seals of the index, beginnings and ends of shards; the signed checkpoint covers every leaf", isProtection)
 		add("A.5.34", "privacy and protection of personal data", "calls that gave data of a person in the clear", disclosed)
 		add("A.8.2", "privileged access rights", "administrative calls, and those that a vendor's own log tells of (vendor.event: the vendor's word)", isAdministration)
-		add("A.8.9", "configuration management", "loaded configurations", isConfig)
+		add("A.8.9", "configuration management", "loaded configurations, and rollouts of the policy that went back", changesPolicy)
 		add("A.8.10", "information is deleted", "deletions at vendors, erasures and expiries; vendor.event is the vendor's word", isDestruction)
 		add("A.8.11", "data is masked", "calls in which findings were masked, replaced or taken out", maskedSomething)
 		add("A.8.12", "data leakage is prevented", "calls in which something was found, with what became of it", func(l *Leaf) bool { return len(l.Released) > 0 })

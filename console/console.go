@@ -213,6 +213,29 @@ type PolicyStatus struct {
 	Trouble string `json:"trouble,omitempty"`
 	// Bundle is the signed bundle that it comes from; absent for files on the machine.
 	Bundle *BundleStatus `json:"bundle,omitempty"`
+	// Rollouts are rows and rules that count for a share of the callers first.
+	Rollouts []RolloutStatus `json:"rollouts,omitempty"`
+}
+
+// RolloutStatus describes a rollout of the policy.
+type RolloutStatus struct {
+	// Name and ID name it; ID is 32 hexadecimal digits over all that it says.
+	Name string `json:"name"`
+	ID   string `json:"id"`
+	// State is waiting, running, over (its window is: it stays) or reverted.
+	State string `json:"state"`
+	// Share is for how many callers of a hundred it counts, From and Until its window.
+	Share int       `json:"share"`
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"`
+	// Stays tells that it does not go back, whatever its rates: it is about something that
+	// was enforced before.
+	Stays bool `json:"stays,omitempty"`
+	// Reverted is when it went back by itself, Why the reason, Event the receipt of the
+	// event that tells of it.
+	Reverted time.Time `json:"reverted,omitzero"`
+	Why      string    `json:"why,omitempty"`
+	Event    string    `json:"event,omitempty"`
 }
 
 // BundleStatus describes the policy bundle in force.

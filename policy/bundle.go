@@ -28,6 +28,9 @@ type bundle struct {
 	// networks and hours are what the operator's documents call by a name.
 	networks []network
 	hours    []hours
+	// rollouts are those of all documents, enforced what counts without one.
+	rollouts []Rollout
+	enforced []string
 }
 
 // readBundle reads the built-in rules, and the operator's rules and documents: those in a
@@ -88,8 +91,17 @@ func readBundle(c Config) (*bundle, error) {
 	data["approvals"] = approvalIndex(overlays)
 	data["logins"] = loginIndex(overlays)
 	data["conditions"] = conditionIndex(overlays)
+	rollouts, codes := joinRollouts(overlays), ownCodes(modules, own)
+	if err := checkRollouts(rollouts, codes); err != nil {
+		return nil, err
+	}
+	data["rollout"] = rolloutIndex(rollouts)
+	t, err := builtinTables()
+	if err != nil {
+		return nil, err
+	}
 
-	b := &bundle{modules: modules, own: own, data: data, digest: hex.EncodeToString(sum.Sum(nil))}
+	b := &bundle{modules: modules, own: own, data: data, digest: hex.EncodeToString(sum.Sum(nil)), rollouts: rollouts, enforced: enforcedTargets(t, overlays, codes, rollouts)}
 	b.networks, b.hours = situations(overlays)
 	b.reasons, err = readReasons(builtin["data/reasons.yaml"])
 	return b, err
@@ -130,7 +142,11 @@ type tables struct {
 	Classes   map[string]string `yaml:"classes"`
 	Rank      map[string]int    `yaml:"rank"`
 	NeverKept []string          `yaml:"never_kept"`
-	Roles     map[string]struct {
+	// NeverReverted are the classes whose rollouts never go back by themselves.
+	NeverReverted []string `yaml:"never_reverted"`
+	// EnforcedFrom is the rank from which on a class counts as enforced.
+	EnforcedFrom int `yaml:"enforced_from"`
+	Roles        map[string]struct {
 		Assignable bool `yaml:"assignable"`
 	} `yaml:"roles"`
 }

@@ -37,6 +37,9 @@ type Decision struct {
 	// original is kept. A class that is not in it is masked for good. It is empty for
 	// answers, whose originals stay where they came from.
 	Undo map[string]int `json:"undo"`
+	// Rollouts are the rollouts that are about what is in this call: true for those that
+	// decided something, false for those that would have if the caller were in them.
+	Rollouts map[string]bool `json:"rollouts,omitempty"`
 	// Would is set on a route that observes: what would have been decided. Allow is
 	// true then, and no action is stronger than report.
 	Would *Would `json:"would,omitempty"`
@@ -72,6 +75,7 @@ type Would struct {
 	Actions   map[string]string            `json:"actions"`
 	Places    map[string]map[string]string `json:"places"`
 	Undo      map[string]int               `json:"undo"`
+	Rollouts  map[string]bool              `json:"rollouts,omitempty"`
 }
 
 // Action is what happens to a finding of a class at a place. A pair that was not

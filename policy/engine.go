@@ -78,6 +78,9 @@ type Engine struct {
 	// networks and hours are what the operator's documents call by a name.
 	networks []network
 	hours    []hours
+	// rollouts and enforced are what Rollouts and Enforced answer.
+	rollouts []Rollout
+	enforced []string
 }
 
 // NewEngine compiles the built-in rules with the operator's documents. A broken
@@ -110,7 +113,10 @@ func NewEngine(ctx context.Context, c Config) (*Engine, error) {
 		return nil, fmt.Errorf("preparing the policy: %w", err)
 	}
 	// A machine that starts is busy with more than this, so the trial has longer.
-	e := &Engine{query: q, timeout: trialPatience * c.Timeout, digest: b.digest, reasons: b.reasons, log: c.Logger, cache: cache, networks: b.networks, hours: b.hours}
+	e := &Engine{
+		query: q, timeout: trialPatience * c.Timeout, digest: b.digest, reasons: b.reasons, log: c.Logger, cache: cache,
+		networks: b.networks, hours: b.hours, rollouts: b.rollouts, enforced: b.enforced,
+	}
 	// Anonymous callers exist everywhere, so rules that cannot judge one are broken.
 	trial := Input{Direction: Request, Effect: "read", Scope: "one", Method: "safe", Actor: InputActor{Kind: KindAnonymous, Strength: StrengthNone}}
 	if _, err := e.Decide(ctx, trial); err != nil {

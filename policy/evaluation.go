@@ -66,7 +66,7 @@ func (in *Input) appendKey(b []byte) []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(p.Tokens))
 	b = binary.AppendUvarint(b, uint64(p.Amount))
-	for _, list := range [...][]string{in.Actor.Roles, in.Actor.Grants, in.Actor.AMR, in.Networks, in.Regions, in.Hours} {
+	for _, list := range [...][]string{in.Actor.Roles, in.Actor.Grants, in.Actor.AMR, in.Networks, in.Regions, in.Hours, in.Rollouts} {
 		b = binary.AppendUvarint(b, uint64(len(list)))
 		for _, s := range list {
 			b = appendString(b, s)
@@ -141,7 +141,7 @@ func (in *Input) value() ast.Value {
 	for _, names := range [...]struct {
 		key  *ast.Term
 		list []string
-	}{{keyNetworks, in.Networks}, {keyRegions, in.Regions}, {keyHours, in.Hours}} {
+	}{{keyNetworks, in.Networks}, {keyRegions, in.Regions}, {keyHours, in.Hours}, {keyRollouts, in.Rollouts}} {
 		if len(names.list) > 0 {
 			doc.Insert(names.key, stringsTerm(names.list))
 		}
@@ -179,6 +179,7 @@ var (
 	keyAMR, keyACR, keyAge                          = ast.StringTerm("amr"), ast.StringTerm("acr"), ast.StringTerm("age")
 	keyNetworks, keyRegions, keyHours               = ast.StringTerm("networks"), ast.StringTerm("regions"), ast.StringTerm("hours")
 	keyCredential                                   = ast.StringTerm("credential")
+	keyRollouts                                     = ast.StringTerm("rollouts")
 	keyPayment                                      = ast.StringTerm("payment")
 	keyClass, keyPlace, keyCount, keySplit          = ast.StringTerm("class"), ast.StringTerm("place"), ast.StringTerm("count"), ast.StringTerm("split")
 )
@@ -205,7 +206,7 @@ func readDecision(v any, in *Input) (*Decision, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Decision{V: DecisionVersion, Allow: o.Allow, Reason: o.Reason, Reasons: o.Reasons, Needs: o.Needs, Approvers: o.Approvers, Actions: o.Actions, Places: o.Places, Undo: o.Undo}
+	d := &Decision{V: DecisionVersion, Allow: o.Allow, Reason: o.Reason, Reasons: o.Reasons, Needs: o.Needs, Approvers: o.Approvers, Actions: o.Actions, Places: o.Places, Undo: o.Undo, Rollouts: o.Rollouts}
 	if !in.Observe {
 		return d, nil
 	}
@@ -270,8 +271,31 @@ func readOutcome(m map[string]any, in *Input) (*Would, error) {
 			return nil, err
 		}
 	}
-	o.Undo, err = readUndo(m["undo"], o.Actions)
+	if o.Undo, err = readUndo(m["undo"], o.Actions); err != nil {
+		return nil, err
+	}
+	o.Rollouts, err = readRollouts(m["rollouts"])
 	return &o, err
+}
+
+// readRollouts reads which rollouts decided something.
+func readRollouts(v any) (map[string]bool, error) {
+	m, ok := v.(map[string]any)
+	if !ok || len(m) > maxRollouts {
+		return nil, fmt.Errorf("%w: rollouts is no object, or too large", ErrUndecided)
+	}
+	if len(m) == 0 {
+		return nil, nil
+	}
+	out := make(map[string]bool, len(m))
+	for name, x := range m {
+		counted, ok := x.(bool)
+		if !ok || !isRolloutName(name) {
+			return nil, fmt.Errorf("%w: a rollout is not told by name, true or false", ErrUndecided)
+		}
+		out[name] = counted
+	}
+	return out, nil
 }
 
 // readUndo reads for how long masks can be undone.

@@ -1,9 +1,11 @@
 package policy
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // InputVersion is the version of the Input document, its member "v".
@@ -101,6 +103,9 @@ type Input struct {
 	Records int `json:"records"`
 	// Approvals is how many others have agreed to this call: at most MostApprovers.
 	Approvals int `json:"approvals"`
+	// Rollouts are the names of the rollouts that have begun, have not gone back and
+	// include the caller, sorted.
+	Rollouts []string `json:"rollouts,omitempty"`
 	// Observe tells that the route only watches: the rules are evaluated and the
 	// answer is carried in Decision.Would.
 	Observe bool `json:"observe"`
@@ -239,6 +244,18 @@ func isCurrency(s string) bool {
 	return len(s) == 0 || len(s) == 3
 }
 
+// ReadInput reads an Input as [Decision.Input] wrote it, and the log holds it. One with a
+// member that this version does not know cannot be read: it may have decided. The error
+// wraps ErrInput.
+func ReadInput(doc string) (in Input, err error) {
+	dec := json.NewDecoder(strings.NewReader(doc))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&in); err != nil {
+		return in, fmt.Errorf("%w: it cannot be read", ErrInput)
+	}
+	return in, nil
+}
+
 // ErrInput is wrapped by the errors that Decide returns for an Input that is
 // outside its bounds. The caller denies and looks for the defect in itself.
 var ErrInput = errors.New("policy input is out of bounds")
@@ -278,6 +295,14 @@ func (in *Input) validate() error {
 	} {
 		if !slices.Contains(f.allowed, f.value) {
 			return fmt.Errorf("%w: %s is none of its values", ErrInput, f.member)
+		}
+	}
+	if len(in.Rollouts) > maxRollouts {
+		return fmt.Errorf("%w: more than %d rollouts", ErrInput, maxRollouts)
+	}
+	for _, s := range in.Rollouts {
+		if len(s) > maxName {
+			return fmt.Errorf("%w: the name of a rollout is longer than %d bytes", ErrInput, maxName)
 		}
 	}
 	if len(in.Actor.Roles) > maxRoles || len(in.Actor.Grants) > maxGrants {

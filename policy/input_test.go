@@ -26,6 +26,7 @@ func sample() Input {
 		Payment: InputPayment{Tokens: 1, Token: "known", Payment: "known", Place: "same", Account: "same", Order: "unstated", Currency: "same",
 			Balance: "within", Key: "new", Amount: 2000, Unit: "EUR"},
 		Findings: []Finding{{Class: "credit_card", Place: PlaceText, Count: 2, Split: 1}, {Class: "us_ssn", Place: PlaceQuery, Count: 1}},
+		Rollouts: []string{"iban-desk"},
 	}
 }
 

@@ -82,6 +82,10 @@ func TestOnPostgres(t *testing.T) {
 		"LimitsTogether": TestLimitsTogether,
 		"LimitBreaker":   TestLimitBreaker,
 
+		"RollbackRates":     TestRollbackRates,
+		"RollbackIsDurable": TestRollbackIsDurable,
+		"EnforcedStays":     TestWhatWasEnforcedStays,
+
 		"ApprovalLife":        TestApprovalLife,
 		"ApprovalDualControl": TestApprovalDualControl,
 		"ApprovalsNotCounted": TestApprovalsThatDoNotCount,

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -186,10 +184,9 @@ type watched struct {
 // ask asks about one input; nil and ErrInput for one that cannot be read.
 func ask(ctx context.Context, e *Engine, input string) (*watched, error) {
 	s := &watched{actions: make(map[string][]string)}
-	dec := json.NewDecoder(strings.NewReader(input))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s.in); err != nil {
-		return nil, fmt.Errorf("%w: it cannot be read", ErrInput)
+	var err error
+	if s.in, err = ReadInput(input); err != nil {
+		return nil, err
 	}
 	s.in.Observe = true
 	d, err := e.Decide(ctx, s.in)

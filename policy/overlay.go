@@ -53,6 +53,13 @@ const OverlayVersion = 1
 //	    regions: [eu]
 //	    hours: [desk]
 //	    purposes: [support]
+//	rollout:
+//	  - name: iban-desk       # see Rollout
+//	    class: iban
+//	    action: mask
+//	    share: 10
+//	    from: 2026-12-01T08:00:00Z
+//	    until: 2026-12-15T08:00:00Z
 type Overlay struct {
 	name   string
 	source []byte
@@ -65,6 +72,7 @@ type Overlay struct {
 	networks   []network
 	hours      []hours
 	conditions []condition
+	rollouts   []Rollout
 }
 
 // approvalCase is a case in which others must agree.
@@ -80,6 +88,9 @@ type enforcementRow struct {
 
 // Grants are the grants of the document by actor ID, for ResolverConfig.
 func (o *Overlay) Grants() map[string][]string { return maps.Clone(o.grants) }
+
+// Rollouts are the rollouts of the document, as it has them.
+func (o *Overlay) Rollouts() []Rollout { return slices.Clone(o.rollouts) }
 
 // ParseOverlay reads a YAML (or JSON) document. All mistakes are reported, each
 // as "file:line: what, and the allowed values".
@@ -139,7 +150,7 @@ func (p *overlayParser) members(n *yaml.Node, what string, f func(key string, va
 }
 
 // documentMembers are the members of a document.
-var documentMembers = [...]string{"version", "enforcement", "grants", "approvals", "logins", "networks", "hours", "conditions"}
+var documentMembers = [...]string{"version", "enforcement", "grants", "approvals", "logins", "networks", "hours", "conditions", "rollout"}
 
 func (p *overlayParser) document(n *yaml.Node) {
 	version := false
@@ -164,6 +175,8 @@ func (p *overlayParser) document(n *yaml.Node) {
 			p.rows(v, key, p.hour)
 		case "conditions":
 			p.rows(v, key, p.condition)
+		case "rollout":
+			p.rows(v, key, p.rollout)
 		default:
 			return false
 		}

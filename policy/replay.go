@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -238,14 +237,14 @@ func (c *Change) key() string {
 
 // compare asks both policies about one input. ErrInput when it cannot be read.
 func compare(ctx context.Context, now, draft *Engine, recorded string) ([]Change, error) {
-	var in Input
-	dec := json.NewDecoder(strings.NewReader(recorded))
-	dec.DisallowUnknownFields() // a member that these rules do not see may have decided
-	if err := dec.Decode(&in); err != nil {
-		return nil, fmt.Errorf("%w: it cannot be read", ErrInput)
+	in, err := ReadInput(recorded)
+	if err != nil {
+		return nil, err
 	}
+	among := in.Rollouts
 	var decided [2]*Would
 	for i, e := range []*Engine{now, draft} {
+		in.Rollouts = replayed(among, now, e)
 		d, err := e.Decide(ctx, in)
 		switch {
 		case ctx.Err() != nil:
@@ -279,6 +278,20 @@ func compare(ctx context.Context, now, draft *Engine, recorded string) ([]Change
 		}
 	}
 	return changes, nil
+}
+
+// replayed are the rollouts that a recorded call is in under e: those it was in, and of
+// those that now does not have all, as they will be when they have reached everybody.
+func replayed(recorded []string, now, e *Engine) []string {
+	var in []string
+	for i := range e.rollouts {
+		r := &e.rollouts[i]
+		known := slices.ContainsFunc(now.rollouts, func(o Rollout) bool { return o.ID() == r.ID() })
+		if !known || slices.Contains(recorded, r.Name) {
+			in = append(in, r.Name)
+		}
+	}
+	return in
 }
 
 // words say whether the call is allowed, and if not, why.

@@ -325,6 +325,9 @@ func (a *App) Start() (err error) {
 	rules.resolver = a.resolver
 	a.metrics.log.of.Store(a.gen.data.Log)
 	a.gaugePolicy()
+	if err := a.gen.data.Rollbacks.NoteEnforced(ctx, rules.engine, a.now()); err != nil {
+		return err
+	}
 	a.configured = time.Now()
 	a.local, a.remote = newConsole(a, true), newConsole(a, false)
 	if err := a.recordConfig(ctx, a.detection.Load()); err != nil {
@@ -369,6 +372,7 @@ func (a *App) Start() (err error) {
 	if a.bundle != nil {
 		go a.watchBundle()
 	}
+	go a.watchRollouts(rules.engine)
 	a.ship()
 	a.followTrails()
 	go a.keepExpiring(periods, checked)

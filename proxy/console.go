@@ -89,10 +89,12 @@ type consoleProof struct {
 	rules *rulesInForce
 	// situation is where and when the call began.
 	situation policy.Situation
+	// rollouts are those that the caller is in.
+	rollouts []string
 }
 
-func consoleActor(p policy.Actor, rules *rulesInForce, s policy.Situation) console.Actor {
-	return console.Actor{ID: p.ID, Proof: consoleProof{p, rules, s}}
+func (a *App) consoleActor(p policy.Actor, rules *rulesInForce, s policy.Situation) console.Actor {
+	return console.Actor{ID: p.ID, Proof: consoleProof{p, rules, s, a.rollouts(rules, &p)}}
 }
 
 // proofOf finds what identify noted of an actor.
@@ -126,7 +128,7 @@ func (c consoleMount) identify(r *http.Request, local bool) (console.Actor, erro
 		return console.Actor{}, &console.Refusal{Code: policy.RefusalReason(err)}
 	}
 	address, _ := callerAddress(r)
-	out := consoleActor(actor, rules, situationOf(rules.engine, address, c.a.now()))
+	out := c.a.consoleActor(actor, rules, situationOf(rules.engine, address, c.a.now()))
 	out.Cookie = p.Session != ""
 	return out, err
 }
@@ -150,7 +152,7 @@ func consoleInput(p consoleProof, op console.Operation) policy.Input {
 		V: policy.InputVersion, Tenant: tenant, Route: policy.OwnChannel, Direction: policy.Request,
 		Channel: policy.OwnChannel, Operation: op.Name, Mapped: true,
 		Effect: op.Effect, Scope: scopeOf(op), Mark: op.Mark, Method: policy.MethodClass(op.Method),
-		Actor: p.Input(), Network: "unknown", Approvals: op.Approvals,
+		Actor: p.Input(), Network: "unknown", Approvals: op.Approvals, Rollouts: p.rollouts,
 		Networks: p.situation.Networks, Regions: p.situation.Regions, Hours: p.situation.Hours,
 	}
 }
@@ -179,7 +181,7 @@ func (e *consoleEntry) Record(ctx context.Context, rec console.Record) (string, 
 	defer cancel()
 	p, err := proofOf(rec.Actor)
 	if err != nil {
-		p = consoleProof{policy.Actor{ID: policy.KindAnonymous, Kind: policy.KindAnonymous, Strength: policy.StrengthNone}, e.a.rules(), policy.Situation{}}
+		p = consoleProof{Actor: policy.Actor{ID: policy.KindAnonymous, Kind: policy.KindAnonymous, Strength: policy.StrengthNone}, rules: e.a.rules()}
 	}
 	who, err := e.a.gen.data.Vault.Actor(ctx, p.ID)
 	if err != nil {
@@ -276,7 +278,7 @@ func EventView(l audit.Leaf) console.Event {
 	return console.Explain(e, consoleReason)
 }
 
-func (c consoleMount) status(context.Context) (console.Status, error) {
+func (c consoleMount) status(ctx context.Context) (console.Status, error) {
 	name := c.a.Name
 	if name == "" {
 		name = DefaultName
@@ -285,6 +287,10 @@ func (c consoleMount) status(context.Context) (console.Status, error) {
 		Version: Version(), Name: name, Started: processStart, Configured: c.a.configured,
 		Log:    console.LogStatus{Origin: c.a.gen.data.Log.Origin(), PublicKey: c.a.gen.data.Log.PublicKey(), Size: c.a.gen.data.Log.Size()},
 		Policy: c.a.policyStatus(),
+	}
+	var err error
+	if s.Policy.Rollouts, err = c.a.rolloutStatus(ctx); err != nil {
+		return s, err
 	}
 	for _, h := range c.a.routes {
 		s.Routes = append(s.Routes, console.Route{Name: h.Route, Channel: h.ch.Name, Upstream: h.Upstream, Exceptions: h.exceptions()})

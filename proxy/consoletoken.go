@@ -97,6 +97,7 @@ func (c consoleTokens) Reveal(ctx context.Context, a console.Actor, op console.O
 			clear(value.Text)
 			continue
 		}
+		c.noteUndone(ctx, &p, token, value.Kind)
 		out[i] = console.Revealed{Found: true, Class: value.Kind, Value: value.Masked(), Masked: true}
 		count := countFor(&t.released, value.Kind)
 		if r.Full {

@@ -139,6 +139,8 @@ type Data struct {
 	Approvals *policy.Approvals
 	// Limits count what is taken of them.
 	Limits *policy.Limits
+	// Rollbacks know which rollouts of the policy went back.
+	Rollbacks *policy.Rollbacks
 
 	database string     // as configured
 	expiring sync.Mutex // held while details expire
@@ -215,6 +217,9 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 	}
 	if d.Limits, err = policy.OpenLimits(ctx, d.state, nil); err != nil {
 		return d, fmt.Errorf("opening the limits: %w", err)
+	}
+	if d.Rollbacks, err = policy.OpenRollbacks(ctx, d.state); err != nil {
+		return d, fmt.Errorf("opening the rollouts: %w", err)
 	}
 	if d.deliveries, err = openDeliveries(ctx, d.state); err != nil {
 		return d, fmt.Errorf("opening the deliveries of webhooks: %w", err)
@@ -294,6 +299,11 @@ func (d *Data) Close() error {
 	}
 	if d.Sessions != nil {
 		err = errors.Join(err, d.Sessions.Close())
+	}
+	if d.Rollbacks != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
+		err = errors.Join(err, d.Rollbacks.Flush(ctx))
+		cancel()
 	}
 	if d.state != nil {
 		err = errors.Join(err, d.state.Close())

@@ -72,7 +72,7 @@ func (x *exchange) input(side *half, direction, method string) policy.Input {
 		Channel: x.h.ch.Name, Operation: op.Name, Mapped: x.match.Mapped,
 		Effect: string(op.Effect), Scope: string(op.Scope), Mark: string(op.Mark),
 		Method: policy.MethodClass(method), Actor: x.actor.Input(),
-		Purpose: x.purpose, Network: x.network, Observe: x.observe(), Approvals: x.agreeing.agreed,
+		Purpose: x.purpose, Network: x.network, Observe: x.observe(), Approvals: x.agreeing.agreed, Rollouts: x.rollouts,
 		Networks: x.situation.Networks, Regions: x.situation.Regions, Hours: x.situation.Hours,
 	}
 	if x.h.Credential != nil {

@@ -38,6 +38,8 @@ type exchange struct {
 	client  string        // the caller's address; sealed, never logged
 	network string
 	purpose string
+	// rollouts are those that the caller is in.
+	rollouts []string
 	// program is the kind of the program that calls, signed whether it vouches for its
 	// own bytes; on routes that observe.
 	program string

@@ -284,3 +284,14 @@ func Expire(ctx context.Context, d *Data, now time.Time) (why string, n int64, e
 	}
 	return d.expire(ctx, now, list, time.Time{})
 }
+
+// JudgeRollouts writes what was counted of rollouts and sends back what passes its rates, as
+// happens four times a second.
+func JudgeRollouts(ctx context.Context) error {
+	v, err := caddy.ActiveContext().App(appName)
+	if err != nil {
+		return err
+	}
+	a := v.(*App)
+	return a.judgeRollouts(ctx, a.rules().engine, false)
+}

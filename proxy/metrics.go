@@ -34,6 +34,7 @@ type metrics struct {
 	wait         prometheus.Histogram
 	unrecorded   *prometheus.CounterVec
 	paused       prometheus.Gauge
+	reverted     *prometheus.CounterVec
 	shipped      *prometheus.CounterVec
 	shipBehind   *prometheus.GaugeVec
 	shipFailed   *prometheus.CounterVec
@@ -88,6 +89,9 @@ func newMetrics() *metrics {
 		paused: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "caregate", Name: "details_expiry_paused", Help: "1 while no details are deleted because the clock is in doubt.",
 		}),
+		reverted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caregate", Name: "rollouts_reverted_total", Help: "Rollouts of the policy that went back by themselves.",
+		}, []string{"rollout"}),
 		wait: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "caregate", Name: "audit_durable_wait_seconds", Help: "Time until an event was durable.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 14),
@@ -135,7 +139,7 @@ func (m *metrics) register(r *prometheus.Registry) error {
 	if r == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{m.trails.entries, m.trails.gaps, m.trails.failures, m.trails.failing, m.trails.until, m.exchanges, m.duration, m.findings, m.earlier, m.notInspected, m.approvals, m.reveals, m.verified, m.withoutVault, m.streams, m.inspected, m.unmappedOps, m.addedRefused, m.spends, m.wait, m.unrecorded, m.paused, m.shipped, m.shipBehind, m.shipFailed, m.log, m.archiveSize, m.archiveFailing, m.policyBehind, m.bundleRevision} {
+	for _, c := range []prometheus.Collector{m.trails.entries, m.trails.gaps, m.trails.failures, m.trails.failing, m.trails.until, m.exchanges, m.duration, m.findings, m.earlier, m.notInspected, m.approvals, m.reveals, m.verified, m.withoutVault, m.streams, m.inspected, m.unmappedOps, m.addedRefused, m.spends, m.wait, m.unrecorded, m.paused, m.reverted, m.shipped, m.shipBehind, m.shipFailed, m.log, m.archiveSize, m.archiveFailing, m.policyBehind, m.bundleRevision} {
 		var already prometheus.AlreadyRegisteredError
 		if err := r.Register(c); err != nil && !errors.As(err, &already) {
 			return err

@@ -53,6 +53,7 @@ func (x *exchange) recordRequest(r *http.Request) *refusal {
 	if err := x.append(ctx, e, &x.request, r); err != nil {
 		return unrecordable(err)
 	}
+	x.weighCall(false)
 	if ref := x.request.keeping.release(ctx, x.last); ref != nil {
 		return ref
 	}
@@ -145,7 +146,11 @@ func (x *exchange) recordRefusal(r *http.Request, ref *refusal) error {
 		e.Flood = x.actor.ID
 	}
 	x.noteVault(&e, ref)
-	return x.append(ctx, e, side, r)
+	err := x.append(ctx, e, side, r)
+	if err == nil && !x.forwarded {
+		x.weighCall(true)
+	}
+	return err
 }
 
 // event fills in what all events of an exchange share.
@@ -196,6 +201,7 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 	if x.h.Credential != nil {
 		e.Attrs["credential"] = policy.CredentialAdded
 	}
+	x.noteRollouts(e.Attrs, side.decision)
 	if side.would != "" {
 		e.Attrs["would"] = side.would
 	}
@@ -291,6 +297,9 @@ func (x *exchange) append(ctx context.Context, e audit.Event, side *half, r *htt
 		return err
 	}
 	x.last = receipt.ID
+	if side == &x.request && e.Attrs[attrUndo] != "" {
+		x.weighMasks()
+	}
 	if x.observe() && side.body.doc != nil {
 		x.gen.data.observed.add(side.body.doc)
 	}

@@ -360,7 +360,7 @@ func (x *exchange) transformResponse(res *http.Response) {
 		res.Body = b.passing()
 		return
 	}
-	tagETag(h, x.det.suffix)
+	tagETag(h, x.tagSuffix())
 	if h.Get("Accept-Ranges") != "" {
 		h.Set("Accept-Ranges", "none")
 	}

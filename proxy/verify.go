@@ -96,6 +96,7 @@ func (x *exchange) verify(w http.ResponseWriter, r *http.Request) *refusal {
 	if x.actor, err = x.det.policy.resolver.Resolve(ctx, policy.Presented{Channel: x.h.ch.Name, Signed: true}); err != nil {
 		return refuseErr(policy.RefusalReason(err), err)
 	}
+	x.rollouts = x.h.app.rollouts(x.det.policy, &x.actor)
 	return x.nameActor(ctx)
 }
 

@@ -4,16 +4,31 @@ package caregate
 import data.caregate.access
 import data.caregate.condition
 import data.caregate.payment
+import data.caregate.rollout
 import data.caregate.treatment
 
 reasons := (((access.reasons | condition.reasons) | payment.reasons) | found) | own
 
 found contains "finding_blocked" if treatment.blocked
 
-# A deployment's own rules can only add denials.
-own contains "policy_denied" if some _ in data.caregate.operator.deny
+# A deployment's own rules can only add denials. One that is being rolled out denies for
+# those who are in it.
+own contains "policy_denied" if some _ in counted
 
-own contains sprintf("operator.%v", [code]) if some code in data.caregate.operator.deny
+own contains sprintf("operator.%v", [code]) if some code in counted
+
+counted contains code if {
+	some code in data.caregate.operator.deny
+	not rollout.held_back(code)
+}
+
+# What of a rollout decided something: true, and false for what would have.
+rollouts := object.union(treatment.rollouts, {row.name: in_force |
+	some code in data.caregate.operator.deny
+	some row in data.rollout.rules[code]
+	rollout.meets(row)
+	in_force := rollout.among(row)
+})
 
 default allow := false
 
@@ -47,6 +62,7 @@ outcome := {
 	"actions": treatment.actions,
 	"places": treatment.places,
 	"undo": treatment.undo,
+	"rollouts": rollouts,
 }
 
 decision := outcome if input.observe == false
@@ -62,6 +78,7 @@ decision := {
 	"actions": {class: watched(action) | some class, action in treatment.actions},
 	"places": {},
 	"undo": {},
+	"rollouts": {},
 	"would": outcome,
 } if {
 	input.observe == true

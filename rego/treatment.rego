@@ -3,20 +3,53 @@
 package caregate.treatment
 
 import data.caregate.access
+import data.caregate.rollout
 
 actions[finding.class] := action_of(finding.class) if some finding in input.findings
 
-# Where several say something: the mark of the operation, the operator's row for
-# the class, the one for all classes, the table. A class that no table knows is a
-# defect of ours: nothing with it passes.
+# Where several say something: the mark of the operation, the row that is being rolled out,
+# the operator's row for the class, the one for all classes, the table. A class that no
+# table knows is a defect of ours: nothing with it passes.
 action_of(class) := "allow" if {
+	untouched(class)
+} else := action if {
+	action := rolled_out[class].action
+} else := usual(class)
+
+untouched(class) if {
 	input.mark == "auth"
 	data.treatment.auth_untouched[class]
-} else := action if {
+}
+
+# What is done with a class for those who are in no rollout.
+usual(class) := action if {
 	action := for_route(data.enforcement[class])
 } else := action if {
 	action := for_route(data.enforcement["*"])
 } else := object.get(data.treatment.classes, class, "block")
+
+# The row of a class that is being rolled out. Where the class is enforced anyway it says
+# nothing, so that neither its share nor its end takes anything back.
+rolled_out[class] := row if {
+	data.rollout.classes != {}
+	some class in being_rolled_out
+	row := rollout.row_for(class)
+}
+
+being_rolled_out contains finding.class if {
+	some finding in input.findings
+	data.rollout.classes[finding.class]
+	not untouched(finding.class)
+	not enforced(usual(finding.class))
+}
+
+# Rows that decided something about this call, and those that would have.
+rollouts[row.name] := true if some row in rolled_out
+
+rollouts[name] := false if {
+	some class in being_rolled_out
+	some name in rollout.held_for(class)
+}
 
 # The route by name goes before all routes, the caller's roles before all roles,
 # and of several roles the strictest counts.
@@ -36,12 +69,20 @@ undo[class] := seconds if {
 	input.direction == "request"
 	some class, action in actions
 	action == "mask"
+	not rolled_out[class]
 	[about, route] := deciding(class)
 	seconds := min({data.undo[about][route][role] | some role in masking(data.enforcement[about][route])})
 	seconds > 0
 }
 
-# The rows that action_of took.
+undo[class] := row.undo if {
+	input.direction == "request"
+	some class, row in rolled_out
+	row.action == "mask"
+	row.undo > 0
+}
+
+# The rows that usual took.
 deciding(class) := [class, input.route] if {
 	for_roles(data.enforcement[class][input.route])
 } else := [class, "*"] if {

@@ -62,6 +62,7 @@ func (e *examination) lookAtGateway(ctx context.Context, p *place) {
 	} else if s.Policy.Trouble != "" {
 		e.add("policy", stateWarn, "what was changed is not in force, and the policy before goes on deciding: "+s.Policy.Trouble, "mend it: it takes effect by itself")
 	}
+	e.lookAtRollouts(s.Policy.Rollouts)
 	e.lookAtTrails(s.Trails)
 	checks, err := g.ready(ctx)
 	if err != nil {
@@ -87,6 +88,22 @@ func (e *examination) lookAtBundle(b *console.BundleStatus, trouble string) {
 		return
 	}
 	e.add("policy", stateOK, text, "")
+}
+
+// lookAtRollouts tells of rollouts that went back, and of those that cannot.
+func (e *examination) lookAtRollouts(list []console.RolloutStatus) {
+	for _, r := range list {
+		window := fmt.Sprintf("for %d %% of the callers, from %s, window until %s", r.Share, instant(r.From), instant(r.Until))
+		switch {
+		case r.State == "reverted":
+			e.add("rollout "+r.Name, stateWarn, fmt.Sprintf("went back by itself at %s: %s; what it enforced is as it was before", instant(r.Reverted), r.Why),
+				"look at `caregate explain "+r.Event+"`, mend the row or rule, and roll it out anew: whatever is changed in it makes it another rollout")
+		case r.Stays:
+			e.add("rollout "+r.Name, stateWarn, window+"; it does not go back by itself, because it is about something that was enforced before", "leave revert out, or roll out what was not enforced")
+		default:
+			e.add("rollout "+r.Name, stateOK, r.State+", "+window, "")
+		}
+	}
 }
 
 // lookAtRunning tells whether the gateway runs with the configuration that stands in
