@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"syscall"
 	"time"
 )
@@ -13,3 +14,6 @@ func sleepUntil(due time.Time) {
 		_ = syscall.Nanosleep(&ts, nil) // interrupted: the rest of it
 	}
 }
+
+// syncData syncs as SQLite does here.
+func syncData(f *os.File) error { return syscall.Fdatasync(int(f.Fd())) }
