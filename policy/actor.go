@@ -7,12 +7,13 @@ const OwnChannel = "caregate"
 
 // Kinds of actor, by what was presented.
 const (
-	KindAnonymous = "anonymous" // nothing was presented
-	KindKey       = "key"       // one of our API keys
-	KindToken     = "token"     // a signed token of a configured issuer
-	KindVendor    = "vendor"    // the vendor's own credential
-	KindWebhook   = "webhook"   // a vendor's webhook whose signature was verified
-	KindLocal     = "local"     // somebody who may open the gateway's unix socket
+	KindAnonymous   = "anonymous"   // nothing was presented
+	KindKey         = "key"         // one of our API keys
+	KindToken       = "token"       // a signed token of a configured issuer
+	KindCertificate = "certificate" // a client certificate that a listener verified
+	KindVendor      = "vendor"      // the vendor's own credential
+	KindWebhook     = "webhook"     // a vendor's webhook whose signature was verified
+	KindLocal       = "local"       // somebody who may open the gateway's unix socket
 )
 
 // Strengths of an identity.
@@ -26,7 +27,7 @@ const (
 // Actor is who calls. Asserted and Proven are personal and belong into sealed
 // details only; String and LogValue leave them out.
 type Actor struct {
-	// ID is stable and not personal: key:<id>, user:<digest>, vendor:<digest>,
+	// ID is stable and not personal: key:<id>, user:<digest>, cert:<digest>, vendor:<digest>,
 	// oauth:<digest>, webhook:<channel>, local or anonymous.
 	ID string
 	// Kind and Strength are constants of this package.

@@ -368,7 +368,7 @@ func approvalIndex(overlays []*Overlay) map[string]any {
 }
 
 // actorKinds start the IDs that can be granted something.
-var actorKinds = [...]string{"key", "user", "vendor", "oauth"}
+var actorKinds = [...]string{"key", "user", "cert", "vendor", "oauth"}
 
 func names[V any](m map[string]V) string {
 	return strings.Join(slices.Sorted(maps.Keys(m)), ", ")

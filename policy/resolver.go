@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -19,6 +20,9 @@ type Presented struct {
 	Key, Token Secret
 	// Session is the cookie of somebody who logged in with a browser.
 	Session Secret
+	// Chains are those of the caller's certificate that the listener verified, and never
+	// anything that a header says.
+	Chains [][]*x509.Certificate
 	// Channel is the channel's name; VendorKind and VendorSecret are what
 	// channel.Credential found. A kind that ends in "bearer" is resolved through
 	// Whoami.
@@ -36,7 +40,7 @@ type Presented struct {
 
 // LogValue shows which kinds of proof there are.
 func (p Presented) LogValue() slog.Value {
-	return slog.GroupValue(slog.Bool("key", p.Key != ""), slog.Bool("token", p.Token != ""), slog.Bool("session", p.Session != ""),
+	return slog.GroupValue(slog.Bool("key", p.Key != ""), slog.Bool("token", p.Token != ""), slog.Bool("session", p.Session != ""), slog.Bool("certificate", len(p.Chains) > 0),
 		slog.String("vendor", p.VendorKind), slog.Bool("asserted", p.Asserted != ""), slog.Bool("signed", p.Signed))
 }
 
@@ -70,6 +74,8 @@ type ResolverConfig struct {
 	Issuers []Issuer
 	// Login knows those who logged in; nil: every session is refused.
 	Login *Login
+	// Certificates are an authority's whose client certificates count; nil: none count.
+	Certificates *CertificateIssuer
 	// Grants are what was granted to actors by ID, beyond what keys carry; see
 	// Overlay.Grants.
 	Grants map[string][]string
@@ -86,6 +92,7 @@ type Resolver struct {
 	issuers  []*issuer
 	login    *Login
 	now      func() time.Time
+	certs    *certificates
 	grants   map[string][]string
 	accounts *accounts
 }
@@ -106,6 +113,9 @@ func NewResolver(c ResolverConfig) (*Resolver, error) {
 		return nil, err
 	}
 	r := &Resolver{digest: c.Digest, keys: c.Keys, login: c.Login, now: c.Now, grants: maps.Clone(c.Grants)}
+	if r.certs, err = c.Certificates.prepare(t); err != nil {
+		return nil, fmt.Errorf("preparing client certificates: %w", err)
+	}
 	for _, i := range c.Issuers {
 		ready, err := i.prepare(t, c.Now)
 		if err != nil {
@@ -143,7 +153,7 @@ func (r *Resolver) WithGrants(grants map[string][]string) (*Resolver, error) {
 }
 
 // Resolve finds the actor. The strongest proof wins: an API key, a token or a session, then
-// a verified webhook signature, then the vendor's own credential. A call that
+// a client certificate, then a verified webhook signature, then the vendor's own credential. A call that
 // presents nothing is an anonymous actor and no error; the rules decide whether
 // its operation is open. A call that presents something invalid is an error,
 // whatever else it presents, and so is one with two of key, token and session: it would
@@ -173,6 +183,10 @@ func (r *Resolver) identify(ctx context.Context, p *Presented) (Actor, error) {
 		return r.byToken(ctx, p)
 	case p.Session != "":
 		return r.bySession(ctx, p)
+	case r.certs.of(p.Chains) != nil:
+		a, err := r.certs.actor(r.certs.of(p.Chains), r.digest, r.now())
+		a.Mismatch = err == nil && p.Asserted != "" && !isMachine(a.Roles) && canonicalName(p.Asserted) != canonicalName(a.Proven)
+		return a, err
 	case p.Local:
 		return Actor{ID: KindLocal, Kind: KindLocal, Strength: StrengthCredential, Roles: []string{"admin", "security"}}, nil
 	case p.Signed:
@@ -223,10 +237,12 @@ func (r *Resolver) bySession(ctx context.Context, p *Presented) (Actor, error) {
 // let it; a person only as oneself.
 func (r *Resolver) provenBy(who *person, p *Presented) Actor {
 	a := who.actor(r.digest, r.now())
-	machine := len(who.roles) == 1 && who.roles[0] == "service"
-	a.Mismatch = p.Asserted != "" && !machine && !slices.Contains(who.names, canonicalName(p.Asserted))
+	a.Mismatch = p.Asserted != "" && !isMachine(who.roles) && !slices.Contains(who.names, canonicalName(p.Asserted))
 	return a
 }
+
+// isMachine tells roles that a machine has, which acts for whomever its grants let it.
+func isMachine(roles []string) bool { return len(roles) == 1 && roles[0] == "service" }
 
 // byVendor names the vendor's credential: an agent, and never more. A bearer is
 // named by the account behind it, so that grants survive its rotation; while the

@@ -68,6 +68,9 @@ type App struct {
 	Identities []Identity `json:"identities,omitempty"`
 	// OIDC is the provider at which people log in with a browser. Default none.
 	OIDC *OIDC `json:"oidc,omitempty"`
+	// Certificates is the authority whose client certificates prove who calls. Default
+	// none.
+	Certificates *Certificates `json:"certificates,omitempty"`
 	// Syslog are collectors that the audit log is sent to.
 	Syslog []Syslog `json:"syslog,omitempty"`
 	// Trails are logs of vendors that are read into ours.
@@ -177,6 +180,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := a.OIDC.provision(); err != nil {
+		return err
+	}
+	if err := a.Certificates.validate(); err != nil {
 		return err
 	}
 	if err := a.prepareBundle(ctx); err != nil {

@@ -52,6 +52,7 @@ func init() {
 //			role     <value of the claim> <role> ...
 //		}
 //		identity oidc <issuer> { ... }
+//		identity certificate <file of the authority> { ... }
 //		syslog tls://<host>[:<port>] {
 //			ca          <file>
 //			client_cert <file> <key file>
@@ -245,8 +246,17 @@ func parseIdentity(d *caddyfile.Dispenser, app *App, folder string) error {
 			return err
 		}
 		app.OIDC = o
+	case "certificate":
+		if app.Certificates != nil {
+			return d.Err("there may be one identity certificate only")
+		}
+		c, err := parseCertificates(d, folder)
+		if err != nil {
+			return err
+		}
+		app.Certificates = c
 	default:
-		return d.Err("identity wants jwt and a block with issuer, audience and jwks; or oidc, the URL of the issuer and a block with client_id and role")
+		return d.Err("identity wants jwt and a block with issuer, audience and jwks; oidc, the URL of the issuer and a block with client_id and role; or certificate, the file of an authority and a block with name and role")
 	}
 	return nil
 }

@@ -120,7 +120,7 @@ func (c consoleMount) identify(r *http.Request, local bool) (console.Actor, erro
 		if !ok {
 			return console.Actor{}, &console.Refusal{Code: reasonHeader}
 		}
-		p.Session = session
+		p.Session, p.Chains = session, verifiedChains(r)
 	}
 	rules := c.a.rules()
 	actor, err := rules.resolver.Resolve(r.Context(), p)

@@ -76,8 +76,14 @@ func send(t *testing.T, req *http.Request) answer {
 // trySend's error says that there is no answer.
 func trySend(t *testing.T, req *http.Request) (answer, error) {
 	t.Helper()
+	return trySendOver(t, &http.Transport{DisableCompression: true, DisableKeepAlives: true}, req)
+}
+
+// trySendOver is trySend over a transport of the test's own.
+func trySendOver(t *testing.T, transport http.RoundTripper, req *http.Request) (answer, error) {
+	t.Helper()
 	client := &http.Client{
-		Transport:     &http.Transport{DisableCompression: true, DisableKeepAlives: true},
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	res, err := client.Do(req)

@@ -133,7 +133,7 @@ func (x *exchange) presented(r *http.Request, next caddyhttp.Handler) (policy.Pr
 		// delivery; only the signature counts here, see verify.go.
 		return policy.Presented{Channel: x.h.ch.Name}, nil
 	}
-	p := policy.Presented{Channel: x.h.ch.Name, Whoami: x.h.who.ask(r, next)}
+	p := policy.Presented{Channel: x.h.ch.Name, Whoami: x.h.who.ask(r, next), Chains: verifiedChains(r)}
 	for name, to := range map[string]*policy.Secret{headerKey: &p.Key, headerToken: &p.Token} {
 		switch v := r.Header.Values(name); len(v) {
 		case 0:

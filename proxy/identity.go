@@ -28,6 +28,11 @@ type Identity struct {
 // the configured issuers, people who logged in, and the vendors' own credentials.
 func (a *App) newResolver(grants map[string][]string) (*policy.Resolver, error) {
 	c := policy.ResolverConfig{Digest: a.gen.data.Vault.Digest, Keys: a.gen.data.Keys, Grants: grants, Login: a.login, Logger: processLogger()}
+	certificates, err := a.Certificates.read()
+	if err != nil {
+		return nil, err
+	}
+	c.Certificates = certificates
 	for _, id := range a.Identities {
 		issuer := policy.Issuer{URL: id.Issuer, Audience: id.Audience, RolesClaim: id.RolesClaim, Roles: id.Roles}
 		if strings.Contains(id.JWKS, "://") {

@@ -210,5 +210,5 @@ known if {
 	input.actor.kind != "anonymous"
 }
 
-# A key or a token is known even if it has no role that counts here.
-known if input.actor.kind in {"key", "token"}
+# A key, a token or a certificate is known even if it has no role that counts here.
+known if input.actor.kind in {"key", "token", "certificate"}
