@@ -435,10 +435,9 @@ func (a *App) watchBundle() {
 		default:
 			files.stood()
 		}
-		switch {
-		case err == nil:
+		if err == nil {
 			a.bundle.seen(a.now())
-		default:
+		} else {
 			err = fmt.Errorf("policy bundle %s: %w", a.bundle.name, err)
 		}
 		a.tellTrouble(err)
