@@ -121,8 +121,9 @@ func mayLogIn(r *http.Request) bool {
 }
 
 // sameOrigin tells whether the browser says that a page of this very site made the call.
+// An Origin of "null" says nothing: a page without a referrer sends it too.
 func sameOrigin(r *http.Request) bool {
-	if origins := r.Header.Values("Origin"); len(origins) > 0 {
+	if origins := r.Header.Values("Origin"); len(origins) > 0 && !(len(origins) == 1 && origins[0] == "null") {
 		return len(origins) == 1 && strings.EqualFold(origins[0], publicBase(r))
 	}
 	return r.Header.Get("Sec-Fetch-Site") == "same-origin"

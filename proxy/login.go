@@ -46,7 +46,12 @@ func (p loginPages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	// The address of the answer holds the code. A form on a page without a referrer is sent
+	// with Origin: null, so the page with the button tells where it is, and no more.
 	h.Set("Referrer-Policy", "no-referrer")
+	if r.URL.Path == pageSession {
+		h.Set("Referrer-Policy", "strict-origin")
+	}
 	h.Set("Content-Security-Policy", "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 	method := map[string]string{pageLogin: http.MethodGet, pageCallback: http.MethodGet, pageSession: http.MethodGet, pageLogout: http.MethodPost}[r.URL.Path]
 	switch {

@@ -61,20 +61,22 @@ func TestLoginPages(t *testing.T) {
 		status             int
 		reason             string
 	}{
-		"away":                  {"GET", "/caregate/login", "", nil, 503, "login_unavailable"},
-		"in the open":           {"GET", "/caregate/login", other, nil, 403, "login_insecure"},
-		"an answer in the open": {"GET", "/caregate/callback?code=1&state=2", other, nil, 403, "login_insecure"},
-		"nobody's answer":       {"GET", "/caregate/callback?code=1&state=2", "", nil, 400, "login_state"},
-		"no query":              {"GET", "/caregate/callback?%zz", "", nil, 400, "query_unparsable"},
-		"a long query":          {"GET", "/caregate/callback?" + strings.Repeat("a", 9<<10), "", nil, 400, "query_unparsable"},
-		"nobody":                {"GET", "/caregate/session", "", nil, 200, ""},
-		"a session of nobody":   {"GET", "/caregate/session", "", http.Header{"Cookie": {"caregate=cgs1" + strings.Repeat("0", 56)}}, 200, ""},
-		"a link that logs out":  {"GET", "/caregate/logout", "", nil, 405, "method_refused"},
-		"a form elsewhere":      {"POST", "/caregate/logout", "", http.Header{"Origin": {"https://attacker.example"}}, 403, "origin_refused"},
-		"a form of nobody":      {"POST", "/caregate/logout", "", nil, 403, "origin_refused"},
-		"nothing":               {"GET", "/caregate/", "", nil, 404, "not_found"},
-		"two sessions":          {"GET", "/api/v1/status", "", http.Header{"Cookie": {"caregate=a; caregate=b"}}, 400, "header_ambiguous"},
-		"no session":            {"GET", "/api/v1/status", "", http.Header{"Cookie": {"caregate=a"}}, 401, "invalid_credential"},
+		"away":                   {"GET", "/caregate/login", "", nil, 503, "login_unavailable"},
+		"in the open":            {"GET", "/caregate/login", other, nil, 403, "login_insecure"},
+		"an answer in the open":  {"GET", "/caregate/callback?code=1&state=2", other, nil, 403, "login_insecure"},
+		"nobody's answer":        {"GET", "/caregate/callback?code=1&state=2", "", nil, 400, "login_state"},
+		"no query":               {"GET", "/caregate/callback?%zz", "", nil, 400, "query_unparsable"},
+		"a long query":           {"GET", "/caregate/callback?" + strings.Repeat("a", 9<<10), "", nil, 400, "query_unparsable"},
+		"nobody":                 {"GET", "/caregate/session", "", nil, 200, ""},
+		"a session of nobody":    {"GET", "/caregate/session", "", http.Header{"Cookie": {"caregate=cgs1" + strings.Repeat("0", 56)}}, 200, ""},
+		"a link that logs out":   {"GET", "/caregate/logout", "", nil, 405, "method_refused"},
+		"a form elsewhere":       {"POST", "/caregate/logout", "", http.Header{"Origin": {"https://attacker.example"}}, 403, "origin_refused"},
+		"a form in a frame":      {"POST", "/caregate/logout", "", http.Header{"Origin": {"null"}}, 403, "origin_refused"},
+		"a form elsewhere, told": {"POST", "/caregate/logout", "", http.Header{"Origin": {"null"}, "Sec-Fetch-Site": {"cross-site"}}, 403, "origin_refused"},
+		"a form of nobody":       {"POST", "/caregate/logout", "", nil, 403, "origin_refused"},
+		"nothing":                {"GET", "/caregate/", "", nil, 404, "not_found"},
+		"two sessions":           {"GET", "/api/v1/status", "", http.Header{"Cookie": {"caregate=a; caregate=b"}}, 400, "header_ambiguous"},
+		"no session":             {"GET", "/api/v1/status", "", http.Header{"Cookie": {"caregate=a"}}, 401, "invalid_credential"},
 	} {
 		a := get(test.method, test.path, test.host, test.header)
 		if a.status != test.status || a.header.Get("Caregate-Error") != test.reason {
@@ -89,7 +91,14 @@ func TestLoginPages(t *testing.T) {
 			t.Errorf("%s: got a cookie", test.path)
 		}
 	}
-	if a := get("GET", "/caregate/session", "", nil); a.header.Get("Referrer-Policy") != "no-referrer" || !strings.Contains(a.header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
+	// As browsers send the form of a page that does not tell where it is.
+	if a := get("POST", "/caregate/logout", "", http.Header{"Origin": {"null"}, "Sec-Fetch-Site": {"same-origin"}}); a.status != 303 {
+		t.Errorf("a form of ours: got %d", a.status)
+	}
+	if a := get("GET", "/caregate/callback", "", nil); a.header.Get("Referrer-Policy") != "no-referrer" {
+		t.Errorf("headers of the answer's page: got %v", a.header)
+	}
+	if a := get("GET", "/caregate/session", "", nil); a.header.Get("Referrer-Policy") != "strict-origin" || !strings.Contains(a.header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
 		t.Errorf("headers of a page: got %v", a.header)
 	}
 }

@@ -239,6 +239,11 @@ func TestLogin(t *testing.T) {
 		t.Errorf("who is logged in: got %d %s", who.status, who.body)
 	}
 
+	var made struct{ Secret string }
+	s.gateway.API("POST", "/api/v1/apikeys", `{"name":"beside a session","roles":["admin"]}`, http.StatusCreated, &made)
+	if made.Secret == "" {
+		t.Fatal("a key without a secret")
+	}
 	key := `{"name":"made in a browser","roles":["agent"]}`
 	for name, test := range map[string]struct {
 		header map[string]string
@@ -250,7 +255,7 @@ func TestLogin(t *testing.T) {
 		"nobody knows whose":      {nil, http.StatusForbidden, "origin_refused"},
 		"another site":            {map[string]string{"Origin": "https://attacker.example"}, http.StatusForbidden, "origin_refused"},
 		"another site, fetched":   {map[string]string{"Sec-Fetch-Site": "cross-site"}, http.StatusForbidden, "origin_refused"},
-		"two proofs":              {map[string]string{"Origin": s.site, "Caregate-Key": "cgk1nothing"}, http.StatusUnauthorized, "invalid_credential"},
+		"two proofs":              {map[string]string{"Origin": s.site, "Caregate-Key": made.Secret}, http.StatusUnauthorized, "invalid_credential"},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), "POST", s.site+"/api/v1/apikeys", strings.NewReader(key))
 		if err != nil {
