@@ -91,6 +91,7 @@ func readBundle(c Config) (*bundle, error) {
 	data["approvals"] = approvalIndex(overlays)
 	data["logins"] = loginIndex(overlays)
 	data["conditions"] = conditionIndex(overlays)
+	data["limits"] = limitIndex(overlays)
 	rollouts, codes := joinRollouts(overlays), ownCodes(modules, own)
 	if err := checkRollouts(rollouts, codes); err != nil {
 		return nil, err

@@ -40,6 +40,9 @@ type Decision struct {
 	// Rollouts are the rollouts that are about what is in this call: true for those that
 	// decided something, false for those that would have if the caller were in them.
 	Rollouts map[string]bool `json:"rollouts,omitempty"`
+	// Limits are the limits of the operator's documents that are about the call, by name.
+	// Counting is the gateway's work.
+	Limits []RateLimit `json:"limits,omitempty"`
 	// Would is set on a route that observes: what would have been decided. Allow is
 	// true then, and no action is stronger than report.
 	Would *Would `json:"would,omitempty"`
@@ -76,6 +79,7 @@ type Would struct {
 	Places    map[string]map[string]string `json:"places"`
 	Undo      map[string]int               `json:"undo"`
 	Rollouts  map[string]bool              `json:"rollouts,omitempty"`
+	Limits    []RateLimit                  `json:"limits,omitempty"`
 }
 
 // Action is what happens to a finding of a class at a place. A pair that was not

@@ -60,6 +60,12 @@ const OverlayVersion = 1
 //	    share: 10
 //	    from: 2026-12-01T08:00:00Z
 //	    until: 2026-12-15T08:00:00Z
+//	limits:
+//	  - of: subjects                        # or calls, reveals
+//	    operation: zendesk:*                # optional: every call
+//	    roles: [agent]                      # optional: everybody
+//	    most: 200
+//	    window: 1h
 type Overlay struct {
 	name   string
 	source []byte
@@ -73,6 +79,7 @@ type Overlay struct {
 	hours      []hours
 	conditions []condition
 	rollouts   []Rollout
+	limits     []rateRow
 }
 
 // approvalCase is a case in which others must agree.
@@ -150,7 +157,7 @@ func (p *overlayParser) members(n *yaml.Node, what string, f func(key string, va
 }
 
 // documentMembers are the members of a document.
-var documentMembers = [...]string{"version", "enforcement", "grants", "approvals", "logins", "networks", "hours", "conditions", "rollout"}
+var documentMembers = [...]string{"version", "enforcement", "grants", "approvals", "logins", "networks", "hours", "conditions", "limits", "rollout"}
 
 func (p *overlayParser) document(n *yaml.Node) {
 	version := false
@@ -177,6 +184,8 @@ func (p *overlayParser) document(n *yaml.Node) {
 			p.rows(v, key, p.condition)
 		case "rollout":
 			p.rows(v, key, p.rollout)
+		case "limits":
+			p.rows(v, key, p.limit)
 		default:
 			return false
 		}

@@ -12,6 +12,8 @@ import (
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/caregate/caregate/policy"
 )
 
 // refusal is an answer of ours on its way to the client: a reason of the
@@ -26,6 +28,8 @@ type refusal struct {
 	needs string
 	// rules are the codes of the deployment's own rules that deny.
 	rules []string
+	// limit is the limit of the policy that was reached.
+	limit *policy.RateLimit
 	// offset is where a parser stopped, -1 when that says nothing.
 	offset int64
 	// err is for our own log only.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/console"
 	"github.com/caregate/caregate/policy"
@@ -75,7 +77,7 @@ func (c consoleTokens) Reveal(ctx context.Context, a console.Actor, op console.O
 		return nil, nil, err
 	}
 	defer c.even()()
-	if err := c.takeReveals(ctx, p.ID, op, r.Tokens); err != nil {
+	if err := c.takeReveals(ctx, p, op, r.Tokens); err != nil {
 		return nil, nil, err
 	}
 	out := make([]console.Revealed, len(r.Tokens))
@@ -137,8 +139,12 @@ func (t told) joined() told {
 const unknownClass = "payment_reference"
 
 // takeReveals counts a call before anything is looked up.
-func (c consoleTokens) takeReveals(ctx context.Context, actor string, op console.Operation, tokens []string) error {
-	n := len(tokens)
+func (c consoleTokens) takeReveals(ctx context.Context, p consoleProof, op console.Operation, tokens []string) error {
+	n, actor := len(tokens), p.ID
+	d, err := p.rules.engine.Decide(ctx, consoleInput(p, op))
+	if err != nil {
+		return err
+	}
 	limits := []policy.Limit{
 		{Name: "reveal.breaker", Most: breakerFloor, Window: day, Take: n, Norm: breakerNorm},
 		{Name: "reveal.all", Most: revealsOfAll, Window: day, Take: n},
@@ -155,12 +161,20 @@ func (c consoleTokens) takeReveals(ctx context.Context, actor string, op console
 	for name, times := range each {
 		limits = append(limits, policy.Limit{Name: name, Most: revealsOfOneToken, Window: day, Take: times})
 	}
+	own := len(limits) // those of the policy come behind
+	for _, l := range d.Limits {
+		if l.Of == policy.LimitReveals {
+			limits = append(limits, policy.Limit{Name: limitOf(c.a.gen.data.Vault, l, actor), Most: l.Most, Window: l.Period(), Norm: l.Norm, Take: n})
+		}
+	}
 	over, err := c.a.gen.data.Limits.Take(ctx, limits...)
 	switch {
 	case err != nil:
 		return err
 	case over < 0:
 		return nil
+	case over >= own:
+		return c.overLimit(p, limits[over])
 	}
 	code := reasonRevealLimit
 	if over < len(codes) {
@@ -168,6 +182,17 @@ func (c consoleTokens) takeReveals(ctx context.Context, actor string, op console
 	}
 	c.a.metrics.reveal("limited", n)
 	return &console.Refusal{Code: code}
+}
+
+// overLimit tells of a limit of the policy that somebody has reached.
+func (c consoleTokens) overLimit(p consoleProof, l policy.Limit) error {
+	c.a.metrics.reveal("limited", l.Take)
+	c.a.metrics.limitReached(policy.OwnChannel, policy.LimitReveals)
+	if c.a.gen.data.alarms.first(l.Name, c.a.now(), l.Window) {
+		c.a.logger.Warn("a caller has reached a limit of the policy", zap.String("actor", p.ID),
+			zap.String("limit", limitWords(&policy.RateLimit{Of: policy.LimitReveals, Most: l.Most, Window: int(l.Window / time.Second)})))
+	}
+	return &console.Refusal{Code: reasonLimit}
 }
 
 // even returns what waits until the call has taken a whole number of steps since.

@@ -151,6 +151,7 @@ type Data struct {
 	conversations *conversations
 	trails        *trailCursors
 	observed      *observed
+	alarms        alarms
 	socket
 	// bundles keep the policy bundle that was taken last, for each scope.
 	bundles *bundleShelves

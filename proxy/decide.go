@@ -23,7 +23,10 @@ func (x *exchange) decideRequest(r *http.Request) *refusal {
 	if ref != nil {
 		return ref
 	}
-	return x.maskedWrite(r)
+	if ref := x.maskedWrite(r); ref != nil {
+		return ref
+	}
+	return x.takeCall(r)
 }
 
 // decideUnread asks about the call of somebody unknown before its body is read, as if

@@ -60,6 +60,10 @@ type exchange struct {
 	earlier  []earlierPiece
 	// agreeing is what others have to do with the call.
 	agreeing agreeing
+	// limited is the limit of the policy that was reached, alarm says that nobody has
+	// been told of it yet.
+	limited *policy.RateLimit
+	alarm   bool
 	// spend is what a call to a processor wants of a token, nil in most; merchant is the
 	// account that the call names.
 	spend    *spending

@@ -272,7 +272,7 @@ func (x *exchange) answer(w http.ResponseWriter, r *http.Request, ref *refusal) 
 		}
 	}
 	switch ref.code {
-	case reasonUnreachable, reasonUpstreamTimeout, reasonAuditUnavailable, reasonVaultUnavailable, reasonPolicyError, reasonInternal:
+	case reasonUnreachable, reasonUpstreamTimeout, reasonAuditUnavailable, reasonVaultUnavailable, reasonLimitsDown, reasonPolicyError, reasonInternal:
 		// What an operator must look into. These errors name addresses, files and
 		// rules; those of an upstream's malformed answer would quote it.
 		x.h.logger.Warn("a call could not be served", zap.String("reason", ref.code), zap.String("receipt", x.last.String()), errField(ref.err))

@@ -25,6 +25,7 @@ type metrics struct {
 	approvals    *prometheus.CounterVec
 	reveals      *prometheus.CounterVec
 	verified     *prometheus.CounterVec
+	limited      *prometheus.CounterVec
 	withoutVault *prometheus.CounterVec
 	streams      *prometheus.CounterVec
 	inspected    *prometheus.CounterVec
@@ -105,6 +106,9 @@ func newMetrics() *metrics {
 		verified: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "caregate", Name: "token_verifications_total", Help: "Tries to verify what a customer says by a token, by the answer: yes, no, limited.",
 		}, []string{"answer"}),
+		limited: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caregate", Name: "limits_reached_total", Help: "Calls that went over a limit of the policy, by what it counts: calls, reveals, subjects.",
+		}, []string{"route", "of"}),
 		withoutVault: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "caregate", Name: "without_vault_total", Help: "Calls that went on with masks in place of tokens while the vault did not answer, on routes with vault_down mask.",
 		}, []string{"route"}),
@@ -139,7 +143,7 @@ func (m *metrics) register(r *prometheus.Registry) error {
 	if r == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{m.trails.entries, m.trails.gaps, m.trails.failures, m.trails.failing, m.trails.until, m.exchanges, m.duration, m.findings, m.earlier, m.notInspected, m.approvals, m.reveals, m.verified, m.withoutVault, m.streams, m.inspected, m.unmappedOps, m.addedRefused, m.spends, m.wait, m.unrecorded, m.paused, m.reverted, m.shipped, m.shipBehind, m.shipFailed, m.log, m.archiveSize, m.archiveFailing, m.policyBehind, m.bundleRevision} {
+	for _, c := range []prometheus.Collector{m.trails.entries, m.trails.gaps, m.trails.failures, m.trails.failing, m.trails.until, m.exchanges, m.duration, m.findings, m.earlier, m.notInspected, m.approvals, m.reveals, m.verified, m.limited, m.withoutVault, m.streams, m.inspected, m.unmappedOps, m.addedRefused, m.spends, m.wait, m.unrecorded, m.paused, m.reverted, m.shipped, m.shipBehind, m.shipFailed, m.log, m.archiveSize, m.archiveFailing, m.policyBehind, m.bundleRevision} {
 		var already prometheus.AlreadyRegisteredError
 		if err := r.Register(c); err != nil && !errors.As(err, &already) {
 			return err
@@ -166,6 +170,8 @@ func (m *metrics) approval(step string) { m.approvals.WithLabelValues(step).Inc(
 func (m *metrics) reveal(outcome string, tokens int) {
 	m.reveals.WithLabelValues(outcome).Add(float64(tokens))
 }
+
+func (m *metrics) limitReached(route, of string) { m.limited.WithLabelValues(route, of).Inc() }
 
 func (m *metrics) verification(answer string) { m.verified.WithLabelValues(answer).Inc() }
 

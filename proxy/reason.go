@@ -79,6 +79,8 @@ const (
 	reasonRevealLimit      = "reveal_limit"
 	reasonRevealsStopped   = "reveals_stopped"
 	reasonVerifyLimit      = "verify_limit"
+	reasonLimit            = "limit_reached"
+	reasonLimitsDown       = "limits_unavailable"
 	reasonUnreachable      = "upstream_unreachable"
 	reasonUpstreamTimeout  = "upstream_timeout"
 	reasonUpstreamAborted  = "upstream_aborted"
@@ -140,6 +142,9 @@ var catalogue = []Reason{
 		"Add the operation to a channel file of your own, or grant it: `caregate apikey create --name NAME --role service --grant GRANT`.", FixSecurity},
 	{"full_needs_grant", http.StatusForbidden, "Whole values are shown to those to whom it was granted, beside their role.",
 		"Ask for the masked value, or give the person the grant caregate:token.reveal_full in the policy's document.", FixSecurity},
+	{reasonLimit, http.StatusTooManyRequests, "The caller has had as much as a limit of the policy permits within its time: calls, tokens revealed, or different persons.",
+		"Wait until less was taken within that time; others are not concerned by it. If the work needs more, have the limit in the policy raised.", FixSecurity},
+	{reasonLimitsDown, http.StatusServiceUnavailable, "The gateway cannot count against the limits of the policy.", "Look at the gateway's log; `caregate doctor` says what is wrong.", FixOperator},
 	{reasonRevealLimit, http.StatusTooManyRequests, "So many tokens are not turned back in so short a time: for one person, of one token, or in all.",
 		"Wait; for more than 20 at once, have two others agree.", FixCaller},
 	{reasonRevealsStopped, http.StatusTooManyRequests, "All reveals are stopped: there were five times as many within a day as in an ordinary week.",

@@ -142,7 +142,7 @@ func (x *exchange) recordRefusal(r *http.Request, ref *refusal) error {
 	for i := range side.people.persons {
 		side.people.persons[i].Classes = nil
 	}
-	if !x.agreeing.fresh {
+	if !x.agreeing.fresh && !x.alarm {
 		e.Flood = x.actor.ID
 	}
 	x.noteVault(&e, ref)
@@ -183,6 +183,7 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 		x.noteUndo(&e, side)
 	}
 	x.agreeing.note(e.Attrs)
+	x.noteLimit(e.Attrs)
 	if n := x.touched(side); n > 0 && op.Scope != channel.ScopeOne {
 		e.Attrs["records"] = strconv.Itoa(n)
 	}

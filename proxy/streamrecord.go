@@ -39,6 +39,9 @@ func (s *stream) judge() *refusal {
 			return ref
 		}
 	}
+	if ref := x.takeSubjects(s.ctx, side); ref != nil {
+		return ref
+	}
 	if direction == policy.Request {
 		if ref := x.maskedWrite(s.req); ref != nil {
 			return ref

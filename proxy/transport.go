@@ -183,6 +183,9 @@ func (x *exchange) admitResponse(req *http.Request, res *http.Response) *refusal
 	if ref := x.countRows(req.Context()); ref != nil {
 		return withheld(ref)
 	}
+	if ref := x.takeSubjects(req.Context(), &x.response); ref != nil {
+		return withheld(ref)
+	}
 	if ref := x.tokenize(req.Context(), &x.response); ref != nil {
 		return withheld(ref)
 	}

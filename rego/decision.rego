@@ -3,6 +3,7 @@ package caregate
 
 import data.caregate.access
 import data.caregate.condition
+import data.caregate.limit
 import data.caregate.payment
 import data.caregate.rollout
 import data.caregate.treatment
@@ -63,6 +64,7 @@ outcome := {
 	"places": treatment.places,
 	"undo": treatment.undo,
 	"rollouts": rollouts,
+	"limits": limit.rows,
 }
 
 decision := outcome if input.observe == false
@@ -79,6 +81,7 @@ decision := {
 	"places": {},
 	"undo": {},
 	"rollouts": {},
+	"limits": set(),
 	"would": outcome,
 } if {
 	input.observe == true

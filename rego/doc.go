@@ -8,6 +8,7 @@
 //   - access.rego says who may make which call; it denies by default.
 //   - condition.rego says where, when and what for a call may be made, as the operator's
 //     documents have it.
+//   - limit.rego says which limits are about a call; the gateway counts.
 //   - treatment.rego says what happens to a finding of a class at a kind of place.
 //   - payment.rego says when the token of a payment is turned back.
 //   - data/access.yaml, data/treatment.yaml, data/payments.yaml and data/reasons.yaml are the tables they

@@ -1,0 +1,147 @@
+package proxy_test
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caregate/caregate/proxy/proxytest"
+)
+
+// Limits of the policy through a gateway: a caller who has had enough is refused and the log
+// says of what, others go on, and what was counted survives a restart.
+func TestPolicyLimits(t *testing.T) {
+	u := proxytest.NewUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		id := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/api/v2/users/"), ".json")
+		jsonUpstream(http.StatusOK, fmt.Sprintf(`{"user":{"id":%s,"email":"u%[1]s@customer.example"}}`, id))(w, r)
+	})
+	document := filepath.Join(t.TempDir(), "policy.yaml")
+	write(t, document, `
+version: 1
+limits:
+  - {of: calls, operation: "zendesk:*/write", most: 2, window: 24h}
+  - {of: subjects, operation: "zendesk:user.*", roles: [agent], most: 3, window: 1h}
+`)
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Block: "policy builtin " + document})
+	one, _ := newKey(t, g, "agent")
+	other, _ := newKey(t, g, "agent")
+	show := func(id int, h http.Header) call {
+		return call{method: "GET", path: fmt.Sprintf("/api/v2/users/%d.json", id), header: h}
+	}
+	passes := func(what string, c call) {
+		t.Helper()
+		if a := do(t, g, c); a.status != http.StatusOK {
+			t.Errorf("%s: got %d %s, want it to pass", what, a.status, a.body)
+		}
+	}
+	told := map[string]bool{}
+	refused := func(what string, c call, of, most string) {
+		t.Helper()
+		before := len(u.Requests())
+		a := do(t, g, c)
+		if a.status != http.StatusTooManyRequests || a.problem.Reason != "limit_reached" || a.problem.Forwarded || len(u.Requests()) != before {
+			t.Errorf("%s: got %d %s", what, a.status, a.body)
+			return
+		}
+		e := g.Event(a.problem.Receipt)
+		if e.Reason == "limit_reached" && e.Type == "denials.counted" {
+			return // one of many that somebody goes on with; the first has it all
+		}
+		told[of] = true
+		if e.Reason != "limit_reached" || e.Decision != "deny" || e.Attrs["limit"] != of || e.Attrs["limit_most"] != most {
+			t.Errorf("%s: the log says %+v", what, e)
+		}
+	}
+	for i := range 2 {
+		for id := 1; id <= 3; id++ {
+			passes(fmt.Sprintf("user %d, look %d", id, i), show(id, one))
+		}
+	}
+	refused("a fourth user", show(4, one), "subjects", "3")
+	passes("one of the three again", show(2, one))
+	passes("another caller", show(4, other))
+
+	write := func(h http.Header) call {
+		return call{method: "PUT", path: "/api/v2/users/1.json", body: `{"user":{"name":"x"}}`, header: h}
+	}
+	passes("a write", write(one))
+	passes("a second write", write(one))
+	refused("a third write", write(one), "calls", "2")
+	refused("a fourth write", write(one), "calls", "2")
+	passes("another caller's write", write(other))
+	if !told["calls"] || !told["subjects"] {
+		t.Errorf("the log has a leaf about %v, want calls and subjects", told)
+	}
+
+	g.Restart()
+	refused("a write after a restart", write(one), "calls", "2")
+	refused("a fourth user after a restart", show(4, one), "subjects", "3")
+
+	// A higher number counts on with what was counted.
+	write3(t, document, func() bool { return do(t, g, write(one)).status == http.StatusOK })
+	refused("a fourth write under three", write(one), "calls", "3")
+}
+
+// write3 raises the limit of writes to three, and waits until it counts.
+func write3(t *testing.T, document string, passed func() bool) {
+	t.Helper()
+	write(t, document, `
+version: 1
+limits:
+  - {of: calls, operation: "zendesk:*/write", most: 3, window: 24h}
+`)
+	eventually(t, "the new limit counts", passed)
+}
+
+// An answer that names more persons than are left is withheld; callers whom nobody knows
+// are counted apart by where they come from.
+func TestPolicyLimitsOfAnswers(t *testing.T) {
+	u := proxytest.NewUpstream(t, jsonUpstream(http.StatusOK, `{"users":[{"id":1,"email":"a@customer.example"},{"id":2,"email":"b@customer.example"},{"id":3,"email":"c@customer.example"}]}`))
+	document := filepath.Join(t.TempDir(), "policy.yaml")
+	write(t, document, "version: 1\nlimits:\n  - {of: subjects, most: 2, window: 1h}\n")
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Block: "policy builtin " + document})
+	a := do(t, g, call{method: "GET", path: "/api/v2/users.json"})
+	if a.status != http.StatusBadGateway || a.problem.Reason != "response_withheld" || a.problem.Cause != "limit_reached" || strings.Contains(a.body, "customer.example") {
+		t.Errorf("three persons: got %d %s", a.status, a.body)
+	}
+	if e := g.Event(a.problem.Receipt); e.Attrs["limit"] != "subjects" || e.Attrs["cause"] != "limit_reached" {
+		t.Errorf("the log says %+v", e)
+	}
+}
+
+// A route that observes counts and stops nobody.
+func TestPolicyLimitsObserved(t *testing.T) {
+	u := proxytest.NewUpstream(t, jsonUpstream(http.StatusOK, `{"ticket":{"id":1}}`))
+	document := filepath.Join(t.TempDir(), "policy.yaml")
+	write(t, document, "version: 1\nlimits:\n  - {of: calls, most: 1, window: 1h}\n")
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Govern: "observe", Block: "policy builtin " + document})
+	for i, want := range []string{"", "limit_reached", "limit_reached"} {
+		a := do(t, g, call{method: "GET", path: "/api/v2/tickets/1"})
+		if a.status != http.StatusOK {
+			t.Fatalf("call %d: got %d %s", i, a.status, a.body)
+		}
+		if e := g.Exchange(a.header.Get("Caregate-Receipt"))[0]; e.Attrs["would"] != want {
+			t.Errorf("call %d: would %q, want %q", i, e.Attrs["would"], want)
+		}
+	}
+}
+
+// Tokens that are revealed are limited by the policy, beside what the gateway limits itself.
+func TestPolicyLimitsOfReveals(t *testing.T) {
+	g, token, p, _ := startReveals(t, "{class: email, action: allow}\nlimits:\n  - {of: reveals, roles: [dpo], most: 2, window: 1h}")
+	dora, dan := p.is(t, "dora", "dpo", "otp"), p.is(t, "dan", "dpo", "otp")
+	for i, want := range []int{http.StatusOK, http.StatusOK, http.StatusTooManyRequests} {
+		a := ask(t, g, "POST", revealPath, wish([]string{token}, false), dora)
+		if a.status != want || want != http.StatusOK && a.problem.Reason != "limit_reached" {
+			t.Errorf("reveal %d: got %d %s, want %d", i, a.status, a.body, want)
+		}
+	}
+	if a := ask(t, g, "POST", revealPath, wish([]string{token, token, token}, false), dan); a.status != http.StatusTooManyRequests {
+		t.Errorf("three at once: got %d %s, want 429", a.status, a.body)
+	}
+	if a := ask(t, g, "POST", revealPath, wish([]string{token}, false), dan); a.status != http.StatusOK {
+		t.Errorf("somebody else: got %d %s, want 200", a.status, a.body)
+	}
+}
