@@ -23,6 +23,7 @@ func (x *exchange) decideRequest(r *http.Request) *refusal {
 	if ref != nil {
 		return ref
 	}
+	x.ruled = x.request.decision
 	if ref := x.maskedWrite(r); ref != nil {
 		return ref
 	}

@@ -60,6 +60,9 @@ type exchange struct {
 	earlier  []earlierPiece
 	// agreeing is what others have to do with the call.
 	agreeing agreeing
+	// ruled is what was decided about the whole request: its limits count for all that
+	// comes. nil where policy failed on a route that observes.
+	ruled *policy.Decision
 	// limited is the limit of the policy that was reached, alarm says that nobody has
 	// been told of it yet.
 	limited *policy.RateLimit

@@ -20,9 +20,9 @@ import (
 	"github.com/caregate/caregate/vault"
 )
 
-// limits are those of the policy that are about one half, also of a route that observes.
-func (side *half) limits() []policy.RateLimit {
-	switch d := side.decision; {
+// limits are those of the policy that are about the call, also of a route that observes.
+func (x *exchange) limits() []policy.RateLimit {
+	switch d := x.ruled; {
 	case d == nil:
 		return nil
 	case d.Would != nil:
@@ -37,7 +37,7 @@ func (side *half) limits() []policy.RateLimit {
 func (x *exchange) takeCall(r *http.Request) *refusal {
 	var of []policy.RateLimit
 	var limits []policy.Limit
-	for _, l := range x.request.limits() {
+	for _, l := range x.limits() {
 		if l.Of == policy.LimitCalls {
 			of = append(of, l)
 			limits = append(limits, policy.Limit{Name: x.limitName(l), Most: l.Most, Window: l.Period(), Norm: l.Norm, Take: 1})
@@ -61,7 +61,7 @@ func (x *exchange) takeSubjects(ctx context.Context, side *half) *refusal {
 	var of []policy.RateLimit
 	var limits []policy.Different
 	var who map[string]map[string]bool
-	for _, l := range side.limits() {
+	for _, l := range x.limits() {
 		if l.Of != policy.LimitSubjects {
 			continue
 		}

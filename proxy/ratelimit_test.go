@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -108,6 +109,52 @@ func TestPolicyLimitsOfAnswers(t *testing.T) {
 	}
 	if e := g.Event(a.problem.Receipt); e.Attrs["limit"] != "subjects" || e.Attrs["cause"] != "limit_reached" {
 		t.Errorf("the log says %+v", e)
+	}
+}
+
+// Persons in an answer that streams are counted as they pass, in every window of it.
+func TestPolicyLimitsOfStreams(t *testing.T) {
+	const line = `{"note":"%s","customer":{"id":%d}}` + "\n"
+	var body strings.Builder
+	for id := range 40 {
+		fmt.Fprintf(&body, line, strings.Repeat("hello ", 1000), id)
+	}
+	u := proxytest.NewUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		_, _ = w.Write([]byte(body.String()))
+	})
+	dir := t.TempDir()
+	document, file := filepath.Join(dir, "policy.yaml"), filepath.Join(dir, "desk.yaml")
+	write(t, document, "version: 1\nlimits:\n  - {of: subjects, most: 25, window: 1h}\n")
+	write(t, file, `
+version: 1
+name: desk
+title: A desk
+reach: {governed: [calls], not_governed: [screens]}
+credentials:
+  - {kind: api_key, scheme: header, header: X-Api-Key}
+fields:
+  note: {text: [/note], subject: {id: /customer/id}}
+operations:
+  notes:
+    response: {"": note}
+    calls:
+      note.list: GET /notes read one
+`)
+	g := proxytest.Start(t, proxytest.Options{Channel: "* " + file, Upstream: u.URL, Block: "policy builtin " + document})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.URL+"/notes", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Api-Key", "k")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	got, err := io.ReadAll(res.Body)
+	if n := strings.Count(string(got), "customer"); err == nil || res.StatusCode != http.StatusOK || n == 0 || n > 25 {
+		t.Errorf("got %d with %d persons and %v, want no more than 25 and the stream cut", res.StatusCode, n, err)
 	}
 }
 
