@@ -119,7 +119,8 @@ type Break struct {
 
 // WouldHave asks e about everything that routes saw while they observed. What a route
 // would have refused for no reason of the policy's is in the log; the rest is asked again,
-// so that the report is about e and not about the policies of that time. The error is
+// so that the report is about e and not about the policies of that time, with its rollouts
+// as if they had reached everybody. The error is
 // that of seen, or of ctx.
 func WouldHave(ctx context.Context, e *Engine, seen iter.Seq2[Observed, error]) (*ObservedReport, error) {
 	e = e.aside()
@@ -189,6 +190,12 @@ func ask(ctx context.Context, e *Engine, input string) (*watched, error) {
 		return nil, err
 	}
 	s.in.Observe = true
+	// As they will be when they have reached everybody: what was recorded lacks those that
+	// had not begun, and those that there were not.
+	s.in.Rollouts = nil
+	for i := range e.rollouts {
+		s.in.Rollouts = append(s.in.Rollouts, e.rollouts[i].Name)
+	}
 	d, err := e.Decide(ctx, s.in)
 	switch {
 	case ctx.Err() != nil:

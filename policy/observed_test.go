@@ -103,6 +103,27 @@ func TestWouldHave(t *testing.T) {
 	}
 }
 
+// What is rolled out is reported as it will be for everybody, whenever it begins: what was
+// recorded does not say so.
+func TestWouldHaveRolledOut(t *testing.T) {
+	t.Parallel()
+	in := ticket()
+	in.Findings = []policy.Finding{{Class: "iban", Place: policy.PlaceText, Count: 2}}
+	seen := []policy.Observed{seenAs(t, engine(t, policy.Config{}), in, policy.Observed{Receipt: "a", Caller: "x", Program: "python"})}
+	r, err := policy.WouldHave(t.Context(), rolling(t, "{name: a, class: iban, action: mask, share: 10, "+window+"}"), halves(seen))
+	must(t, err)
+	if len(r.Treated) != 1 || r.Treated[0].Action != "mask" {
+		t.Errorf("a class: got %+v", r.Treated)
+	}
+	e := engine(t, policy.Config{Dir: rules(t, "package caregate.operator\ndeny contains \"no_writes\" if input.effect == \"write\"\n"),
+		Overlays: []*policy.Overlay{overlay(t, "version: 1\nrollout:\n- {name: w, rule: no_writes, "+window+"}\n")}})
+	r, err = policy.WouldHave(t.Context(), e, halves(seen))
+	must(t, err)
+	if len(r.Breaks) != 1 || r.Breaks[0].Why != "policy_denied" {
+		t.Errorf("a rule: got %+v", r.Breaks)
+	}
+}
+
 func TestWouldHaveEnds(t *testing.T) {
 	t.Parallel()
 	e := engine(t, policy.Config{})
