@@ -222,6 +222,8 @@ type RolloutStatus struct {
 	// Name and ID name it; ID is 32 hexadecimal digits over all that it says.
 	Name string `json:"name"`
 	ID   string `json:"id"`
+	// Rule is the code of the deployment's own rule that it rolls out; empty for a class.
+	Rule string `json:"rule,omitempty"`
 	// State is waiting, running, over (its window is: it stays) or reverted.
 	State string `json:"state"`
 	// Share is for how many callers of a hundred it counts, From and Until its window.
@@ -231,6 +233,9 @@ type RolloutStatus struct {
 	// Stays tells that it does not go back, whatever its rates: it is about something that
 	// was enforced before.
 	Stays bool `json:"stays,omitempty"`
+	// All tells that it counts for everybody, whatever its share, state and window: it is
+	// about a rule that was enforced before.
+	All bool `json:"all,omitempty"`
 	// Reverted is when it went back by itself, Why the reason, Event the receipt of the
 	// event that tells of it.
 	Reverted time.Time `json:"reverted,omitzero"`

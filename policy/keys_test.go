@@ -85,6 +85,8 @@ func TestOnPostgres(t *testing.T) {
 		"RollbackRates":     TestRollbackRates,
 		"RollbackIsDurable": TestRollbackIsDurable,
 		"EnforcedStays":     TestWhatWasEnforcedStays,
+		"RuleInForce":       TestRuleInForceIsForAll,
+		"RollbacksTidied":   TestRollbacksAreTidied,
 
 		"ApprovalLife":        TestApprovalLife,
 		"ApprovalDualControl": TestApprovalDualControl,

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -26,13 +27,21 @@ const (
 // counted: a rollout goes back later, never sooner.
 const maxNoted = 1 << 16
 
+// How long what was counted is kept after a window, for whoever wants to look at it, and
+// how often what is older is deleted.
+const (
+	keptAfterWindow = 7 * 24 * time.Hour
+	tidyEvery       = time.Hour
+)
+
 // Evidence is what sent a rollout back.
 type Evidence struct {
 	// Why is undone or denied.
 	Why string `json:"why"`
 	// Undone of Masks masks that can be undone were undone, by UndoneBy persons. Denied of
 	// Calls calls of proven staff were denied for nothing but the rollout, of DeniedTo
-	// persons. Nobody counts for more than half of what it takes.
+	// persons. Nobody counts for more than half of what it takes, or than what each of as
+	// many persons as it takes has, whichever is more.
 	Undone   int `json:"undone"`
 	Masks    int `json:"masks"`
 	UndoneBy int `json:"undone_by"`
@@ -56,15 +65,27 @@ type Ended struct {
 type Rollbacks struct {
 	db *store.DB
 
+	// flushing is held by Flush: whoever comes second finds written what the first took.
+	flushing sync.Mutex
+
 	mu      sync.Mutex // owns the two
 	signs   map[sign]int
 	volumes map[volume]int
 
 	judging sync.Mutex // held by Judge: during a reload two configurations ask
+	tidied  time.Time  // judging owns it
 	// fresh tells that signs were written that nobody has weighed.
 	fresh atomic.Bool
 	ended atomic.Pointer[map[string]Ended] // by ID
+
+	noting sync.Mutex // held by whoever adds to rules
+	// rules are the codes that were enforced without a rollout; anyRule among them when
+	// nobody can read which. It only grows, as its table does.
+	rules atomic.Pointer[map[string]bool]
 }
+
+// anyRule stands for a rule that nobody can read. It is the code of none.
+const anyRule = ""
 
 type sign struct{ rollout, kind, actor, what string }
 
@@ -78,6 +99,7 @@ func OpenRollbacks(ctx context.Context, db *store.DB) (*Rollbacks, error) {
 	}
 	b := &Rollbacks{db: db, signs: make(map[sign]int), volumes: make(map[volume]int)}
 	b.fresh.Store(true) // of the process before
+	b.rules.Store(&map[string]bool{})
 	return b, b.read(ctx)
 }
 
@@ -85,6 +107,15 @@ func OpenRollbacks(ctx context.Context, db *store.DB) (*Rollbacks, error) {
 func (b *Rollbacks) Ended(id string) (Ended, bool) {
 	e, ok := (*b.ended.Load())[id]
 	return e, ok
+}
+
+// ForAll tells whether a rollout counts for everybody, whatever its share and its instants,
+// and also after it went back: it is about a rule that was enforced before without a
+// rollout, here or in another process, and the row would switch it off for the others. It
+// is never so for a row of a class, which takes nothing back.
+func (b *Rollbacks) ForAll(r *Rollout) bool {
+	rules := *b.rules.Load()
+	return r.Rule != "" && (rules[r.Rule] || rules[anyRule])
 }
 
 // Masked counts masks of a rollout that can be undone, Undone that one of them was: place
@@ -116,8 +147,11 @@ func (b *Rollbacks) add(v volume, n int) {
 }
 
 // Flush writes what was counted. What cannot be written is counted on. A crash loses what
-// was counted since the last Flush.
+// was counted since the last Flush. When it returns nil, what was counted before it was
+// called is written, by whomever.
 func (b *Rollbacks) Flush(ctx context.Context) (err error) {
+	b.flushing.Lock()
+	defer b.flushing.Unlock()
 	b.mu.Lock()
 	signs, volumes := b.signs, b.volumes
 	b.signs, b.volumes = make(map[sign]int), make(map[volume]int)
@@ -177,9 +211,11 @@ func (b *Rollbacks) Flush(ctx context.Context) (err error) {
 	return nil
 }
 
-// NoteEnforced remembers what a policy enforces without a rollout. It comes before the
-// first Judge of that policy.
+// NoteEnforced remembers what a policy enforces without a rollout, and when the windows of
+// its rollouts close. It comes before the first Judge of that policy. What it enforces is
+// known from now on even if it cannot be written.
 func (b *Rollbacks) NoteEnforced(ctx context.Context, e *Engine, now time.Time) error {
+	b.addRules(e.Enforced())
 	tx, err := b.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("noting what is enforced: %w", err)
@@ -190,10 +226,37 @@ func (b *Rollbacks) NoteEnforced(ctx context.Context, e *Engine, now time.Time) 
 			return fmt.Errorf("noting what is enforced: %w", err)
 		}
 	}
+	for i := range e.rollouts {
+		r := &e.rollouts[i]
+		if _, err := tx.ExecContext(ctx, `INSERT INTO rollout_window (rollout, closes) VALUES ($1, $2) ON CONFLICT (rollout) DO NOTHING`, r.ID(), r.Until.UnixMilli()); err != nil {
+			return fmt.Errorf("noting what is rolled out: %w", err)
+		}
+	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("noting what is enforced: %w", err)
 	}
-	return nil
+	return b.tidy(ctx, now) // for a policy without rollouts, which nobody judges
+}
+
+// addRules adds the rules among words of Enforced to those that are known.
+func (b *Rollbacks) addRules(enforced []string) {
+	b.noting.Lock()
+	defer b.noting.Unlock()
+	known := *b.rules.Load()
+	var more map[string]bool
+	for _, what := range enforced {
+		rule, ok := ruleOf(what)
+		if !ok || known[rule] {
+			continue
+		}
+		if more == nil {
+			more = maps.Clone(known)
+		}
+		more[rule] = true
+	}
+	if more != nil {
+		b.rules.Store(&more)
+	}
 }
 
 // Judge sends back the rollouts of e whose rates are passed at now, and tells of each that
@@ -225,7 +288,29 @@ func (b *Rollbacks) Judge(ctx context.Context, e *Engine, now time.Time, newEven
 			return fmt.Errorf("sending a rollout back: %w", err)
 		}
 	}
-	return b.read(ctx)
+	if err := b.read(ctx); err != nil {
+		return err
+	}
+	if len(waiting) > 0 || now.Sub(b.tidied).Abs() >= tidyEvery {
+		if err := b.tidy(ctx, now); err != nil {
+			return err
+		}
+		b.tidied = now
+	}
+	return nil
+}
+
+// tidy deletes what was counted of rollouts whose end is told, and of those whose window
+// closed long ago: nothing is weighed of them any more.
+func (b *Rollbacks) tidy(ctx context.Context, now time.Time) error {
+	const over = ` WHERE rollout IN (SELECT rollout FROM rollout_end WHERE told = 1) OR rollout IN (SELECT rollout FROM rollout_window WHERE closes < $1)`
+	before := now.Add(-keptAfterWindow).UnixMilli()
+	for _, of := range []string{`DELETE FROM rollout_sign` + over, `DELETE FROM rollout_volume` + over} {
+		if _, err := b.db.ExecContext(ctx, of, before); err != nil {
+			return fmt.Errorf("deleting what was counted of rollouts: %w", err)
+		}
+	}
+	return nil
 }
 
 // judge notes the rollouts whose rates are passed.
@@ -268,35 +353,42 @@ func (b *Rollbacks) judge(ctx context.Context, e *Engine, now time.Time, newEven
 // EnforcedBefore tells whether a policy has enforced before what r rolls out, or a part of
 // it. Then r does not go back by itself.
 func (b *Rollbacks) EnforcedBefore(ctx context.Context, r *Rollout) (bool, error) {
-	rows, err := b.db.QueryContext(ctx, `SELECT what FROM rollout_enforced`)
+	if b.ForAll(r) {
+		return true, nil
+	}
+	enforced, err := b.enforced(ctx, "")
+	return slices.ContainsFunc(enforced, r.Loosens), err
+}
+
+// enforced reads words of Enforced.
+func (b *Rollbacks) enforced(ctx context.Context, where string) (list []string, err error) {
+	rows, err := b.db.QueryContext(ctx, `SELECT what FROM rollout_enforced`+where)
 	if err != nil {
-		return false, fmt.Errorf("reading what was enforced: %w", err)
+		return nil, fmt.Errorf("reading what was enforced: %w", err)
 	}
 	defer rows.Close()
-	before := false
 	for rows.Next() {
 		var what string
 		if err := rows.Scan(&what); err != nil {
-			return false, fmt.Errorf("reading what was enforced: %w", err)
+			return nil, fmt.Errorf("reading what was enforced: %w", err)
 		}
-		before = before || r.Loosens(what)
+		list = append(list, what)
 	}
 	if err := rows.Err(); err != nil {
-		return false, fmt.Errorf("reading what was enforced: %w", err)
+		return nil, fmt.Errorf("reading what was enforced: %w", err)
 	}
-	return before, nil
+	return list, nil
 }
 
 // weigh adds up what speaks against a rollout. Why is empty while it is not enough.
 func (b *Rollbacks) weigh(ctx context.Context, r *Rollout, id string) (ev Evidence, err error) {
-	// Nobody counts for more than this.
-	most := (r.Revert.Least + 1) / 2
 	// A mask that two persons undid counts for whoever comes first.
-	ev.Undone, ev.UndoneBy, err = b.sum(ctx, `SELECT count(*) FROM (SELECT what, min(actor) AS who FROM rollout_sign WHERE rollout = $1 AND kind = $2 GROUP BY what) AS firsts GROUP BY who`, id, signUndone, most)
+	undone, err := b.perActor(ctx, `SELECT count(*) FROM (SELECT what, min(actor) AS who FROM rollout_sign WHERE rollout = $1 AND kind = $2 GROUP BY what) AS firsts GROUP BY who`, id, signUndone)
 	if err != nil {
 		return ev, err
 	}
-	if ev.Denied, ev.DeniedTo, err = b.sum(ctx, `SELECT sum(n) FROM rollout_sign WHERE rollout = $1 AND kind = $2 GROUP BY actor`, id, signDenied, most); err != nil {
+	denied, err := b.perActor(ctx, `SELECT sum(n) FROM rollout_sign WHERE rollout = $1 AND kind = $2 GROUP BY actor`, id, signDenied)
+	if err != nil {
 		return ev, err
 	}
 	for kind, to := range map[string]*int{volumeMasks: &ev.Masks, volumeCalls: &ev.Calls} {
@@ -304,41 +396,67 @@ func (b *Rollbacks) weigh(ctx context.Context, r *Rollout, id string) (ev Eviden
 			return ev, fmt.Errorf("weighing a rollout: %w", err)
 		}
 	}
-	passes := func(rate, n, of, actors int) bool {
-		return rate > 0 && n >= r.Revert.Least && actors >= r.Revert.Actors && n*100 >= rate*of
-	}
+	var enough [2]bool
+	ev.Undone, enough[0] = r.Revert.counted(undone)
+	ev.Denied, enough[1] = r.Revert.counted(denied)
+	ev.UndoneBy, ev.DeniedTo = len(undone), len(denied)
+	passes := func(rate, n, of int) bool { return rate > 0 && n*100 >= rate*of }
 	switch {
-	case passes(r.Revert.Undone, ev.Undone, ev.Masks, ev.UndoneBy):
+	case enough[0] && passes(r.Revert.Undone, ev.Undone, ev.Masks):
 		ev.Why = signUndone
-	case passes(r.Revert.Denied, ev.Denied, ev.Calls, ev.DeniedTo):
+	case enough[1] && passes(r.Revert.Denied, ev.Denied, ev.Calls):
 		ev.Why = signDenied
 	}
 	return ev, nil
 }
 
-// sum adds up a number for each actor, none above most, and counts the actors.
-func (b *Rollbacks) sum(ctx context.Context, query, id, kind string, most int) (n, actors int, err error) {
+// counted adds up what speaks against a rollout, by person, and tells whether that is
+// enough of enough persons. For that nobody counts for more than half of Least. In the sum,
+// which a rate is made of, somebody may count for as much as the person does who has the
+// most after Actors-1 others: what so many have is no whim of a few, and without it the
+// calls of the quiet days before would outweigh what breaks late, however much that is.
+func (at *RevertAt) counted(byPerson []int) (sum int, enough bool) {
+	slices.SortFunc(byPerson, func(a, b int) int { return cmp.Compare(b, a) })
+	half := (at.Least + 1) / 2
+	most := half
+	if len(byPerson) >= at.Actors {
+		most = max(half, byPerson[at.Actors-1])
+	}
+	least := 0
+	for _, n := range byPerson {
+		sum += min(n, most)
+		least += min(n, half)
+	}
+	return sum, least >= at.Least && len(byPerson) >= at.Actors
+}
+
+// perActor reads a number for each actor.
+func (b *Rollbacks) perActor(ctx context.Context, query, id, kind string) (list []int, err error) {
 	rows, err := b.db.QueryContext(ctx, query, id, kind)
 	if err != nil {
-		return 0, 0, fmt.Errorf("weighing a rollout: %w", err)
+		return nil, fmt.Errorf("weighing a rollout: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var of int
-		if err := rows.Scan(&of); err != nil {
-			return 0, 0, fmt.Errorf("weighing a rollout: %w", err)
+		var n int
+		if err := rows.Scan(&n); err != nil {
+			return nil, fmt.Errorf("weighing a rollout: %w", err)
 		}
-		n += min(of, most)
-		actors++
+		list = append(list, n)
 	}
 	if err := rows.Err(); err != nil {
-		return 0, 0, fmt.Errorf("weighing a rollout: %w", err)
+		return nil, fmt.Errorf("weighing a rollout: %w", err)
 	}
-	return n, actors, nil
+	return list, nil
 }
 
-// read takes over which rollouts went back.
+// read takes over which rollouts went back, and which rules were enforced.
 func (b *Rollbacks) read(ctx context.Context) error {
+	rules, err := b.enforced(ctx, ` WHERE what NOT LIKE '["",%'`) // no row of a class
+	if err != nil {
+		return err
+	}
+	b.addRules(rules)
 	list, err := b.list(ctx, 1)
 	if err != nil {
 		return err

@@ -130,6 +130,16 @@ func (r *Rollout) Loosens(enforced string) bool {
 	return what[0] == r.Rule && meets(what[1], classOf(r)) && meets(what[2], r.Route) && meets(what[3], r.Role)
 }
 
+// ruleOf is the rule that one of the words of Enforced names, anyRule for what nobody can
+// read; false for a row of a class.
+func ruleOf(enforced string) (string, bool) {
+	var what [4]string
+	if json.Unmarshal([]byte(enforced), &what) != nil {
+		return anyRule, true
+	}
+	return what[0], what[0] != ""
+}
+
 // classOf is the class of a rollout, or what stands for it in one of a rule.
 func classOf(r *Rollout) string {
 	if r.Rule != "" {

@@ -265,6 +265,8 @@ func TestRollbackRates(t *testing.T) {
 		"many denials of one person":    {[]func(*policy.Rollbacks){denied(1000), calls(1000)}, inside, ""},
 		"of one person and two helpers": {[]func(*policy.Rollbacks){denied(1000, 1, 1), calls(1000)}, inside, ""},
 		"of two persons":                {[]func(*policy.Rollbacks){denied(500, 500), calls(1000)}, inside, ""},
+		"late":                          {[]func(*policy.Rollbacks){calls(3000), denied(1000, 1000, 1000, 1000, 1000), calls(5000)}, inside, "denied"},
+		"late, and some of few":         {[]func(*policy.Rollbacks){calls(3000), denied(1000, 1000, 4, 1), calls(2006)}, inside, ""},
 		"few":                           {[]func(*policy.Rollbacks){denied(3, 3, 3), calls(9)}, inside, ""},
 		"a low rate":                    {[]func(*policy.Rollbacks){denied(4, 4, 4), calls(241)}, inside, ""},
 		"masks undone by one person":    {[]func(*policy.Rollbacks){undone(100), masks(100)}, inside, ""},
@@ -370,6 +372,90 @@ func TestWhatWasEnforcedStays(t *testing.T) {
 	}
 	if stays, err := b.EnforcedBefore(t.Context(), &e.Rollouts()[0]); err != nil || !stays {
 		t.Errorf("got %v, %v", stays, err)
+	}
+}
+
+// A row about a rule that was in force before switches it off for nobody: it counts for all,
+// here at once and in other processes from their next look on.
+func TestRuleInForceIsForAll(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 3, 0, 0, 0, 0, time.UTC)
+	dir := rules(t, "package caregate.operator\ndeny contains \"no_deletes\" if input.effect == \"delete\"\ndeny contains \"no_writes\" if input.effect == \"write\"\n")
+	row := "version: 1\nenforcement:\n- {class: iban, action: mask}\nrollout:\n- {name: w, rule: no_writes, " + window + "}\n"
+	before := engine(t, policy.Config{Dir: dir, Overlays: []*policy.Overlay{overlay(t, row)}})
+	e := engine(t, policy.Config{Dir: dir, Overlays: []*policy.Overlay{overlay(t, row+"- {name: d, rule: no_deletes, share: 10, "+window+"}\n- {name: i, class: iban, action: block, "+window+"}\n")}})
+	forAll := func(b *policy.Rollbacks) (names string) {
+		for i := range e.Rollouts() {
+			if r := &e.Rollouts()[i]; b.ForAll(r) {
+				names += r.Name
+			}
+		}
+		return names
+	}
+	path, j := statePath(t), new(journal)
+	b, other := openRollbacks(t, path), openRollbacks(t, path)
+	if got := forAll(b); got != "" {
+		t.Errorf("before anything was in force: got %q", got)
+	}
+	must(t, b.NoteEnforced(t.Context(), before, now))
+	must(t, b.NoteEnforced(t.Context(), e, now))
+	must(t, other.Judge(t.Context(), e, now, j.draw, j.tell))
+	for where, b := range map[string]*policy.Rollbacks{"here": b, "in another process": other, "after a restart": openRollbacks(t, path)} {
+		if got := forAll(b); got != "d" {
+			t.Errorf("%s: got %q, want d", where, got)
+		}
+	}
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	b = openRollbacks(t, statePath(t))
+	if err := b.NoteEnforced(canceled, before, now); err == nil || forAll(b) != "d" {
+		t.Errorf("where nothing can be written: got %v, %q", err, forAll(b))
+	}
+}
+
+// What was counted is deleted when the end is told, and when the window closed long ago.
+func TestRollbacksAreTidied(t *testing.T) {
+	t.Parallel()
+	inside := time.Date(2026, 12, 3, 0, 0, 0, 0, time.UTC)
+	e := rolling(t, "{name: a, class: iban, action: block, "+window+", revert: {denied: 5, least: 6, actors: 3}}",
+		"{name: b, class: iban, route: chat, action: block, "+window+", revert: {denied: 5, least: 6, actors: 3}}")
+	path, j := statePath(t), new(journal)
+	db := openDB(t, path)
+	b, err := policy.OpenRollbacks(t.Context(), db)
+	must(t, err)
+	must(t, b.NoteEnforced(t.Context(), e, inside))
+	left := func(what string, i, want int) {
+		t.Helper()
+		for _, table := range []string{"rollout_sign", "rollout_volume"} {
+			var n int
+			must(t, db.QueryRowContext(t.Context(), `SELECT count(*) FROM `+table+` WHERE rollout = $1`, e.Rollouts()[i].ID()).Scan(&n))
+			if n != want {
+				t.Errorf("%s: %s has %d rows of %s, want %d", what, table, n, e.Rollouts()[i].Name, want)
+			}
+		}
+	}
+	for range 6 {
+		b.Called(e.Rollouts()[0].ID())
+	}
+	for actor := range 6 {
+		b.Denied(e.Rollouts()[0].ID(), fmt.Sprintf("user:%d", actor))
+	}
+	b.Called(e.Rollouts()[1].ID())
+	b.Denied(e.Rollouts()[1].ID(), "user:0")
+	must(t, b.Flush(t.Context()))
+	left("counted", 1, 1)
+	must(t, b.Judge(t.Context(), e, inside, j.draw, j.tell))
+	if len(j.told) != 1 {
+		t.Fatalf("told %+v", j.told)
+	}
+	left("it went back", 0, 0)
+	left("the other went back", 1, 1)
+	must(t, b.Judge(t.Context(), e, e.Rollouts()[1].Until.Add(time.Hour), j.draw, j.tell))
+	left("its window is over", 1, 1)
+	must(t, b.Judge(t.Context(), e, e.Rollouts()[1].Until.Add(8*24*time.Hour), j.draw, j.tell))
+	left("its window is long over", 1, 0)
+	if _, back := b.Ended(e.Rollouts()[0].ID()); !back {
+		t.Error("what went back is in force again")
 	}
 }
 

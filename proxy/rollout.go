@@ -35,7 +35,8 @@ const eventReverted = "rollout.reverted"
 func rolloutTag(r *policy.Rollout) string { return r.Name + "@" + r.ID()[:8] }
 
 // rollouts are the rollouts that an actor is in at this instant, in the order of their
-// names. A call has them from its first byte to its last, as it has its policy.
+// names. A call has them from its first byte to its last, as it has its policy. Rules that
+// were enforced before are so for everybody.
 func (a *App) rollouts(rules *rulesInForce, actor *policy.Actor) (names []string) {
 	list := rules.engine.Rollouts()
 	if len(list) == 0 {
@@ -45,6 +46,10 @@ func (a *App) rollouts(rules *rulesInForce, actor *policy.Actor) (names []string
 	data := a.gen.data
 	for i := range list {
 		r := &list[i]
+		if data.Rollbacks.ForAll(r) {
+			names = append(names, r.Name)
+			continue
+		}
 		if !r.Began(now) {
 			continue
 		}
@@ -181,10 +186,10 @@ func (c consoleTokens) noteUndone(ctx context.Context, p *consoleProof, token, c
 	if err != nil {
 		return // a rollout goes back later, never sooner
 	}
-	tags := strings.Fields(leaf.Attrs[attrRollout])
+	tags, now := strings.Fields(leaf.Attrs[attrRollout]), c.a.now()
 	for i := range list {
 		r := &list[i]
-		if r.Class != class || !slices.Contains(tags, rolloutTag(r)) {
+		if r.Class != class || !r.InWindow(now) || !slices.Contains(tags, rolloutTag(r)) {
 			continue
 		}
 		if name, ok := c.a.gen.data.Vault.TokenName(token); ok {
@@ -290,8 +295,10 @@ func (a *App) rolloutStatus(ctx context.Context) (out []console.RolloutStatus, e
 	list, now := a.rules().engine.Rollouts(), a.now()
 	for i := range list {
 		r := &list[i]
-		s := console.RolloutStatus{Name: r.Name, ID: r.ID(), Share: r.Share, From: r.From, Until: r.Until, State: "running"}
+		s := console.RolloutStatus{Name: r.Name, ID: r.ID(), Rule: r.Rule, Share: r.Share, From: r.From, Until: r.Until, State: "running"}
+		s.All = a.gen.data.Rollbacks.ForAll(r)
 		end, back := a.gen.data.Rollbacks.Ended(s.ID)
+		back = back && !s.All
 		switch {
 		case back:
 			s.State, s.Reverted, s.Why, s.Event = "reverted", end.At, revertWords(&end.Evidence), audit.ID(end.Event).String()
@@ -300,7 +307,7 @@ func (a *App) rolloutStatus(ctx context.Context) (out []console.RolloutStatus, e
 		case !r.InWindow(now):
 			s.State = "over"
 		}
-		if r.Revert != nil && !back {
+		if s.Stays = s.All; r.Revert != nil && !back {
 			if s.Stays, err = a.gen.data.Rollbacks.EnforcedBefore(ctx, r); err != nil {
 				return nil, err
 			}

@@ -202,6 +202,35 @@ func TestProvokedDenialsSendNothingBack(t *testing.T) {
 	}
 }
 
+// A rollout of a rule that is in force switches it off for nobody, neither outside its share
+// nor before it begins.
+func TestRolloutOfRuleInForce(t *testing.T) {
+	u := proxytest.NewUpstream(t, jsonUpstream(200, `{}`))
+	const rule = `deny contains "no_orders" if input.operation == "order.create"`
+	future := fmt.Sprintf("from: %s, until: %s}", time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339), time.Now().Add(48*time.Hour).UTC().Format(time.RFC3339))
+	g := proxytest.Start(t, ordersOptions(t, u.URL, rolledOut(t, rule, "{name: iban, class: iban, action: mask, WINDOW}")))
+	try := func(when string) {
+		t.Helper()
+		for i := range 10 {
+			if a := do(t, g, call{method: "POST", path: "/orders", body: `{"order":{"note":"hello"}}`, header: http.Header{"Authorization": {withKey(fmt.Sprintf("key%d", i))}}}); a.status != 403 {
+				t.Fatalf("%s: got %d %s", when, a.status, a.body)
+			}
+		}
+	}
+	try("without a row")
+	for row, when := range map[string]string{"{name: orders, rule: no_orders, share: 0, WINDOW}": "with a row for nobody", "{name: orders, rule: no_orders, share: 10, " + future: "with a row for next week"} {
+		if err := g.Load(ordersOptions(t, u.URL, rolledOut(t, rule, row))); err != nil {
+			t.Fatal(err)
+		}
+		try(when)
+		if s := rolloutState(t, g, "orders"); !s.All || !s.Stays || s.Rule != "no_orders" {
+			t.Errorf("%s: got %+v", when, s)
+		}
+		g.Restart()
+		try(when + ", after a restart")
+	}
+}
+
 // A rollout counts from its instant on and for the same callers all the time, without a
 // reload, and answers of those who are in it are not those of the others.
 func TestRolloutShareAndTime(t *testing.T) {

@@ -95,6 +95,12 @@ func (e *examination) lookAtRollouts(list []console.RolloutStatus) {
 	for _, r := range list {
 		window := fmt.Sprintf("for %d %% of the callers, from %s, window until %s", r.Share, instant(r.From), instant(r.Until))
 		switch {
+		case r.All:
+			e.add("rollout "+r.Name, stateWarn, window+"; but it counts for everybody and at once, and does not go back, because "+r.Rule+" was in force before without it",
+				"take the row out; for some callers first, write the rule under another code and roll that out")
+		case r.State == "reverted" && r.Rule != "":
+			e.add("rollout "+r.Name, stateWarn, fmt.Sprintf("went back by itself at %s: %s; %s denies nobody where the row applies, also after the rule itself is mended, as long as this row stands", instant(r.Reverted), r.Why, r.Rule),
+				"look at `caregate explain "+r.Event+"`, mend the rule, and change the row, which rolls it out anew, or take it out, which enforces the rule for everybody")
 		case r.State == "reverted":
 			e.add("rollout "+r.Name, stateWarn, fmt.Sprintf("went back by itself at %s: %s; what it enforced is as it was before", instant(r.Reverted), r.Why),
 				"look at `caregate explain "+r.Event+"`, mend the row or rule, and roll it out anew: whatever is changed in it makes it another rollout")
