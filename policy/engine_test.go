@@ -208,6 +208,7 @@ func TestOverlaysThatAreRefused(t *testing.T) {
 		{"a login without role", "version: 1\nlogins:\n  - {max_age: 1h}", "o.yaml:3: a logins row wants role and max_age"},
 		{"a login of nobody", "version: 1\nlogins:\n  - {role: king, max_age: 1h}", `o.yaml:3: role "king" is not known`},
 		{"a login for ever", "version: 1\nlogins:\n  - {role: admin, max_age: 9000h}", "o.yaml:3: max_age wants 1m to 15m"},
+		{"a login that all are younger than", "version: 1\nlogins:\n  - {role: admin, max_age: 720h}", "o.yaml:3: max_age wants 1m to 15m"},
 		{"a login between steps", "version: 1\nlogins:\n  - {role: admin, max_age: 125m}", "o.yaml:3: max_age wants 1m to 15m"},
 		{"a login of seconds", "version: 1\nlogins:\n  - {role: admin, max_age: 90s}", "o.yaml:3: max_age wants 1m to 15m"},
 		{"an approval without operation", "version: 1\napprovals:\n  - {approvers: 1}", "o.yaml:3: an approvals row wants operation"},

@@ -136,7 +136,8 @@ type InputActor struct {
 	Age int `json:"age,omitempty"`
 }
 
-// oldestLogin is what every age above it is rounded to, in minutes.
+// oldestLogin is what every age above it is rounded to, in minutes. A rule cannot tell it
+// from older ones, so no row has it for a limit.
 const oldestLogin = 30 * 24 * 60
 
 // RoundAge rounds the age of a login in minutes up: to 5 minutes from 15 on, to half hours

@@ -343,8 +343,8 @@ func (p *overlayParser) login(n *yaml.Node) {
 		case "max_age":
 			d, err := time.ParseDuration(v.Value)
 			age = int(d / time.Minute)
-			if err != nil || d < time.Minute || d%time.Minute != 0 || RoundAge(age) != age {
-				p.fail(v, "max_age wants 1m to 15m, steps of 5m to 2h, half hours to 24h, or whole days to 720h")
+			if err != nil || d < time.Minute || d%time.Minute != 0 || age >= oldestLogin || RoundAge(age) != age {
+				p.fail(v, "max_age wants 1m to 15m, steps of 5m to 2h, half hours to 24h, or whole days to 696h: what is older than that all counts as 720h")
 			}
 		default:
 			return false

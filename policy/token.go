@@ -216,9 +216,10 @@ func methods(v any) []string {
 	return slices.Compact(out)
 }
 
-// age is how many minutes ago the person logged in, 0 when nobody knows.
+// age is how many minutes ago the person logged in, 0 when nobody knows: also when it is
+// said to be yet to come, by more than clocks differ.
 func (p *person) age(now time.Time) int {
-	if p.loggedIn.IsZero() {
+	if p.loggedIn.IsZero() || p.loggedIn.After(now.Add(skew)) {
 		return 0
 	}
 	return RoundAge(max(1, int(min((now.Sub(p.loggedIn)+time.Minute-1)/time.Minute, oldestLogin))))

@@ -273,6 +273,9 @@ func TestLoginAge(t *testing.T) {
 	}{
 		"now":                {map[string]any{"auth_time": c.Now().Unix()}, 1, "otp pwd", "", ""},
 		"a clock ahead":      {map[string]any{"auth_time": c.Now().Add(time.Minute).Unix()}, 1, "otp pwd", "", ""},
+		"clocks differ":      {map[string]any{"auth_time": c.Now().Add(5 * time.Minute).Unix()}, 1, "otp pwd", "", ""},
+		"yet to come":        {map[string]any{"auth_time": c.Now().Add(5*time.Minute + 2*time.Second).Unix()}, 0, "otp pwd", "", "login_too_old"},
+		"in ages":            {map[string]any{"auth_time": 1 << 40}, 0, "otp pwd", "", "login_too_old"},
 		"an hour ago":        {map[string]any{"auth_time": c.Now().Add(-time.Hour).Unix()}, 60, "otp pwd", "", ""},
 		"a second more":      {map[string]any{"auth_time": c.Now().Add(-time.Hour - time.Second).Unix()}, 65, "otp pwd", "", "login_too_old"},
 		"years ago":          {map[string]any{"auth_time": 1000}, 43200, "otp pwd", "", "login_too_old"},
