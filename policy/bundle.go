@@ -105,6 +105,9 @@ func readBundle(c Config) (*bundle, error) {
 
 	b := &bundle{modules: modules, own: own, data: data, digest: hex.EncodeToString(sum.Sum(nil)), rollouts: rollouts, enforced: enforcedTargets(t, overlays, codes, rollouts)}
 	b.networks, b.hours = situations(overlays)
+	if err := checkSituations(b.networks, b.hours); err != nil {
+		return nil, err
+	}
 	b.reasons, err = readReasons(builtin["data/reasons.yaml"])
 	return b, err
 }

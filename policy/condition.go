@@ -276,6 +276,18 @@ func situations(overlays []*Overlay) (networks []network, open []hours) {
 	return networks, open
 }
 
+// checkSituations refuses more names than an Input has room for: a call that is in all of
+// them at once could not be decided.
+func checkSituations(networks []network, open []hours) error {
+	if len(networks) > maxNetworks {
+		return fmt.Errorf("the documents have more than %d networks together", maxNetworks)
+	}
+	if countHours(open) > maxHours {
+		return fmt.Errorf("the documents have more than %d names of hours together", maxHours)
+	}
+	return nil
+}
+
 // aboutIndex puts rows where rules find those that fit a call without looking at the
 // others: by channel, operation, ending and role.
 type aboutIndex map[string]any

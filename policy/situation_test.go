@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -44,6 +45,48 @@ func TestSituationNetworks(t *testing.T) {
 		if got := strings.Join(s.Regions, " "); got != tc.regions {
 			t.Errorf("%q is in the regions %q, want %q", tc.address, got, tc.regions)
 		}
+	}
+}
+
+// What the documents name together has to fit into one call, whichever of them are open at
+// once; a name that a later one takes over is one name.
+func TestSituationsOfAllDocumentsAreBounded(t *testing.T) {
+	t.Parallel()
+	hours := func(document string) *policy.Overlay {
+		rows := "version: 1\nhours:\n"
+		for i := range 32 {
+			rows += fmt.Sprintf("  - {name: %s%d, zone: UTC}\n", document, i)
+		}
+		return overlay(t, rows)
+	}
+	networks := func(document string) *policy.Overlay {
+		rows := "version: 1\nnetworks:\n"
+		for i := range 64 {
+			rows += fmt.Sprintf("  - {name: %s%d, addresses: [0.0.0.0/0]}\n", document, i)
+		}
+		return overlay(t, rows)
+	}
+	for name, tc := range map[string]struct {
+		documents []*policy.Overlay
+		want      string
+	}{
+		"hours":         {[]*policy.Overlay{hours("a"), hours("b"), hours("c")}, "the documents have more than 32 names of hours together"},
+		"one hour more": {[]*policy.Overlay{hours("a"), overlay(t, "version: 1\nhours:\n  - {name: b, zone: UTC}\n")}, "the documents have more than 32 names of hours together"},
+		"networks":      {[]*policy.Overlay{networks("a"), networks("b")}, "the documents have more than 64 networks together"},
+	} {
+		if _, err := policy.NewEngine(t.Context(), policy.Config{Overlays: tc.documents}); err == nil || err.Error() != tc.want {
+			t.Errorf("%s: got %v, want %s", name, err, tc.want)
+		}
+	}
+	e := engine(t, policy.Config{Overlays: []*policy.Overlay{hours("a"), networks("a"), hours("a"), networks("a")}})
+	s := e.Situation(address(t, "203.0.113.7"), time.Unix(1_790_000_000, 0))
+	in := ticket()
+	in.Networks, in.Hours = s.Networks, s.Hours
+	if len(in.Networks) != 64 || len(in.Hours) != 32 {
+		t.Errorf("in %d networks and %d hours, want 64 and 32", len(in.Networks), len(in.Hours))
+	}
+	if _, err := e.Decide(t.Context(), in); err != nil {
+		t.Errorf("in all of them at once: %v", err)
 	}
 }
 
