@@ -99,7 +99,7 @@ type Input struct {
 	// Findings has one row per class and place. Their order does not matter.
 	Findings []Finding `json:"findings"`
 	// Records is how many of the vendor's records the call touches: those in its body, or
-	// those that its path and its query name.
+	// those that its path and its query name. Of a body that streams it is those so far.
 	Records int `json:"records"`
 	// Approvals is how many others have agreed to this call: at most MostApprovers.
 	Approvals int `json:"approvals"`

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -88,6 +89,19 @@ func (x *exchange) approve(r *http.Request) *refusal {
 	}
 	a.id, a.asked, a.fresh, a.until = ap.ID, true, fresh, ap.Expires
 	return refuse(policy.NeedsApproval)
+}
+
+// mayWait tells before the body is read whether the call is one that policy lets through
+// only when others agree, be it for the number of its records. They agree to all of a call,
+// and what they agreed to has to be what is sent: its body is read whole.
+func (x *exchange) mayWait(r *http.Request) bool {
+	if x.observe() {
+		return false // nothing waits there
+	}
+	in := x.input(&x.request, policy.Request, r.Method)
+	in.Records = math.MaxInt
+	d, err := x.det.policy.engine.Decide(r.Context(), in)
+	return err != nil || d.Approvers > 0 // what fails now is told when the call is decided
 }
 
 // wanted describes the call for those who are to agree.
@@ -183,16 +197,22 @@ func (x *exchange) callDigest(r *http.Request) []byte {
 
 // recordNames are the vendor's records that the request names, sorted.
 func (x *exchange) recordNames() []string {
+	return recordsIn(x.match.Params, x.request.body.doc)
+}
+
+// recordsIn are the vendor's records that parameters of a path and a body name, sorted. doc
+// may be nil.
+func recordsIn(params []channel.Param, doc *walk.Doc) []string {
 	var names []string
 	note := func(label, value string) {
 		if kind, ok := strings.CutPrefix(label, channel.LabelRecord); ok && value != "" && value != "null" {
 			names = append(names, kind+":"+value)
 		}
 	}
-	for _, p := range x.match.Params {
+	for _, p := range params {
 		note(p.Label, p.Value)
 	}
-	if doc := x.request.body.doc; doc != nil {
+	if doc != nil {
 		for _, c := range doc.Captures {
 			if channel.Indexed(c.Label) && c.Flags&walk.URL == 0 {
 				note(c.Label, string(doc.Value(c)))

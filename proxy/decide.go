@@ -89,8 +89,9 @@ func (x *exchange) input(side *half, direction, method string) policy.Input {
 		in.Credential = policy.CredentialAdded
 	}
 	if direction == policy.Request {
-		in.Payment, in.Records = x.inputPayment(), x.named
+		in.Payment = x.inputPayment()
 	}
+	in.Records = x.touched(side)
 	count := func(class redact.Class, place string, split int) {
 		for i := range in.Findings {
 			if f := &in.Findings[i]; f.Class == string(class) && f.Place == place {
@@ -105,7 +106,6 @@ func (x *exchange) input(side *half, direction, method string) policy.Input {
 		count(o.finding.Class, o.place, 0)
 	}
 	if doc := side.body.doc; doc != nil {
-		in.Records = max(in.Records, doc.Units)
 		for i := range doc.Findings {
 			f := &doc.Findings[i]
 			split := 0

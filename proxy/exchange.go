@@ -120,6 +120,8 @@ type half struct {
 	decision *policy.Decision
 	// found is what was found anywhere but in the body.
 	found []outside
+	// records is how many records a stream has had to the end of the window in body.
+	records int
 	// would is the first refusal that an observing route did not carry out.
 	would string
 	// counts says per class what becomes of the findings.

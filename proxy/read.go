@@ -76,13 +76,17 @@ func (x *exchange) readRequest(w http.ResponseWriter, r *http.Request) *refusal 
 	}
 	b.kind, b.coding, b.boundary = kind, coding, boundaryOf(kind, r.Header)
 
-	switch incremental := caddyhttp.IsIncremental(r.Header); {
-	case x.hook != nil && incremental:
-		// A signature covers the whole body, and may have to be made anew.
+	incremental := caddyhttp.IsIncremental(r.Header)
+	streams := x.hook == nil && x.streams(kind, r.ContentLength, incremental)
+	waits := streams && x.mayWait(r)
+	switch {
+	case incremental && (x.hook != nil || waits):
+		// A signature covers the whole body, and may have to be made anew; so does what
+		// others agree to.
 		if ref := x.stop(&x.request, refuse(reasonIncremental)); ref != nil {
 			return ref
 		}
-	case x.hook == nil && x.streams(kind, r.ContentLength, incremental):
+	case streams && !waits:
 		return x.streamRequest(w, r, incremental)
 	}
 	// The deadline is for the whole body: a byte a second keeps nothing open.

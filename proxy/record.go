@@ -243,12 +243,13 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 	return e
 }
 
-// touched is how many records one half has or names.
+// touched is how many records one half has or names, a stream up to the end of its window.
 func (x *exchange) touched(side *half) int {
+	n := max(side.records, units(side.body.doc))
 	if side == &x.request {
-		return max(x.named, units(side.body.doc))
+		return max(n, x.named)
 	}
-	return units(side.body.doc)
+	return n
 }
 
 // summary says in a few words what became of findings: "2 credit_card masked".

@@ -74,6 +74,10 @@ type stream struct {
 	fromStart bool
 	held      []byte // on a route that observes: the bytes as they came
 
+	// units and named are the records of the body so far, by lines and by what they name;
+	// asked is how many of them policy was asked about.
+	units, named, asked int
+
 	opened  audit.ID
 	windows int
 	bytes   int64 // of the body, decoded, that were inspected
@@ -106,10 +110,11 @@ func (s *stream) open() {
 	own.slot, own.streaming = s.slot, nil
 	s.totals, s.opened = slices.Clone(s.side.counts), own.last
 	s.fromStart = s.unread != ""
+	s.units, s.asked = units(s.side.body.doc), s.x.touched(s.side)
 	if s.side == &s.x.response {
 		s.side = &own.response
 	} else {
-		s.side = &own.request
+		s.side, s.named = &own.request, own.named
 	}
 	own.request, own.response = half{}, half{}
 	s.x = &own

@@ -34,7 +34,9 @@ func (s *stream) judge() *refusal {
 	if side == &x.response {
 		direction, kind = policy.Response, eventResponseWindow
 	}
-	if len(side.body.doc.Findings) > 0 {
+	s.count()
+	if len(side.body.doc.Findings) > 0 || policy.Round(side.records) > policy.Round(s.asked) {
+		s.asked = max(s.asked, side.records)
 		if ref := x.decide(s.req, side, direction); ref != nil {
 			return ref
 		}
@@ -76,6 +78,18 @@ func (s *stream) judge() *refusal {
 	}
 	s.windows++
 	return side.keeping.release(ctx, x.last)
+}
+
+// count adds the records of a window to those before it: whoever sends one at a time sends
+// as many. A record that several windows name counts in each, because nobody remembers all
+// of them for as long as a stream lasts.
+func (s *stream) count() {
+	doc := s.side.body.doc
+	s.units += doc.Units
+	if s.side == &s.x.request {
+		s.named += len(recordsIn(nil, doc))
+	}
+	s.side.records = max(s.units, s.named)
 }
 
 // eventful tells whether a window has something that the opening event did not
@@ -142,7 +156,7 @@ func (s *stream) finish(end string, ref *refusal) (err error) {
 		direction, kind = policy.Response, eventResponseClosed
 	}
 	would := s.side.would
-	*s.side = half{would: would}
+	*s.side = half{would: would, records: max(s.units, s.named)}
 	if s.unread != "" && !s.fromStart {
 		s.side.body.unread = s.unread
 		countFor(&s.side.counts, notInspected).NotInspected++
