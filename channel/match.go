@@ -52,21 +52,33 @@ var unmappedMethods = [...]struct {
 // must not get a weaker rule than the spelling that the file has. Match never
 // fails: see Match.Mapped.
 func (c *Channel) Match(method, escapedPath string) Match {
-	path := escapedPath
-	if len(path) == 0 || path[0] != '/' || len(path) > maxPath {
+	path, ok := readable(escapedPath)
+	if !ok {
 		return c.miss(method)
-	}
-	if needsCleaning(path) {
-		var ok bool
-		if path, ok = cleanPath(path); !ok {
-			return c.miss(method)
-		}
 	}
 	var values [maxParams]string
 	op, n := c.lookup(path, method, &values)
 	if op == nil {
 		op, n = c.lookup(plainest(path), method, &values)
 	}
+	return c.matched(op, n, method, &values)
+}
+
+// MatchPlainest is Match for the path without what a server may drop from its segments,
+// for callers to whom it matters that a spelling could be taken for another operation than
+// Match finds: /users/me.x is a user's to Match, and the caller's own here.
+func (c *Channel) MatchPlainest(method, escapedPath string) Match {
+	path, ok := readable(escapedPath)
+	if !ok {
+		return c.miss(method)
+	}
+	var values [maxParams]string
+	op, n := c.lookup(plainest(path), method, &values)
+	return c.matched(op, n, method, &values)
+}
+
+// matched is what Match gives for an operation and the n values of its path.
+func (c *Channel) matched(op *Operation, n int, method string, values *[maxParams]string) Match {
 	if op == nil {
 		return c.miss(method)
 	}
@@ -82,6 +94,17 @@ func (c *Channel) Match(method, escapedPath string) Match {
 		}
 	}
 	return m
+}
+
+// readable is a path as Match judges it; ok is false for one that never matches.
+func readable(path string) (_ string, ok bool) {
+	if len(path) == 0 || path[0] != '/' || len(path) > maxPath {
+		return "", false
+	}
+	if needsCleaning(path) {
+		return cleanPath(path)
+	}
+	return path, true
 }
 
 // lookup finds the operation of a path without escapes.

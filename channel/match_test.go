@@ -136,6 +136,24 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// A server may drop more of a segment than the file says.
+func TestMatchPlainest(t *testing.T) {
+	t.Parallel()
+	c := zendesk(t)
+	for path, want := range map[string][2]string{
+		"/api/v2/users/me.foo":        {"user.show", "user.me"},
+		"/api/v2/users/me%2Efoo.json": {"user.show", "user.me"},
+		"/api/v2/users/me":            {"user.me", "user.me"},
+		"/api/v2/users/12.5":          {"user.show", "user.show"},
+		"/api/v2/users/%zz":           {"unmapped.get", "unmapped.get"},
+		"":                            {"unmapped.get", "unmapped.get"},
+	} {
+		if got := [2]string{c.Match("GET", path).Op.Name, c.MatchPlainest("GET", path).Op.Name}; got != want {
+			t.Errorf("%q: got %v, want %v", path, got, want)
+		}
+	}
+}
+
 func TestUnmappedTakesItsEffectFromTheMethod(t *testing.T) {
 	t.Parallel()
 	c := zendesk(t)

@@ -49,6 +49,11 @@ func (x *exchange) decideUnread(r *http.Request) *refusal {
 func (x *exchange) decide(r *http.Request, side *half, direction string) *refusal {
 	in := x.input(side, direction, r.Method)
 	d, err := x.det.policy.engine.Decide(r.Context(), in)
+	if direction == policy.Request {
+		if ref := x.ungranted(d, err, r.Method); ref != nil {
+			return ref
+		}
+	}
 	if err != nil {
 		return x.stop(side, refuseErr(reasonPolicyError, err))
 	}

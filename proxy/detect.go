@@ -40,6 +40,9 @@ func (x *exchange) detectRequest(r *http.Request) *refusal {
 	if ref := x.detectBody(side, x.match.Op.Request); ref != nil {
 		return ref
 	}
+	if ref := x.tokenInForm(); ref != nil {
+		return ref
+	}
 	x.converse(r)
 	return x.stop(side, overriding(r, &side.body))
 }

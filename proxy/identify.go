@@ -90,7 +90,7 @@ func (x *exchange) identify(r *http.Request, next caddyhttp.Handler) *refusal {
 	if ref := x.stop(&x.request, cmp.Or(ref, claims)); ref != nil {
 		return ref
 	}
-	return x.unproven()
+	return cmp.Or(x.unproven(), x.foreignPage(r, &presented))
 }
 
 // operation finds the channel's operation. A browser's preflight is one by its
@@ -107,6 +107,12 @@ func (x *exchange) operation(r *http.Request) channel.Match {
 		// The path alone makes no preflight: without the headers it is a call like
 		// any other and needs a credential.
 		m = channel.Match{Op: options, Mapped: true}
+	}
+	if x.h.Credential != nil && m.Op.Mark != markAuth {
+		// The vendor may read a spelling more freely than the channel file.
+		if plain := x.h.ch.MatchPlainest(r.Method, r.URL.EscapedPath()); plain.Op.Mark == markAuth {
+			m = plain
+		}
 	}
 	if !m.Mapped {
 		x.h.app.metrics.unmapped(x.h.Route)

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/policy"
+	"github.com/caregate/caregate/redact/walk"
 )
 
 // gatewayKeys are the keys of the gateway that stand where a vendor's credential does, in
@@ -62,11 +65,35 @@ func (x *exchange) showKey(r *http.Request, p *policy.Presented) *refusal {
 			return refuse(reasonHeader)
 		}
 	}
-	// RFC 6750 section 2.3: the vendor might take it for the call's credential.
-	if q, err := url.ParseQuery(r.URL.RawQuery); err == nil && q.Has("access_token") {
+	if namesToken(r.URL.RawQuery) {
 		return refuse(reasonCredentialQuery)
 	}
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		return refuse(reasonQuery) // nobody knows what the vendor finds in it
+	}
 	return nil
+}
+
+// namesToken tells whether a query or a form has a parameter that the vendor might take for
+// the call's credential (RFC 6750 sections 2.2 and 2.3), however it is spelled. What can be
+// read of a broken one counts.
+func namesToken(form string) bool {
+	values, _ := url.ParseQuery(form)
+	for name := range values {
+		if strings.EqualFold(strings.TrimSpace(name), "access_token") {
+			return true
+		}
+	}
+	return false
+}
+
+// tokenInForm refuses a form with such a parameter, also on a route that observes.
+func (x *exchange) tokenInForm() *refusal {
+	b := &x.request.body
+	if x.h.Credential == nil || b.doc == nil || b.doc.Kind != walk.Form || !namesToken(string(b.plain)) {
+		return nil
+	}
+	return refuse(reasonCredentialQuery)
 }
 
 // strip takes off what could be a credential of the vendor's.
@@ -86,6 +113,49 @@ func (x *exchange) unproven() *refusal {
 		return nil
 	}
 	return refuse(reasonGatewayCredential)
+}
+
+// foreignPage refuses what a page of another site has a browser do: it shows a certificate
+// by itself, whoever wrote the page, and the call would be made with our credential.
+// Links may lead here where they read, because the page that has one sees nothing of the
+// answer. What programs send names no site.
+func (x *exchange) foreignPage(r *http.Request, p *policy.Presented) *refusal {
+	if x.h.Credential == nil || p.Key != "" || p.Token != "" || x.actor.Kind == policy.KindAnonymous || x.match.Op == preflight {
+		return nil
+	}
+	foreign := len(r.Header.Values("Origin")) > 0 && !sameOrigin(r)
+	for _, site := range r.Header.Values("Sec-Fetch-Site") {
+		foreign = foreign || site != "same-origin" && site != "none"
+	}
+	link := r.Method == http.MethodGet && x.match.Op.Effect == channel.EffectRead && len(r.Header.Values("Origin")) == 0 &&
+		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
+	if !foreign || link {
+		return nil
+	}
+	return refuse(reasonOrigin)
+}
+
+// ungranted refuses, on a route that observes, what could hand out credentials of the
+// account that the gateway calls with, where access would have been refused. Elsewhere
+// the decision itself does.
+func (x *exchange) ungranted(d *policy.Decision, err error, method string) *refusal {
+	guarded := x.match.Op.Mark == markAuth || !x.match.Mapped && policy.MethodClass(method) == "unsafe"
+	switch {
+	case x.h.Credential == nil || !x.observe() || !guarded:
+		return nil
+	case err != nil:
+		return refuseErr(reasonPolicyError, err)
+	case d.Would == nil || d.Would.Allow || d.Would.Needs == "":
+		return nil
+	}
+	ref := refuse(d.Would.Reason)
+	for _, code := range [...]string{"auth_needs_grant", "unmapped_needs_grant"} {
+		if slices.Contains(d.Would.Reasons, code) {
+			ref.code = code
+		}
+	}
+	ref.needs = d.Would.Needs
+	return ref
 }
 
 // errElsewhere is about a configuration in JSON whose two halves do not fit: the Caddyfile
@@ -136,9 +206,9 @@ func (x *exchange) veilAnswer(res *http.Response) {
 			}
 		}
 	}
-	if res.Header.Get("Content-Encoding") == "" {
-		res.Body = x.added.veil.body(res.Body)
-	}
+	// Whatever coding the answer names: what is coded has none of it, and what is not is not
+	// read further where the name is wrong. What is decoded is veiled once more.
+	res.Body = x.added.veil.body(res.Body)
 }
 
 // veilDecoded hides it in a body that came coded.

@@ -2,9 +2,13 @@ package proxy_test
 
 import (
 	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -66,20 +70,23 @@ func TestAddedCredential(t *testing.T) {
 				status int
 				reason string
 			}{
-				"a key":                             {with(http.Header{"Caregate-Key": {key}}), "", 200, ""},
-				"a token":                           {http.Header{"Caregate-Token": {sign(nil)}, "Authorization": {"Bearer theirs"}}, "", 200, ""},
-				"a key as bearer":                   {with(http.Header{"Authorization": {"Bearer " + key}}), "", 200, ""},
-				"a key as password":                 {with(http.Header{"Authorization": {basicOf("ana@acme.example/token", key)}}), "", 200, ""},
-				"a key as user":                     {with(http.Header{"Authorization": {basicOf(key, "")}}), "", 200, ""},
-				"a key at both places":              {with(http.Header{"Caregate-Key": {key}, "Authorization": {"Bearer " + key}}), "", 200, ""},
-				"the vendor's credential":           {theirs, "", 401, "gateway_credential_required"},
-				"a token of somebody at its place":  {http.Header{"Authorization": {"Bearer " + sign(nil)}}, "", 401, "gateway_credential_required"},
-				"nothing":                           {http.Header{"Authorization": nil}, "", 401, "gateway_credential_required"},
-				"a wrong key":                       {with(http.Header{"Authorization": {"Bearer cgk1" + strings.Repeat("0", 30)}}), "", 401, "invalid_credential"},
-				"two keys":                          {with(http.Header{"Caregate-Key": {other}, "Authorization": {"Bearer " + key}}), "", 400, "header_ambiguous"},
-				"a key and a token":                 {http.Header{"Caregate-Token": {sign(nil)}, "Authorization": {"Bearer " + key}}, "", 401, "invalid_credential"},
-				"two of Authorization":              {with(http.Header{"Authorization": {"Bearer " + key, "Bearer x"}}), "", 400, "header_ambiguous"},
-				"the vendor's token in the address": {with(http.Header{"Caregate-Key": {key}}), "?access_token=theirs", 400, "credential_in_query"},
+				"a key":                                 {with(http.Header{"Caregate-Key": {key}}), "", 200, ""},
+				"a token":                               {http.Header{"Caregate-Token": {sign(nil)}, "Authorization": {"Bearer theirs"}}, "", 200, ""},
+				"a key as bearer":                       {with(http.Header{"Authorization": {"Bearer " + key}}), "", 200, ""},
+				"a key as password":                     {with(http.Header{"Authorization": {basicOf("ana@acme.example/token", key)}}), "", 200, ""},
+				"a key as user":                         {with(http.Header{"Authorization": {basicOf(key, "")}}), "", 200, ""},
+				"a key at both places":                  {with(http.Header{"Caregate-Key": {key}, "Authorization": {"Bearer " + key}}), "", 200, ""},
+				"the vendor's credential":               {theirs, "", 401, "gateway_credential_required"},
+				"a token of somebody at its place":      {http.Header{"Authorization": {"Bearer " + sign(nil)}}, "", 401, "gateway_credential_required"},
+				"nothing":                               {http.Header{"Authorization": nil}, "", 401, "gateway_credential_required"},
+				"a wrong key":                           {with(http.Header{"Authorization": {"Bearer cgk1" + strings.Repeat("0", 30)}}), "", 401, "invalid_credential"},
+				"two keys":                              {with(http.Header{"Caregate-Key": {other}, "Authorization": {"Bearer " + key}}), "", 400, "header_ambiguous"},
+				"a key and a token":                     {http.Header{"Caregate-Token": {sign(nil)}, "Authorization": {"Bearer " + key}}, "", 401, "invalid_credential"},
+				"two of Authorization":                  {with(http.Header{"Authorization": {"Bearer " + key, "Bearer x"}}), "", 400, "header_ambiguous"},
+				"the vendor's token in the address":     {with(http.Header{"Caregate-Key": {key}}), "?access_token=theirs", 400, "credential_in_query"},
+				"the vendor's token, spelled otherwise": {with(http.Header{"Caregate-Key": {key}}), "?x=1&Access%5FToken=theirs", 400, "credential_in_query"},
+				"the vendor's token in a broken query":  {with(http.Header{"Caregate-Key": {key}}), "?access_token=theirs&x=%zz", 400, "credential_in_query"},
+				"a broken query":                        {with(http.Header{"Caregate-Key": {key}}), "?x=%zz", 400, "query_unparsable"},
 			} {
 				t.Run(name, func(t *testing.T) {
 					before := len(u.Requests())
@@ -128,6 +135,9 @@ func TestAddedCredentialForWhom(t *testing.T) {
 	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Govern: "credential bearer {env.VENDOR_SECRET}", Sites: "http://" + observed +
 		" {\n\tbind 127.0.0.1\n\tgovern zendesk " + u.URL + " {\n\t\troute watched\n\t\tobserve\n\t\tcredential bearer {env.VENDOR_SECRET}\n\t}\n}\n"})
 	key, granted := agentKey(g), agentKey(g, "zendesk:user.me", "zendesk:unmapped.post")
+	var made struct{ Secret string }
+	g.API("POST", "/api/v1/apikeys", `{"name":"reader","roles":["dpo"]}`, http.StatusCreated, &made)
+	powerless := made.Secret
 	for name, test := range map[string]struct {
 		call    call
 		observe bool
@@ -136,13 +146,25 @@ func TestAddedCredentialForWhom(t *testing.T) {
 		grant   string
 		added   bool
 	}{
-		"anonymous operation, nobody": {call: call{method: "POST", path: "/api/v2/requests", body: "{}", header: http.Header{"Authorization": nil}}, status: 401, reason: "gateway_credential_required"},
-		"anonymous operation, a key":  {call: call{method: "POST", path: "/api/v2/requests", body: "{}", header: http.Header{"Caregate-Key": {key}}}, status: 200, added: true},
-		"auth operation, nobody":      {call: call{method: "POST", path: "/oauth/tokens", body: "{}", header: http.Header{"Authorization": nil}}, status: 401, reason: "gateway_credential_required"},
-		"auth operation, a key":       {call: call{method: "GET", path: "/api/v2/users/me", header: http.Header{"Caregate-Key": {key}}}, status: 403, reason: "auth_needs_grant", grant: "zendesk:user.me"},
-		"auth operation, granted":     {call: call{method: "GET", path: "/api/v2/users/me", header: http.Header{"Caregate-Key": {granted}}}, status: 200, added: true},
-		"unmapped, a key":             {call: call{method: "POST", path: "/api/v2/api_tokens", body: "{}", header: http.Header{"Caregate-Key": {key}}}, status: 403, reason: "unmapped_needs_grant", grant: "zendesk:unmapped.post"},
-		"unmapped, granted":           {call: call{method: "POST", path: "/api/v2/api_tokens", body: "{}", header: http.Header{"Caregate-Key": {granted}}}, status: 200, added: true},
+		"anonymous operation, nobody":       {call: call{method: "POST", path: "/api/v2/requests", body: "{}", header: http.Header{"Authorization": nil}}, status: 401, reason: "gateway_credential_required"},
+		"anonymous operation, a key":        {call: call{method: "POST", path: "/api/v2/requests", body: "{}", header: http.Header{"Caregate-Key": {key}}}, status: 200, added: true},
+		"auth operation, nobody":            {call: call{method: "POST", path: "/oauth/tokens", body: "{}", header: http.Header{"Authorization": nil}}, status: 401, reason: "gateway_credential_required"},
+		"auth operation, a key":             {call: call{method: "GET", path: "/api/v2/users/me", header: http.Header{"Caregate-Key": {key}}}, status: 403, reason: "auth_needs_grant", grant: "zendesk:user.me"},
+		"auth operation, granted":           {call: call{method: "GET", path: "/api/v2/users/me", header: http.Header{"Caregate-Key": {granted}}}, status: 200, added: true},
+		"auth operation, otherwise spelled": {call: call{method: "GET", path: "/api/v2/users/me.foo", header: http.Header{"Caregate-Key": {key}}}, status: 403, reason: "auth_needs_grant", grant: "zendesk:user.me"},
+		"a form with a token": {call: call{method: "POST", path: "/api/v2/tickets", body: "x=1&ACCESS_token=theirs", header: http.Header{"Caregate-Key": {key}, "Content-Type": {"application/x-www-form-urlencoded"}}},
+			status: 400, reason: "credential_in_query"},
+		"observed, a form with a token": {call: call{method: "PUT", path: "/api/v2/tickets/1", body: "access_token=theirs", header: http.Header{"Caregate-Key": {key}, "Content-Type": {"application/x-www-form-urlencoded"}}},
+			observe: true, status: 400, reason: "credential_in_query"},
+		"observed, a broken query":            {call: call{method: "GET", path: "/api/v2/tickets/1?access_token=theirs&x=%zz", header: http.Header{"Caregate-Key": {key}}}, observe: true, status: 401, reason: "gateway_credential_required"},
+		"observed, auth operation, a key":     {call: call{method: "GET", path: "/api/v2/users/me", header: http.Header{"Caregate-Key": {key}}}, observe: true, status: 403, reason: "auth_needs_grant", grant: "zendesk:user.me"},
+		"observed, auth operation, granted":   {call: call{method: "GET", path: "/api/v2/users/me", header: http.Header{"Caregate-Key": {granted}}}, observe: true, status: 200, added: true},
+		"observed, unmapped, a key":           {call: call{method: "POST", path: "/api/v2/api_tokens", body: "{}", header: http.Header{"Caregate-Key": {key}}}, observe: true, status: 403, reason: "unmapped_needs_grant", grant: "zendesk:unmapped.post"},
+		"observed, unmapped, not even a role": {call: call{method: "POST", path: "/api/v2/api_tokens", body: "{}", header: http.Header{"Caregate-Key": {powerless}}}, observe: true, status: 403, reason: "role_not_allowed", grant: "zendesk:unmapped.post"},
+		"observed, unmapped, granted":         {call: call{method: "POST", path: "/api/v2/api_tokens", body: "{}", header: http.Header{"Caregate-Key": {granted}}}, observe: true, status: 200, added: true},
+		"observed, what a role may not":       {call: call{method: "DELETE", path: "/api/v2/users/1", header: http.Header{"Caregate-Key": {powerless}}}, observe: true, status: 200, added: true},
+		"unmapped, a key":                     {call: call{method: "POST", path: "/api/v2/api_tokens", body: "{}", header: http.Header{"Caregate-Key": {key}}}, status: 403, reason: "unmapped_needs_grant", grant: "zendesk:unmapped.post"},
+		"unmapped, granted":                   {call: call{method: "POST", path: "/api/v2/api_tokens", body: "{}", header: http.Header{"Caregate-Key": {granted}}}, status: 200, added: true},
 		"a preflight": {call: call{method: "OPTIONS", path: "/api/v2/tickets", header: http.Header{"Authorization": nil, "Origin": {"https://desk.example"},
 			"Access-Control-Request-Method": {"GET"}}}, status: 200},
 		"observed, nobody":            {call: call{method: "GET", path: "/api/v2/tickets/1"}, observe: true, status: 401, reason: "gateway_credential_required"},
@@ -201,6 +223,10 @@ func TestAddedCredentialEchoed(t *testing.T) {
 		switch kind := r.URL.Query().Get("kind"); kind {
 		case "redirect":
 			status = http.StatusFound
+		case "identity":
+			h.Set("Content-Encoding", "identity")
+		case "badly named":
+			h.Set("Content-Encoding", "utf-8")
 		case "binary":
 			h.Set("Content-Type", "image/png")
 		case "lines", "coded lines":
@@ -221,7 +247,7 @@ func TestAddedCredentialEchoed(t *testing.T) {
 	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Govern: credential, Sites: "http://" + observed +
 		" {\n\tbind 127.0.0.1\n\tgovern zendesk " + u.URL + " {\n\t\troute watched\n\t\tobserve" + credential + "\n\t}\n}\n"})
 	key := agentKey(g)
-	for _, kind := range []string{"plain", "redirect", "binary", "lines", "coded", "coded lines", "coded against our will"} {
+	for _, kind := range []string{"plain", "identity", "badly named", "redirect", "binary", "lines", "coded", "coded lines", "coded against our will"} {
 		for name, host := range map[string]string{"": g.Addr, ", observed": observed} {
 			t.Run(kind+name, func(t *testing.T) {
 				req := request(t, g, call{method: "GET", path: "/api/v2/tickets/1?kind=" + url.QueryEscape(kind), header: http.Header{"Caregate-Key": {key}, "Accept-Encoding": {"gzip"}}})
@@ -232,8 +258,11 @@ func TestAddedCredentialEchoed(t *testing.T) {
 					body = unzip(t, body)
 				}
 				want := 200
-				if kind == "redirect" {
+				switch {
+				case kind == "redirect":
 					want = 302
+				case kind == "badly named" && name == "":
+					want = 502
 				}
 				if a.status != want || len(body) < len(said) {
 					t.Fatalf("got %d with %d bytes, want %d", a.status, len(body), want)
@@ -248,6 +277,94 @@ func TestAddedCredentialEchoed(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// A browser shows a client certificate by itself, whoever wrote the page that has it call.
+func TestAddedCredentialForeignPage(t *testing.T) {
+	t.Setenv("VENDOR_SECRET", vendorSecret)
+	ours := newAuthority(t, "ours")
+	dir := t.TempDir()
+	site := ours.sign(t, func(c *x509.Certificate) {
+		c.DNSNames, c.ExtKeyUsage = []string{"localhost"}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	})
+	cert, key := filepath.Join(dir, "site.pem"), filepath.Join(dir, "site.key")
+	writePEM(t, cert, "CERTIFICATE", site.Certificate[0])
+	der, err := x509.MarshalPKCS8PrivateKey(site.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writePEM(t, key, "PRIVATE KEY", der)
+	u := proxytest.NewUpstream(t, jsonUpstream(200, `{"ticket":{}}`))
+	enforced, observed := proxytest.FreeAddr(t), proxytest.FreeAddr(t)
+	at := func(addr, name string) string {
+		return "https://localhost:" + portOf(addr) + " {\n bind 127.0.0.1\n tls " + cert + " " + key + " {\n client_auth {\n mode verify_if_given\n trust_pool file " + ours.file +
+			"\n }\n }\n govern zendesk " + u.URL + " {\n route " + name + "\n credential bearer {env.VENDOR_SECRET}\n }\n}\n"
+	}
+	g := proxytest.Start(t, proxytest.Options{
+		Upstream: u.URL,
+		Block:    "identity certificate " + ours.file + " {\n name uri\n role spiffe://acme/desk/* agent\n }",
+		Sites:    at(enforced, "enforced") + strings.Replace(at(observed, "observed"), "route observed", "route observed\n observe", 1),
+	})
+	apikey := agentKey(g)
+	ada := ours.sign(t, uris(t, "spiffe://acme/desk/ada"))
+	roots := x509.NewCertPool()
+	roots.AddCert(ours.cert)
+	const change, read = "PUT /api/v2/tickets/1", "GET /api/v2/tickets/1"
+	for name, test := range map[string]struct {
+		call    string
+		header  http.Header
+		refused bool
+	}{
+		"a program":                        {change, nil, false},
+		"a page of this site":              {change, http.Header{"Origin": {"self"}, "Sec-Fetch-Site": {"same-origin"}}, false},
+		"a page of another site":           {change, http.Header{"Origin": {"https://attacker.example"}, "Sec-Fetch-Site": {"cross-site"}}, true},
+		"a page of nobody":                 {change, http.Header{"Origin": {"null"}}, true},
+		"two pages":                        {change, http.Header{"Origin": {"self", "https://attacker.example"}}, true},
+		"a neighbouring site":              {change, http.Header{"Sec-Fetch-Site": {"same-site"}}, true},
+		"a neighbour that says it is ours": {change, http.Header{"Origin": {"self"}, "Sec-Fetch-Site": {"same-site"}}, true},
+		"an image of another page":         {read, http.Header{"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"no-cors"}, "Sec-Fetch-Dest": {"image"}}, true},
+		"a frame in another page":          {read, http.Header{"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"iframe"}}, true},
+		"a link on another page":           {read, http.Header{"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}}, false},
+		"a form on another page":           {change, http.Header{"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}}, true},
+		"typed by a person":                {read, http.Header{"Sec-Fetch-Site": {"none"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}}, false},
+		"another page with a key":          {change, http.Header{"Origin": {"https://desk.example"}, "Sec-Fetch-Site": {"cross-site"}, "Caregate-Key": {apikey}}, false},
+	} {
+		for _, addr := range []string{enforced, observed} {
+			method, path, _ := strings.Cut(test.call, " ")
+			base := "https://localhost:" + portOf(addr)
+			var body io.Reader
+			if method != http.MethodGet {
+				body = strings.NewReader("{}")
+			}
+			req, err := http.NewRequestWithContext(t.Context(), method, base+path, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, values := range test.header {
+				for _, v := range values {
+					req.Header.Add(name, strings.Replace(v, "self", base, 1))
+				}
+			}
+			if body != nil {
+				req.Header.Set("Content-Type", "application/json")
+			}
+			before := len(u.Requests())
+			config := &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{ada}}
+			a, err := trySendOver(t, &http.Transport{TLSClientConfig: config, DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, addr) // whatever localhost is
+			}}, req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			status, reason, calls := 200, "", 1
+			if test.refused {
+				status, reason, calls = 403, "origin_refused", 0
+			}
+			if got := a.header.Get("Caregate-Error"); a.status != status || got != reason || len(u.Requests())-before != calls {
+				t.Errorf("%s, observed %t: got %d %s and %d calls, want %d %s", name, addr == observed, a.status, got, len(u.Requests())-before, status, reason)
+			}
 		}
 	}
 }

@@ -92,6 +92,7 @@ const (
 	reasonPartialUnasked   = "partial_unasked"
 
 	reasonGatewayCredential = "gateway_credential_required"
+	reasonOrigin            = "origin_refused"
 
 	reasonTokenRefused      = "token_refused"
 	reasonTokenMisplaced    = "token_misplaced"
@@ -119,8 +120,10 @@ var catalogue = []Reason{
 		"Send a gateway key in Caregate-Key, or where your client has the vendor's token or password, or an issuer's token in Caregate-Token.", FixCaller},
 	{reasonKeyMisplaced, http.StatusUnauthorized, "A gateway key stands where the vendor's credential belongs, on a route that passes it on. Nothing was forwarded.",
 		"Send the key in Caregate-Key, and the vendor's own credential beside it if it needs one; rotate the key if it went there before.", FixCaller},
-	{reasonCredentialQuery, http.StatusBadRequest, "The address has an access_token, on a route where the gateway adds the vendor's credential.",
-		"Take it out of the address; send a gateway key in Caregate-Key.", FixCaller},
+	{reasonCredentialQuery, http.StatusBadRequest, "The address or the form has an access_token, on a route where the gateway adds the vendor's credential.",
+		"Take it out; send a gateway key in Caregate-Key.", FixCaller},
+	{reasonOrigin, http.StatusForbidden, "A page of another site made this call, with what a browser shows by itself.",
+		"Call from a program, or from a page of this very site; a page of another one needs a gateway key in Caregate-Key.", FixCaller},
 	{reasonUnrouted, http.StatusMisdirectedRequest, "No route of the gateway answers this host and path. Nothing was forwarded.",
 		"Call the address that the configuration names for the channel; its host and path count.", FixCaller},
 	{"identity_mismatch", http.StatusForbidden, "The call claims to act for one user while its proof names another.",

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"html"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"unicode/utf8"
 )
 
 // veil hides a secret of ours in what comes back from whoever was shown it: an upstream
@@ -25,12 +25,15 @@ type veil struct {
 func newVeil(texts ...string) *veil {
 	v := new(veil)
 	for _, s := range texts {
-		quoted, err := json.Marshal(s)
-		if err != nil {
-			quoted = []byte(`""`) // a string always can
+		query, path := url.QueryEscape(s), url.PathEscape(s)
+		forms := []string{s, strings.ReplaceAll(s, "/", `\/`), query, path, lowerHex(query), lowerHex(path), html.EscapeString(s)}
+		for _, set := range escapedInJSON {
+			for _, digits := range []string{"0123456789abcdef", "0123456789ABCDEF"} {
+				form := inJSON(s, set, digits)
+				forms = append(forms, form, strings.ReplaceAll(form, "/", `\/`))
+			}
 		}
-		inner := string(quoted[1 : len(quoted)-1])
-		for _, form := range []string{s, inner, strings.ReplaceAll(s, "/", `\/`), url.QueryEscape(s), url.PathEscape(s), html.EscapeString(s)} {
+		for _, form := range forms {
 			if form != "" {
 				v.forms = append(v.forms, []byte(form))
 			}
@@ -44,6 +47,48 @@ func newVeil(texts ...string) *veil {
 	})
 	v.forms = slices.CompactFunc(v.forms, bytes.Equal)
 	return v
+}
+
+// escapedInJSON are the characters that writers of JSON give as \u00XX although they need
+// not: none; those of HTML, as Go and Rails do; with = and ', as Gson does; with +, as .NET
+// does; all of these and the slash; and all but letters and digits.
+var escapedInJSON = [...]func(c byte) bool{
+	func(byte) bool { return false },
+	func(c byte) bool { return strings.IndexByte(`<>&`, c) >= 0 },
+	func(c byte) bool { return strings.IndexByte(`<>&='`, c) >= 0 },
+	func(c byte) bool { return strings.IndexByte("<>&'+\"`", c) >= 0 },
+	func(c byte) bool { return strings.IndexByte(`<>&='+/`, c) >= 0 },
+	func(c byte) bool {
+		return c < utf8.RuneSelf && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z')
+	},
+}
+
+// inJSON is s within a string of JSON, with the characters of set as \u00XX.
+func inJSON(s string, set func(byte) bool, digits string) string {
+	b := make([]byte, 0, 2*len(s))
+	for i := range len(s) {
+		switch c := s[i]; {
+		case set(c), c < ' ':
+			b = append(b, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+		case c == '"', c == '\\':
+			b = append(b, '\\', c)
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(b)
+}
+
+// lowerHex writes the escapes of an address in lower case.
+func lowerHex(s string) string {
+	b := []byte(s)
+	for i := 0; i+2 < len(b); i++ {
+		if b[i] == '%' {
+			copy(b[i:], bytes.ToLower(b[i:i+3]))
+			i += 2
+		}
+	}
+	return string(b)
 }
 
 // cover hides what is in b, in place, and tells whether there was something.

@@ -71,3 +71,23 @@ func TestVeilDelaysNothing(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
+
+// Writers of JSON and of addresses choose what they escape, and how.
+func TestVeilForms(t *testing.T) {
+	t.Parallel()
+	const secret = "k+e=y&o/f<t>h'e%"
+	v := newVeil(secret)
+	for _, form := range []string{
+		secret, `k+e=y\u0026o/f\u003ct\u003eh'e%`, `k+e=y\u0026o\/f\u003Ct\u003Eh'e%`, `k+e\u003dy\u0026o/f\u003ct\u003eh\u0027e%`,
+		`k\u002Be=y\u0026o/f\u003Ct\u003Eh\u0027e%`, `k\u002be\u003dy\u0026o\u002ff\u003ct\u003eh\u0027e%`,
+		`k\u002be\u003dy\u0026o\u002ff\u003ct\u003eh\u0027e\u0025`, `k\u002Be\u003Dy\u0026o\u002Ff\u003Ct\u003Eh\u0027e\u0025`,
+		"k%2Be%3Dy%26o%2Ff%3Ct%3Eh%27e%25", "k%2be%3dy%26o%2ff%3ct%3eh%27e%25", "k+e=y&amp;o/f&lt;t&gt;h&#39;e%",
+	} {
+		if b := []byte("x" + form + "x"); !v.cover(b) || string(b) != "x"+strings.Repeat("*", len(form))+"x" {
+			t.Errorf("%s is not hidden: %s", form, b)
+		}
+	}
+	if n := len(newVeil(strings.Repeat(`+=&/<>'"\%`, 20)).forms); n > 32 {
+		t.Errorf("a secret has %d forms", n)
+	}
+}
