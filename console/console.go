@@ -178,6 +178,21 @@ type Status struct {
 	Routes     []Route      `json:"routes"`
 	// Trails are the vendors' own logs that are read into the audit log.
 	Trails []Trail `json:"trails"`
+	// Tokens are those with which the gateway calls vendors.
+	Tokens []VendorToken `json:"tokens"`
+}
+
+// VendorToken says how the token of a `credential oauth` stands. It holds nothing of it.
+type VendorToken struct {
+	Name string `json:"name"`
+	// Version counts the tokens there were; 0 before the first.
+	Version int64 `json:"version"`
+	// Expires is when the one in use ends; absent when nobody knows.
+	Expires time.Time `json:"expires,omitzero"`
+	// Lost says why the vendor gives no more until the gateway is authorised again: revoked,
+	// unanswered or no_seed. Trouble is what was in the way of the last question.
+	Lost    string `json:"lost,omitempty"`
+	Trouble string `json:"trouble,omitempty"`
 }
 
 // Trail is a vendor's log that is read into ours.

@@ -14,6 +14,9 @@ func readStatus(a *api, c *callState) (answer, *Refusal) {
 	if s.Trails == nil {
 		s.Trails = []Trail{}
 	}
+	if s.Tokens == nil {
+		s.Tokens = []VendorToken{}
+	}
 	for i := range s.Routes {
 		if s.Routes[i].Exceptions == nil {
 			s.Routes[i].Exceptions = []string{}

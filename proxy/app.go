@@ -277,7 +277,7 @@ func (h *Handler) clashes(other *Handler) error {
 // addRoute is called by every governed route while it is provisioned.
 func (a *App) addRoute(h *Handler) error {
 	for _, other := range a.routes {
-		if err := h.clashes(other); err != nil {
+		if err := cmp.Or(h.clashes(other), h.clashesGrant(other)); err != nil {
 			return err
 		}
 	}
@@ -369,6 +369,7 @@ func (a *App) Start() (err error) {
 		return err
 	}
 	close(a.ready)
+	go a.askForTokens()
 	if a.Detect != "" {
 		go a.watchDetection(time.NewTicker(refreshEvery))
 	}

@@ -342,7 +342,7 @@ const governOptions = "credential, limits, observe, uninspected, audit_down, vau
 //
 //	govern <channel>[/webhooks] <upstream> {
 //		route        <name>
-//		credential   bearer <reference> | basic <user> <reference> | header <name> <reference>
+//		credential   bearer <reference> | basic <user> <reference> | header <name> <reference> | oauth [<name>] { ... }
 //		limits       { body 10MiB | depth 128 | values 100000 | headers 64KiB | ratio 100 | read_timeout 60s }
 //		observe
 //		uninspected  refuse|pass

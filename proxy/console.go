@@ -295,6 +295,9 @@ func (c consoleMount) status(ctx context.Context) (console.Status, error) {
 	for _, h := range c.a.routes {
 		s.Routes = append(s.Routes, console.Route{Name: h.Route, Channel: h.ch.Name, Upstream: h.Upstream, Exceptions: h.exceptions()})
 	}
+	for _, t := range c.a.gen.data.upstream.Status() {
+		s.Tokens = append(s.Tokens, console.VendorToken{Name: t.Name, Version: t.Version, Expires: t.Expires, Lost: t.Lost, Trouble: t.Trouble})
+	}
 	for _, p := range c.a.pollers {
 		t := p.State()
 		s.Trails = append(s.Trails, console.Trail{Name: p.name, Upstream: p.upstream, Until: t.Until, Trouble: t.Trouble, Status: t.Status, Gaps: t.Gaps})

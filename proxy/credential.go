@@ -21,7 +21,7 @@ import (
 // such a route prove themselves to the gateway and hold nothing of the vendor's.
 type Credential struct {
 	// Scheme is how the vendor is shown the secret: "bearer" and "basic" in Authorization,
-	// "header" in a header of its own.
+	// "header" in a header of its own; "oauth" as bearer.
 	Scheme string `json:"scheme"`
 	// User is the user half of scheme basic, or a reference to it.
 	User string `json:"user,omitempty"`
@@ -31,10 +31,13 @@ type Credential struct {
 	// route is provisioned. The secret itself is refused here, because the configuration
 	// can be read back.
 	Secret string `json:"secret,omitempty"`
+	// OAuth is where the access tokens of scheme oauth come from, which are shown as those of
+	// scheme bearer.
+	OAuth *OAuth `json:"oauth,omitempty"`
 }
 
 // credentialExample is for errors.
-const credentialExample = "credential bearer {env.NAME}, credential basic USER {env.NAME}, or credential header NAME {env.NAME}"
+const credentialExample = "credential bearer {env.NAME}, credential basic USER {env.NAME}, credential header NAME {env.NAME}, or credential oauth { token_url ... }"
 
 // minCredential is how many bytes a vendor's secret has at least. Shorter ones could not
 // be told from other text in an answer.
@@ -45,6 +48,7 @@ const minCredential = 8
 //	credential bearer <reference>
 //	credential basic  <user> <reference>
 //	credential header <name> <reference>
+//	credential oauth  [<name>] { ... }
 //
 // A relative file is meant from the Caddyfile's folder. Nothing here repeats an argument:
 // it may be a secret that does not belong there.
@@ -58,6 +62,17 @@ func parseCredential(g *caddyfile.Dispenser, h *Handler) error {
 	c := new(Credential)
 	args := g.RemainingArgs()
 	want := map[string]int{"bearer": 2, "basic": 3, "header": 3}
+	if len(args) > 0 && args[0] == "oauth" {
+		o, err := parseOAuth(g, args[1:])
+		if err != nil {
+			return err
+		}
+		h.Credential = &Credential{Scheme: "oauth", OAuth: o}
+		if err := h.Credential.check(h.Upstream); err != nil {
+			return g.WrapErr(err)
+		}
+		return nil
+	}
 	if len(args) == 0 || want[args[0]] != len(args) {
 		return g.Err("credential wants one of: " + credentialExample)
 	}
@@ -92,6 +107,12 @@ func (c *Credential) check(upstream string) error {
 	u, err := url.Parse(upstream)
 	if err != nil || u.Scheme != "https" && !loopbackHost(u.Hostname()) {
 		return errors.New("credential: a secret is not sent in the clear: want an upstream with https://")
+	}
+	if (c.OAuth != nil) != (c.Scheme == "oauth") || c.OAuth != nil && c.Secret != "" {
+		return errors.New("credential: want " + credentialExample)
+	}
+	if c.OAuth != nil {
+		return c.OAuth.check()
 	}
 	if !isReference(c.Secret) {
 		return fmt.Errorf("credential: %w", errNotReference)
@@ -142,11 +163,23 @@ func (h *Handler) provisionCredential() error {
 	if err := c.check(h.Upstream); err != nil {
 		return fmt.Errorf("route %s: %w", h.Route, err)
 	}
+	h.refused = new(atomic.Int64)
+	if c.OAuth != nil {
+		if c.OAuth.Name == "" {
+			c.OAuth.Name = h.Route
+		}
+		client, err := c.OAuth.client()
+		if err != nil {
+			return fmt.Errorf("route %s: credential oauth: %w", h.Route, err)
+		}
+		h.grant = &client
+		return nil
+	}
 	a, err := c.resolve()
 	if err != nil {
 		return fmt.Errorf("route %s: credential: %w", h.Route, err)
 	}
-	h.adds, h.refused = a, new(atomic.Int64)
+	h.adds = a
 	return nil
 }
 
@@ -182,6 +215,10 @@ func (c *Credential) resolve() (*added, error) {
 // Try looks for the secrets that the credential names. Its errors name references and
 // nothing of what was found.
 func (c *Credential) Try() error {
+	if c.OAuth != nil {
+		_, err := c.OAuth.client()
+		return err
+	}
 	_, err := c.resolve()
 	return err
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/internal/store"
 	"github.com/caregate/caregate/policy"
+	"github.com/caregate/caregate/proxy/oauth"
 	"github.com/caregate/caregate/vault"
 )
 
@@ -150,6 +151,7 @@ type Data struct {
 	deliveries    *deliveries
 	conversations *conversations
 	trails        *trailCursors
+	upstream      *oauth.Keeper // tokens for vendors
 	observed      *observed
 	alarms        alarms
 	socket
@@ -226,6 +228,9 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 		return d, fmt.Errorf("opening the deliveries of webhooks: %w", err)
 	}
 	d.trails = newTrailCursors(d.state)
+	if d.upstream, err = oauth.Open(ctx, d.state, oauth.KeeperConfig{Sealer: tokenSealer{d.Vault}, Digest: d.Vault.Digest, Logger: c.Logger, Asked: processMetrics.tokenAsked, Youngest: youngestToken}); err != nil {
+		return d, err
+	}
 	if d.conversations, err = newConversations(); err != nil {
 		return d, err
 	}
@@ -305,6 +310,9 @@ func (d *Data) Close() error {
 		ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
 		err = errors.Join(err, d.Rollbacks.Flush(ctx))
 		cancel()
+	}
+	if d.upstream != nil {
+		err = errors.Join(err, d.upstream.Close()) // waits for answers that come once
 	}
 	if d.state != nil {
 		err = errors.Join(err, d.state.Close())

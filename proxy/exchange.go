@@ -88,6 +88,9 @@ type exchange struct {
 	admitted, forwarded bool
 	// added is the credential that the gateway put into the call, nil where it puts none.
 	added *added
+	// adds is the one that it will put, version that of an access token.
+	adds    *added
+	version int64
 	// asked is when the call was last handed on.
 	asked time.Time
 	// upstreamEnded is set when the upstream closed the connection before its answer's
@@ -173,7 +176,7 @@ func unobservable(code string) bool {
 	switch code {
 	case reasonOverloaded, reasonAuditUnavailable, reasonVaultUnavailable, reasonInternal, reasonIncomplete, reasonReadTimeout,
 		reasonUnreachable, reasonUpstreamTimeout, reasonUpstreamAborted, reasonUpstreamProtocol, reasonClientGone, reasonMethod, reasonUpgrade,
-		reasonKeyMisplaced:
+		reasonKeyMisplaced, reasonTokenUnavailable, reasonTokenLost:
 		return true
 	}
 	return false

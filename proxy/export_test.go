@@ -30,6 +30,8 @@ func init() {
 var (
 	FirstDelay   = &firstDelay
 	RefreshEvery = &refreshEvery
+	// YoungestToken is oauth.KeeperConfig's Youngest.
+	YoungestToken = &youngestToken
 )
 
 // LingerTime is how long a caller who was refused may go on sending.

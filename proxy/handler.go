@@ -18,6 +18,7 @@ import (
 	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/policy"
+	"github.com/caregate/caregate/proxy/oauth"
 )
 
 func init() { caddy.RegisterModule(Handler{}) }
@@ -85,6 +86,7 @@ type Handler struct {
 	secrets   []policy.Secret // of webhooks, resolved
 	tolerance time.Duration
 
+	grant   *oauth.Client // where the credential comes from, nil where it is adds
 	adds    *added        // the credential, resolved
 	vendors []string      // headers of callers in which a vendor's credential may stand
 	refused *atomic.Int64 // when the log said last that the vendor refuses the credential
@@ -230,6 +232,9 @@ func (x *exchange) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		return ref
 	}
 	if ref := x.transformRequest(r); ref != nil {
+		return ref
+	}
+	if ref := x.fetchCredential(r.Context()); ref != nil {
 		return ref
 	}
 	x.resign(r)

@@ -165,7 +165,7 @@ var errElsewhere = errors.New("the reverse_proxy behind the route calls another 
 // add puts the route's credential into the request on its way to the transport. req has a
 // header of its own afterwards: what reverse_proxy writes into its log shows none of it.
 func (x *exchange) add(t *Transport, req *http.Request) *refusal {
-	if x.h.adds == nil || x.actor.Kind == policy.KindAnonymous {
+	if x.adds == nil {
 		return nil
 	}
 	t.SetScheme(req)
@@ -173,7 +173,7 @@ func (x *exchange) add(t *Transport, req *http.Request) *refusal {
 	if err != nil || !strings.EqualFold(u.Hostname(), req.URL.Hostname()) || req.URL.Scheme != "https" && !loopbackHost(u.Hostname()) {
 		return refuseErr(reasonInternal, errElsewhere)
 	}
-	x.added = x.h.adds
+	x.added = x.adds
 	req.Header = req.Header.Clone()
 	req.Header[x.added.name] = []string{string(x.added.value)}
 	return nil

@@ -31,6 +31,7 @@ type metrics struct {
 	inspected    *prometheus.CounterVec
 	unmappedOps  *prometheus.CounterVec
 	addedRefused *prometheus.CounterVec
+	tokensAsked  *prometheus.CounterVec
 	spends       *prometheus.CounterVec
 	wait         prometheus.Histogram
 	unrecorded   *prometheus.CounterVec
@@ -81,6 +82,9 @@ func newMetrics() *metrics {
 		addedRefused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "caregate", Name: "added_credential_refused_total", Help: "Answers 401 of the upstream to a call with the credential that the gateway adds.",
 		}, []string{"route"}),
+		tokensAsked: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caregate", Name: "vendor_tokens_total", Help: "Questions to vendors for an access token, by how they ended.",
+		}, []string{"credential", "outcome"}),
 		spends: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "caregate", Name: "token_spends_total", Help: "Calls to payment processors with a token in them, by what became of it.",
 		}, []string{"route", "channel", "operation", "outcome"}),
@@ -143,7 +147,7 @@ func (m *metrics) register(r *prometheus.Registry) error {
 	if r == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{m.trails.entries, m.trails.gaps, m.trails.failures, m.trails.failing, m.trails.until, m.exchanges, m.duration, m.findings, m.earlier, m.notInspected, m.approvals, m.reveals, m.verified, m.limited, m.withoutVault, m.streams, m.inspected, m.unmappedOps, m.addedRefused, m.spends, m.wait, m.unrecorded, m.paused, m.reverted, m.shipped, m.shipBehind, m.shipFailed, m.log, m.archiveSize, m.archiveFailing, m.policyBehind, m.bundleRevision} {
+	for _, c := range []prometheus.Collector{m.trails.entries, m.trails.gaps, m.trails.failures, m.trails.failing, m.trails.until, m.exchanges, m.duration, m.findings, m.earlier, m.notInspected, m.approvals, m.reveals, m.verified, m.limited, m.withoutVault, m.streams, m.inspected, m.unmappedOps, m.addedRefused, m.tokensAsked, m.spends, m.wait, m.unrecorded, m.paused, m.reverted, m.shipped, m.shipBehind, m.shipFailed, m.log, m.archiveSize, m.archiveFailing, m.policyBehind, m.bundleRevision} {
 		var already prometheus.AlreadyRegisteredError
 		if err := r.Register(c); err != nil && !errors.As(err, &already) {
 			return err
@@ -186,6 +190,11 @@ func (m *metrics) read(route, direction string, bytes int64) {
 func (m *metrics) streamed(route, direction, end string, bytes int64) {
 	m.streams.WithLabelValues(route, direction, end).Inc()
 	m.read(route, direction, bytes)
+}
+
+// tokenAsked counts a question to a vendor for a token.
+func (m *metrics) tokenAsked(credential, outcome string) {
+	m.tokensAsked.WithLabelValues(credential, outcome).Inc()
 }
 
 func (m *metrics) unmapped(route string) { m.unmappedOps.WithLabelValues(route).Inc() }

@@ -16,6 +16,7 @@ import (
 func TestOnPostgres(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
 		"GrantedKey":            TestGrantedKey,
+		"OAuthCredential":       TestOAuthCredential,
 		"Approval":              TestApproval,
 		"StandingApproval":      TestStandingApproval,
 		"RevealOfMany":          TestRevealOfMany, // V11

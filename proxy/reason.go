@@ -93,6 +93,8 @@ const (
 
 	reasonGatewayCredential = "gateway_credential_required"
 	reasonOrigin            = "origin_refused"
+	reasonTokenUnavailable  = "vendor_token_unavailable"
+	reasonTokenLost         = "vendor_token_lost"
 
 	reasonTokenRefused      = "token_refused"
 	reasonTokenMisplaced    = "token_misplaced"
@@ -118,6 +120,10 @@ var catalogue = []Reason{
 		"Create or rotate the key with `caregate apikey`, or obtain a fresh token.", FixCaller},
 	{reasonGatewayCredential, http.StatusUnauthorized, "The gateway adds the vendor's credential on this route, and the call shows nothing of the gateway's own: a credential of the vendor's does not count here.",
 		"Send a gateway key in Caregate-Key, or where your client has the vendor's token or password, or an issuer's token in Caregate-Token.", FixCaller},
+	{reasonTokenUnavailable, http.StatusServiceUnavailable, "The gateway has no access token for the vendor for now: its token endpoint does not answer or refuses, or what it answers cannot be kept.",
+		"Try again; if it stays, look at the gateway's log and `caregate doctor`.", FixOperator},
+	{reasonTokenLost, http.StatusServiceUnavailable, "The vendor takes the gateway's refresh token no more, so there is no access token for the call.",
+		"Authorise the gateway at the vendor again, put the new refresh token where the configuration points, and reload (docs/credentials.md).", FixOperator},
 	{reasonKeyMisplaced, http.StatusUnauthorized, "A gateway key stands where the vendor's credential belongs, on a route that passes it on. Nothing was forwarded.",
 		"Send the key in Caregate-Key, and the vendor's own credential beside it if it needs one; rotate the key if it went there before.", FixCaller},
 	{reasonCredentialQuery, http.StatusBadRequest, "The address or the form has an access_token, on a route where the gateway adds the vendor's credential.",

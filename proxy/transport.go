@@ -112,6 +112,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		out.Body = body
 	}
 	res, err := t.HTTPTransport.RoundTrip(out)
+	if err == nil {
+		res, err = x.again(t, out, res)
+	}
 	if x.spend != nil && (earlier || seen.conns > 1) {
 		x.spend.repeated = true // so does net/http, by itself, on the second of two connections
 	}

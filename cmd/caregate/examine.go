@@ -116,6 +116,29 @@ func (e *examination) lookAtTrail(t *proxy.Trail) {
 	e.add(name, stateOK, "is read from "+t.Upstream+"; its credential is there", "")
 }
 
+// lostTokens say why a vendor gives no more tokens.
+var lostTokens = map[string]string{
+	"revoked":    "the vendor has taken the refresh token back",
+	"unanswered": "the vendor gave a new pair, and the gateway ended or the network failed before it was kept: that pair is gone, and the one before no longer counts",
+	"no_seed":    "there is no refresh token to begin with: the configured one was used before, or belonged to another client",
+}
+
+// lookAtTokens repeats what the gateway says of its tokens for vendors.
+func (e *examination) lookAtTokens(tokens []console.VendorToken) {
+	for _, t := range tokens {
+		switch {
+		case t.Lost != "":
+			e.add("credential "+t.Name, stateFail, lostTokens[t.Lost], "authorise the gateway at the vendor again, put the new refresh token where `refresh_token` points, and run `caregate reload --force`")
+		case t.Trouble != "":
+			e.add("credential "+t.Name, stateWarn, t.Trouble, "it is asked again by itself; look at the token endpoint, the client's secret and the vault")
+		case t.Expires.IsZero():
+			e.add("credential "+t.Name, stateOK, "there is a token, and the vendor does not say until when it counts", "")
+		default:
+			e.add("credential "+t.Name, stateOK, "there is a token until "+instant(t.Expires), "")
+		}
+	}
+}
+
 // trailFixes say what to do about the troubles of a vendor's log.
 var trailFixes = map[string]string{
 	"credential":  "give it a credential of an administrator whose plan has the log (docs/vendor-trails.md); what the vendor keeps is read when it works again",

@@ -64,6 +64,7 @@ func (e *examination) lookAtGateway(ctx context.Context, p *place) {
 	}
 	e.lookAtRollouts(s.Policy.Rollouts)
 	e.lookAtTrails(s.Trails)
+	e.lookAtTokens(s.Tokens)
 	checks, err := g.ready(ctx)
 	if err != nil {
 		e.add("ready", stateFail, err.Error(), "look at the gateway's log")

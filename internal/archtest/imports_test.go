@@ -36,6 +36,7 @@ var rules = map[string]rule{
 	"retention/clock":                 {why: "a date must come out the same whatever is stored, and wherever: arithmetic knows nothing of us"},
 	"console":                         {why: "handlers reach the rest through interfaces that console declares"},
 	"proxy":                           {imports: []string{everything}, why: "the pipeline ties the rooms together, and is below the command"},
+	"proxy/oauth":                     {imports: []string{"policy", "internal/store"}, tests: []string{"internal/pgtest"}, why: "tokens for vendors are asked for and kept without knowing what they are used for"},
 	"cmd":                             {imports: []string{everything}, why: "the command may use every room"},
 	"bench":                           {imports: []string{everything}, why: "benchmarks measure every room"},
 	"test":                            {imports: []string{everything}, why: "tests with other people's clients use every room"},

@@ -40,6 +40,10 @@ type KeeperConfig struct {
 	Asked func(name, outcome string)
 	// Attempt bounds a question to a vendor. Default 20 seconds.
 	Attempt time.Duration
+	// Youngest is how long a token that a vendor refuses is taken for good all the same: a
+	// call that is answered with 401 for another reason must not use tokens up. Default 30
+	// seconds.
+	Youngest time.Duration
 }
 
 // Keeper keeps the tokens of a data directory. It is safe for concurrent use.
@@ -61,7 +65,8 @@ type Keeper struct {
 
 // Times and bounds that are nobody's setting.
 const (
-	defaultAttempt = 20 * time.Second
+	defaultAttempt  = 20 * time.Second
+	defaultYoungest = 30 * time.Second
 	// mostHolding leaves connections for everything else.
 	mostHolding = 2
 	// mostResting connections of a pool can have ended with the server.
@@ -85,6 +90,9 @@ func Open(ctx context.Context, db *store.DB, c KeeperConfig) (*Keeper, error) {
 	}
 	if c.Attempt == 0 {
 		c.Attempt = defaultAttempt
+	}
+	if c.Youngest == 0 {
+		c.Youngest = defaultYoungest
 	}
 	sub, err := fs.Sub(migrations, "migrations")
 	if err == nil {

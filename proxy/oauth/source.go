@@ -77,10 +77,6 @@ type flight struct {
 	err   error
 }
 
-// youngest is how long a token that the vendor refuses is taken for good all the same: a
-// call that the vendor answers with 401 for another reason must not use tokens up.
-const youngest = 30 * time.Second
-
 // margin is how long before its end a token is renewed.
 func (t *Token) margin() time.Duration {
 	return min(2*time.Minute, t.expires.Sub(t.got)/5)
@@ -131,7 +127,7 @@ func (s *Source) Renew(ctx context.Context, version int64) (*Token, error) {
 	if t := s.current; t != nil && t.Version > version {
 		s.mu.Unlock()
 		return t, nil
-	} else if t != nil && t.Version == version && now.Sub(t.got) < youngest {
+	} else if t != nil && t.Version == version && now.Sub(t.got) < s.keeper.Youngest {
 		s.mu.Unlock()
 		return nil, errYoung
 	}
