@@ -96,8 +96,9 @@ func (c *Client) ask(ctx context.Context, refresh string, now time.Time) (_ *pai
 		return nil, false, errType
 	}
 	p := &pair{Access: t.AccessToken, Refresh: t.RefreshToken, Got: now.UnixMilli()}
-	if t.ExpiresIn > 0 {
-		p.Expires = now.Add(time.Duration(min(t.ExpiresIn, int64(1e9))) * time.Second).UnixMilli()
+	// Not all of the library's grants hand expires_in on; its Expiry is by its own clock.
+	if !t.Expiry.IsZero() {
+		p.Expires = now.Add(time.Until(t.Expiry).Round(time.Second)).UnixMilli()
 	}
 	return p, false, nil
 }

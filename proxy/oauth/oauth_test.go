@@ -292,10 +292,14 @@ func TestClientCredentials(t *testing.T) {
 		if !strings.Contains(v.lastForm, "client_secret=client-secret") || !strings.Contains(v.lastForm, "scope=read+write") || v.authorized != "" {
 			t.Error("the question is not what was configured")
 		}
+		c.Move(29 * time.Minute)
+		if got := token(t, s); got.Version != 2 {
+			t.Errorf("near its end: version %d, want 2", got.Version)
+		}
 		// Another scope is another token, under the same name.
 		cl.Scopes = []string{"read"}
-		if got := token(t, b.keeper.Source(cl)); got.Version != 2 {
-			t.Errorf("another scope: version %d, want 2", got.Version)
+		if got := token(t, b.keeper.Source(cl)); got.Version != 3 {
+			t.Errorf("another scope: version %d, want 3", got.Version)
 		}
 	})
 }
@@ -483,8 +487,14 @@ func TestSessionLost(t *testing.T) {
 		_, err := two.keeper.Source(client(v, "seed-token-0")).Token(t.Context())
 		second <- err
 	}()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
 	for !strings.Contains(two.log.String(), "was never kept") {
-		time.Sleep(5 * time.Millisecond)
+		select {
+		case <-tick.C:
+		case err := <-second:
+			t.Fatalf("the second did not wait: %v", err)
+		}
 	}
 	close(on)
 	if err := errors.Join(<-first, <-second); err != nil || v.questions() != 1 || v.most != 1 {
