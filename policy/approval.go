@@ -41,7 +41,7 @@ const (
 var (
 	// ErrNoApproval is returned by Give and Refuse for an ID that does not exist.
 	ErrNoApproval = errors.New("there is no such approval")
-	// ErrApproval is returned by Use for an approval that does not count: unknown, not
+	// ErrApproval is returned by Given and Use for an approval that does not count: unknown, not
 	// given, refused, used, expired, another caller's or another call's. Which of them is
 	// not told.
 	ErrApproval = errors.New("the approval does not count for this call")
@@ -372,6 +372,21 @@ func (a *Approvals) vote(ctx context.Context, id string, change func(tx *sql.Tx,
 		return Approval{}, fmt.Errorf("deciding about an approval: %w", err)
 	}
 	return ap, nil
+}
+
+// Given returns how many agreed to the call that an approval was given for, and spends
+// nothing: Use is still to come, and can fail when somebody else was first. The error is
+// ErrApproval for every one that does not count.
+func (a *Approvals) Given(ctx context.Context, id, requester string, digest []byte) (agreed int, err error) {
+	var n int
+	if err := a.db.QueryRowContext(ctx, `SELECT count(*) FROM approval WHERE id = $1 AND requester = $2 AND digest = $3 AND state = 'given' AND expires > $4`,
+		id, requester, digest, a.now().UnixMilli()).Scan(&n); err != nil {
+		return 0, fmt.Errorf("looking at an approval: %w", err)
+	}
+	if n == 0 {
+		return 0, ErrApproval
+	}
+	return a.agreed(ctx, id)
 }
 
 // Use spends an approval on the call that it was given for, and returns how many agreed.

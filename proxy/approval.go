@@ -31,8 +31,10 @@ type agreeing struct {
 	// or was asked for.
 	agreed int
 	id     string
-	// standing is set when the approval is a standing one.
-	standing bool
+	// standing is set when the approval is a standing one, unspent when it counts once and
+	// has not been spent on this call yet, which digest describes.
+	standing, unspent bool
+	digest            []byte
 	// asked is set when this exchange asked, and fresh when nobody had before.
 	asked, fresh bool
 	until        time.Time
@@ -40,7 +42,7 @@ type agreeing struct {
 
 // approve finds out whether others have agreed to a call that policy permits only so,
 // and decides again if they have. Otherwise it asks, and the refusal says for what.
-// Nothing of the body is kept.
+// Nothing of the body is kept. An approval that counts once is spent by spendApproval.
 func (x *exchange) approve(r *http.Request) *refusal {
 	if x.down != nil {
 		return refuseErr(reasonAuditUnavailable, x.down) // no approval counts that the log does not know
@@ -52,8 +54,8 @@ func (x *exchange) approve(r *http.Request) *refusal {
 	a := &x.agreeing
 	var err error
 	if a.presented != "" {
-		a.agreed, err = approvals.Use(ctx, a.presented, x.actor.ID, digest)
-		a.id = a.presented
+		a.agreed, err = approvals.Given(ctx, a.presented, x.actor.ID, digest)
+		a.unspent, a.digest = err == nil, digest
 	} else {
 		a.id, a.agreed, err = approvals.Stand(ctx, policy.StandingCall{Requester: x.actor.ID, Route: x.h.Route, Channel: x.h.ch.Name,
 			Operation: x.match.Op.Name, Query: r.URL.Query(), Rows: x.rowsAsked(r)})
@@ -61,11 +63,9 @@ func (x *exchange) approve(r *http.Request) *refusal {
 	}
 	switch {
 	case err == nil:
-		step := stepUsed
 		if a.standing {
-			step = stepStanding
+			x.h.app.metrics.approval(stepStanding)
 		}
-		x.h.app.metrics.approval(step)
 		ref := x.decide(r, &x.request, policy.Request)
 		if ref != nil && ref.code == policy.NeedsApproval {
 			return refuse(reasonApprovalInvalid) // the policy wants more than were asked then
@@ -74,7 +74,6 @@ func (x *exchange) approve(r *http.Request) *refusal {
 	case !errors.Is(err, policy.ErrApproval):
 		return refuseErr(reasonApprovalsDown, err)
 	case a.presented != "":
-		a.id = ""
 		return refuse(reasonApprovalInvalid)
 	}
 	ap, fresh, err := approvals.Ask(ctx, x.wanted(r, digest))
@@ -102,6 +101,27 @@ func (x *exchange) mayWait(r *http.Request) bool {
 	in.Records = math.MaxInt
 	d, err := x.det.policy.engine.Decide(r.Context(), in)
 	return err != nil || d.Approvers > 0 // what fails now is told when the call is decided
+}
+
+// spendApproval spends the approval that the call has, if it counts once. It comes behind
+// everything that can refuse the call, limits too: others need not agree again to a call
+// that was made too early. Of several calls with one approval at the same moment, one is made.
+func (x *exchange) spendApproval(r *http.Request) *refusal {
+	a := &x.agreeing
+	if !a.unspent {
+		return nil
+	}
+	ctx, cancel := detached(r.Context())
+	defer cancel()
+	switch _, err := x.gen.data.Approvals.Use(ctx, a.presented, x.actor.ID, a.digest); {
+	case errors.Is(err, policy.ErrApproval):
+		return refuse(reasonApprovalInvalid)
+	case err != nil:
+		return refuseErr(reasonApprovalsDown, err)
+	}
+	a.unspent, a.id = false, a.presented
+	x.h.app.metrics.approval(stepUsed)
+	return nil
 }
 
 // wanted describes the call for those who are to agree.

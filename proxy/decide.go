@@ -30,7 +30,10 @@ func (x *exchange) decideRequest(r *http.Request) *refusal {
 	if ref := x.guardWrite(r); ref != nil {
 		return ref
 	}
-	return x.takeCall(r)
+	if ref := x.takeCall(r); ref != nil {
+		return ref
+	}
+	return x.spendApproval(r)
 }
 
 // decideUnread asks about the call of somebody unknown before its body is read, as if

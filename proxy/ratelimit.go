@@ -33,7 +33,8 @@ func (x *exchange) limits() []policy.RateLimit {
 }
 
 // takeCall counts a call against the policy's limits. It is the last thing that is decided
-// about a request, so what is refused for anything else takes nothing.
+// about a request before its approval is spent, so what is refused for anything else takes
+// nothing.
 func (x *exchange) takeCall(r *http.Request) *refusal {
 	var of []policy.RateLimit
 	var limits []policy.Limit

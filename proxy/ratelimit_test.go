@@ -192,3 +192,41 @@ func TestPolicyLimitsOfReveals(t *testing.T) {
 		t.Errorf("somebody else: got %d %s, want 200", a.status, a.body)
 	}
 }
+
+// A call that others have agreed to and that goes over a limit spends no approval: once there
+// is room, it is made without asking again.
+func TestPolicyLimitSpendsNoApproval(t *testing.T) {
+	u := proxytest.NewUpstream(t, jsonUpstream(http.StatusOK, `{"job_status":{"id":"x"}}`))
+	document := filepath.Join(t.TempDir(), "policy.yaml")
+	const row = "version: 1\nlimits:\n  - {of: calls, operation: \"zendesk:ticket.update_many\", most: %d, window: 24h}\n"
+	write(t, document, fmt.Sprintf(row, 1))
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Block: "policy builtin " + document})
+	lead, _ := newKey(t, g, "lead")
+	approved := func(ids string) call {
+		c := call{method: "PUT", path: "/api/v2/tickets/update_many.json?ids=" + ids, body: `{"ticket":{"status":"open"}}`, header: lead}
+		id := waits(t, do(t, g, c))
+		g.API("POST", "/api/v1/approvals/"+id+"/give", "", http.StatusOK, nil)
+		c.header = with(lead, id)
+		return c
+	}
+	first, second := approved("1,2"), approved("3,4")
+	if a := do(t, g, first); a.status != http.StatusOK {
+		t.Fatalf("the first: got %d %s", a.status, a.body)
+	}
+	// A call whose approval does not count takes nothing, and hears of no limit.
+	if a := do(t, g, first); a.status != http.StatusForbidden || a.problem.Reason != "approval_invalid" {
+		t.Errorf("the first again: got %d %s", a.status, a.body)
+	}
+	a := do(t, g, second)
+	if a.status != http.StatusTooManyRequests || a.problem.Reason != "limit_reached" {
+		t.Fatalf("the second: got %d %s", a.status, a.body)
+	}
+	if e := g.Event(a.problem.Receipt); e.Attrs["approval_step"] != "" {
+		t.Errorf("the log says of the second: %+v", e)
+	}
+	write(t, document, fmt.Sprintf(row, 2))
+	eventually(t, "the second is made with its approval", func() bool { return do(t, g, second).status == http.StatusOK })
+	if a := do(t, g, second); a.status != http.StatusForbidden || a.problem.Reason != "approval_invalid" {
+		t.Errorf("the second again: got %d %s", a.status, a.body)
+	}
+}
