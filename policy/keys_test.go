@@ -81,6 +81,10 @@ func TestOnPostgres(t *testing.T) {
 		"Limits":         TestLimits, // VT8, V10
 		"LimitsTogether": TestLimitsTogether,
 		"LimitBreaker":   TestLimitBreaker,
+		"LimitParts":     TestLimitParts,
+		"LimitOldRows":   TestLimitPartsOfOldRows,
+		"LimitDifferent": TestLimitsOfDifferentOnes,
+		"LimitManyOnes":  TestLimitsOfManyDifferentOnes,
 
 		"RollbackRates":     TestRollbackRates,
 		"RollbackIsDurable": TestRollbackIsDurable,

@@ -3,17 +3,30 @@ package policy
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caregate/caregate/internal/store"
 )
 
-// longestLimit is how far back what was taken is known.
-const longestLimit = 8 * 24 * time.Hour
+const (
+	// longestLimit is how far back what was taken is known.
+	longestLimit = 8 * 24 * time.Hour
+	// limitParts is in how many parts of its window a limit counts, and for how many at most
+	// it notes the instant of each.
+	limitParts = 64
+	// limitSkew is how far clocks of gateways on one database may be apart: what one of them
+	// still counts, another does not forget.
+	limitSkew = 10 * time.Minute
+	// sweepPiece is how many rows are forgotten at once. Others wait meanwhile.
+	sweepPiece = 1000
+	// lookPiece is how many are looked for in one query.
+	lookPiece = 500
+)
 
 // endOfTime is behind whatever a wrong clock has noted.
 var endOfTime = time.UnixMilli(1 << 60)
@@ -22,7 +35,9 @@ var endOfTime = time.UnixMilli(1 << 60)
 type Limit struct {
 	// Name says of what. Equal names share what is taken; one call names each once.
 	Name string
-	// Most may be taken within Window, at most eight days. The window slides.
+	// Most may be taken within Window, at most eight days. The window slides: to the
+	// millisecond where Most is 64 or less, and otherwise in steps of a 64th of it, so that
+	// what was taken counts for up to one step longer, and never shorter.
 	Most   int
 	Window time.Duration
 	// Take is how much this call wants; 1 or more.
@@ -99,7 +114,11 @@ func (l *Limits) Take(ctx context.Context, limits ...Limit) (over int, err error
 		if taken+lim.Take > most {
 			return i, nil
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO limit_use (name, at, n) VALUES ($1, $2, $3)`, lim.Name, now.UnixMilli(), lim.Take); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO limit_use (name, at, n) VALUES ($1, $2, $3) ON CONFLICT (name, at) DO UPDATE SET n = limit_use.n + excluded.n`,
+			lim.Name, noted(now, lim.Window, most), lim.Take); err != nil {
+			return 0, fmt.Errorf("taking of a limit: %w", err)
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM limit_use WHERE name = $1 AND at <= $2`, lim.Name, now.Add(-lim.kept()).UnixMilli()); err != nil {
 			return 0, fmt.Errorf("taking of a limit: %w", err)
 		}
 	}
@@ -107,6 +126,25 @@ func (l *Limits) Take(ctx context.Context, limits ...Limit) (over int, err error
 		return 0, fmt.Errorf("taking of a limit: %w", err)
 	}
 	return -1, nil
+}
+
+// noted is the time that something taken now is noted with, in milliseconds: the end of the
+// part of the window that now is in. Of a limit with few there are no more rows than may be
+// taken anyway, and they have the time itself.
+func noted(now time.Time, window time.Duration, most int) int64 {
+	at, part := now.UnixMilli(), max(window.Milliseconds()/limitParts, 1)
+	if most <= limitParts {
+		return at
+	}
+	return at - at%part + part - 1
+}
+
+// kept is for how long what was taken is of use.
+func (l *Limit) kept() time.Duration {
+	if l.Norm > 0 {
+		return longestLimit + limitSkew
+	}
+	return l.Window + limitSkew
 }
 
 // Different is how many different ones there may be of something.
@@ -140,18 +178,18 @@ func (l *Limits) TakeDifferent(ctx context.Context, limits ...Different) (over i
 	}
 	for i := range limits {
 		lim := &limits[i]
-		seen, err := seenWithin(ctx, tx, lim, now)
+		seen, err := seenOf(ctx, tx, lim, now)
 		if err != nil {
 			return 0, err
 		}
-		fresh := 0
-		for _, one := range lim.Who {
-			if _, known := seen[one]; !known {
-				fresh++
+		if fresh := len(lim.Who) - len(seen); fresh > 0 {
+			var all int
+			if err := tx.QueryRowContext(ctx, countSeen, lim.Name, lim.begin(now)).Scan(&all); err != nil {
+				return 0, fmt.Errorf("taking of a limit: %w", err)
 			}
-		}
-		if fresh > 0 && len(seen)+fresh > lim.Most {
-			return i, nil
+			if all+fresh > lim.Most {
+				return i, nil
+			}
 		}
 		for _, one := range lim.Who {
 			if at, known := seen[one]; known && !lim.stale(at, now) {
@@ -173,7 +211,7 @@ func (l *Limits) TakeDifferent(ctx context.Context, limits ...Different) (over i
 func (d *Different) stale(at, now time.Time) bool { return now.Sub(at) > d.Window/64 }
 
 // allSeen tells whether all of them count already, for each limit, and need not be noted.
-func allSeen(ctx context.Context, db querier, now time.Time, limits []Different) (bool, error) {
+func allSeen(ctx context.Context, db queryer, now time.Time, limits []Different) (bool, error) {
 	all := true
 	for i := range limits {
 		lim := &limits[i]
@@ -183,7 +221,7 @@ func allSeen(ctx context.Context, db querier, now time.Time, limits []Different)
 		if !all {
 			continue
 		}
-		seen, err := seenWithin(ctx, db, lim, now)
+		seen, err := seenOf(ctx, db, lim, now)
 		if err != nil {
 			return false, err
 		}
@@ -195,40 +233,79 @@ func allSeen(ctx context.Context, db querier, now time.Time, limits []Different)
 	return all, nil
 }
 
-// querier is a database or a transaction in it.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
+// begin is when the window begins that ends now, in milliseconds.
+func (d *Different) begin(now time.Time) int64 { return now.Add(-d.Window).UnixMilli() }
 
-// seenWithin are those that count at now, each with when it was seen last. A time to come is
-// that of a clock which was set back since, and counts.
-func seenWithin(ctx context.Context, db querier, lim *Different, now time.Time) (map[string]time.Time, error) {
-	rows, err := db.QueryContext(ctx, `SELECT who, at FROM limit_seen WHERE name = $1 AND at > $2`, lim.Name, now.Add(-lim.Window).UnixMilli())
-	if err != nil {
-		return nil, fmt.Errorf("taking of a limit: %w", err)
-	}
-	defer rows.Close()
-	seen := make(map[string]time.Time)
-	for rows.Next() {
-		var who string
-		var at int64
-		if err := rows.Scan(&who, &at); err != nil {
+// countSeen counts all of one name, without reading who they are.
+const countSeen = `SELECT count(*) FROM limit_seen WHERE name = $1 AND at > $2`
+
+// seenOf are those of the call that count at now, each with when it was seen last. A time to
+// come is that of a clock which was set back since, and counts.
+func seenOf(ctx context.Context, db queryer, lim *Different, now time.Time) (map[string]time.Time, error) {
+	seen := make(map[string]time.Time, len(lim.Who))
+	for who := range slices.Chunk(lim.Who, lookPiece) {
+		if err := addSeen(ctx, db, seen, lim.Name, lim.begin(now), who); err != nil {
 			return nil, fmt.Errorf("taking of a limit: %w", err)
 		}
-		seen[who] = time.UnixMilli(at)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("taking of a limit: %w", err)
 	}
 	return seen, nil
 }
 
-// Sweep forgets what no limit counts any more.
+// lookSeen looks for n of one name, whenever they were seen: asked for a time as well, a
+// database may go through all that were seen since.
+func lookSeen(n int) string {
+	var b strings.Builder
+	b.WriteString(`SELECT who, at FROM limit_seen WHERE name = $1 AND who IN ($2`)
+	for i := 1; i < n; i++ {
+		b.WriteString(", $" + strconv.Itoa(i+2))
+	}
+	b.WriteString(")")
+	return b.String()
+}
+
+// addSeen adds to seen those of who that were seen after begin.
+func addSeen(ctx context.Context, db queryer, seen map[string]time.Time, name string, begin int64, who []string) error {
+	args := []any{name}
+	for _, one := range who {
+		args = append(args, one)
+	}
+	rows, err := db.QueryContext(ctx, lookSeen(len(who)), args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var one string
+		var at int64
+		if err := rows.Scan(&one, &at); err != nil {
+			return err
+		}
+		if at > begin {
+			seen[one] = time.UnixMilli(at)
+		}
+	}
+	return rows.Err()
+}
+
+// Sweep forgets what no limit counts any more, a piece at a time. What one call leaves, of
+// rows that others forget at the same time, is left to the next.
 func (l *Limits) Sweep(ctx context.Context) error {
-	before := l.now().Add(-longestLimit).UnixMilli()
-	for _, query := range [...]string{`DELETE FROM limit_use WHERE at <= $1`, `DELETE FROM limit_turn WHERE at <= $1`, `DELETE FROM limit_seen WHERE at <= $1`} {
-		if _, err := l.db.ExecContext(ctx, query, before); err != nil {
-			return fmt.Errorf("forgetting what was taken of limits: %w", err)
+	before := l.now().Add(-longestLimit - limitSkew).UnixMilli()
+	for _, query := range [...]string{
+		`DELETE FROM limit_use WHERE (name, at) IN (SELECT name, at FROM limit_use WHERE at <= $1 ORDER BY at LIMIT $2)`,
+		`DELETE FROM limit_turn WHERE name IN (SELECT name FROM limit_turn WHERE at <= $1 ORDER BY at LIMIT $2)`,
+		`DELETE FROM limit_seen WHERE (name, who) IN (SELECT name, who FROM limit_seen WHERE at <= $1 ORDER BY at LIMIT $2)`,
+	} {
+		for more := true; more; {
+			res, err := l.db.ExecContext(ctx, query, before, sweepPiece)
+			if err != nil {
+				return fmt.Errorf("forgetting what was taken of limits: %w", err)
+			}
+			n, err := res.RowsAffected()
+			if err != nil {
+				return fmt.Errorf("forgetting what was taken of limits: %w", err)
+			}
+			more = n == sweepPiece
 		}
 	}
 	return nil

@@ -3,9 +3,13 @@ package policy_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/caregate/caregate/policy"
@@ -99,6 +103,99 @@ func TestLimitsTogether(t *testing.T) {
 	}
 }
 
+// However much is taken, there are no more rows than parts of the window, and a clock that
+// differs a little. What was taken counts for its window and at most one part longer.
+func TestLimitParts(t *testing.T) {
+	t.Parallel()
+	path, c := statePath(t), newClock()
+	l, db := openLimits(t, path, c), openDB(t, path)
+	c.Move(7 * time.Second)
+	rows := func(name string) (n, sum int) {
+		t.Helper()
+		must(t, db.QueryRowContext(t.Context(), "SELECT count(*), coalesce(sum(n), 0) FROM limit_use WHERE name = $1", name).Scan(&n, &sum))
+		return n, sum
+	}
+	take := func(what string, want int, lim policy.Limit) {
+		t.Helper()
+		over, err := l.Take(t.Context(), lim)
+		must(t, err)
+		if over != want {
+			t.Errorf("%s: got %d, want %d", what, over, want)
+		}
+	}
+	for range 1000 { // 2h46m40s
+		c.Move(10 * time.Second)
+		take("one of very many", -1, policy.Limit{Name: "busy", Most: 1_000_000, Window: time.Hour, Take: 1})
+	}
+	if n, sum := rows("busy"); n > 64*70/60+2 || sum < 360 {
+		t.Errorf("after 1,000 takings: %d rows with %d", n, sum)
+	}
+	for _, tt := range []struct {
+		name   string
+		most   int
+		longer time.Duration // than its window, what counts at most
+	}{
+		{"few", 64, 0},
+		{"many", 65, time.Hour / 64},
+	} {
+		lim := policy.Limit{Name: tt.name, Most: tt.most, Window: time.Hour, Take: 1}
+		for range tt.most {
+			c.Move(time.Second)
+			take(tt.name, -1, lim)
+		}
+		c.Move(time.Hour - time.Millisecond)
+		lim.Take = tt.most // all of it, where the last taken is still there
+		take(tt.name+" within the hour of the last", 0, lim)
+		c.Move(time.Millisecond + tt.longer)
+		take(tt.name+" after it", -1, lim)
+		if n, _ := rows(tt.name); n > 65 {
+			t.Errorf("%s: %d rows", tt.name, n)
+		}
+	}
+}
+
+// What the version before noted, a row for each taking, counts on, together by minutes.
+func TestLimitPartsOfOldRows(t *testing.T) {
+	t.Parallel()
+	path, c := statePath(t), newClock()
+	db := openDB(t, path)
+	old := fstest.MapFS{}
+	files, err := filepath.Glob("migrations/0000[1-6]_*.sql")
+	must(t, err)
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		must(t, err)
+		old[filepath.Base(name)] = &fstest.MapFile{Data: text}
+	}
+	must(t, db.Migrate(t.Context(), "policy", old))
+	for i := range 300 { // of which 3 within one hour are of the limit
+		name := "other"
+		if i%100 == 0 {
+			name = "three"
+		}
+		_, err := db.ExecContext(t.Context(), "INSERT INTO limit_use (name, at, n) VALUES ($1, $2, 1)", name, c.Now().UnixMilli()+int64(i))
+		must(t, err)
+	}
+	l := openLimits(t, path, c)
+	var rows, sum int
+	must(t, db.QueryRowContext(t.Context(), "SELECT count(*), sum(n) FROM limit_use").Scan(&rows, &sum))
+	if rows != 2 || sum != 300 {
+		t.Errorf("%d rows with %d, want 2 with 300", rows, sum)
+	}
+	three := policy.Limit{Name: "three", Most: 3, Window: time.Hour, Take: 1}
+	for _, tt := range []struct {
+		move time.Duration
+		want int
+	}{{time.Second, 0}, {time.Hour - time.Second, 0}, {time.Minute, -1}} {
+		c.Move(tt.move)
+		over, err := l.Take(t.Context(), three)
+		must(t, err)
+		if over != tt.want {
+			t.Errorf("after another %v: got %d, want %d", tt.move, over, tt.want)
+		}
+	}
+}
+
 // A breaker opens at five times the norm of the week before.
 func TestLimitBreaker(t *testing.T) {
 	t.Parallel()
@@ -111,7 +208,7 @@ func TestLimitBreaker(t *testing.T) {
 		if over != -1 {
 			t.Fatal("an ordinary day is over the limit")
 		}
-		c.Move(24 * time.Hour)
+		c.Move(24*time.Hour + 24*time.Hour/64) // a day, and the step in which it slides
 	}
 	for i, want := range []int{-1, -1, -1, -1, -1, 0} { // 100 are five times the norm
 		over, err := l.Take(t.Context(), breaker)
@@ -170,6 +267,63 @@ func TestLimitsOfDifferentOnes(t *testing.T) {
 	} {
 		if _, err := nodes[0].TakeDifferent(t.Context(), lim); err == nil {
 			t.Errorf("%s: got nil, want an error", name)
+		}
+	}
+}
+
+// More at once than one query looks for, and forgetting more than one piece.
+func TestLimitsOfManyDifferentOnes(t *testing.T) {
+	t.Parallel()
+	path, c := statePath(t), newClock()
+	l, db := openLimits(t, path, c), openDB(t, path)
+	many := policy.Different{Name: "a", Most: 2100, Window: time.Hour}
+	for i := range 2100 {
+		many.Who = append(many.Who, fmt.Sprint(i))
+	}
+	one := policy.Different{Name: "a", Most: 2100, Window: time.Hour, Who: []string{"another"}}
+	for i, tt := range []struct {
+		lim  policy.Different
+		want int
+	}{{many, -1}, {many, -1}, {one, 0}} {
+		over, err := l.TakeDifferent(t.Context(), tt.lim)
+		must(t, err)
+		if over != tt.want {
+			t.Errorf("take %d: got %d, want %d", i, over, tt.want)
+		}
+	}
+	c.Move(9 * 24 * time.Hour)
+	must(t, l.Sweep(t.Context()))
+	var left int
+	must(t, db.QueryRowContext(t.Context(), "SELECT count(*) FROM limit_seen").Scan(&left))
+	if left != 0 {
+		t.Errorf("%d are left after nine days", left)
+	}
+}
+
+// A look at one person does not read all whom the caller has seen, and these are counted in
+// an index.
+func TestLimitsOfDifferentOnesPlan(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	openLimits(t, path, newClock())
+	db := openDB(t, path)
+	for query, want := range map[string]string{
+		policy.CountSeen:   "USING COVERING INDEX limit_seen_name (name=? AND at>?)",
+		policy.LookSeen(2): "(name=? AND who=?)",
+	} {
+		rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, []any{"a", 0, 0}[:strings.Count(query, "$")]...)
+		must(t, err)
+		var plan strings.Builder
+		for rows.Next() {
+			var id, parent, unused int
+			var line string
+			must(t, rows.Scan(&id, &parent, &unused, &line))
+			plan.WriteString(line + "\n")
+		}
+		must(t, rows.Err())
+		must(t, rows.Close())
+		if !strings.Contains(plan.String(), want) {
+			t.Errorf("%s:\n%s, want %s", query, plan.String(), want)
 		}
 	}
 }

@@ -308,7 +308,7 @@ func TestRevealLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if _, err := db.ExecContext(t.Context(), "UPDATE limit_use SET at = $1", time.Now().Add(time.Hour).UnixMilli()); err != nil {
+	if _, err := db.ExecContext(t.Context(), "UPDATE limit_use SET at = at + $1", time.Hour.Milliseconds()); err != nil {
 		t.Fatal(err)
 	}
 	a := ask(t, g, "POST", revealPath, wish([]string{token}, false), dpo)
