@@ -92,7 +92,6 @@ func readBundle(c Config) (*bundle, error) {
 	data["logins"] = loginIndex(overlays)
 	data["conditions"] = conditionIndex(overlays)
 	data["limits"] = limitIndex(overlays)
-	data["views"], data["guards"] = viewIndex(overlays), guardIndex(overlays)
 	rollouts, codes := joinRollouts(overlays), ownCodes(modules, own)
 	if err := checkRollouts(rollouts, codes); err != nil {
 		return nil, err
@@ -147,8 +146,6 @@ type tables struct {
 	Classes   map[string]string `yaml:"classes"`
 	Rank      map[string]int    `yaml:"rank"`
 	NeverKept []string          `yaml:"never_kept"`
-	// NeverShown are classes that no view shows where they would be masked.
-	NeverShown []string `yaml:"never_shown"`
 	// NeverReverted are the classes whose rollouts never go back by themselves.
 	NeverReverted []string `yaml:"never_reverted"`
 	// EnforcedFrom is the rank from which on a class counts as enforced.

@@ -43,11 +43,6 @@ type Decision struct {
 	// Limits are the limits of the operator's documents that are about the call, by name.
 	// Counting is the gateway's work.
 	Limits []RateLimit `json:"limits,omitempty"`
-	// Views say how the caller sees fields of the answer, by field. Of several that reach
-	// one value the strictest counts. Guarded are the fields that this caller is not shown
-	// somewhere on the channel, in requests that write.
-	Views   []FieldView `json:"views,omitempty"`
-	Guarded []string    `json:"guarded,omitempty"`
 	// Would is set on a route that observes: what would have been decided. Allow is
 	// true then, and no action is stronger than report.
 	Would *Would `json:"would,omitempty"`
@@ -85,8 +80,6 @@ type Would struct {
 	Undo      map[string]int               `json:"undo"`
 	Rollouts  map[string]bool              `json:"rollouts,omitempty"`
 	Limits    []RateLimit                  `json:"limits,omitempty"`
-	Views     []FieldView                  `json:"views,omitempty"`
-	Guarded   []string                     `json:"guarded,omitempty"`
 }
 
 // Action is what happens to a finding of a class at a place. A pair that was not

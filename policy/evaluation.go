@@ -206,7 +206,7 @@ func readDecision(v any, in *Input) (*Decision, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Decision{V: DecisionVersion, Allow: o.Allow, Reason: o.Reason, Reasons: o.Reasons, Needs: o.Needs, Approvers: o.Approvers, Actions: o.Actions, Places: o.Places, Undo: o.Undo, Rollouts: o.Rollouts, Limits: o.Limits, Views: o.Views, Guarded: o.Guarded}
+	d := &Decision{V: DecisionVersion, Allow: o.Allow, Reason: o.Reason, Reasons: o.Reasons, Needs: o.Needs, Approvers: o.Approvers, Actions: o.Actions, Places: o.Places, Undo: o.Undo, Rollouts: o.Rollouts, Limits: o.Limits}
 	if !in.Observe {
 		return d, nil
 	}
@@ -272,9 +272,6 @@ func readOutcome(m map[string]any, in *Input) (*Would, error) {
 		}
 	}
 	if o.Limits, err = readLimits(m["limits"]); err != nil {
-		return nil, err
-	}
-	if o.Views, o.Guarded, err = readViews(m); err != nil {
 		return nil, err
 	}
 	if o.Undo, err = readUndo(m["undo"], o.Actions); err != nil {

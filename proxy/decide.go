@@ -27,9 +27,6 @@ func (x *exchange) decideRequest(r *http.Request) *refusal {
 	if ref := x.maskedWrite(r); ref != nil {
 		return ref
 	}
-	if ref := x.guardWrite(r); ref != nil {
-		return ref
-	}
 	if ref := x.takeCall(r); ref != nil {
 		return ref
 	}
@@ -70,9 +67,6 @@ func (x *exchange) decide(r *http.Request, side *half, direction string) *refusa
 		if ref.code == "" {
 			ref.code = reasonPolicyDenied
 		}
-		return x.stop(side, ref)
-	}
-	if ref := x.look(side); ref != nil {
 		return x.stop(side, ref)
 	}
 	blocked := x.tally(side)
@@ -172,7 +166,8 @@ func (side *half) action(class redact.Class, place string) redact.Action {
 // and tells whether one of them stops the exchange.
 func (x *exchange) tally(side *half) (blocked bool) {
 	side.keeping = keeping{}
-	add := func(class redact.Class, a redact.Action, i int) {
+	add := func(class redact.Class, place string, i int) {
+		a := side.action(class, place)
 		x.h.app.metrics.finding(x.h.Route, class, a)
 		c := countFor(&side.counts, string(class))
 		switch a {
@@ -194,11 +189,11 @@ func (x *exchange) tally(side *half) (blocked bool) {
 		}
 	}
 	for _, o := range side.found {
-		add(o.finding.Class, side.action(o.finding.Class, o.place), -1)
+		add(o.finding.Class, o.place, -1)
 	}
 	if doc := side.body.doc; doc != nil {
 		for i := range doc.Findings {
-			add(doc.Findings[i].Class, side.actionOf(&doc.Findings[i]), i)
+			add(doc.Findings[i].Class, placeOf(&doc.Findings[i]), i)
 		}
 	}
 	if side.body.unread != "" {

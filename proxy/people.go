@@ -48,7 +48,7 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 	units := make(map[int][]int) // idents by unit, where values are kept
 	seen := make(map[vault.Ident]int)
 	records := make(map[string]int)
-	person := func(label, value string, unit int, shown bool) {
+	person := func(label, value string, unit int) {
 		id, own, ok := identOf(x.h.ch.Name, label, value)
 		if !ok || len(idents) >= maxPeople {
 			return
@@ -62,7 +62,7 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 		if side.keeping.some() && !slices.Contains(units[unit], i) {
 			units[unit] = append(units[unit], i)
 		}
-		if own != "" && side == &x.response && shown {
+		if own != "" && side == &x.response {
 			classes[i] = merge(classes[i], string(own))
 		}
 		classes[i] = merge(classes[i], clear[unit]...)
@@ -79,25 +79,25 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 		}
 		p.records[i].Classes = merge(p.records[i].Classes, clear[unit]...)
 	}
-	place := func(label, value string, unit int, shown bool) {
+	place := func(label, value string, unit int) {
 		if value == "" || value == "null" {
 			return
 		}
 		if kind, ok := strings.CutPrefix(label, channel.LabelRecord); ok {
 			record(kind, value, unit)
 		} else {
-			person(label, value, unit, shown)
+			person(label, value, unit)
 		}
 	}
 	if side == &x.request {
 		for _, param := range x.match.Params {
-			place(param.Label, param.Value, 0, true)
+			place(param.Label, param.Value, 0)
 		}
 	}
 	if doc != nil {
 		for _, c := range doc.Captures {
 			if channel.Indexed(c.Label) && c.Flags&walk.URL == 0 {
-				place(c.Label, string(doc.Value(c)), c.Unit, side.viewed.cover(c.Start, c.End) == nil)
+				place(c.Label, string(doc.Value(c)), c.Unit)
 			}
 		}
 	}
@@ -204,7 +204,7 @@ func (x *exchange) clearClasses(side *half) map[int][]string {
 	out := make(map[int][]string)
 	for i := range doc.Findings {
 		f := &doc.Findings[i]
-		if a := side.actionOf(f); !a.Rewrites() {
+		if a := side.action(f.Class, placeOf(f)); !a.Rewrites() {
 			out[f.Unit] = merge(out[f.Unit], string(f.Class))
 		}
 	}

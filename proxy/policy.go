@@ -30,8 +30,6 @@ type rulesInForce struct {
 	bundle *policy.SignedBundle
 	// stamp is what the files looked like before they were read.
 	stamp string
-	// views are the places of answers that this policy is about.
-	views views
 }
 
 // rules are what calls that begin now are decided by.

@@ -81,7 +81,6 @@ const (
 	reasonVerifyLimit      = "verify_limit"
 	reasonLimit            = "limit_reached"
 	reasonLimitsDown       = "limits_unavailable"
-	reasonViewUnreadable   = "view_unreadable"
 	reasonUnreachable      = "upstream_unreachable"
 	reasonUpstreamTimeout  = "upstream_timeout"
 	reasonUpstreamAborted  = "upstream_aborted"
@@ -152,8 +151,6 @@ var catalogue = []Reason{
 		"Add the operation to a channel file of your own, or grant it: `caregate apikey create --name NAME --role service --grant GRANT`.", FixSecurity},
 	{"full_needs_grant", http.StatusForbidden, "Whole values are shown to those to whom it was granted, beside their role.",
 		"Ask for the masked value, or give the person the grant caregate:token.reveal_full in the policy's document.", FixSecurity},
-	{reasonViewUnreadable, http.StatusForbidden, "The policy hides or masks fields of this answer for the caller, and the answer has a form in which nobody can tell where they are.",
-		"Ask for the answer in JSON, or have the policy's view of these fields narrowed to the operations that answer in it.", FixSecurity},
 	{reasonLimit, http.StatusTooManyRequests, "The caller has had as much as a limit of the policy permits within its time: calls, tokens revealed, or different persons.",
 		"Wait until less was taken within that time; others are not concerned by it. If the work needs more, have the limit in the policy raised.", FixSecurity},
 	{reasonLimitsDown, http.StatusServiceUnavailable, "The gateway cannot count against the limits of the policy.", "Look at the gateway's log; `caregate doctor` says what is wrong.", FixOperator},

@@ -40,8 +40,6 @@ func (s *stream) judge() *refusal {
 		if ref := x.decide(s.req, side, direction); ref != nil {
 			return ref
 		}
-	} else if ref := x.look(side); ref != nil {
-		return ref
 	}
 	if ref := x.takeSubjects(s.ctx, side); ref != nil {
 		return ref
@@ -95,7 +93,7 @@ func (s *stream) count() {
 // eventful tells whether a window has something that the opening event did not
 // permit and the closing one will not tell.
 func (s *stream) eventful() bool {
-	if len(s.side.counts) > 0 || s.side.withheld > 0 || len(s.side.viewed.covered) > 0 {
+	if len(s.side.counts) > 0 || s.side.withheld > 0 {
 		return true
 	}
 	for _, c := range s.side.body.doc.Captures {

@@ -51,10 +51,7 @@ func (x *exchange) transformRequest(r *http.Request) *refusal {
 
 // bodyAction is the decision for one finding of the body.
 func (side *half) bodyAction(f redact.Finding) redact.Action {
-	if side.viewed.cover(f.Start, f.End) != nil {
-		return redact.Report // what the view makes of the whole value stands there
-	}
-	return side.actionOf(&f)
+	return side.action(f.Class, placeOf(&f))
 }
 
 // same tells whether a rewriting changed nothing. Rewrite returns its input

@@ -7,7 +7,6 @@ import data.caregate.limit
 import data.caregate.payment
 import data.caregate.rollout
 import data.caregate.treatment
-import data.caregate.view
 
 reasons := (((access.reasons | condition.reasons) | payment.reasons) | found) | own
 
@@ -66,8 +65,6 @@ outcome := {
 	"undo": treatment.undo,
 	"rollouts": rollouts,
 	"limits": limit.rows,
-	"views": view.rows,
-	"guarded": view.guarded,
 }
 
 decision := outcome if input.observe == false
@@ -85,8 +82,6 @@ decision := {
 	"undo": {},
 	"rollouts": {},
 	"limits": set(),
-	"views": set(),
-	"guarded": set(),
 	"would": outcome,
 } if {
 	input.observe == true

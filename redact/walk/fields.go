@@ -154,14 +154,6 @@ func Compile(rules []Rule) (*Fields, error) {
 	return f, nil
 }
 
-// With returns the rules of f, which may be nil, and further ones.
-func (f *Fields) With(rules []Rule) (*Fields, error) {
-	if f == nil {
-		return Compile(rules)
-	}
-	return Compile(append(slices.Clip(f.rules), rules...))
-}
-
 func splitPointer(p string) ([]string, error) {
 	if p == "" {
 		return nil, nil
