@@ -52,17 +52,10 @@ If the gateway runs, it adds how many rows ` + "`caregate learn --observed`" + `
 		if err != nil {
 			return err
 		}
-		p, err := findPlace(cmd)
+		ctx := cmd.Context()
+		p, e, err := policyOfPlace(cmd)
 		if err != nil {
 			return err
-		}
-		if p.app == nil {
-			p.app = new(proxy.App)
-		}
-		ctx := cmd.Context()
-		e, err := readPolicy(ctx, p.app, p.Dir)
-		if err != nil {
-			return fmt.Errorf("the policy in force: %w", err)
 		}
 		stop := progress(cmd, "reading "+p.Dir)
 		r, err := policy.WouldHave(ctx, e, proxy.Observations(ctx, p.Dir, window[0], window[1]))

@@ -51,17 +51,10 @@ those in the draft's documents do not; and what was refused for no reason of the
 		if err != nil {
 			return err
 		}
-		p, err := findPlace(cmd)
+		ctx := cmd.Context()
+		p, now, err := policyOfPlace(cmd)
 		if err != nil {
 			return err
-		}
-		if p.app == nil {
-			p.app = new(proxy.App)
-		}
-		ctx := cmd.Context()
-		now, err := readPolicy(ctx, p.app, p.Dir)
-		if err != nil {
-			return fmt.Errorf("the policy in force: %w", err)
 		}
 		draft, err := readDraft(ctx, args, *bundle)
 		if err != nil {
@@ -81,17 +74,28 @@ those in the draft's documents do not; and what was refused for no reason of the
 	return cmd
 }
 
-// readPolicy compiles the policy of a configuration. One that follows a bundle has the one
-// that was taken last on the data directory.
-func readPolicy(ctx context.Context, app *proxy.App, dir string) (*policy.Engine, error) {
-	c, err := app.PolicyConfig()
+// policyOfPlace finds the data directory, and compiles the policy that its configuration
+// names. One that follows a bundle has the one that was taken last there.
+func policyOfPlace(cmd *cobra.Command) (*place, *policy.Engine, error) {
+	p, err := findPlace(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.app == nil {
+		p.app = new(proxy.App)
+	}
+	c, err := p.app.PolicyConfig()
 	if err == nil {
-		c.Bundle, err = app.KeptBundle(ctx, dir)
+		c.Bundle, err = p.app.KeptBundle(cmd.Context(), p.Dir)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, fmt.Errorf("the policy in force: %w", err)
 	}
-	return policy.NewEngine(ctx, c)
+	e, err := policy.NewEngine(cmd.Context(), c)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the policy in force: %w", err)
+	}
+	return p, e, nil
 }
 
 // readDraft compiles a draft.

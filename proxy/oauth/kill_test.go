@@ -89,8 +89,9 @@ func TestKilled(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				dead := make(chan struct{})
+				started, dead := make(chan struct{}), make(chan struct{})
 				kill := func() {
+					<-started
 					_ = cmd.Process.Kill()
 					<-dead
 				}
@@ -112,6 +113,7 @@ func TestKilled(t *testing.T) {
 				if err := cmd.Start(); err != nil {
 					t.Fatal(err)
 				}
+				close(started)
 				line, _ := bufio.NewReader(out).ReadString('\n')
 				if line != "" {
 					_ = cmd.Process.Kill()
