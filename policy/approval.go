@@ -103,19 +103,16 @@ type NewApproval struct {
 // processes on one database.
 type Approvals struct {
 	db  *store.DB
-	now func() time.Time
+	now instants
 }
 
 // OpenApprovals prepares the tables of approvals. The database stays the caller's. now is
-// the clock; nil means time.Now.
+// the clock; nil means the database's, see OpenLimits.
 func OpenApprovals(ctx context.Context, db *store.DB, now func() time.Time) (*Approvals, error) {
-	if now == nil {
-		now = time.Now
-	}
 	if err := migrate(ctx, db); err != nil {
 		return nil, err
 	}
-	return &Approvals{db: db, now: now}, nil
+	return &Approvals{db: db, now: instantsOf(db, now)}, nil
 }
 
 // Ask notes that a call waits for others. A caller who asks again for the same call gets
@@ -128,12 +125,15 @@ func (a *Approvals) Ask(ctx context.Context, n NewApproval) (ap Approval, fresh 
 	if err != nil {
 		return ap, false, fmt.Errorf("asking for an approval: %w", err)
 	}
+	now, err := a.now(ctx)
+	if err != nil {
+		return ap, false, fmt.Errorf("asking for an approval: %w", err)
+	}
 	tx, err := a.db.BeginTx(ctx, nil)
 	if err != nil {
 		return ap, false, fmt.Errorf("asking for an approval: %w", err)
 	}
 	defer tx.Rollback() // after a commit it has nothing to do
-	now := a.now()
 	// One whose time is over must not stand in the way of the next.
 	if _, err := tx.ExecContext(ctx, `UPDATE approval SET state = 'expired', settled = expires WHERE requester = $1 AND digest = $2 AND state IN ('asked', 'given') AND expires <= $3`,
 		n.Requester, n.Digest, now.UnixMilli()); err != nil {
@@ -202,15 +202,19 @@ func (ap *Approval) open() bool {
 
 // List returns the approvals, open ones first, then the newest first; at most 1,000.
 func (a *Approvals) List(ctx context.Context) ([]Approval, error) {
+	now, err := a.now(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing approvals: %w", err)
+	}
 	rows, err := a.db.QueryContext(ctx, `SELECT `+approvalColumns+` FROM approval
-ORDER BY CASE WHEN state IN ('asked', 'given', 'standing') AND expires > $1 THEN 0 ELSE 1 END, asked DESC, id LIMIT $2`, a.now().UnixMilli(), listedApprovals)
+ORDER BY CASE WHEN state IN ('asked', 'given', 'standing') AND expires > $1 THEN 0 ELSE 1 END, asked DESC, id LIMIT $2`, now.UnixMilli(), listedApprovals)
 	if err != nil {
 		return nil, fmt.Errorf("listing approvals: %w", err)
 	}
 	defer rows.Close()
 	list := []Approval{}
 	for rows.Next() {
-		ap, err := scanApproval(rows, a.now())
+		ap, err := scanApproval(rows, now)
 		if err != nil {
 			return nil, fmt.Errorf("listing approvals: %w", err)
 		}
@@ -224,7 +228,11 @@ ORDER BY CASE WHEN state IN ('asked', 'given', 'standing') AND expires > $1 THEN
 
 // Get returns one approval. ErrNoApproval.
 func (a *Approvals) Get(ctx context.Context, id string) (Approval, error) {
-	ap, err := scanApproval(a.db.QueryRowContext(ctx, `SELECT `+approvalColumns+` FROM approval WHERE id = $1`, id), a.now())
+	now, err := a.now(ctx)
+	if err != nil {
+		return Approval{}, fmt.Errorf("reading an approval: %w", err)
+	}
+	ap, err := scanApproval(a.db.QueryRowContext(ctx, `SELECT `+approvalColumns+` FROM approval WHERE id = $1`, id), now)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Approval{}, ErrNoApproval
 	}
@@ -284,8 +292,7 @@ func (a *Approvals) addVotes(ctx context.Context, db queryer, list []Approval) e
 //
 // ErrNoApproval, ErrApprovalEnded, ErrOwnApproval, ErrAgreedAlready, ErrTerms.
 func (a *Approvals) Give(ctx context.Context, id, approver string, terms *Terms) (Approval, error) {
-	now := a.now()
-	return a.vote(ctx, id, func(tx *sql.Tx, ap *Approval) error {
+	return a.vote(ctx, id, func(tx *sql.Tx, ap *Approval, now time.Time) error {
 		switch {
 		case ap.State != ApprovalAsked:
 			return fmt.Errorf("%w: it is %s", ErrApprovalEnded, ap.State)
@@ -319,8 +326,7 @@ func (a *Approvals) Give(ctx context.Context, id, approver string, terms *Terms)
 // Refuse ends an approval that is open, a standing one too. ErrNoApproval,
 // ErrApprovalEnded.
 func (a *Approvals) Refuse(ctx context.Context, id, approver string) (Approval, error) {
-	now := a.now()
-	return a.vote(ctx, id, func(tx *sql.Tx, ap *Approval) error {
+	return a.vote(ctx, id, func(tx *sql.Tx, ap *Approval, now time.Time) error {
 		if !ap.open() {
 			return fmt.Errorf("%w: it is %s", ErrApprovalEnded, ap.State)
 		}
@@ -335,13 +341,17 @@ ON CONFLICT (approval, approver) DO UPDATE SET agrees = 0, at = $3`, id, approve
 }
 
 // vote changes an approval while nobody else does.
-func (a *Approvals) vote(ctx context.Context, id string, change func(tx *sql.Tx, ap *Approval) error) (Approval, error) {
+func (a *Approvals) vote(ctx context.Context, id string, change func(tx *sql.Tx, ap *Approval, now time.Time) error) (Approval, error) {
+	now, err := a.now(ctx)
+	if err != nil {
+		return Approval{}, fmt.Errorf("deciding about an approval: %w", err)
+	}
 	tx, err := a.db.BeginTx(ctx, nil)
 	if err != nil {
 		return Approval{}, fmt.Errorf("deciding about an approval: %w", err)
 	}
 	defer tx.Rollback() // after a commit it has nothing to do
-	ap, err := scanApproval(tx.QueryRowContext(ctx, `SELECT `+approvalColumns+` FROM approval WHERE id = $1`+a.db.ForUpdate(), id), a.now())
+	ap, err := scanApproval(tx.QueryRowContext(ctx, `SELECT `+approvalColumns+` FROM approval WHERE id = $1`+a.db.ForUpdate(), id), now)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Approval{}, ErrNoApproval
 	}
@@ -353,7 +363,7 @@ func (a *Approvals) vote(ctx context.Context, id string, change func(tx *sql.Tx,
 		return Approval{}, err
 	}
 	ap = one[0]
-	if err := change(tx, &ap); err != nil {
+	if err := change(tx, &ap, now); err != nil {
 		return Approval{}, fmt.Errorf("deciding about an approval: %w", err)
 	}
 	terms := ""
@@ -378,9 +388,13 @@ func (a *Approvals) vote(ctx context.Context, id string, change func(tx *sql.Tx,
 // nothing: Use is still to come, and can fail when somebody else was first. The error is
 // ErrApproval for every one that does not count.
 func (a *Approvals) Given(ctx context.Context, id, requester string, digest []byte) (agreed int, err error) {
+	now, err := a.now(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("looking at an approval: %w", err)
+	}
 	var n int
 	if err := a.db.QueryRowContext(ctx, `SELECT count(*) FROM approval WHERE id = $1 AND requester = $2 AND digest = $3 AND state = 'given' AND expires > $4`,
-		id, requester, digest, a.now().UnixMilli()).Scan(&n); err != nil {
+		id, requester, digest, now.UnixMilli()).Scan(&n); err != nil {
 		return 0, fmt.Errorf("looking at an approval: %w", err)
 	}
 	if n == 0 {
@@ -393,8 +407,11 @@ func (a *Approvals) Given(ctx context.Context, id, requester string, digest []by
 // It counts once, whoever else tries at the same moment. The error is ErrApproval for
 // every one that does not count.
 func (a *Approvals) Use(ctx context.Context, id, requester string, digest []byte) (agreed int, err error) {
-	now := a.now().UnixMilli()
-	res, err := a.db.ExecContext(ctx, `UPDATE approval SET state = 'used', settled = $1 WHERE id = $2 AND requester = $3 AND digest = $4 AND state = 'given' AND expires > $1`, now, id, requester, digest)
+	now, err := a.now(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("using an approval: %w", err)
+	}
+	res, err := a.db.ExecContext(ctx, `UPDATE approval SET state = 'used', settled = $1 WHERE id = $2 AND requester = $3 AND digest = $4 AND state = 'given' AND expires > $1`, now.UnixMilli(), id, requester, digest)
 	if err != nil {
 		return 0, fmt.Errorf("using an approval: %w", err)
 	}
@@ -419,9 +436,13 @@ func (a *Approvals) agreed(ctx context.Context, id string) (n int, err error) {
 // Expire ends the approvals whose time is over and tells about each, also about those
 // that a process ended and died before telling. One that tell fails for is told again by
 // the next call. Those that ended long ago are forgotten. It may run in several processes
-// at once; then one end may be told twice.
+// at once: one of them tells. One that dies between telling and noting that it did is
+// followed by one that tells again.
 func (a *Approvals) Expire(ctx context.Context, tell func(ctx context.Context, ap Approval) error) error {
-	now := a.now()
+	now, err := a.now(ctx)
+	if err != nil {
+		return fmt.Errorf("ending approvals: %w", err)
+	}
 	if _, err := a.db.ExecContext(ctx, `UPDATE approval SET state = 'expired', settled = expires WHERE state IN ('asked', 'given', 'standing') AND expires <= $1`, now.UnixMilli()); err != nil {
 		return fmt.Errorf("ending approvals: %w", err)
 	}
@@ -442,15 +463,50 @@ func (a *Approvals) Expire(ctx context.Context, tell func(ctx context.Context, a
 		return fmt.Errorf("ending approvals: %w", err)
 	}
 	for _, ap := range ended {
-		if err := tell(ctx, ap); err != nil {
-			return fmt.Errorf("telling of an approval's end: %w", err)
-		}
-		if _, err := a.db.ExecContext(ctx, `UPDATE approval SET told = 1 WHERE id = $1`, ap.ID); err != nil {
-			return fmt.Errorf("ending approvals: %w", err)
+		if err := a.tellEnd(ctx, ap, tell); err != nil {
+			return err
 		}
 	}
 	if _, err := a.db.ExecContext(ctx, `DELETE FROM approval WHERE settled > 0 AND settled < $1 AND (state <> 'expired' OR told = 1)`, now.Add(-approvalKept).UnixMilli()); err != nil {
 		return fmt.Errorf("forgetting approvals: %w", err)
+	}
+	return nil
+}
+
+// tellEnd tells of one end and notes that it did. On PostgreSQL it holds the row meanwhile,
+// so that other gateways pass it by; a file has no others.
+func (a *Approvals) tellEnd(ctx context.Context, ap Approval, tell func(ctx context.Context, ap Approval) error) error {
+	const note = `UPDATE approval SET told = 1 WHERE id = $1`
+	if a.db.Dialect != store.Postgres {
+		if err := tell(ctx, ap); err != nil {
+			return fmt.Errorf("telling of an approval's end: %w", err)
+		}
+		if _, err := a.db.ExecContext(ctx, note, ap.ID); err != nil {
+			return fmt.Errorf("ending approvals: %w", err)
+		}
+		return nil
+	}
+	tx, err := a.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("ending approvals: %w", err)
+	}
+	defer tx.Rollback() // after a commit it has nothing to do
+	var id string
+	err = tx.QueryRowContext(ctx, `SELECT id FROM approval WHERE id = $1 AND told = 0 FOR UPDATE SKIP LOCKED`, ap.ID).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil // another gateway tells, or has told
+	}
+	if err != nil {
+		return fmt.Errorf("ending approvals: %w", err)
+	}
+	if err := tell(ctx, ap); err != nil {
+		return fmt.Errorf("telling of an approval's end: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, note, ap.ID); err != nil {
+		return fmt.Errorf("ending approvals: %w", err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("ending approvals: %w", err)
 	}
 	return nil
 }

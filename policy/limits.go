@@ -19,8 +19,8 @@ const (
 	// limitParts is in how many parts of its window a limit counts, and for how many at most
 	// it notes the instant of each.
 	limitParts = 64
-	// limitSkew is how far clocks of gateways on one database may be apart: what one of them
-	// still counts, another does not forget.
+	// limitSkew is how far the clock may be set back without anything being missed that
+	// counted before.
 	limitSkew = 10 * time.Minute
 	// sweepPiece is how many rows are forgotten at once. Others wait meanwhile.
 	sweepPiece = 1000
@@ -48,23 +48,33 @@ type Limit struct {
 }
 
 // Limits count what was taken, in state.db, so that limits hold across restarts and
-// across gateways on one database (V10). A clock that is set back makes them stricter
-// until it has caught up: what was taken in its future counts. Safe for concurrent use.
+// across gateways on one database (V10). They go by one clock, the database's. When that is set
+// back they are stricter until it has caught up: what was taken in its future counts. Set
+// forward, it ends windows early. Safe for concurrent use.
 type Limits struct {
 	db  *store.DB
-	now func() time.Time
+	now instants
+}
+
+// instants tells what time it is by a clock that all who count in one table have in common.
+type instants func(context.Context) (time.Time, error)
+
+// instantsOf is a given clock, or that of the database.
+func instantsOf(db *store.DB, now func() time.Time) instants {
+	if now == nil {
+		return db.Now
+	}
+	return func(context.Context) (time.Time, error) { return now(), nil }
 }
 
 // OpenLimits prepares the tables. The database stays the caller's. now is the clock; nil
-// means time.Now.
+// means the database's (store.DB.Now), so that no gateway's clock has a say where several
+// count together.
 func OpenLimits(ctx context.Context, db *store.DB, now func() time.Time) (*Limits, error) {
-	if now == nil {
-		now = time.Now
-	}
 	if err := migrate(ctx, db); err != nil {
 		return nil, err
 	}
-	return &Limits{db: db, now: now}, nil
+	return &Limits{db: db, now: instantsOf(db, now)}, nil
 }
 
 // Take takes of all limits, or of none: then over is the index of one that has not
@@ -76,12 +86,17 @@ func (l *Limits) Take(ctx context.Context, limits ...Limit) (over int, err error
 			return 0, errors.New("taking of a limit: it is not described")
 		}
 	}
+	// Read before the rows are locked: whoever had them until then may have noted a later
+	// time, which counts.
+	now, err := l.now(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("taking of a limit: %w", err)
+	}
 	tx, err := l.db.BeginTx(ctx, nil)
 	if err != nil {
 		return 0, fmt.Errorf("taking of a limit: %w", err)
 	}
 	defer tx.Rollback() // after a commit it has nothing to do
-	now := l.now()
 	// In one order, so that two calls never wait for each other's rows crosswise.
 	order := make([]int, len(limits))
 	for i := range order {
@@ -160,7 +175,10 @@ type Different struct {
 // TakeDifferent takes of all limits, or of none, and returns what Take does. One that was
 // taken within the window already takes nothing, and counts from now on anew.
 func (l *Limits) TakeDifferent(ctx context.Context, limits ...Different) (over int, err error) {
-	now := l.now()
+	now, err := l.now(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("taking of a limit: %w", err)
+	}
 	// Most calls are about people that the caller has just looked at: they write nothing.
 	if known, err := allSeen(ctx, l.db, now, limits); err != nil || known {
 		return -1, err
@@ -290,7 +308,11 @@ func addSeen(ctx context.Context, db queryer, seen map[string]time.Time, name st
 // Sweep forgets what no limit counts any more, a piece at a time. What one call leaves, of
 // rows that others forget at the same time, is left to the next.
 func (l *Limits) Sweep(ctx context.Context) error {
-	before := l.now().Add(-longestLimit - limitSkew).UnixMilli()
+	now, err := l.now(ctx)
+	if err != nil {
+		return fmt.Errorf("forgetting what was taken of limits: %w", err)
+	}
+	before := now.Add(-longestLimit - limitSkew).UnixMilli()
 	for _, query := range [...]string{
 		`DELETE FROM limit_use WHERE (name, at) IN (SELECT name, at FROM limit_use WHERE at <= $1 ORDER BY at LIMIT $2)`,
 		`DELETE FROM limit_turn WHERE name IN (SELECT name FROM limit_turn WHERE at <= $1 ORDER BY at LIMIT $2)`,

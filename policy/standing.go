@@ -127,7 +127,10 @@ type StandingCall struct {
 // approval's ID and how many agreed. ErrApproval when there is none, or none with rows
 // left.
 func (a *Approvals) Stand(ctx context.Context, c StandingCall) (id string, agreed int, err error) {
-	now := a.now()
+	now, err := a.now(ctx)
+	if err != nil {
+		return "", 0, fmt.Errorf("looking for a standing approval: %w", err)
+	}
 	rows, err := a.db.QueryContext(ctx, `SELECT id, terms FROM approval WHERE state = 'standing' AND requester = $1 AND operation = $2 AND channel = $3 AND route = $4 AND expires > $5 ORDER BY asked, id`,
 		c.Requester, c.Operation, c.Channel, c.Route, now.UnixMilli())
 	if err != nil {
@@ -167,7 +170,10 @@ func (a *Approvals) Stand(ctx context.Context, c StandingCall) (id string, agree
 // ErrApproval when there are not as many left, or the approval or its window is over;
 // then none is taken.
 func (a *Approvals) Count(ctx context.Context, id string, rows int) error {
-	now := a.now()
+	now, err := a.now(ctx)
+	if err != nil {
+		return fmt.Errorf("counting rows: %w", err)
+	}
 	var text string
 	tx, err := a.db.BeginTx(ctx, nil)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Dialect names the SQL database behind a DB.
@@ -122,6 +123,20 @@ func (db *DB) Version(ctx context.Context) (version string, err error) {
 		return "", fmt.Errorf("asking %s for its version: %w", db.Path, err)
 	}
 	return version, nil
+}
+
+// Now is the time that all who share the database go by: the server's on PostgreSQL,
+// whatever the clocks of their machines say, and this machine's for a file, which has
+// one process. It may go back, as clocks do.
+func (db *DB) Now(ctx context.Context) (time.Time, error) {
+	if db.Dialect != Postgres {
+		return time.Now(), nil
+	}
+	var ms int64
+	if err := db.QueryRowContext(ctx, "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint").Scan(&ms); err != nil {
+		return time.Time{}, fmt.Errorf("asking %s for the time: %w", db.Path, err)
+	}
+	return time.UnixMilli(ms), nil
 }
 
 // HasTable reports whether the database has the table.
