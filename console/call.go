@@ -83,7 +83,7 @@ func (a *api) call(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		decision = Decision{Reason: reasonPolicyError}
 	}
-	if !decision.Allow {
+	if !decision.Allow && !(route.prepare != nil && decision.Reason == reasonNeedsApproval) {
 		if decision.Reason == "" {
 			decision.Reason = reasonPolicy
 		}
@@ -97,6 +97,13 @@ func (a *api) call(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rec := Record{Actor: actor, Operation: op, Decision: decision}
+	if route.recorded {
+		var ref *Refusal
+		if rec.Ticket, ref = ticketOf(r); ref != nil {
+			a.writeProblem(w, r, ref, "")
+			return
+		}
+	}
 	if route.prepare != nil {
 		route.prepare(a, state, &rec)
 		if ref := a.agree(r, state, &rec); ref != nil {
@@ -129,7 +136,10 @@ func (a *api) recorded(w http.ResponseWriter, r *http.Request, route *route, sta
 	}
 	defer entry.End()
 	if state.param != "" {
-		rec.Attrs = map[string]string{cmp.Or(route.names, "key"): state.param}
+		if rec.Attrs == nil {
+			rec.Attrs = make(map[string]string, 1)
+		}
+		rec.Attrs[cmp.Or(route.names, "key")] = state.param
 	}
 	if _, err := entry.Record(ctx, rec); err != nil {
 		a.auditFailed(w, r, rec, err)
@@ -143,7 +153,7 @@ func (a *api) recorded(w http.ResponseWriter, r *http.Request, route *route, sta
 		rec.Reason, rec.Status = ref.Code, a.reason(ref.Code).Status
 	} else {
 		if id := rec.Attrs["approval"]; id != "" && ans.attrs["approval"] == "" {
-			ans.attrs["approval"] = id
+			ans.attrs["approval"], ans.attrs["approved_by"] = id, rec.Attrs["approved_by"]
 		}
 		rec.Attrs, rec.Status, rec.About = ans.attrs, ans.status, ans.about
 	}

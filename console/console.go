@@ -136,6 +136,8 @@ type Record struct {
 	Tokens []string
 	Detail map[string]string
 	About  any
+	// Ticket is the number of the change ticket that the caller named, empty for none.
+	Ticket string
 	// Fresh tells that the event stands for something that only it says, and may not be
 	// counted together with others.
 	Fresh bool

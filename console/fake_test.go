@@ -93,8 +93,10 @@ func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 			case w.Presented[0] != "a9":
 				return Agreement{}, &Refusal{Code: "approval_invalid"}
 			}
-			g.decision = Decision{Allow: op.Scope == "bulk"}
-			return Agreement{ID: "a9", Agreed: 2}, nil
+			if strings.HasPrefix(op.Name, "token.") {
+				g.decision = Decision{Allow: op.Scope == "bulk"}
+			}
+			return Agreement{ID: "a9", Agreed: 2, By: []string{"key:k7", "key:k8"}}, nil
 		},
 		RotateKeys: func(_ context.Context, k RotateKeys) (KeysRotated, error) {
 			if g.eventErr != nil {

@@ -15,6 +15,8 @@ const (
 	headerError   = "Caregate-Error"
 	// headerApproval is how a caller names the approval that was given for its call.
 	headerApproval = "Caregate-Approval"
+	// headerTicket is how a caller names the change ticket behind its call.
+	headerTicket = "Caregate-Ticket"
 )
 
 // Errors that implementations of Config's functions wrap.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -78,6 +79,8 @@ type Agreement struct {
 	Until time.Time
 	// Agreed is how many have agreed. When it is zero, the call waits.
 	Agreed int
+	// By are the actors who have agreed, as their own calls name them.
+	By []string
 	// Fresh tells that nobody had asked before.
 	Fresh bool
 }
@@ -106,7 +109,7 @@ func (a *api) agree(r *http.Request, c *callState, rec *Record) *Refusal {
 			ref.approval = ag
 			return ref
 		}
-		rec.Attrs["approval"], rec.Attrs["approval_step"] = ag.ID, "used"
+		rec.Attrs["approval"], rec.Attrs["approval_step"], rec.Attrs["approved_by"] = ag.ID, "used", strings.Join(ag.By, ",")
 		rec.Operation.Approvals = ag.Agreed
 		if rec.Decision, err = a.Authorize(r.Context(), rec.Actor, rec.Operation); err != nil {
 			rec.Decision = Decision{Reason: reasonPolicyError}

@@ -153,6 +153,9 @@ type tables struct {
 	Roles        map[string]struct {
 		Assignable bool `yaml:"assignable"`
 	} `yaml:"roles"`
+	// OwnAgreed are operations of the gateway's own API that a document may want others
+	// to agree to.
+	OwnAgreed map[string]bool `yaml:"own_agreed"`
 }
 
 // builtinTables reads the names that overlays and keys may use.

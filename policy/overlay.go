@@ -296,7 +296,11 @@ func (p *overlayParser) approval(n *yaml.Node) {
 	p.members(n, "an approvals row", func(key string, v *yaml.Node) bool {
 		switch key {
 		case "operation":
-			if err := ParseGrant(v.Value); err != nil || strings.HasPrefix(v.Value, OwnChannel+":") {
+			own, ofOurs := strings.CutPrefix(v.Value, OwnChannel+":")
+			switch err := ParseGrant(v.Value); {
+			case ofOurs && !p.tables.OwnAgreed[own]:
+				p.fail(v, "operation wants the form of a grant, for a channel that is governed; of the gateway's own API others can be made to agree to %s", names(p.tables.OwnAgreed))
+			case err != nil:
 				p.fail(v, "operation wants the form of a grant, for a channel that is governed: %v", errGrant)
 			}
 			c.operation = v.Value
@@ -318,6 +322,9 @@ func (p *overlayParser) approval(n *yaml.Node) {
 	if c.operation == "" {
 		p.fail(n, "an approvals row wants operation")
 		return
+	}
+	if c.records > 0 && strings.HasPrefix(c.operation, OwnChannel+":") {
+		p.fail(n, "records goes with calls of a channel that is governed")
 	}
 	p.out.approvals[c] = approvers
 }

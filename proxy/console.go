@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -196,6 +197,10 @@ func (e *consoleEntry) Record(ctx context.Context, rec console.Record) (string, 
 	}
 	if rec.Fresh {
 		ev.Flood = ""
+	}
+	if rec.Ticket != "" && rec.Attrs["ticket"] == "" {
+		ev.Attrs = map[string]string{"ticket": rec.Ticket}
+		maps.Copy(ev.Attrs, rec.Attrs)
 	}
 	if t, ok := rec.About.(told); ok {
 		ev.Subjects, ev.Released = t.subjects, t.released

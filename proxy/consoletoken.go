@@ -223,10 +223,12 @@ func (c consoleMount) approve(ctx context.Context, a console.Actor, op console.O
 		if errors.Is(err, policy.ErrApproval) {
 			return console.Agreement{}, &console.Refusal{Code: reasonApprovalInvalid}
 		}
-		if err == nil {
-			c.a.metrics.approval(stepUsed)
+		if err != nil {
+			return console.Agreement{}, err
 		}
-		return console.Agreement{ID: w.Presented[0], Agreed: agreed}, err
+		c.a.metrics.approval(stepUsed)
+		used, err := approvals.Get(ctx, w.Presented[0])
+		return console.Agreement{ID: w.Presented[0], Agreed: agreed, By: used.Agreed}, err
 	}
 	in := consoleInput(p, op)
 	d, err := p.rules.engine.Decide(ctx, in)

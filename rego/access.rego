@@ -79,6 +79,12 @@ demands contains n if {
 
 demands contains data.access.own_approval[input.operation][input.scope] if input.channel == "caregate"
 
+demands contains row.approvers if {
+	input.channel == "caregate"
+	data.access.own_agreed[input.operation]
+	some row in data.approvals[needs]
+}
+
 # Whether a call has as many records as a row is about. How many an answer has is known when
 # the call was made, which is too late for others to agree.
 many(row) if row.records == 0

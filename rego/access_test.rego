@@ -175,6 +175,17 @@ test_own_calls_demand_approvals if {
 	access.reasons == {"approval_required"} with input as own with data.access.own_approval as {"approval.list": {"one": 2}}
 }
 
+# Changes of keys need others where the deployment says so, by their own names.
+test_rows_demand_approvals_of_changes if {
+	own := object.union(call(key(["admin"], [])), {"channel": "caregate", "operation": "apikey.create", "effect": "admin"})
+	access.reasons == set() with input as own
+	access.reasons == {"approval_required"} with input as own with data.approvals as demanding("caregate:apikey.create", 0, 1)
+	access.approvers == 2 with input as own with data.approvals as demanding("caregate:apikey.create", 0, 2)
+	access.reasons == set() with input as object.union(own, {"approvals": 1}) with data.approvals as demanding("caregate:apikey.create", 0, 1)
+	access.approvers == 0 with input as own with data.approvals as demanding("caregate:apikey.revoke", 0, 1)
+	access.approvers == 0 with input as object.union(own, {"operation": "apikey.list"}) with data.approvals as demanding("caregate:apikey.list", 0, 1)
+}
+
 # One test for the whole table: it names the rows that fail.
 test_table if {
 	failing := {name | some name, row in table; not passes(call(row[0]), row[1])}

@@ -63,6 +63,7 @@ that holds a card or social security number.`,
 	expires := flags.Duration("expires", 0, "How long the key counts, for example 720h (default: until it is revoked)")
 	asJSON := flags.Bool("json", false, "Print the key and its description as JSON")
 	placeFlags(cmd)
+	changeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if len(roles) == 0 {
 			return wrongUsage("want at least one --role")
@@ -98,6 +99,7 @@ given the new one in peace.`,
 	overlap := cmd.Flags().Duration("overlap", 24*time.Hour, "How long the old key stays valid")
 	asJSON := cmd.Flags().Bool("json", false, "Print the key and its description as JSON")
 	placeFlags(cmd)
+	changeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *overlap < 0 {
 			return wrongUsage("--overlap lies in the past")
@@ -113,12 +115,12 @@ given the new one in peace.`,
 
 // makeKey makes the call that shows a key, and shows it.
 func makeKey(cmd *cobra.Command, path string, wish any, asJSON bool) error {
-	p, err := findPlace(cmd)
+	g, err := changingGateway(cmd)
 	if err != nil {
 		return err
 	}
 	var m made
-	receipt, err := newGateway(p.Dir).call(cmd.Context(), "POST", path, wish, &m)
+	receipt, err := g.call(cmd.Context(), "POST", path, wish, &m)
 	if err != nil {
 		return err
 	}
@@ -174,16 +176,17 @@ func newAPIKeyRevoke() *cobra.Command {
 		Args:    oneArg("key id (see `caregate apikey list`)"),
 	}
 	placeFlags(cmd)
+	changeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		id, err := keyID(args[0])
 		if err != nil {
 			return err
 		}
-		p, err := findPlace(cmd)
+		g, err := changingGateway(cmd)
 		if err != nil {
 			return err
 		}
-		receipt, err := newGateway(p.Dir).call(cmd.Context(), "DELETE", "/apikeys/"+id, nil, nil)
+		receipt, err := g.call(cmd.Context(), "DELETE", "/apikeys/"+id, nil, nil)
 		if err != nil {
 			return err
 		}

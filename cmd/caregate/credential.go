@@ -20,6 +20,27 @@ func credentialFlag(cmd *cobra.Command) {
 	cmd.Flags().String("credential", "", "File with a gateway key or an issuer's token to act with (- for standard input; default: as whoever may open the socket)")
 }
 
+// changeFlags adds to a command that changes keys or rights who makes the change, its
+// ticket, and the approval of others.
+func changeFlags(cmd *cobra.Command) {
+	credentialFlag(cmd)
+	cmd.Flags().String("ticket", "", "Number of the change ticket, kept in the audit log: letters, digits, dashes and underscores")
+	cmd.Flags().String("approval", "", "Approval that others have given for this change (see caregate approval list)")
+}
+
+// changingGateway is gatewayOf for a command with changeFlags.
+func changingGateway(cmd *cobra.Command) (*gateway, error) {
+	g, err := gatewayOf(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if g.ticket, err = cmd.Flags().GetString("ticket"); err != nil {
+		return nil, err
+	}
+	g.approval, err = cmd.Flags().GetString("approval")
+	return g, err
+}
+
 // gatewayOf is the running gateway that a command names, called with the credential that
 // it names.
 func gatewayOf(cmd *cobra.Command) (*gateway, error) {

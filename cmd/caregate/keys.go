@@ -135,6 +135,7 @@ new seal over with ` + "`caregate reload --force`" + `. Backups of the key files
 	oldKeyFile := flags.String("old-key-file", "", "With --seal: key file that they are sealed with now")
 	asJSON := flags.Bool("json", false, "Print what was done as JSON")
 	placeFlags(cmd)
+	changeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if !*seal && (*oldPassphrase != "" || *oldKeyFile != "") {
 			return wrongUsage("--old-passphrase-file and --old-key-file belong to --seal")
@@ -149,8 +150,12 @@ new seal over with ` + "`caregate reload --force`" + `. Backups of the key files
 		if *seal {
 			return sealKeys(cmd, p, *oldPassphrase, *oldKeyFile, *asJSON)
 		}
+		g, err := changingGateway(cmd)
+		if err != nil {
+			return err
+		}
 		var r rotated
-		receipt, err := newGateway(p.Dir).call(cmd.Context(), "POST", "/keys/rotate", map[string]any{"master": *master}, &r)
+		receipt, err := g.call(cmd.Context(), "POST", "/keys/rotate", map[string]any{"master": *master}, &r)
 		if err != nil {
 			return err
 		}

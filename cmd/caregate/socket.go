@@ -38,6 +38,8 @@ type gateway struct {
 	key, token policy.Secret
 	// approval is the id of one that others have given for the call.
 	approval string
+	// ticket is the number of the change ticket behind it.
+	ticket string
 }
 
 func newGateway(dir string) *gateway {
@@ -96,6 +98,9 @@ func (g *gateway) call(ctx context.Context, method, path string, in, out any) (r
 	}
 	if g.approval != "" {
 		req.Header.Set("Caregate-Approval", g.approval)
+	}
+	if g.ticket != "" {
+		req.Header.Set("Caregate-Ticket", g.ticket)
 	}
 	if g.key != "" {
 		req.Header.Set("Caregate-Key", string(g.key))
