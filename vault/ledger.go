@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/caregate/caregate/internal/store"
 )
 
 // The states of a spend. What is held, settled or unknown counts against the payment.
@@ -228,7 +230,7 @@ func (l ledger) scanSpend(row interface{ Scan(into ...any) error }) (*spendRow, 
 
 func (l ledger) insertPayment(ctx context.Context, r *paymentRow) error {
 	order := append([]byte{}, r.order...) // not NULL
-	_, err := l.q.ExecContext(ctx, `INSERT INTO payment (id, tenant, place, account, ord, currency, amount, elsewhere, tag) VALUES `+places(1, 9),
+	_, err := l.q.ExecContext(ctx, `INSERT INTO payment (id, tenant, place, account, ord, currency, amount, elsewhere, tag) VALUES `+store.Places(1, 9),
 		r.id[:], l.tenant, r.place, r.account, order, r.currency, r.amount, r.elsewhere, l.paymentTag(r))
 	if err != nil {
 		return fmt.Errorf("noting payments: %w", err)
@@ -248,7 +250,7 @@ func (l ledger) updatePayment(ctx context.Context, r *paymentRow) error {
 
 // link makes a token one of a payment's, and reports whether it was none's before.
 func (l ledger) link(ctx context.Context, token, payment [idSize]byte) (bool, error) {
-	res, err := l.q.ExecContext(ctx, `INSERT INTO payment_token (token, payment, tag) VALUES `+places(1, 3)+` ON CONFLICT DO NOTHING`,
+	res, err := l.q.ExecContext(ctx, `INSERT INTO payment_token (token, payment, tag) VALUES `+store.Places(1, 3)+` ON CONFLICT DO NOTHING`,
 		token[:], payment[:], l.linkedTag(token, payment))
 	if err != nil {
 		return false, fmt.Errorf("noting payments: %w", err)
@@ -262,7 +264,7 @@ func (l ledger) link(ctx context.Context, token, payment [idSize]byte) (bool, er
 
 // insertSpend reports whether the key was free.
 func (l ledger) insertSpend(ctx context.Context, s *spendRow) (bool, error) {
-	res, err := l.q.ExecContext(ctx, `INSERT INTO payment_spend (keyed, payment, call, amount, state, attempt, created, changed, tag) VALUES `+places(1, 9)+` ON CONFLICT DO NOTHING`,
+	res, err := l.q.ExecContext(ctx, `INSERT INTO payment_spend (keyed, payment, call, amount, state, attempt, created, changed, tag) VALUES `+store.Places(1, 9)+` ON CONFLICT DO NOTHING`,
 		s.keyed, s.payment[:], s.call, s.amount, s.state, s.attempt, s.created, s.changed, l.spendTag(s))
 	if err != nil {
 		return false, fmt.Errorf("reserving: %w", err)

@@ -109,7 +109,7 @@ func (g *generation) find(h head) int64 {
 type newest struct {
 	state, added, gone *sql.Stmt // on the connection that writes
 	note               *sql.Stmt
-	put                bulk
+	put                store.Bulk
 
 	mu sync.RWMutex // owns what follows; only who has the database's writer changes it
 	// Rows behind upTo and up to seen are in memory, but for those that goneSeen of the
@@ -142,7 +142,7 @@ func newNewest(ctx context.Context, db *store.DB) (n *newest, err error) {
 			return nil, fmt.Errorf("opening the vault: %w", err)
 		}
 	}
-	if n.put, err = prepareBulk(ctx, db, `INSERT INTO token_way (head, seq) VALUES `, 2, ` ON CONFLICT (head) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq`); err != nil {
+	if n.put, err = store.PrepareBulk(ctx, db, `INSERT INTO token_way (head, seq) VALUES `, 2, ` ON CONFLICT (head) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq`); err != nil {
 		return nil, err
 	}
 	tx, err := db.Snapshot(ctx)
@@ -279,12 +279,12 @@ func (n *newest) carry(ctx context.Context, tx *sql.Tx, made int) (c carried, er
 		c.part++
 	}
 	slices.SortFunc(ways, func(a, b listed) int { return bytes.Compare(a.head[:], b.head[:]) })
-	for chunk := range inBulk(ways) {
+	for chunk := range store.InBulk(ways) {
 		args := make([]any, 0, 2*len(chunk))
 		for i := range chunk {
 			args = append(args, chunk[i].head[:], chunk[i].seq)
 		}
-		if _, err := tx.StmtContext(ctx, n.put.of(len(chunk))).ExecContext(ctx, args...); err != nil { //nolint:sqlclosecheck // the end of the transaction closes it
+		if _, err := tx.StmtContext(ctx, n.put.Of(len(chunk))).ExecContext(ctx, args...); err != nil { //nolint:sqlclosecheck // the end of the transaction closes it
 			return c, fmt.Errorf("writing the ways to tokens: %w", err)
 		}
 	}

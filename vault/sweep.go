@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/caregate/caregate/internal/store"
 )
 
 // OrphanTime is how long a token that was never kept stays: far longer than any
@@ -175,7 +177,7 @@ func (v *Vault) sweepMarks(ctx context.Context, tx *sql.Tx, old []oldMark) (take
 			for len(args) < sweepBatch && len(ids) >= idSize {
 				args, ids = append(args, ids[:idSize]), ids[idSize:]
 			}
-			res, err := tx.ExecContext(ctx, fmt.Sprintf(`DELETE FROM token WHERE id IN %s AND mark = $%d`, places(1, len(args)), len(args)+1), append(args, m.mark)...)
+			res, err := tx.ExecContext(ctx, fmt.Sprintf(`DELETE FROM token WHERE id IN %s AND mark = $%d`, store.Places(1, len(args)), len(args)+1), append(args, m.mark)...)
 			if err != nil {
 				return 0, err
 			}
@@ -217,6 +219,6 @@ func (v *Vault) sweepSomeExpired(ctx context.Context, tx *sql.Tx) (taken int, er
 	if err := rows.Err(); err != nil || len(ids) == 0 {
 		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `DELETE FROM token WHERE id IN `+places(1, len(ids)), ids...)
+	_, err = tx.ExecContext(ctx, `DELETE FROM token WHERE id IN `+store.Places(1, len(ids)), ids...)
 	return len(ids), err
 }

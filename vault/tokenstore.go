@@ -105,28 +105,28 @@ func (p *person) openToken(sealed, ad []byte) ([]byte, error) {
 
 // finders are the statements that look for tokens by blind index.
 type finders struct {
-	macs bulk // by blind index; on SQLite by its head, where token_way has it
-	rows bulk // by the numbers that newest has; SQLite only
+	macs store.Bulk // by blind index; on SQLite by its head, where token_way has it
+	rows store.Bulk // by the numbers that newest has; SQLite only
 }
 
 func prepareFinders(ctx context.Context, db *store.DB) (f finders, err error) {
 	if db.Dialect != store.SQLite {
-		f.macs, err = prepareBulk(ctx, db, findTokensSQL+`mac IN `, 0, "")
+		f.macs, err = store.PrepareBulk(ctx, db, findTokensSQL+`mac IN `, 0, "")
 		return f, err
 	}
-	if f.macs, err = prepareBulk(ctx, db, findTokensSQL+`seq IN (SELECT w.seq FROM token_way w WHERE w.head IN `, 0, ")"); err != nil {
+	if f.macs, err = store.PrepareBulk(ctx, db, findTokensSQL+`seq IN (SELECT w.seq FROM token_way w WHERE w.head IN `, 0, ")"); err != nil {
 		return f, err
 	}
-	f.rows, err = prepareBulk(ctx, db, findTokensSQL+`seq IN `, 0, "")
+	f.rows, err = store.PrepareBulk(ctx, db, findTokensSQL+`seq IN `, 0, "")
 	return f, err
 }
 
 // writers are the statements that change tokens, on the connections that write.
 type writers struct {
 	find       finders
-	token      bulk // insert
-	lock       bulk // by id
-	keepEach   bulk // by id
+	token      store.Bulk // insert
+	lock       store.Bulk // by id
+	keepEach   store.Bulk // by id
 	mark, keep *sql.Stmt
 }
 
@@ -140,7 +140,7 @@ func (v *Vault) prepareWriters(ctx context.Context) (err error) {
 		row, columns = "seq, "+row, columns+1
 	}
 	for _, s := range []struct {
-		of         *bulk
+		of         *store.Bulk
 		head, tail string
 		columns    int
 	}{
@@ -148,7 +148,7 @@ func (v *Vault) prepareWriters(ctx context.Context) (err error) {
 		{&w.lock, `SELECT id FROM token WHERE id IN `, ` ORDER BY id` + v.db.ForNoKeyUpdate(), 0},
 		{&w.keepEach, `UPDATE token SET mark = 0 WHERE id IN `, "", 0},
 	} {
-		if *s.of, err = prepareBulk(ctx, v.writer, s.head, s.columns, s.tail); err != nil {
+		if *s.of, err = store.PrepareBulk(ctx, v.writer, s.head, s.columns, s.tail); err != nil {
 			return err
 		}
 	}
@@ -207,11 +207,11 @@ func (v *Vault) findByMAC(ctx context.Context, f *finders, tx *sql.Tx, macs [][m
 		}
 	}
 	for _, s := range []struct {
-		with *bulk
+		with *store.Bulk
 		args []any
 	}{{&f.macs, heads}, {&f.rows, numbers}} {
-		for args := range inBulk(s.args) {
-			find := s.with.of(len(args))
+		for args := range store.InBulk(s.args) {
+			find := s.with.Of(len(args))
 			if tx != nil {
 				find = tx.StmtContext(ctx, find)
 			}

@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/caregate/caregate/internal/store"
 )
 
 // draft is a token that is to be made, with its value sealed: nobody waits for that while
@@ -203,7 +205,7 @@ func (w *tokenWriting) issue(ctx context.Context, drafts []*draft) error {
 			return errors.New("making tokens: others keep taking them away")
 		}
 		var again []*draft
-		for chunk := range inBulk(todo) {
+		for chunk := range store.InBulk(todo) {
 			expired, err := w.issueChunk(ctx, chunk)
 			if err != nil {
 				return err
@@ -275,7 +277,7 @@ func (w *tokenWriting) issueListed(ctx context.Context, chunk []*draft) (expired
 			missing = append(missing, d)
 		}
 	}
-	for some := range inBulk(missing) {
+	for some := range store.InBulk(missing) {
 		n, err := w.insert(ctx, some)
 		if err != nil {
 			return nil, err
@@ -303,7 +305,7 @@ func (w *tokenWriting) insert(ctx context.Context, chunk []*draft) (int, error) 
 		}
 		args = append(args, r.id[:], d.mac[:], w.v.tenant, r.scope, r.kind, version, d.tag[:], r.person[:], r.sealed, r.created, r.expires, r.mark)
 	}
-	res, err := w.tx.StmtContext(ctx, w.v.writers.token.of(len(chunk))).ExecContext(ctx, args...) //nolint:sqlclosecheck // the end of the transaction closes it
+	res, err := w.tx.StmtContext(ctx, w.v.writers.token.Of(len(chunk))).ExecContext(ctx, args...) //nolint:sqlclosecheck // the end of the transaction closes it
 	if err != nil {
 		return 0, fmt.Errorf("making tokens: %w", err)
 	}
@@ -438,8 +440,8 @@ func (w *tokenWriting) keep(ctx context.Context, all []*keeping) (kept map[*keep
 			}
 		}
 	}
-	for chunk := range inBulk(sortedIDs(found)) {
-		if _, err := w.tx.StmtContext(ctx, w.v.writers.keepEach.of(len(chunk))).ExecContext(ctx, idArgs(chunk)...); err != nil { //nolint:sqlclosecheck // the end of the transaction closes it
+	for chunk := range store.InBulk(sortedIDs(found)) {
+		if _, err := w.tx.StmtContext(ctx, w.v.writers.keepEach.Of(len(chunk))).ExecContext(ctx, idArgs(chunk)...); err != nil { //nolint:sqlclosecheck // the end of the transaction closes it
 			return nil, fmt.Errorf("keeping tokens: %w", err)
 		}
 	}
@@ -454,7 +456,7 @@ func (w *tokenWriting) lock(ctx context.Context, all []*keeping, each map[*keepi
 		ids = append(ids, each[k]...)
 	}
 	there = make(map[[idSize]byte]bool, len(ids))
-	for chunk := range inBulk(sortedIDs(ids)) {
+	for chunk := range store.InBulk(sortedIDs(ids)) {
 		if err := w.lockChunk(ctx, chunk, there); err != nil {
 			return nil, fmt.Errorf("keeping tokens: %w", err)
 		}
@@ -463,7 +465,7 @@ func (w *tokenWriting) lock(ctx context.Context, all []*keeping, each map[*keepi
 }
 
 func (w *tokenWriting) lockChunk(ctx context.Context, chunk [][idSize]byte, there map[[idSize]byte]bool) error {
-	rows, err := w.tx.StmtContext(ctx, w.v.writers.lock.of(len(chunk))).QueryContext(ctx, idArgs(chunk)...) //nolint:sqlclosecheck // the end of the transaction closes it
+	rows, err := w.tx.StmtContext(ctx, w.v.writers.lock.Of(len(chunk))).QueryContext(ctx, idArgs(chunk)...) //nolint:sqlclosecheck // the end of the transaction closes it
 	if err != nil {
 		return err
 	}

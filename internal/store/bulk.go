@@ -1,4 +1,4 @@
-package vault
+package store
 
 import (
 	"context"
@@ -7,46 +7,47 @@ import (
 	"iter"
 	"strconv"
 	"strings"
-
-	"github.com/caregate/caregate/internal/store"
 )
 
 // bulkSizes are for how many rows at once statements are prepared: few, so that each is
 // parsed once and not at every call, which costs more than what it does.
 var bulkSizes = [...]int{64, 32, 16, 4, 1}
 
-// bulk is one statement about several rows.
-type bulk [len(bulkSizes)]*sql.Stmt
+// Bulk is one statement about several rows, prepared for some numbers of them. InBulk cuts
+// a list into pieces of these numbers.
+type Bulk [len(bulkSizes)]*sql.Stmt
 
-// prepareBulk prepares head, a list of rows with as many parameters as columns, and tail.
-func prepareBulk(ctx context.Context, db *store.DB, head string, columns int, tail string) (b bulk, err error) {
+// PrepareBulk prepares head, a list of rows with as many parameters as columns, and tail.
+// With no columns the list is one of single values, in brackets. The statements end with
+// the database.
+func PrepareBulk(ctx context.Context, db *DB, head string, columns int, tail string) (b Bulk, err error) {
 	for i, rows := range bulkSizes {
-		list := places(rows, columns)
+		list := Places(rows, columns)
 		if columns == 0 { // a list of single values
-			list = places(1, rows)
+			list = Places(1, rows)
 		}
-		if db.Dialect == store.SQLite {
+		if db.Dialect == SQLite {
 			list = plain(list)
 		}
 		if b[i], err = db.PrepareContext(ctx, head+list+tail); err != nil { //nolint:sqlclosecheck // whoever gets them closes them, with all others
-			return b, fmt.Errorf("opening the vault: %w", err)
+			return b, fmt.Errorf("preparing a statement about several rows: %w", err)
 		}
 	}
 	return b, nil
 }
 
-// of is the statement for a number of rows, which is one of bulkSizes.
-func (b *bulk) of(rows int) *sql.Stmt {
+// Of is the statement for the rows of a piece that InBulk cut.
+func (b *Bulk) Of(rows int) *sql.Stmt {
 	for i, n := range bulkSizes {
 		if n == rows {
 			return b[i]
 		}
 	}
-	panic("vault: no statement for " + strconv.Itoa(rows) + " rows")
+	panic("store: no statement for " + strconv.Itoa(rows) + " rows")
 }
 
-// inBulk cuts a list into pieces of bulkSizes.
-func inBulk[T any](all []T) iter.Seq[[]T] {
+// InBulk cuts a list into pieces that a Bulk has statements for.
+func InBulk[T any](all []T) iter.Seq[[]T] {
 	return func(yield func([]T) bool) {
 		for _, n := range bulkSizes {
 			for len(all) >= n {
@@ -59,8 +60,8 @@ func inBulk[T any](all []T) iter.Seq[[]T] {
 	}
 }
 
-// places is the list of parameters for rows of some columns: ($1, $2), ($3, $4).
-func places(rows, columns int) string {
+// Places is the list of parameters for rows of some columns: ($1, $2), ($3, $4).
+func Places(rows, columns int) string {
 	var b strings.Builder
 	b.Grow(rows * columns * 6)
 	for r := range rows {
