@@ -1,0 +1,118 @@
+package index
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// States of a link.
+const (
+	linkSeen   = "seen"   // by a profile of a vendor
+	linkMerged = "merged" // by a person
+	linkCut    = "cut"
+)
+
+// Link says that two pseudonyms are one person.
+type Link struct {
+	A, B Person
+	// Merged is false for what a vendor's profile said.
+	Merged bool
+	Since  time.Time
+}
+
+// MaxOne is how many pseudonyms one person has at most: of more, something else is linked
+// than persons.
+const MaxOne = 1000
+
+// ErrTooMany is returned for a person of more than MaxOne pseudonyms.
+var ErrTooMany = errors.New("more pseudonyms are linked than one person has: a system gives the same address or number to many, and its links have to be cut")
+
+// Same returns all pseudonyms of the person who has one of these, sorted, and the links that
+// say so.
+func (x *Index) Same(ctx context.Context, persons []Person) ([]Person, []Link, error) {
+	known := make(map[Person]bool, len(persons))
+	for _, p := range persons {
+		known[p] = true
+	}
+	next := slices.Clone(persons)
+	var links []Link
+	for len(next) > 0 {
+		p := next[0]
+		next = next[1:]
+		found, err := x.links(ctx, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, l := range found {
+			other := l.A
+			if other == p {
+				other = l.B
+			}
+			if !known[other] {
+				known[other] = true
+				next = append(next, other)
+			}
+			if p == l.A { // the other end comes to it as well
+				links = append(links, l)
+			}
+		}
+		if len(known) > MaxOne {
+			return nil, nil, ErrTooMany
+		}
+	}
+	all := make([]Person, 0, len(known))
+	for p := range known {
+		all = append(all, p)
+	}
+	return sortedPersons(all), links, nil
+}
+
+// links returns the links of one pseudonym that are not cut.
+func (x *Index) links(ctx context.Context, p Person) (out []Link, err error) {
+	rows, err := x.db.QueryContext(ctx, `SELECT a, b, state, since FROM person_link WHERE (a = $1 OR b = $1) AND state <> 'cut' ORDER BY a, b LIMIT $2`, p[:], MaxOne+1)
+	if err != nil {
+		return nil, fmt.Errorf("looking for links of a person: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var a, b []byte
+		var state string
+		var since int64
+		if err := rows.Scan(&a, &b, &state, &since); err != nil {
+			return nil, fmt.Errorf("looking for links of a person: %w", err)
+		}
+		if len(a) != len(p) || len(b) != len(p) {
+			return nil, errors.New("looking for links of a person: the index holds a pseudonym of a wrong length")
+		}
+		out = append(out, Link{A: Person(a), B: Person(b), Merged: state == linkMerged, Since: moment(since)})
+	}
+	return out, rows.Err()
+}
+
+// Merge links two pseudonyms in the caller's transaction, also when their link was cut: a
+// person says so now.
+func (x *Index) Merge(ctx context.Context, tx *sql.Tx, a, b Person, at time.Time) error {
+	return x.set(ctx, tx, a, b, linkMerged, at)
+}
+
+// Split ends the link between two pseudonyms in the caller's transaction, for good: no
+// profile brings it back. They stay one person if other links say so.
+func (x *Index) Split(ctx context.Context, tx *sql.Tx, a, b Person, at time.Time) error {
+	return x.set(ctx, tx, a, b, linkCut, at)
+}
+
+func (x *Index) set(ctx context.Context, tx *sql.Tx, a, b Person, state string, at time.Time) error {
+	if a == b {
+		return errors.New("a person is linked to another one, not to itself")
+	}
+	a, b = ordered(a, b)
+	if _, err := tx.ExecContext(ctx, `INSERT INTO person_link (a, b, state, since) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (a, b) DO UPDATE SET state = excluded.state, since = excluded.since`, a[:], b[:], state, at.UnixMilli()); err != nil {
+		return fmt.Errorf("writing a link of a person: %w", err)
+	}
+	return nil
+}
