@@ -10,8 +10,12 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
 // Defaults of Config.
@@ -70,6 +74,7 @@ func (c *Config) setDefaults() {
 // the one it began with. It is safe for concurrent use.
 type Engine struct {
 	query   rego.PreparedEvalQuery
+	docs    documents
 	timeout time.Duration
 	digest  string
 	reasons []Reason
@@ -96,14 +101,20 @@ func NewEngine(ctx context.Context, c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Documents are kept as OPA's values: converting them at each read would cost more than
+	// the decision.
+	store := inmem.NewFromObjectWithOpts(b.data, inmem.OptReturnASTValuesOnRead(true))
+	docs, err := readDocuments(ctx, store)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the policy: %w", err)
+	}
 	q, err := rego.New(
 		rego.Query(query),
 		rego.Compiler(compiler),
 		rego.Capabilities(capabilities()),
-		// Documents are kept as OPA's values: converting them at each read would cost
-		// more than the decision.
-		rego.Store(inmem.NewFromObjectWithOpts(b.data, inmem.OptReturnASTValuesOnRead(true))),
+		rego.Store(store),
 		rego.StrictBuiltinErrors(true),
+		rego.GenerateJSON(asTerm),
 	).PrepareForEval(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the policy: %w", err)
@@ -114,7 +125,7 @@ func NewEngine(ctx context.Context, c Config) (*Engine, error) {
 	}
 	// A machine that starts is busy with more than this, so the trial has longer.
 	e := &Engine{
-		query: q, timeout: trialPatience * c.Timeout, digest: b.digest, reasons: b.reasons, log: c.Logger, cache: cache,
+		query: q, docs: docs, timeout: trialPatience * c.Timeout, digest: b.digest, reasons: b.reasons, log: c.Logger, cache: cache,
 		networks: b.networks, hours: b.hours, rollouts: b.rollouts, enforced: b.enforced,
 	}
 	// Anonymous callers exist everywhere, so rules that cannot judge one are broken.
@@ -161,7 +172,9 @@ func (e *Engine) evaluate(ctx context.Context, in *Input) (d *Decision, err erro
 	}()
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
-	rs, err := e.query.Eval(ctx, rego.EvalParsedInput(in.value()))
+	ended := topdown.NewCancel()
+	defer context.AfterFunc(ctx, ended.Cancel)()
+	rs, err := e.query.Eval(ctx, rego.EvalParsedInput(in.value()), rego.EvalExternalCancel(ended), rego.EvalBaseCache(e.docs), rego.EvalMetrics(metrics.NoOp()))
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("%w within %v: %w", ErrUndecided, e.timeout, ctx.Err())
 	}
@@ -171,7 +184,8 @@ func (e *Engine) evaluate(ctx context.Context, in *Input) (d *Decision, err erro
 	if len(rs) != 1 || len(rs[0].Expressions) != 1 {
 		return nil, fmt.Errorf("%w: it is undefined for this input", ErrUndecided)
 	}
-	if d, err = readDecision(rs[0].Expressions[0].Value, in); err != nil {
+	answer, _ := rs[0].Expressions[0].Value.(ast.Value)
+	if d, err = readDecision(answer, in); err != nil {
 		return nil, err
 	}
 	doc := *in
@@ -185,6 +199,38 @@ func (e *Engine) evaluate(ctx context.Context, in *Input) (d *Decision, err erro
 	d.input = string(seen)
 	return d, nil
 }
+
+// asTerm leaves an answer as it is: readDecision reads OPA's values.
+func asTerm(t *ast.Term, _ *rego.EvalContext) (any, error) { return t.Value, nil }
+
+// documents are the data of the policy, in place of what an evaluation keeps of its reads.
+// They never change, so that evaluations share them; what is not in them the store is asked
+// for, which knows nothing more.
+type documents struct{ all ast.Value }
+
+func readDocuments(ctx context.Context, store storage.Store) (documents, error) {
+	read, err := storage.ReadOne(ctx, store, storage.RootPath)
+	if err != nil {
+		return documents{}, err
+	}
+	all, ok := read.(ast.Value)
+	if !ok {
+		return documents{}, errors.New("documents are not kept as values")
+	}
+	return documents{all}, nil
+}
+
+// Get is the document at a reference into data, nil for none.
+func (d documents) Get(ref ast.Ref) ast.Value {
+	v, err := d.all.Find(ref[1:])
+	if err != nil {
+		return nil
+	}
+	return v
+}
+
+// Put does nothing: all there is can be got.
+func (documents) Put(ast.Ref, ast.Value) {}
 
 // Digest names the policy: SHA-256 over rules and documents, 64 lower-case hex
 // digits.

@@ -3,10 +3,8 @@ package policy
 import (
 	"cmp"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -182,6 +180,12 @@ var (
 	keyRollouts                                     = ast.StringTerm("rollouts")
 	keyPayment                                      = ast.StringTerm("payment")
 	keyClass, keyPlace, keyCount, keySplit          = ast.StringTerm("class"), ast.StringTerm("place"), ast.StringTerm("count"), ast.StringTerm("split")
+
+	keyAllow, keyReason, keyReasons, keyNeeds = ast.StringTerm("allow"), ast.StringTerm("reason"), ast.StringTerm("reasons"), ast.StringTerm("needs")
+	keyApprovers, keyActions, keyPlaces       = ast.StringTerm("approvers"), ast.StringTerm("actions"), ast.StringTerm("places")
+	keyUndo, keyLimits, keyWould              = ast.StringTerm("undo"), ast.StringTerm("limits"), ast.StringTerm("would")
+	keyOf, keyName, keyMost, keyWindow        = ast.StringTerm("of"), ast.StringTerm("name"), ast.StringTerm("most"), ast.StringTerm("window")
+	keyNorm                                   = ast.StringTerm("norm")
 )
 
 func stringsTerm(list []string) *ast.Term {
@@ -197,12 +201,8 @@ var actionNames = [...]string{"allow", "report", "mask", "tokenize", "drop", "bl
 
 // readDecision turns what the rules answered into a Decision. Rules are data to
 // us: anything that does not have the documented form is no decision.
-func readDecision(v any, in *Input) (*Decision, error) {
-	m, ok := v.(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("%w: it is no object", ErrUndecided)
-	}
-	o, err := readOutcome(m, in)
+func readDecision(answer ast.Value, in *Input) (*Decision, error) {
+	o, err := readOutcome(answer, in)
 	if err != nil {
 		return nil, err
 	}
@@ -210,42 +210,68 @@ func readDecision(v any, in *Input) (*Decision, error) {
 	if !in.Observe {
 		return d, nil
 	}
-	w, ok := m["would"].(map[string]any)
-	if !ok {
+	would := member(answer, keyWould)
+	if would == nil {
 		return nil, fmt.Errorf("%w: an observing route lacks what would have been", ErrUndecided)
 	}
-	d.Would, err = readOutcome(w, in)
+	d.Would, err = readOutcome(would, in)
 	return d, err
 }
 
-func readOutcome(m map[string]any, in *Input) (*Would, error) {
+// member is a member of an answer, nil where it has none.
+func member(v ast.Value, key *ast.Term) ast.Value {
+	if o, ok := v.(ast.Object); ok {
+		if t := o.Get(key); t != nil {
+			return t.Value
+		}
+	}
+	return nil
+}
+
+// textOf and wholeOf are the text or the whole number that an answer is, false for what is
+// none.
+func textOf(v ast.Value) (string, bool) {
+	s, ok := v.(ast.String)
+	return string(s), ok
+}
+
+func wholeOf(v ast.Value) (int, bool) {
+	n, ok := v.(ast.Number)
+	if !ok {
+		return 0, false
+	}
+	return n.Int()
+}
+
+func readOutcome(v ast.Value, in *Input) (*Would, error) {
+	if _, ok := v.(ast.Object); !ok {
+		return nil, fmt.Errorf("%w: it is no object", ErrUndecided)
+	}
 	var o Would
-	var ok bool
-	if o.Allow, ok = m["allow"].(bool); !ok {
+	allow, ok := member(v, keyAllow).(ast.Boolean)
+	if !ok {
 		return nil, fmt.Errorf("%w: allow is no boolean", ErrUndecided)
 	}
-	if o.Reason, ok = m["reason"].(string); !ok || (o.Reason == "") != o.Allow {
+	o.Allow = bool(allow)
+	if o.Reason, ok = textOf(member(v, keyReason)); !ok || (o.Reason == "") != o.Allow {
 		return nil, fmt.Errorf("%w: reason does not fit allow", ErrUndecided)
 	}
-	if o.Needs, ok = m["needs"].(string); !ok {
+	if o.Needs, ok = textOf(member(v, keyNeeds)); !ok {
 		return nil, fmt.Errorf("%w: needs is no string", ErrUndecided)
 	}
-	approvers, ok := m["approvers"].(json.Number)
-	if n, err := strconv.Atoi(approvers.String()); !ok || err != nil || n < 0 || n > MostApprovers {
+	if o.Approvers, ok = wholeOf(member(v, keyApprovers)); !ok || o.Approvers < 0 || o.Approvers > MostApprovers {
 		return nil, fmt.Errorf("%w: approvers is no number from 0 to %d", ErrUndecided, MostApprovers)
-	} else {
-		o.Approvers = n
 	}
-	list, ok := m["reasons"].([]any)
+	set, ok := member(v, keyReasons).(ast.Set)
 	if !ok {
 		return nil, fmt.Errorf("%w: reasons is no set", ErrUndecided)
 	}
-	if len(list) > maxReasons {
+	if set.Len() > maxReasons {
 		return nil, fmt.Errorf("%w: more than %d reasons", ErrUndecided, maxReasons)
 	}
-	o.Reasons = make([]string, 0, len(list))
-	for _, x := range list {
-		code, ok := x.(string)
+	o.Reasons = make([]string, 0, set.Len())
+	for _, x := range set.Slice() {
+		code, ok := textOf(x.Value)
 		if !ok || !isCode(code) {
 			return nil, fmt.Errorf("%w: a reason is not of lower-case letters, digits, dots and underscores, or too long", ErrUndecided)
 		}
@@ -253,7 +279,7 @@ func readOutcome(m map[string]any, in *Input) (*Would, error) {
 	}
 	slices.Sort(o.Reasons)
 	var err error
-	if o.Actions, err = readActions(m["actions"]); err != nil {
+	if o.Actions, err = readActions(member(v, keyActions)); err != nil {
 		return nil, err
 	}
 	for _, f := range in.Findings {
@@ -261,78 +287,77 @@ func readOutcome(m map[string]any, in *Input) (*Would, error) {
 			return nil, fmt.Errorf("%w: a class that was found has no action", ErrUndecided)
 		}
 	}
-	byPlace, ok := m["places"].(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("%w: places is no object", ErrUndecided)
-	}
-	o.Places = make(map[string]map[string]string, len(byPlace))
-	for place, x := range byPlace {
-		if o.Places[place], err = readActions(x); err != nil {
-			return nil, err
-		}
-	}
-	if o.Limits, err = readLimits(m["limits"]); err != nil {
+	o.Places, err = readObject(member(v, keyPlaces), func(_ string, x ast.Value) (map[string]string, error) { return readActions(x) })
+	if err != nil {
 		return nil, err
 	}
-	if o.Undo, err = readUndo(m["undo"], o.Actions); err != nil {
+	if o.Limits, err = readLimits(member(v, keyLimits)); err != nil {
 		return nil, err
 	}
-	o.Rollouts, err = readRollouts(m["rollouts"])
+	if o.Undo, err = readUndo(member(v, keyUndo), o.Actions); err != nil {
+		return nil, err
+	}
+	o.Rollouts, err = readRollouts(member(v, keyRollouts))
 	return &o, err
 }
 
-// readRollouts reads which rollouts decided something.
-func readRollouts(v any) (map[string]bool, error) {
-	m, ok := v.(map[string]any)
-	if !ok || len(m) > maxRollouts {
-		return nil, fmt.Errorf("%w: rollouts is no object, or too large", ErrUndecided)
+// readObject reads an object whose members have the same form.
+func readObject[V any](v ast.Value, read func(name string, x ast.Value) (V, error)) (map[string]V, error) {
+	o, ok := v.(ast.Object)
+	if !ok {
+		return nil, fmt.Errorf("%w: a part of it is no object", ErrUndecided)
 	}
-	if len(m) == 0 {
-		return nil, nil
-	}
-	out := make(map[string]bool, len(m))
-	for name, x := range m {
-		counted, ok := x.(bool)
-		if !ok || !isRolloutName(name) {
-			return nil, fmt.Errorf("%w: a rollout is not told by name, true or false", ErrUndecided)
+	out := make(map[string]V, o.Len())
+	return out, o.Iter(func(k, x *ast.Term) error {
+		name, ok := textOf(k.Value)
+		if !ok {
+			return fmt.Errorf("%w: a member of it has a name that is no string", ErrUndecided)
 		}
-		out[name] = counted
+		var err error
+		out[name], err = read(name, x.Value)
+		return err
+	})
+}
+
+// readRollouts reads which rollouts decided something.
+func readRollouts(v ast.Value) (map[string]bool, error) {
+	out, err := readObject(v, func(name string, x ast.Value) (bool, error) {
+		counted, ok := x.(ast.Boolean)
+		if !ok || !isRolloutName(name) {
+			return false, fmt.Errorf("%w: a rollout is not told by name, true or false", ErrUndecided)
+		}
+		return bool(counted), nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(out) > maxRollouts:
+		return nil, fmt.Errorf("%w: more than %d rollouts", ErrUndecided, maxRollouts)
+	case len(out) == 0:
+		return nil, nil
 	}
 	return out, nil
 }
 
 // readUndo reads for how long masks can be undone.
-func readUndo(v any, actions map[string]string) (map[string]int, error) {
-	m, ok := v.(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("%w: undo is no object", ErrUndecided)
-	}
-	out := make(map[string]int, len(m))
-	for class, x := range m {
-		seconds, ok := x.(json.Number)
-		n, err := strconv.Atoi(seconds.String())
-		if !ok || err != nil || n < int(ShortestUndo/time.Second) || n > int(LongestUndo/time.Second) || actions[class] != "mask" {
-			return nil, fmt.Errorf("%w: undo is about something else than masks, or no number of seconds within its bounds", ErrUndecided)
+func readUndo(v ast.Value, actions map[string]string) (map[string]int, error) {
+	return readObject(v, func(class string, x ast.Value) (int, error) {
+		n, ok := wholeOf(x)
+		if !ok || n < int(ShortestUndo/time.Second) || n > int(LongestUndo/time.Second) || actions[class] != "mask" {
+			return 0, fmt.Errorf("%w: undo is about something else than masks, or no number of seconds within its bounds", ErrUndecided)
 		}
-		out[class] = n
-	}
-	return out, nil
+		return n, nil
+	})
 }
 
-func readActions(v any) (map[string]string, error) {
-	m, ok := v.(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("%w: actions is no object", ErrUndecided)
-	}
-	out := make(map[string]string, len(m))
-	for class, x := range m {
-		name, _ := x.(string)
+func readActions(v ast.Value) (map[string]string, error) {
+	return readObject(v, func(_ string, x ast.Value) (string, error) {
+		name, _ := textOf(x)
 		if !slices.Contains(actionNames[:], name) {
-			return nil, fmt.Errorf("%w: an action is none of its values", ErrUndecided)
+			return "", fmt.Errorf("%w: an action is none of its values", ErrUndecided)
 		}
-		out[class] = name
-	}
-	return out, nil
+		return name, nil
+	})
 }
 
 // Limits of the reasons of one decision, which goes into the log and into a header. The

@@ -3,13 +3,13 @@ package policy
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/open-policy-agent/opa/v1/ast"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -132,28 +132,23 @@ func limitIndex(overlays []*Overlay) map[string]any {
 }
 
 // readLimits reads which limits fit a call.
-func readLimits(v any) ([]RateLimit, error) {
-	list, ok := v.([]any)
-	if !ok || len(list) > maxRateLimits {
+func readLimits(v ast.Value) ([]RateLimit, error) {
+	rows, ok := v.(ast.Set)
+	if !ok || rows.Len() > maxRateLimits {
 		return nil, fmt.Errorf("%w: limits is no set, or has more than %d members", ErrUndecided, maxRateLimits)
 	}
 	var out []RateLimit
-	for _, x := range list {
-		m, ok := x.(map[string]any)
-		if !ok {
-			return nil, fmt.Errorf("%w: a limit is no object", ErrUndecided)
-		}
-		number := func(name string) int {
-			text, _ := m[name].(json.Number)
-			n, err := strconv.Atoi(text.String())
-			if err != nil {
+	for _, x := range rows.Slice() {
+		number := func(key *ast.Term) int {
+			n, ok := wholeOf(member(x.Value, key))
+			if !ok {
 				return -1
 			}
 			return n
 		}
-		l := RateLimit{Most: number("most"), Window: number("window"), Norm: number("norm")}
-		l.Of, _ = m["of"].(string)
-		l.Name, _ = m["name"].(string)
+		l := RateLimit{Most: number(keyMost), Window: number(keyWindow), Norm: number(keyNorm)}
+		l.Of, _ = textOf(member(x.Value, keyOf))
+		l.Name, _ = textOf(member(x.Value, keyName))
 		if !slices.Contains(countable[:], l.Of) || len(l.Name) != rateNameLength || l.Most < 1 || l.Norm < 0 || l.Period() < shortestRate || l.Period() > longestRate {
 			return nil, fmt.Errorf("%w: a limit is not of its form", ErrUndecided)
 		}
