@@ -111,6 +111,40 @@ func readBundle(c Config) (*bundle, error) {
 	return b, err
 }
 
+// documents are the data for decisions: without documents that have no rows, so that OPA's
+// index of rules leaves out the built-in rules about them (see rego/decision.rego). To these
+// an absent document is as good as an empty one. To rules of the operator it might not be, so
+// if one of them reads data by itself, all are there.
+func (b *bundle) documents(compiled *ast.Compiler) map[string]any {
+	for _, name := range b.own {
+		if readsData(compiled.Modules[name]) {
+			return b.data
+		}
+	}
+	docs := maps.Clone(b.data)
+	maps.DeleteFunc(docs, func(_ string, doc any) bool { return hasNone(doc) })
+	return docs
+}
+
+// readsData tells whether compiled rules refer to data that is not in package caregate or
+// below it.
+func readsData(m *ast.Module) (found bool) {
+	ast.WalkRefs(m, func(r ast.Ref) bool {
+		found = found || r.HasPrefix(ast.DefaultRootRef) && !r.HasPrefix(operatorPackage[:2])
+		return found
+	})
+	return found
+}
+
+// hasNone tells whether a document is an object without members, or with such members only.
+func hasNone(doc any) bool {
+	m, ok := doc.(map[string]any)
+	for _, x := range m {
+		ok = ok && hasNone(x)
+	}
+	return ok
+}
+
 // newCompiler is the compiler of all our rules: strict, and with nothing that reaches out.
 func newCompiler() *ast.Compiler {
 	return ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true)

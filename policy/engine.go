@@ -103,7 +103,7 @@ func NewEngine(ctx context.Context, c Config) (*Engine, error) {
 	}
 	// Documents are kept as OPA's values: converting them at each read would cost more than
 	// the decision.
-	store := inmem.NewFromObjectWithOpts(b.data, inmem.OptReturnASTValuesOnRead(true))
+	store := inmem.NewFromObjectWithOpts(b.documents(compiler), inmem.OptReturnASTValuesOnRead(true))
 	docs, err := readDocuments(ctx, store)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the policy: %w", err)

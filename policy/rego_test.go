@@ -82,8 +82,9 @@ func regoBundle(t testing.TB) (map[string]*ast.Module, storage.Store) {
 	if c.Compile(modules); c.Failed() {
 		t.Fatal(c.Errors)
 	}
-	b.data["decisions"] = decisionTable(t)
-	return modules, inmem.NewFromObject(b.data)
+	data := b.documents(c)
+	data["decisions"] = decisionTable(t)
+	return modules, inmem.NewFromObject(data)
 }
 
 // TestRego runs the tests beside the rules and demands that they cover every

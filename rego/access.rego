@@ -64,13 +64,15 @@ by_role := min({n |
 
 # How many others must agree: what the role, the deployment's rows and the gateway's
 # own API demand; the most counts.
-approvers := max({0} | demands)
+default approvers := 0
+
+approvers := max(demands)
 
 demands contains by_role if not covered
 
 demands contains n if {
 	input.channel != "caregate"
-	data.approvals != {} # most have none, and what is wanted costs more than all else
+	data.approvals
 	some pattern in wanted
 	some row in data.approvals[pattern]
 	many(row)
@@ -95,7 +97,9 @@ many(row) if {
 }
 
 # How many have agreed. Inputs that were recorded before there were approvals lack it.
-approvals := object.get(input, "approvals", 0)
+default approvals := 0
+
+approvals := input.approvals
 
 # The part of an operation's name before the first dot.
 family := split(input.operation, ".")[0]
@@ -129,6 +133,7 @@ endings := ["/admin"] if {
 reasons contains "identity_mismatch" if input.actor.mismatch == true
 
 reasons contains "approval_required" if {
+	approvers > 0
 	permitted
 	approvals < approvers
 }
@@ -159,6 +164,7 @@ reasons contains "mfa_required" if {
 # People who logged in longer ago than the deployment wants of one of their roles, or
 # nobody knows when.
 reasons contains "login_too_old" if {
+	data.logins
 	input.actor.kind == "token"
 	not open
 	some role in roles

@@ -1,4 +1,8 @@
 # The one question that the gateway asks: data.caregate.decision.
+#
+# Rules that begin with a document alone, as data.conditions, are about rows of it. Where a
+# policy has no such rows it has no such document, and OPA's index leaves the rule out without
+# evaluating it. It does the same where a call lacks a part or has another word there.
 package caregate
 
 import data.caregate.access
@@ -8,28 +12,40 @@ import data.caregate.payment
 import data.caregate.rollout
 import data.caregate.treatment
 
-reasons := (((access.reasons | condition.reasons) | payment.reasons) | found) | own
+# Whatever speaks against the call.
+reasons contains code if some code in access.reasons
 
-found contains "finding_blocked" if treatment.blocked
+reasons contains code if {
+	data.conditions
+	some code in condition.reasons
+}
+
+reasons contains code if {
+	input.payment
+	some code in payment.reasons
+}
+
+reasons contains "finding_blocked" if treatment.blocked
 
 # A deployment's own rules can only add denials. One that is being rolled out denies for
 # those who are in it.
-own contains "policy_denied" if some _ in counted
-
-own contains sprintf("operator.%v", [code]) if some code in counted
-
-counted contains code if {
-	some code in data.caregate.operator.deny
-	not rollout.held_back(code)
+reasons contains code if {
+	some own in data.caregate.operator.deny
+	not rollout.held_back(own)
+	some code in ["policy_denied", sprintf("operator.%v", [own])]
 }
 
 # What of a rollout decided something: true, and false for what would have.
+default rollouts := {}
+
 rollouts := object.union(treatment.rollouts, {row.name: in_force |
 	some code in data.caregate.operator.deny
 	some row in data.rollout.rules[code]
 	rollout.meets(row)
 	in_force := rollout.among(row)
-})
+}) if {
+	data.rollout
+}
 
 default allow := false
 
@@ -40,9 +56,9 @@ allow if {
 
 # The weightiest code. A denial without one would be a defect of these rules: the
 # reason is then undefined, so is the decision, and the gateway denies.
-reason := "" if allow
-
-reason := [entry.code | some entry in data.reasons.list; entry.code in reasons][0] if not allow
+reason := "" if {
+	allow
+} else := [entry.code | some entry in data.reasons.list; entry.code in reasons][0]
 
 # What would have to be granted, for denials that a grant can lift.
 default needs := ""

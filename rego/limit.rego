@@ -6,7 +6,7 @@ import data.caregate.access
 import data.caregate.condition
 
 rows contains row if {
-	data.limits != {}
+	data.limits
 	input.actor.kind != "local"
 	some channel in [input.channel, "*"]
 	some operation in [input.operation, concat("", [access.family, ".*"]), "*"]

@@ -11,8 +11,10 @@ actions[finding.class] := action_of(finding.class) if some finding in input.find
 # the operator's row for the class, the one for all classes, the table. A class that no
 # table knows is a defect of ours: nothing with it passes.
 action_of(class) := "allow" if {
+	input.mark == "auth"
 	untouched(class)
 } else := action if {
+	data.rollout
 	action := rolled_out[class].action
 } else := usual(class)
 
@@ -23,20 +25,23 @@ untouched(class) if {
 
 # What is done with a class for those who are in no rollout.
 usual(class) := action if {
+	data.enforcement
 	action := for_route(data.enforcement[class])
 } else := action if {
+	data.enforcement
 	action := for_route(data.enforcement["*"])
 } else := object.get(data.treatment.classes, class, "block")
 
 # The row of a class that is being rolled out. Where the class is enforced anyway it says
 # nothing, so that neither its share nor its end takes anything back.
 rolled_out[class] := row if {
-	data.rollout.classes != {}
+	data.rollout
 	some class in being_rolled_out
 	row := rollout.row_for(class)
 }
 
 being_rolled_out contains finding.class if {
+	data.rollout
 	some finding in input.findings
 	data.rollout.classes[finding.class]
 	not untouched(finding.class)
@@ -65,7 +70,7 @@ for_roles(row) := by_rank[max(object.keys(by_rank))] if {
 # decided to mask the class, and of several roles the shortest. Without a word, not at all,
 # and not in an answer: what is masked there stays where it came from.
 undo[class] := seconds if {
-	data.undo != {}
+	data.undo
 	input.direction == "request"
 	some class, action in actions
 	action == "mask"
@@ -76,6 +81,7 @@ undo[class] := seconds if {
 }
 
 undo[class] := row.undo if {
+	data.rollout
 	input.direction == "request"
 	some class, row in rolled_out
 	row.action == "mask"
