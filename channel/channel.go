@@ -129,6 +129,8 @@ type Operation struct {
 	// RequestRules and ResponseRules are what they were compiled from, for
 	// listings and checks. Read only.
 	RequestRules, ResponseRules []walk.Rule
+	// Composite says where the body holds calls of its own, nil in a call that holds none.
+	Composite *Composite
 
 	query  map[string]Query
 	params []param

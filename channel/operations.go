@@ -158,7 +158,7 @@ func (b *builder) operations(n *yaml.Node) {
 
 // group reads calls that share their places.
 func (b *builder) group(n *yaml.Node, what string) {
-	m := b.object(n, what, []string{"calls"}, []string{"request", "response", "query"})
+	m := b.object(n, what, []string{"calls"}, []string{"request", "response", "query", "composite"})
 	// Merging sorts in place: the common rules are copied.
 	request := merge(append(slices.Clone(b.common.request), b.places(m["request"], "`request`")...))
 	response := merge(append(slices.Clone(b.common.response), b.places(m["response"], "`response`")...))
@@ -167,6 +167,9 @@ func (b *builder) group(n *yaml.Node, what string) {
 		Request: b.compile(n, request), Response: b.compile(n, response),
 	}
 	shared.query = b.queries(m["query"], b.common.query)
+	if m["composite"] != nil {
+		shared.Composite = b.composite(m["composite"])
+	}
 	if m["calls"] == nil {
 		return
 	}
@@ -229,6 +232,9 @@ func (b *builder) call(p pair, shared Operation) *Operation {
 	if len(words) == 5 {
 		op.Mark = Mark(b.word(p.value, "the mark", words[4], "anonymous", "preflight", "handshake", "signed", "auth"))
 	}
+	if op.Composite != nil && (op.Mark != MarkNone || slices.ContainsFunc(op.Methods, bodiless)) {
+		b.fail(p.value, "a composite call is sent with a body and has no mark", "write POST, PUT or PATCH, and no fifth word")
+	}
 	segments := b.pattern(p.value, words[1], &op)
 	if len(b.errs) > before {
 		return nil
@@ -249,6 +255,11 @@ func (b *builder) methods(n *yaml.Node, word string) []string {
 		}
 	}
 	return out
+}
+
+// bodiless tells the methods whose bodies mean nothing (RFC 9110, section 9.3).
+func bodiless(method string) bool {
+	return method != http.MethodPost && method != http.MethodPut && method != http.MethodPatch
 }
 
 // word checks one word of a call against a closed list.

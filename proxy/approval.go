@@ -56,7 +56,7 @@ func (x *exchange) approve(r *http.Request) *refusal {
 	if a.presented != "" {
 		a.agreed, err = approvals.Given(ctx, a.presented, x.actor.ID, digest)
 		a.unspent, a.digest = err == nil, digest
-	} else {
+	} else if err = policy.ErrApproval; len(x.inner) == 0 { // a standing one names no calls inside
 		a.id, a.agreed, err = approvals.Stand(ctx, policy.StandingCall{Requester: x.actor.ID, Route: x.h.Route, Channel: x.h.ch.Name,
 			Operation: x.match.Op.Name, Query: r.URL.Query(), Rows: x.rowsAsked(r)})
 		a.standing = err == nil
@@ -96,6 +96,9 @@ func (x *exchange) approve(r *http.Request) *refusal {
 func (x *exchange) mayWait(r *http.Request) bool {
 	if x.observe() {
 		return false // nothing waits there
+	}
+	if x.match.Op.Composite != nil {
+		return true // one of the calls inside may be
 	}
 	in := x.input(&x.request, policy.Request, r.Method)
 	in.Records = math.MaxInt
@@ -173,13 +176,7 @@ func (x *exchange) rowsAsked(r *http.Request) int {
 
 // recordsNamed is how many records the path, the body and lists of ids in the query name.
 func (x *exchange) recordsNamed(r *http.Request) int {
-	rows := len(x.recordNames())
-	for name, values := range r.URL.Query() {
-		if q := x.match.Op.Query(name); q.ID || q.Label != "" {
-			rows = max(rows, len(values)+strings.Count(strings.Join(values, ""), ","))
-		}
-	}
-	return rows
+	return max(len(x.recordNames()), idsListed(x.match.Op, r.URL.Query()), x.inner.listed())
 }
 
 // callDigest binds an approval to the call: route, method, path, query, operation, the
@@ -194,6 +191,10 @@ func (x *exchange) callDigest(r *http.Request) []byte {
 	b = binary.AppendUvarint(b, uint64(len(names)))
 	add(names...)
 	b = binary.AppendUvarint(b, uint64(units(x.request.body.doc)))
+	b = binary.AppendUvarint(b, uint64(len(x.inner)))
+	for i := range x.inner {
+		add(x.inner[i].Method, x.inner[i].Path, x.inner[i].RawQuery)
+	}
 	counts := make(map[string]int)
 	for _, o := range x.request.found {
 		counts[string(o.finding.Class)+" "+o.place]++
@@ -217,7 +218,7 @@ func (x *exchange) callDigest(r *http.Request) []byte {
 
 // recordNames are the vendor's records that the request names, sorted.
 func (x *exchange) recordNames() []string {
-	return recordsIn(x.match.Params, x.request.body.doc)
+	return recordsIn(x.pathParams(), x.request.body.doc)
 }
 
 // recordsIn are the vendor's records that parameters of a path and a body name, sorted. doc

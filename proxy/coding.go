@@ -30,6 +30,10 @@ type refusal struct {
 	rules []string
 	// limit is the limit of the policy that was reached.
 	limit *policy.RateLimit
+	// inner is the number of the call inside a composite one that was refused, from 1, and 0
+	// for none; innerOp is its operation, empty where it is not known.
+	inner   int
+	innerOp string
 	// offset is where a parser stopped, -1 when that says nothing.
 	offset int64
 	// err is for our own log only.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/channel"
@@ -18,7 +19,10 @@ func (x *exchange) decideRequest(r *http.Request) *refusal {
 	x.named = x.recordsNamed(r)
 	ref := x.decide(r, &x.request, policy.Request)
 	if ref != nil && ref.code == policy.NeedsApproval {
-		ref = x.approve(r)
+		inner, operation := ref.inner, ref.innerOp
+		if ref = x.approve(r); ref != nil {
+			ref.inner, ref.innerOp = inner, operation
+		}
 	}
 	if ref != nil {
 		return ref
@@ -57,6 +61,10 @@ func (x *exchange) decide(r *http.Request, side *half, direction string) *refusa
 	if err != nil {
 		return x.stop(side, refuseErr(reasonPolicyError, err))
 	}
+	at := 0
+	if d, at, err = x.judge(r.Context(), side, direction, d); err != nil {
+		return x.stop(side, refuseErr(reasonPolicyError, err))
+	}
 	side.decision = d
 	if d.Would != nil && !d.Would.Allow && side.would == "" {
 		side.would = d.Would.Reason
@@ -64,6 +72,9 @@ func (x *exchange) decide(r *http.Request, side *half, direction string) *refusa
 	if !d.Allow {
 		ref := refuse(d.Reason)
 		ref.needs, ref.rules = d.Needs, d.OwnRules()
+		if at > 0 {
+			ref.inner, ref.innerOp = at, x.inner[at-1].match.Op.Name
+		}
 		if ref.code == "" {
 			ref.code = reasonPolicyDenied
 		}
@@ -94,22 +105,34 @@ func (x *exchange) input(side *half, direction, method string) policy.Input {
 		in.Payment = x.inputPayment()
 	}
 	in.Records = x.touched(side)
+	in.Findings = findingsOf(side, nil)
+	return in
+}
+
+// findingsOf counts what was found in one half, by class and place, or in one of the calls
+// inside it.
+func findingsOf(side *half, within *innerCall) (rows []policy.Finding) {
 	count := func(class redact.Class, place string, split int) {
-		for i := range in.Findings {
-			if f := &in.Findings[i]; f.Class == string(class) && f.Place == place {
+		for i := range rows {
+			if f := &rows[i]; f.Class == string(class) && f.Place == place {
 				f.Count++
 				f.Split += split
 				return
 			}
 		}
-		in.Findings = append(in.Findings, policy.Finding{Class: string(class), Place: place, Count: 1, Split: split})
+		rows = append(rows, policy.Finding{Class: string(class), Place: place, Count: 1, Split: split})
 	}
 	for _, o := range side.found {
-		count(o.finding.Class, o.place, 0)
+		if within == nil || o.call == within.Start {
+			count(o.finding.Class, o.place, 0)
+		}
 	}
 	if doc := side.body.doc; doc != nil {
 		for i := range doc.Findings {
 			f := &doc.Findings[i]
+			if within != nil && (f.Start < within.Start || f.Start >= within.End) {
+				continue
+			}
 			split := 0
 			if f.Evidence&redact.EvidenceSplit != 0 {
 				split = 1
@@ -117,7 +140,7 @@ func (x *exchange) input(side *half, direction, method string) policy.Input {
 			count(f.Class, placeOf(f), split)
 		}
 	}
-	return in
+	return rows
 }
 
 // tenant is the one tenant of a deployment (design: one tenant until
@@ -231,10 +254,13 @@ func countFor(counts *[]audit.Count, class string) *audit.Count {
 // as a comment, replaces nothing and passes.
 func (x *exchange) maskedWrite(r *http.Request) *refusal {
 	doc := x.request.body.doc
-	if doc == nil || (r.Method != http.MethodPut && r.Method != http.MethodPatch && x.match.Mapped) {
+	if doc == nil || (r.Method != http.MethodPut && r.Method != http.MethodPatch && x.match.Mapped && len(x.inner) == 0) {
 		return nil
 	}
 	edits, elsewhere := doc.MaskedWrites()
+	if len(x.inner) > 0 {
+		edits = slices.DeleteFunc(edits, func(e walk.Edit) bool { return !x.inner.at(e.Start).replaces() })
+	}
 	switch {
 	case !x.match.Mapped && r.Method != http.MethodPost && (elsewhere > 0 || len(edits) > 0),
 		elsewhere > 0 && (doc.Kind == walk.Form || doc.Kind == walk.Multipart):

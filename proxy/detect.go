@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/policy"
 	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/detect"
@@ -20,6 +21,9 @@ type outside struct {
 	index  int    // which of its values
 	// encoded says that the value stands percent-encoded in the header.
 	encoded bool
+	// call is where the element of the inner call begins in whose address it is, in a
+	// composite call; 0 everywhere else.
+	call    int
 	finding redact.Finding
 }
 
@@ -37,9 +41,14 @@ func (x *exchange) detectRequest(r *http.Request) *refusal {
 	}
 	x.detectPath(r)
 	x.detectHeaders(side, r.Header)
-	if ref := x.detectBody(side, x.match.Op.Request); ref != nil {
+	fields, ref := x.unfold()
+	if ref != nil {
 		return ref
 	}
+	if ref := x.detectBody(side, fields); ref != nil {
+		return ref
+	}
+	x.inner.addressesAreRead(side.body.doc)
 	if ref := x.tokenInForm(); ref != nil {
 		return ref
 	}
@@ -189,7 +198,7 @@ func (x *exchange) detectPath(r *http.Request) {
 		return
 	}
 	for segment := range strings.SplitSeq(r.URL.Path, "/") {
-		if x.isID(segment) {
+		if isID(x.match.Params, segment) {
 			continue
 		}
 		for _, f := range x.det.detector.Text(nil, []byte(segment), detect.Hint{}) {
@@ -199,8 +208,8 @@ func (x *exchange) detectPath(r *http.Request) {
 }
 
 // isID tells whether a decoded path segment is the value of an id parameter.
-func (x *exchange) isID(segment string) bool {
-	for _, p := range x.match.Params {
+func isID(params []channel.Param, segment string) bool {
+	for _, p := range params {
 		if p.ID && (segment == p.Value || strings.TrimSuffix(segment, ".json") == p.Value) {
 			return true
 		}

@@ -53,6 +53,10 @@ type exchange struct {
 	accepts   bool   // the caller takes gzip
 
 	request, response half
+	// inner are the calls inside a composite one; innerTakes says for each limit of the
+	// policy how many of them it is about.
+	inner      folded
+	innerTakes map[string]int
 	// uttered are the messages of the request in conversations, unplaced those in
 	// conversations that it begins; earlier are pieces of numbers in calls before.
 	uttered  []uttered

@@ -121,11 +121,20 @@ func recordID(id string) string {
 // belongs to. An element of a list has its own; otherwise the address is what the
 // upstream goes by.
 func (x *exchange) conversationsOf(m *message, r *http.Request) []string {
-	if m.Unit != 0 && m.id != "" {
+	if c := x.inner.at(m.Start); c != nil {
+		return conversationsIn(m, c.match, c.RawQuery, false)
+	}
+	return conversationsIn(m, x.match, r.URL.RawQuery, m.Unit != 0)
+}
+
+// conversationsIn is conversationsOf for one call, alone or in a composite one; own says
+// that the message stands in an element of a list that goes by its own id.
+func conversationsIn(m *message, match channel.Match, rawQuery string, own bool) []string {
+	if own && m.id != "" {
 		return []string{m.id}
 	}
 	label := channel.LabelRecord + m.kind
-	for _, p := range x.match.Params {
+	for _, p := range match.Params {
 		if id := recordID(p.Value); p.Label == label && id != "" {
 			return []string{id}
 		}
@@ -133,16 +142,16 @@ func (x *exchange) conversationsOf(m *message, r *http.Request) []string {
 	if m.id != "" {
 		return []string{m.id}
 	}
-	if r.URL.RawQuery == "" {
+	if rawQuery == "" {
 		return nil
 	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
+	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
 		return nil
 	}
 	var out []string
 	for name, values := range query {
-		if x.match.Op.Query(name).Label != label {
+		if match.Op.Query(name).Label != label {
 			continue
 		}
 		for id := range strings.SplitSeq(strings.Join(values, ","), ",") {

@@ -90,7 +90,7 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 		}
 	}
 	if side == &x.request {
-		for _, param := range x.match.Params {
+		for _, param := range x.pathParams() {
 			place(param.Label, param.Value, 0)
 		}
 	}
@@ -154,7 +154,7 @@ func (x *exchange) name(side *half) {
 		return true
 	}
 	if side == &x.request {
-		for _, p := range x.match.Params {
+		for _, p := range x.pathParams() {
 			if note(p.Label, p.Value) {
 				return
 			}

@@ -41,6 +41,10 @@ type problem struct {
 	// Grant is what would have permitted the call, in the form that keys and policy
 	// documents take.
 	Grant string `json:"grant,omitempty"`
+	// InnerIndex and InnerOperation say which call inside a composite one is refused, from
+	// 0, and what it is.
+	InnerIndex     *int   `json:"inner_index,omitempty"`
+	InnerOperation string `json:"inner_operation,omitempty"`
 	// Actor is what a policy document calls this caller when it grants: a digest of
 	// its credential, and told to nobody but the caller itself.
 	Actor string `json:"actor,omitempty"`
@@ -100,6 +104,10 @@ func (x *exchange) writeProblem(w http.ResponseWriter, r *http.Request, ref *ref
 	if a := &x.agreeing; ref.code == policy.NeedsApproval && a.asked {
 		p.Approval, p.ApprovalLink, p.ApprovalUntil = a.id, approvalLink(a.id), a.until.UTC()
 		p.Detail = strings.ReplaceAll(p.Detail, "APPROVAL", a.id)
+	}
+	if ref.inner > 0 {
+		index := ref.inner - 1
+		p.InnerIndex, p.InnerOperation = &index, ref.innerOp
 	}
 	if ref.offset >= 0 {
 		p.Offset = &ref.offset

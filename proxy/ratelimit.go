@@ -41,7 +41,7 @@ func (x *exchange) takeCall(r *http.Request) *refusal {
 	for _, l := range x.limits() {
 		if l.Of == policy.LimitCalls {
 			of = append(of, l)
-			limits = append(limits, policy.Limit{Name: x.limitName(l), Most: l.Most, Window: l.Period(), Norm: l.Norm, Take: 1})
+			limits = append(limits, policy.Limit{Name: x.limitName(l), Most: l.Most, Window: l.Period(), Norm: l.Norm, Take: max(1, x.innerTakes[l.Name])})
 		}
 	}
 	if len(limits) > 0 {
@@ -97,7 +97,7 @@ func (x *exchange) whoByKind(side *half) map[string]map[string]bool {
 		who[id.Kind][digestName(x.gen.data.Vault, "limit subject", id.Kind, strings.ToLower(strings.TrimSpace(id.Value)))] = true
 	}
 	if side == &x.request {
-		for _, p := range x.match.Params {
+		for _, p := range x.pathParams() {
 			note(p.Label, p.Value)
 		}
 	}

@@ -81,6 +81,7 @@ const (
 	reasonVerifyLimit      = "verify_limit"
 	reasonLimit            = "limit_reached"
 	reasonLimitsDown       = "limits_unavailable"
+	reasonComposite        = "composite_unreadable"
 	reasonUnreachable      = "upstream_unreachable"
 	reasonUpstreamTimeout  = "upstream_timeout"
 	reasonUpstreamAborted  = "upstream_aborted"
@@ -89,6 +90,10 @@ const (
 	reasonChallenge        = "upstream_challenge"
 	reasonClientGone       = "client_gone"
 	reasonPartialUnasked   = "partial_unasked"
+
+	reasonCompositeLimit     = "composite_limit"
+	reasonCompositeOperation = "composite_operation"
+	reasonCompositeReference = "composite_reference"
 
 	reasonGatewayCredential = "gateway_credential_required"
 	reasonOrigin            = "origin_refused"
@@ -187,6 +192,13 @@ var catalogue = []Reason{
 	{reasonApprovalRows, http.StatusForbidden, "The standing approval lets no more rows through in this window, or the rows of the answer cannot be counted.",
 		"Wait for the next window, or have a standing approval with more rows given.", FixSecurity},
 	{reasonApprovalsDown, http.StatusServiceUnavailable, "The gateway cannot look up or note approvals.", "Look at the gateway's log and disk; `caregate doctor` says what is wrong.", FixOperator},
+	{reasonComposite, http.StatusUnprocessableEntity, "The calls inside a composite call are not written as the channel file says: the list is missing or empty, one has no method or address, or a member that the file does not name.",
+		"Send them as the file of the channel has them, in JSON, each with its method in capitals, and without headers of its own; or send them one by one.", FixCaller},
+	{reasonCompositeLimit, http.StatusUnprocessableEntity, "A composite call holds more than 100 calls.", "Send it in parts.", FixCaller},
+	{reasonCompositeOperation, http.StatusForbidden, "A composite call holds a call that may not stand in one: the channel file does not know it, it is a composite call itself, or it is about logins.",
+		"Send it alone; if it is missing in the channel file, add it there.", FixCaller},
+	{reasonCompositeReference, http.StatusForbidden, "A call inside a composite call refers to the answer of another, so nobody can say what it will be about.",
+		"Send it in a call of its own when the answer is there. In bodies, not in addresses, references pass on routes with `uninspected pass`.", FixCaller},
 	{reasonMaskedWrite, http.StatusConflict, "The call would write a mask or a token over the value it was made from.",
 		"Leave the field out of the write.", FixCaller},
 	{"outside_network", http.StatusForbidden, "The policy allows this call from certain networks only, and the caller's address is in none of them.",

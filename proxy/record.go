@@ -132,6 +132,12 @@ func (x *exchange) recordRefusal(r *http.Request, ref *refusal) error {
 	if ref.cause != "" {
 		e.Attrs["cause"] = ref.cause
 	}
+	if ref.inner > 0 {
+		e.Attrs["inner_index"] = strconv.Itoa(ref.inner - 1)
+		if ref.innerOp != "" {
+			e.Attrs["inner_operation"] = ref.innerOp
+		}
+	}
 	if ref.needs != "" {
 		e.Attrs["grant"] = ref.needs
 	}
@@ -184,7 +190,8 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 	}
 	x.agreeing.note(e.Attrs)
 	x.noteLimit(e.Attrs)
-	if n := x.touched(side); n > 0 && op.Scope != channel.ScopeOne {
+	x.noteInner(e.Attrs)
+	if n := x.touched(side); n > 0 && (op.Scope != channel.ScopeOne || len(x.inner) > 0) {
 		e.Attrs["records"] = strconv.Itoa(n)
 	}
 	if s := x.spend; s != nil {

@@ -227,7 +227,7 @@ func withheld(ref *refusal) *refusal {
 	case reasonUpstreamAborted, reasonUpstreamTimeout, reasonUpstreamProtocol, reasonChallenge:
 		return ref
 	}
-	return &refusal{code: reasonWithheld, cause: ref.code, offset: -1, err: ref.err}
+	return &refusal{code: reasonWithheld, cause: ref.code, inner: ref.inner, innerOp: ref.innerOp, offset: -1, err: ref.err}
 }
 
 // prepareUpstream asks for an answer that we can read.

@@ -154,6 +154,89 @@ func Compile(rules []Rule) (*Fields, error) {
 	return f, nil
 }
 
+// Mount returns f with the rules of other documents that stand inside: the document i is
+// the member called body of element i of the array at the place at, and has the rules
+// parts[i], which may be nil. What f says of places in there does not count. The elements
+// are units, and known are names of other members that are not to stand there twice in
+// different cases. f may be nil and is not changed.
+func (f *Fields) Mount(at []string, body string, parts []*Fields, known ...string) *Fields {
+	out := &Fields{states: make([]state, start+1)}
+	if f != nil {
+		out.rules, out.states = slices.Clone(f.rules), slices.Clone(f.states)
+	}
+	array := start
+	for _, name := range at {
+		array = out.own(array, name)
+	}
+	roots := map[*Fields]int32{nil: 0}
+	for i, part := range parts {
+		root, ok := roots[part]
+		if !ok {
+			root = out.graft(part)
+			roots[part] = root
+		}
+		element := out.own(array, strconv.Itoa(i))
+		out.states[element].flags |= Unit
+		for _, name := range known {
+			out.own(element, name)
+		}
+		if body != "" {
+			out.step(element, body, root)
+		}
+	}
+	return out
+}
+
+// own gives state s a step of its own for name, to a copy of the state that it led to.
+func (f *Fields) own(s int32, name string) int32 {
+	next := f.states[s].other
+	if n, ok := f.states[s].names[name]; ok {
+		next = n
+	}
+	f.states = append(f.states, f.states[next])
+	n := int32(len(f.states) - 1)
+	f.step(s, name, n)
+	return n
+}
+
+// step makes name lead from state s to state to.
+func (f *Fields) step(s int32, name string, to int32) {
+	st := &f.states[s]
+	names := make(map[string]int32, len(st.names)+1)
+	maps.Copy(names, st.names) // the map may be that of another set of rules
+	names[name] = to
+	st.names = names
+	st.filter |= filterBit(name)
+	st.indexes = st.indexes || name != "" && name[0]-'0' <= 9
+}
+
+// graft adds the states of part and returns its root.
+func (f *Fields) graft(part *Fields) int32 {
+	rules, states := len(f.rules), int32(len(f.states))-start
+	f.rules = append(f.rules, part.rules...)
+	moved := func(s int32) int32 {
+		if s == 0 {
+			return 0
+		}
+		return s + states
+	}
+	for _, st := range part.states[start:] {
+		st.other = moved(st.other)
+		ends := st.rules
+		st.rules = make([]int, len(ends))
+		for i, r := range ends {
+			st.rules[i] = r + rules
+		}
+		names := make(map[string]int32, len(st.names))
+		for name, to := range st.names {
+			names[name] = moved(to)
+		}
+		st.names = names
+		f.states = append(f.states, st)
+	}
+	return start + states
+}
+
 func splitPointer(p string) ([]string, error) {
 	if p == "" {
 		return nil, nil

@@ -1,0 +1,356 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caregate/caregate/channel"
+	"github.com/caregate/caregate/policy"
+	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/detect"
+	"github.com/caregate/caregate/redact/walk"
+)
+
+// innerCall is one call inside a composite call.
+type innerCall struct {
+	channel.Inner
+	match channel.Match
+}
+
+// folded is the body of a composite call whose calls have been read: what belongs to one of
+// them is judged as if it had come alone.
+type folded []innerCall
+
+// unfold reads the calls inside a composite call, and returns the places of its body: those
+// of the operation with those of each inner one in the inner bodies.
+func (x *exchange) unfold() (*walk.Fields, *refusal) {
+	op, b := x.match.Op, &x.request.body
+	c := op.Composite
+	if c == nil {
+		return op.Request, nil
+	}
+	if !b.present || b.unread != "" || b.kind != walk.JSON || b.stream != nil {
+		return op.Request, x.stop(&x.request, refuse(reasonComposite))
+	}
+	read, at, err := c.Read(b.plain)
+	if err != nil {
+		return op.Request, x.stop(&x.request, compositeRefusal(at, err))
+	}
+	calls := make(folded, 0, len(read))
+	parts := make([]*walk.Fields, 0, len(read))
+	for i := range read {
+		call := innerCall{Inner: read[i]}
+		if ref := x.matchInner(&call); ref != nil {
+			ref.inner = i + 1
+			if call.match.Op != nil {
+				ref.innerOp = call.match.Op.Name
+			}
+			return op.Request, x.stop(&x.request, ref)
+		}
+		calls, parts = append(calls, call), append(parts, call.match.Op.Request)
+	}
+	for i := range calls {
+		if ref := x.detectInner(&calls[i]); ref != nil {
+			ref.inner, ref.innerOp = i+1, calls[i].match.Op.Name
+			return op.Request, x.stop(&x.request, ref)
+		}
+	}
+	x.inner = calls
+	return op.Request.Mount(c.Calls, c.Body, parts, append([]string{c.Method, c.URL}, c.Also...)...), nil
+}
+
+// compositeRefusal says why the calls inside cannot be read.
+func compositeRefusal(at int, err error) *refusal {
+	code := reasonComposite
+	switch {
+	case errors.Is(err, channel.ErrInnerMany):
+		code = reasonCompositeLimit
+	case errors.Is(err, channel.ErrInnerAddress):
+		code = reasonPath
+	case errors.Is(err, channel.ErrInnerReference):
+		code = reasonCompositeReference
+	}
+	ref := refuseErr(code, err)
+	ref.inner = at + 1
+	return ref
+}
+
+// matchInner finds out what an inner call is. One that the channel file does not know has
+// no place in a composite call, nor has one that needs what only a call of its own can
+// show: a mark, or calls inside again. Nobody can see into references that the vendor
+// resolves.
+func (x *exchange) matchInner(c *innerCall) *refusal {
+	if ref := checkPath(c.Path); ref != nil {
+		return ref
+	}
+	c.match = x.h.ch.Match(c.Method, c.Path)
+	plain := x.h.ch.MatchPlainest(c.Method, c.Path)
+	for _, op := range [...]*channel.Operation{c.match.Op, plain.Op} {
+		if op.Composite != nil || op.Mark != channel.MarkNone {
+			return refuse(reasonCompositeOperation)
+		}
+	}
+	switch {
+	case !c.match.Mapped:
+		return refuse(reasonCompositeOperation)
+	case c.Refers && x.h.Uninspected != "pass" && !x.observe():
+		return refuse(reasonCompositeReference)
+	case x.h.Credential != nil && namesToken(c.RawQuery):
+		return refuse(reasonCredentialQuery)
+	}
+	return nil
+}
+
+// detectInner looks at the address of an inner call. What is found there is at a place
+// that cannot be rewritten: another address would be another call.
+func (x *exchange) detectInner(c *innerCall) *refusal {
+	found := func(place string, f redact.Finding) {
+		x.request.found = append(x.request.found, outside{place: place, call: c.Start, finding: f})
+	}
+	path, err := decodeOnce(c.Path)
+	if err != nil {
+		return refuse(reasonPath)
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		if isID(c.match.Params, segment) {
+			continue
+		}
+		for _, f := range x.det.detector.Text(nil, []byte(segment), detect.Hint{}) {
+			found(policy.PlacePath, f)
+		}
+	}
+	if c.RawQuery == "" {
+		return nil
+	}
+	doc, err := walk.Parse(walk.Form, []byte(c.RawQuery), x.det.detector, nil, walk.Limits{Values: maxQueryValues})
+	if err != nil {
+		return refuseErr(reasonQuery, err)
+	}
+	for pair := range strings.SplitSeq(c.RawQuery, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if name, err := url.QueryUnescape(name); err != nil || strings.EqualFold(name, "_method") {
+			return refuse(reasonOverride)
+		}
+	}
+	for _, f := range doc.Findings {
+		switch {
+		case f.Place == redact.PlaceKey:
+			found(policy.PlaceKey, f)
+		case !c.match.Op.Query(parameter(f.Path)).ID:
+			found(policy.PlacePath, f)
+		}
+	}
+	return nil
+}
+
+// addressesAreRead takes the findings out of a document that stand in addresses of inner
+// calls: they were looked for there as in addresses, where identifiers are none.
+func (calls folded) addressesAreRead(doc *walk.Doc) {
+	if len(calls) == 0 || doc == nil {
+		return
+	}
+	doc.Findings = slices.DeleteFunc(doc.Findings, func(f redact.Finding) bool {
+		c := calls.at(f.Start)
+		return c != nil && f.Start >= c.URLStart && f.End <= c.URLEnd
+	})
+}
+
+// at is the call in whose element an offset of the body is, nil for none.
+func (calls folded) at(offset int) *innerCall {
+	i, exact := slices.BinarySearchFunc(calls, offset, func(c innerCall, offset int) int { return c.Start - offset })
+	if !exact {
+		i--
+	}
+	if i < 0 || offset >= calls[i].End {
+		return nil
+	}
+	return &calls[i]
+}
+
+// pathParams are the parameters of the path, and of those of inner calls.
+func (x *exchange) pathParams() []channel.Param {
+	if len(x.inner) == 0 {
+		return x.match.Params
+	}
+	params := slices.Clone(x.match.Params)
+	for i := range x.inner {
+		params = append(params, x.inner[i].match.Params...)
+	}
+	return params
+}
+
+// listed is the most values that a list of ids in a query has, of the call's or of an inner
+// one's.
+func (calls folded) listed() (rows int) {
+	for i := range calls {
+		query, _ := url.ParseQuery(calls[i].RawQuery)
+		rows += idsListed(calls[i].match.Op, query)
+	}
+	return rows
+}
+
+// idsListed is how many values the longest list of ids in a query has.
+func idsListed(op *channel.Operation, query url.Values) (rows int) {
+	for name, values := range query {
+		if q := op.Query(name); q.ID || q.Label != "" {
+			rows = max(rows, len(values)+strings.Count(strings.Join(values, ""), ","))
+		}
+	}
+	return rows
+}
+
+// judge asks policy about each call inside a composite one, in one half, and returns what
+// counts for all: the first denial of one, or the outer decision with the strictest action
+// for what was found, with the limits of all and with the most others who must agree. at
+// is the number of the inner call that is denied, from 1; 0 when it is none.
+func (x *exchange) judge(ctx context.Context, side *half, direction string, outer *policy.Decision) (d *policy.Decision, at int, err error) {
+	if len(x.inner) == 0 || !outer.Allow && outer.Reason != policy.NeedsApproval {
+		return outer, 0, nil
+	}
+	merged := *outer
+	waits, takes := outer, make(map[string]int)
+	in := x.input(side, direction, "")
+	asked := make(map[*channel.Operation]bool)
+	for i := range x.inner {
+		c := &x.inner[i]
+		if direction == policy.Response && asked[c.match.Op] {
+			continue
+		}
+		asked[c.match.Op] = true
+		in = c.input(in, side)
+		of, err := x.det.policy.engine.Decide(ctx, in)
+		if err != nil {
+			return nil, i + 1, err
+		}
+		if w := of.Would; w != nil && !w.Allow && side.would == "" {
+			side.would = w.Reason
+		}
+		if !of.Allow && of.Reason != policy.NeedsApproval {
+			return of, i + 1, nil
+		}
+		if !of.Allow && waits.Allow {
+			waits, at = of, i+1
+		}
+		merged.Approvers = max(merged.Approvers, of.Approvers)
+		merged.Places = stricter(&merged, of, in.Findings)
+		limits := of.Limits
+		if of.Would != nil {
+			limits = of.Would.Limits
+		}
+		for _, l := range limits {
+			takes[l.Name]++
+		}
+		merged.Limits = withLimits(merged.Limits, of.Limits)
+		if merged.Would != nil && of.Would != nil {
+			would := *merged.Would
+			would.Limits = withLimits(would.Limits, of.Would.Limits)
+			merged.Would = &would
+		}
+	}
+	if direction == policy.Request {
+		x.innerTakes = takes
+	}
+	if !waits.Allow {
+		refused := *waits // its input is what explains it
+		refused.Approvers = merged.Approvers
+		return &refused, at, nil
+	}
+	return &merged, 0, nil
+}
+
+// stricter is what m says about places, with what of says about findings of its own where
+// that is stricter. The places of m are not changed.
+func stricter(m, of *policy.Decision, findings []policy.Finding) map[string]map[string]string {
+	weight := func(d *policy.Decision, f *policy.Finding) redact.Action {
+		a, err := redact.ParseAction(d.Action(f.Class, f.Place))
+		if err != nil {
+			return redact.Block
+		}
+		return a
+	}
+	places, cloned := m.Places, false
+	for i := range findings {
+		f := &findings[i]
+		if weight(of, f) <= weight(m, f) {
+			continue
+		}
+		if !cloned {
+			places, cloned = make(map[string]map[string]string), true
+			for place, classes := range m.Places {
+				places[place] = maps.Clone(classes)
+			}
+		}
+		if places[f.Place] == nil {
+			places[f.Place] = make(map[string]string)
+		}
+		places[f.Place][f.Class] = of.Action(f.Class, f.Place)
+	}
+	return places
+}
+
+// withLimits adds limits that are not there yet.
+func withLimits(to, more []policy.RateLimit) []policy.RateLimit {
+	out := slices.Clip(to)
+	for _, l := range more {
+		if !slices.ContainsFunc(out, func(o policy.RateLimit) bool { return o.Name == l.Name }) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// input describes an inner call as if it had come alone, but for how many records it
+// touches: those of all of them count, so that many calls inside one are as many as they
+// are. Nobody knows which part of an answer belongs to which call, so each is asked about
+// all of it. outer is the input of the composite call.
+func (c *innerCall) input(outer policy.Input, side *half) policy.Input {
+	op := c.match.Op
+	outer.Operation, outer.Effect, outer.Scope, outer.Mark, outer.Mapped = op.Name, string(op.Effect), string(op.Scope), string(op.Mark), c.match.Mapped
+	outer.Method, outer.Payment = policy.MethodClass(c.Method), policy.InputPayment{}
+	if outer.Direction == policy.Request {
+		outer.Findings = findingsOf(side, c)
+	}
+	return outer
+}
+
+// noteInner tells the log what a composite call holds.
+func (x *exchange) noteInner(attrs map[string]string) {
+	if len(x.inner) == 0 {
+		return
+	}
+	counts := make(map[string]int)
+	for i := range x.inner {
+		counts[x.inner[i].match.Op.Name]++
+	}
+	var list strings.Builder
+	for i, name := range slices.Sorted(maps.Keys(counts)) {
+		if i == mostInnerNamed {
+			list.WriteString(" more=" + strconv.Itoa(len(counts)-i))
+			break
+		}
+		if i > 0 {
+			list.WriteByte(' ')
+		}
+		list.WriteString(name + "=" + strconv.Itoa(counts[name]))
+	}
+	attrs["inner"], attrs["inner_calls"] = list.String(), strconv.Itoa(len(x.inner))
+	if slices.ContainsFunc(x.inner, func(c innerCall) bool { return c.Refers }) {
+		attrs["inner_references"] = "1"
+	}
+}
+
+// mostInnerNamed is how many operations an event names; a name has at most 64 bytes, and an
+// attribute 4 KiB.
+const mostInnerNamed = 40
+
+// replaces tells whether a call inside a composite one replaces what it names, as PUT and
+// PATCH do: an edit that takes a masked value out is for those only.
+func (c *innerCall) replaces() bool {
+	return c != nil && (c.Method == http.MethodPut || c.Method == http.MethodPatch)
+}
