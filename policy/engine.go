@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -75,6 +76,8 @@ func (c *Config) setDefaults() {
 type Engine struct {
 	query   rego.PreparedEvalQuery
 	docs    documents
+	words   vocabulary
+	found   *sync.Pool // of *found
 	timeout time.Duration
 	digest  string
 	reasons []Reason
@@ -125,7 +128,8 @@ func NewEngine(ctx context.Context, c Config) (*Engine, error) {
 	}
 	// A machine that starts is busy with more than this, so the trial has longer.
 	e := &Engine{
-		query: q, docs: docs, timeout: trialPatience * c.Timeout, digest: b.digest, reasons: b.reasons, log: c.Logger, cache: cache,
+		query: q, docs: docs, words: readVocabulary(docs.all), found: &sync.Pool{New: func() any { return new(found) }},
+		timeout: trialPatience * c.Timeout, digest: b.digest, reasons: b.reasons, log: c.Logger, cache: cache,
 		networks: b.networks, hours: b.hours, rollouts: b.rollouts, enforced: b.enforced,
 	}
 	// Anonymous callers exist everywhere, so rules that cannot judge one are broken.
@@ -144,14 +148,14 @@ func (e *Engine) Decide(ctx context.Context, in Input) (*Decision, error) {
 	if err := in.validate(); err != nil {
 		return nil, err
 	}
-	var rows [16]Finding
-	in.normalise(rows[:0])
+	in.normalise()
 	var buf [512]byte
 	key := string(in.appendKey(buf[:0]))
 	if d, ok := e.cache.Get(key); ok {
 		return d, nil
 	}
-	d, err := e.evaluate(ctx, &in)
+	asked := in // which only then needs the heap
+	d, err := e.evaluate(ctx, &asked)
 	if err != nil {
 		// The input holds no personal data, but the line stays small.
 		e.log.LogAttrs(ctx, slog.LevelError, "policy evaluation failed",
@@ -174,7 +178,9 @@ func (e *Engine) evaluate(ctx context.Context, in *Input) (d *Decision, err erro
 	defer cancel()
 	ended := topdown.NewCancel()
 	defer context.AfterFunc(ctx, ended.Cancel)()
-	rs, err := e.query.Eval(ctx, rego.EvalParsedInput(in.value()), rego.EvalExternalCancel(ended), rego.EvalBaseCache(e.docs), rego.EvalMetrics(metrics.NoOp()))
+	f := e.found.Get().(*found)
+	rs, err := e.query.Eval(ctx, rego.EvalParsedInput(in.value(e.words)), rego.EvalExternalCancel(ended),
+		rego.EvalBaseCache(e.docs), rego.EvalVirtualCache(f), rego.EvalMetrics(metrics.NoOp()))
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("%w within %v: %w", ErrUndecided, e.timeout, ctx.Err())
 	}
@@ -188,6 +194,8 @@ func (e *Engine) evaluate(ctx context.Context, in *Input) (d *Decision, err erro
 	if d, err = readDecision(answer, in); err != nil {
 		return nil, err
 	}
+	f.clear() // after whatever fails, it is left to the garbage collector
+	e.found.Put(f)
 	doc := *in
 	if doc.Findings == nil {
 		doc.Findings = []Finding{} // equal inputs have equal documents

@@ -11,19 +11,18 @@ import (
 )
 
 // normalise brings equal situations to one form: the version is filled in, counts
-// are rounded, rows sorted and joined. dst is where the rows go; the caller's
-// slice is not touched.
-func (in *Input) normalise(dst []Finding) {
+// are rounded, rows sorted and joined. The caller's slice is not touched.
+func (in *Input) normalise() {
 	in.V = InputVersion
 	in.Records = Round(in.Records)
 	in.Actor.Age = RoundAge(in.Actor.Age)
 	in.Payment.Tokens, in.Payment.Amount = Round(in.Payment.Tokens), roundUp(in.Payment.Amount)
-	dst = append(dst, in.Findings...)
-	slices.SortFunc(dst, func(a, b Finding) int {
+	rows := append(make([]Finding, 0, len(in.Findings)), in.Findings...)
+	slices.SortFunc(rows, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Place, b.Place))
 	})
-	out := dst[:0]
-	for _, f := range dst {
+	out := rows[:0]
+	for _, f := range rows {
 		f.Count = max(f.Count, 1)
 		if n := len(out); n > 0 && out[n-1].Class == f.Class && out[n-1].Place == f.Place {
 			out[n-1].Count += f.Count
@@ -85,12 +84,12 @@ func appendString(b []byte, s string) []byte {
 
 // value is the input as OPA sees it, member for member as its JSON.
 // TestInputValueIsItsJSON holds the two together.
-func (in *Input) value() ast.Value {
+func (in *Input) value(w vocabulary) ast.Value {
 	findings := make([]*ast.Term, len(in.Findings))
 	for i, f := range in.Findings {
 		row := ast.NewObject(
-			ast.Item(keyClass, ast.StringTerm(f.Class)),
-			ast.Item(keyPlace, ast.StringTerm(f.Place)),
+			ast.Item(keyClass, w.term(f.Class)),
+			ast.Item(keyPlace, w.term(f.Place)),
 			ast.Item(keyCount, ast.IntNumberTerm(f.Count)),
 		)
 		if f.Split > 0 {
@@ -99,67 +98,67 @@ func (in *Input) value() ast.Value {
 		findings[i] = ast.NewTerm(row)
 	}
 	actor := ast.NewObject(
-		ast.Item(keyKind, ast.StringTerm(in.Actor.Kind)),
-		ast.Item(keyStrength, ast.StringTerm(in.Actor.Strength)),
-		ast.Item(keyRoles, stringsTerm(in.Actor.Roles)),
-		ast.Item(keyGrants, stringsTerm(in.Actor.Grants)),
-		ast.Item(keyAsserts, ast.BooleanTerm(in.Actor.Asserts)),
-		ast.Item(keyMismatch, ast.BooleanTerm(in.Actor.Mismatch)),
-		ast.Item(keyMFA, ast.BooleanTerm(in.Actor.MFA)),
+		ast.Item(keyKind, w.term(in.Actor.Kind)),
+		ast.Item(keyStrength, w.term(in.Actor.Strength)),
+		ast.Item(keyRoles, w.list(in.Actor.Roles)),
+		ast.Item(keyGrants, w.list(in.Actor.Grants)),
+		ast.Item(keyAsserts, ast.InternedTerm(in.Actor.Asserts)),
+		ast.Item(keyMismatch, ast.InternedTerm(in.Actor.Mismatch)),
+		ast.Item(keyMFA, ast.InternedTerm(in.Actor.MFA)),
 	)
 	if len(in.Actor.AMR) > 0 {
-		actor.Insert(keyAMR, stringsTerm(in.Actor.AMR))
+		actor.Insert(keyAMR, w.list(in.Actor.AMR))
 	}
 	if in.Actor.ACR != "" {
-		actor.Insert(keyACR, ast.StringTerm(in.Actor.ACR))
+		actor.Insert(keyACR, w.term(in.Actor.ACR))
 	}
 	if in.Actor.Age != 0 {
 		actor.Insert(keyAge, ast.IntNumberTerm(in.Actor.Age))
 	}
 	doc := ast.NewObject(
 		ast.Item(keyV, ast.IntNumberTerm(in.V)),
-		ast.Item(keyTenant, ast.StringTerm(in.Tenant)),
-		ast.Item(keyRoute, ast.StringTerm(in.Route)),
-		ast.Item(keyDirection, ast.StringTerm(in.Direction)),
-		ast.Item(keyChannel, ast.StringTerm(in.Channel)),
-		ast.Item(keyOperation, ast.StringTerm(in.Operation)),
-		ast.Item(keyMapped, ast.BooleanTerm(in.Mapped)),
-		ast.Item(keyEffect, ast.StringTerm(in.Effect)),
-		ast.Item(keyScope, ast.StringTerm(in.Scope)),
-		ast.Item(keyMark, ast.StringTerm(in.Mark)),
-		ast.Item(keyMethod, ast.StringTerm(in.Method)),
+		ast.Item(keyTenant, w.term(in.Tenant)),
+		ast.Item(keyRoute, w.term(in.Route)),
+		ast.Item(keyDirection, w.term(in.Direction)),
+		ast.Item(keyChannel, w.term(in.Channel)),
+		ast.Item(keyOperation, w.term(in.Operation)),
+		ast.Item(keyMapped, ast.InternedTerm(in.Mapped)),
+		ast.Item(keyEffect, w.term(in.Effect)),
+		ast.Item(keyScope, w.term(in.Scope)),
+		ast.Item(keyMark, w.term(in.Mark)),
+		ast.Item(keyMethod, w.term(in.Method)),
 		ast.Item(keyActor, ast.NewTerm(actor)),
-		ast.Item(keyPurpose, ast.StringTerm(in.Purpose)),
-		ast.Item(keyNetwork, ast.StringTerm(in.Network)),
+		ast.Item(keyPurpose, w.term(in.Purpose)),
+		ast.Item(keyNetwork, w.term(in.Network)),
 		ast.Item(keyFindings, ast.ArrayTerm(findings...)),
 		ast.Item(keyRecords, ast.IntNumberTerm(in.Records)),
 		ast.Item(keyApprovals, ast.IntNumberTerm(in.Approvals)),
-		ast.Item(keyObserve, ast.BooleanTerm(in.Observe)),
+		ast.Item(keyObserve, ast.InternedTerm(in.Observe)),
 	)
 	for _, names := range [...]struct {
 		key  *ast.Term
 		list []string
 	}{{keyNetworks, in.Networks}, {keyRegions, in.Regions}, {keyHours, in.Hours}, {keyRollouts, in.Rollouts}} {
 		if len(names.list) > 0 {
-			doc.Insert(names.key, stringsTerm(names.list))
+			doc.Insert(names.key, w.list(names.list))
 		}
 	}
 	if in.Credential != "" {
-		doc.Insert(keyCredential, ast.StringTerm(in.Credential))
+		doc.Insert(keyCredential, w.term(in.Credential))
 	}
 	if p := in.Payment; p != (InputPayment{}) {
 		doc.Insert(keyPayment, ast.ObjectTerm(
 			ast.Item(ast.StringTerm("tokens"), ast.IntNumberTerm(p.Tokens)),
-			ast.Item(ast.StringTerm("token"), ast.StringTerm(p.Token)),
-			ast.Item(keyPayment, ast.StringTerm(p.Payment)),
-			ast.Item(keyPlace, ast.StringTerm(p.Place)),
-			ast.Item(ast.StringTerm("account"), ast.StringTerm(p.Account)),
-			ast.Item(ast.StringTerm("order"), ast.StringTerm(p.Order)),
-			ast.Item(ast.StringTerm("currency"), ast.StringTerm(p.Currency)),
-			ast.Item(ast.StringTerm("balance"), ast.StringTerm(p.Balance)),
-			ast.Item(ast.StringTerm("key"), ast.StringTerm(p.Key)),
+			ast.Item(ast.StringTerm("token"), w.term(p.Token)),
+			ast.Item(keyPayment, w.term(p.Payment)),
+			ast.Item(keyPlace, w.term(p.Place)),
+			ast.Item(ast.StringTerm("account"), w.term(p.Account)),
+			ast.Item(ast.StringTerm("order"), w.term(p.Order)),
+			ast.Item(ast.StringTerm("currency"), w.term(p.Currency)),
+			ast.Item(ast.StringTerm("balance"), w.term(p.Balance)),
+			ast.Item(ast.StringTerm("key"), w.term(p.Key)),
 			ast.Item(ast.StringTerm("amount"), ast.IntNumberTerm(p.Amount)),
-			ast.Item(ast.StringTerm("unit"), ast.StringTerm(p.Unit)),
+			ast.Item(ast.StringTerm("unit"), w.term(p.Unit)),
 		))
 	}
 	return doc
@@ -188,10 +187,41 @@ var (
 	keyNorm                                   = ast.StringTerm("norm")
 )
 
-func stringsTerm(list []string) *ast.Term {
+// vocabulary has the terms of texts that most inputs have, made once: those of Input's closed lists
+// and those that the policy's documents mention. They are never changed.
+type vocabulary map[string]*ast.Term
+
+func readVocabulary(documents ast.Value) vocabulary {
+	w := make(vocabulary)
+	for _, list := range [...][]string{
+		{"", "default", KindAnonymous, KindKey, KindToken, KindCertificate, KindVendor, KindWebhook, KindLocal},
+		{StrengthNone, StrengthCredential, StrengthAsserted, StrengthProven, "safe", "unsafe", "options", "loopback", "private", "public", "unknown"},
+		directions[:], effects[:], scopes[:], credentials[:], marks[:], places[:],
+	} {
+		for _, s := range list {
+			w[s] = ast.StringTerm(s)
+		}
+	}
+	ast.WalkTerms(ast.NewTerm(documents), func(t *ast.Term) bool {
+		if s, ok := t.Value.(ast.String); ok {
+			w[string(s)] = t
+		}
+		return false
+	})
+	return w
+}
+
+func (w vocabulary) term(s string) *ast.Term {
+	if t, ok := w[s]; ok {
+		return t
+	}
+	return ast.StringTerm(s)
+}
+
+func (w vocabulary) list(list []string) *ast.Term {
 	terms := make([]*ast.Term, len(list))
 	for i, s := range list {
-		terms[i] = ast.StringTerm(s)
+		terms[i] = w.term(s)
 	}
 	return ast.ArrayTerm(terms...)
 }

@@ -261,12 +261,21 @@ func ReadInput(doc string) (in Input, err error) {
 // outside its bounds. The caller denies and looks for the defect in itself.
 var ErrInput = errors.New("policy input is out of bounds")
 
+// The closed lists of Input's members.
+var (
+	directions  = [...]string{Request, Response}
+	effects     = [...]string{"read", "write", "delete", "admin"}
+	scopes      = [...]string{"one", "bulk", "export"}
+	credentials = [...]string{"", CredentialAdded}
+	marks       = [...]string{"", "anonymous", "preflight", "handshake", "signed", "auth"}
+)
+
 // validate checks bounds and closed lists. It names the member, never its value.
 func (in *Input) validate() error {
 	if in.V != 0 && in.V != InputVersion {
 		return fmt.Errorf("%w: version %d, this engine knows %d", ErrInput, in.V, InputVersion)
 	}
-	for _, f := range []struct{ member, value string }{
+	for _, f := range [...]struct{ member, value string }{
 		{"tenant", in.Tenant}, {"route", in.Route}, {"channel", in.Channel}, {"operation", in.Operation},
 		{"method", in.Method}, {"purpose", in.Purpose}, {"network", in.Network},
 		{"actor.kind", in.Actor.Kind}, {"actor.strength", in.Actor.Strength},
@@ -284,15 +293,15 @@ func (in *Input) validate() error {
 	if p.Tokens < 0 || p.Amount < 0 || !isCurrency(p.Unit) {
 		return fmt.Errorf("%w: payment has a number below zero, or a unit that is no currency", ErrInput)
 	}
-	for _, f := range []struct {
+	for _, f := range [...]struct {
 		member, value string
 		allowed       []string
 	}{
-		{"direction", in.Direction, []string{Request, Response}},
-		{"effect", in.Effect, []string{"read", "write", "delete", "admin"}},
-		{"scope", in.Scope, []string{"one", "bulk", "export"}},
-		{"credential", in.Credential, []string{"", CredentialAdded}},
-		{"mark", in.Mark, []string{"", "anonymous", "preflight", "handshake", "signed", "auth"}},
+		{"direction", in.Direction, directions[:]},
+		{"effect", in.Effect, effects[:]},
+		{"scope", in.Scope, scopes[:]},
+		{"credential", in.Credential, credentials[:]},
+		{"mark", in.Mark, marks[:]},
 	} {
 		if !slices.Contains(f.allowed, f.value) {
 			return fmt.Errorf("%w: %s is none of its values", ErrInput, f.member)
@@ -309,7 +318,7 @@ func (in *Input) validate() error {
 	if len(in.Actor.Roles) > maxRoles || len(in.Actor.Grants) > maxGrants {
 		return fmt.Errorf("%w: more than %d roles or %d grants", ErrInput, maxRoles, maxGrants)
 	}
-	for _, list := range [][]string{in.Actor.Roles, in.Actor.Grants} {
+	for _, list := range [...][]string{in.Actor.Roles, in.Actor.Grants} {
 		for _, s := range list {
 			if len(s) > maxName {
 				return fmt.Errorf("%w: a role or grant is longer than %d bytes", ErrInput, maxName)

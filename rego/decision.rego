@@ -51,7 +51,7 @@ default allow := false
 
 allow if {
 	access.permitted
-	count(reasons) == 0
+	reasons == set()
 }
 
 # The weightiest code. A denial without one would be a defect of these rules: the
@@ -69,7 +69,9 @@ needs := access.needs if {
 	input.channel != "caregate"
 }
 
-outcome := {
+# What object.union answers is a value. OPA would make an object that is only written out
+# anew each time it is looked at.
+outcome := object.union({}, {
 	"v": 1,
 	"allow": allow,
 	"reason": reason,
@@ -81,7 +83,7 @@ outcome := {
 	"undo": treatment.undo,
 	"rollouts": rollouts,
 	"limits": limit.rows,
-}
+})
 
 decision := outcome if input.observe == false
 
