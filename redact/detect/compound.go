@@ -23,13 +23,21 @@ var orderStems = func() (stems []orderStem) {
 	return stems
 }()
 
-// stemFirsts are the bytes with which they begin.
-var stemFirsts = func() (t [256]bool) {
+// stemPairs has, for the low bits of the byte with which one of them begins, a bit for those of
+// the byte behind it.
+var stemPairs = func() (t [64]uint64) {
 	for i := range orderStems {
-		t[orderStems[i].stem[0]] = true
+		s := orderStems[i].stem
+		t[s[0]&63] |= 1 << (s[1] & 63)
 	}
 	return t
 }()
+
+// mayBeStem reports whether one of orderStems may begin a word.
+func mayBeStem(word []byte) bool {
+	const shortest = len("tilau")
+	return len(word) >= shortest && stemPairs[word[0]&63]>>(word[1]&63)&1 != 0
+}
 
 // longestEnding is how many letters an ending of declension has at most. With more of them
 // the word is another one: facturation, Rechnungsdaten.
@@ -78,7 +86,7 @@ func bytesOf[T []byte | string](text T) (set uint64) {
 // something that is no card is no card number: Retourennummer, kollinummer,
 // seurantanumero.
 func compound(word []byte) sense {
-	if n := len(word); !stemFirsts[word[0]] && word[n-1] != 'r' && word[n-1] != 'o' && (word[n-1] != 'm' || n < 2 || word[n-2] < utf8.RuneSelf) {
+	if n := len(word); !mayBeStem(word) && word[n-1] != 'r' && word[n-1] != 'o' && (word[n-1] != 'm' || n < 2 || word[n-2] < utf8.RuneSelf) {
 		return 0 // as mostly: neither a stem nor one of numberTail
 	}
 	number := false

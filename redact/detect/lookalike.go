@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"bytes"
 	"slices"
 
 	"github.com/caregate/caregate/redact"
@@ -65,7 +64,7 @@ func (d *Detector) lookalikeEnd(text []byte, i, end int, h Hint) int {
 
 // readLookalikeEnd is lookalikeEnd without memory.
 func (d *Detector) readLookalikeEnd(text []byte, i, end int, h Hint) (past int) {
-	past = d.alikeFrom(text, i, i)
+	past = d.alikeFrom(text, i, i, &h)
 	// It may begin with a group in front that has digits only, or looks as if.
 	for at, total := i, 0; total < maxCard; {
 		group := gapStart(text, at)
@@ -84,7 +83,7 @@ func (d *Detector) readLookalikeEnd(text []byte, i, end int, h Hint) (past int) 
 		if glued && endsAlike(text, at) {
 			break
 		}
-		past = max(past, d.alikeFrom(text, at, i))
+		past = max(past, d.alikeFrom(text, at, i, &h))
 		if total += group - at; glued {
 			break
 		}
@@ -147,9 +146,14 @@ func gapEnd(text []byte, i int) int {
 	return i
 }
 
+// longestAlike is how many bytes the number of a card has at most that is written so: nineteen
+// characters of two bytes, with three separators of four bytes between any two.
+const longestAlike = 2*maxCard + 4*maxGapChars*(maxCard-1)
+
 // alikeFrom returns where the longest row of digits, and letters like them, ends that
-// begins at i and behind past, and could be the number of a card, or 0.
-func (d *Detector) alikeFrom(text []byte, i, past int) (end int) {
+// begins at i and behind past, where the first word with such letters begins, and could be the
+// number of a card; 0 when there is none, and mostly when nothing names one.
+func (d *Detector) alikeFrom(text []byte, i, past int, h *Hint) (end int) {
 	var (
 		prefix        uint32 // the first digits, eight at most
 		lengths       uint32 // of cards that begin with the first three
@@ -188,6 +192,9 @@ func (d *Detector) alikeFrom(text []byte, i, past int) (end int) {
 			if total > maxCard || total >= 3 && lengths == 0 {
 				return end
 			}
+			if total == 5 && h.near != nil && !d.lookalikeNamed(text, past, past+longestAlike, *h) {
+				return 0 // wherever the number ends, which takes longer to tell
+			}
 			k += size
 		}
 		if i += n; i > past && fits() {
@@ -216,8 +223,7 @@ func (d *Detector) lookalikeNamed(text []byte, i, past int, h Hint) bool {
 	if h.Key != "" || h.near.any(&d.vocab, text, from, to, namesCard) {
 		return true
 	}
-	front := text[lo(from, wordWindow):to]
-	return bytes.IndexByte(front, ':') >= 0 || bytes.IndexByte(front, '=') >= 0 // see keyBefore
+	return h.near.keySign(text, lo(from, wordWindow), to)
 }
 
 // lookalike reads the text around the word text[i:end], the first with letters for digits in

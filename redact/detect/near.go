@@ -22,7 +22,9 @@ type nearNames struct {
 	// it; see month.
 	monthFrom, monthTo, monthAt int
 	alikeOf, alikePast          int // what lookalikeEnd said last, and of which word, plus one
-	paidTo, paidAt              int // how far text is read for payment processors, and where one may be named last; see processor
+	// The stretch of text that was read for signs behind a key, and where one may stand last in it; see keySign.
+	signFrom, signTo, signAt int
+	paidTo, paidAt           int // how far text is read for payment processors, and where one may be named last; see processor
 
 	groups groupRow // of cards in pieces
 	ids    idScan   // of the scanner that this belongs to
@@ -54,6 +56,7 @@ func (m *nearNames) begin() {
 	m.to, m.whole, m.last, m.sparse, m.at = -1, -1, -2*nearBefore, false, nowhere
 	m.paidTo, m.paidAt = -1, -1
 	m.alikeOf = 0
+	m.signFrom, m.signTo, m.signAt = -1, -1, -1
 	m.cueTo, m.cueAt = -1, -1
 	m.monthFrom, m.monthTo, m.monthAt = -1, -1, -1
 	m.groups.first, m.groups.n = 0, 0
@@ -198,6 +201,23 @@ func (m *nearNames) cue(text []byte, i int) bool {
 		m.cueTo = at + 8
 	}
 	return m.cueAt >= from
+}
+
+// keySign reports whether a colon or an equals sign may stand in text[from:to), as behind the name
+// in front of a number; see keyBefore. Of places from left to right, what is near two of them is
+// read once.
+func (m *nearNames) keySign(text []byte, from, to int) bool {
+	if from < m.signFrom || from > m.signTo {
+		m.signFrom, m.signTo, m.signAt = from, from, -1
+	}
+	for at := to - 1; at >= m.signTo; at-- {
+		if text[at] == ':' || text[at] == '=' {
+			m.signAt = at
+			break
+		}
+	}
+	m.signTo = max(m.signTo, to)
+	return m.signAt >= from
 }
 
 // month reports whether the name of a month may stand so near text[i:end], a day, that
