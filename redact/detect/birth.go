@@ -300,11 +300,6 @@ func yearAfter(t []byte, i, limit int) (to, digits int) {
 // dateSigns stand behind year, month and day in Chinese and Japanese, and in Korean.
 var dateSigns = [...][2]string{{"年", "년"}, {"月", "월"}, {"日", "일"}}
 
-// yearSign reports whether text begins with the sign behind a year.
-func yearSign(text []byte) bool {
-	return len(text) >= 3 && (string(text[:3]) == dateSigns[0][0] || string(text[:3]) == dateSigns[0][1])
-}
-
 // ideographicDate returns where the rest of a date ends whose year ends at i:
 // 年3月12日, or the same in Hangul.
 func ideographicDate(t []byte, i int) int {

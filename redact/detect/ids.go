@@ -136,7 +136,7 @@ func hopeful(near *nearNames, text []byte, i, end int) bool {
 		m := runEnd(text, other)
 		return m-other+n > 5 || m+1 < len(text) && (text[m] >= 0xC2 || asciiGap[text[m]] != none && isDigit(text[m+1]))
 	}
-	return n <= 2 && near.month(text, i, end) && monthNear(text, i, end) || n == 4 && (wide != none || after >= 0x80 && yearSign(text[end:]))
+	return n <= 2 && near.month(text, i, end) && monthNear(text, i, end) || n == 4 && (wide != none || after >= 0x80 && ideographicDate(text, end) > 0)
 }
 
 // byteBefore is the byte before i, a blank at the begin of the text.

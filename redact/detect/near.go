@@ -131,7 +131,7 @@ func (m *nearNames) read(v *vocabulary, text []byte, to int) {
 			}
 		}
 		switch {
-		case odd:
+		case odd && maskIn(text, start, i):
 			m.oddWord(text, start, i)
 		case wide:
 			m.wideWord(v, text, start, i)
@@ -142,7 +142,17 @@ func (m *nearNames) read(v *vocabulary, text []byte, to int) {
 	m.to = i
 }
 
-// oddWord is word for text with the sign of a mask, parts of which may be words of their own.
+// maskIn reports whether a mask of ours stands in text[start:end], or goes on beside it.
+func maskIn(text []byte, start, end int) bool {
+	for i := start; i < end; i++ {
+		if text[i] == 'X' && (maskAt(text, i) || maskEnds(text, i+1)) {
+			return true
+		}
+	}
+	return false
+}
+
+// oddWord is word for text with a mask in it, parts of which may be words of their own.
 func (m *nearNames) oddWord(text []byte, start, end int) {
 	if !allX(text[start:end]) {
 		m.at = [nameKinds]int{start, start, start, start, start}
