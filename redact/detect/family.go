@@ -153,8 +153,13 @@ func resolve(found []redact.Finding) []redact.Finding {
 		return found
 	}
 	for i := apart; i < len(found); i++ { // nearly sorted, and mostly very few
-		for j := i; j > 0 && (found[j].Start < found[j-1].Start || found[j].Start == found[j-1].Start && better(&found[j], &found[j-1])); j-- {
-			found[j], found[j-1] = found[j-1], found[j]
+		f, at := found[i], i
+		for at > 0 && (f.Start < found[at-1].Start || f.Start == found[at-1].Start && better(&f, &found[at-1])) {
+			at--
+		}
+		if at < i {
+			copy(found[at+1:i+1], found[at:i])
+			found[at] = f
 		}
 	}
 	out := found[:1]
