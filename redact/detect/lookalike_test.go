@@ -1,6 +1,11 @@
 package detect
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"github.com/caregate/caregate/redact"
+)
 
 func TestLookalikes(t *testing.T) {
 	t.Parallel()
@@ -26,4 +31,19 @@ func TestLookalikes(t *testing.T) {
 		{"number in words in front", Hint{}, "one three eight seven, card C<4O12 8888 8888 1881>"},
 		{"check digit wrong", Hint{}, "my card is 4O12 8888 8888 1882"},
 	})
+}
+
+// In a long text full of words with letters for digits, a card among them is found as in a short one,
+// by a name whose sign is an escape, too.
+func TestLookalikesInLongTexts(t *testing.T) {
+	t.Parallel()
+	d := newDetector(t)
+	for _, named := range []string{"card 4O12 8888 8888 1881", "cardnumber%3D4O12 8888 8888 1881", "x%2Dcard 4O12 8888 8888 1881"} {
+		for _, front := range []string{"", strings.Repeat("4lO1 1I ", 40)} {
+			text := []byte(front + named + " and so on")
+			if found := d.Text(nil, text, Hint{}); len(found) != 1 || found[0].Class != redact.CreditCard {
+				t.Errorf("%d findings for %q behind %d bytes, want one card", len(found), named, len(front))
+			}
+		}
+	}
 }

@@ -214,14 +214,14 @@ func (m *nearNames) cue(text []byte, i int) bool {
 }
 
 // keySign reports whether a colon or an equals sign may stand in text[from:to), as behind the name
-// in front of a number; see keyBefore. Of places from left to right, what is near two of them is
-// read once.
+// in front of a number, or the escape of one; see keyBefore. Of places from left to right, what is
+// near two of them is read once.
 func (m *nearNames) keySign(text []byte, from, to int) bool {
 	if from < m.signFrom || from > m.signTo {
 		m.signFrom, m.signTo, m.signAt = from, from, -1
 	}
 	for at := to - 1; at >= m.signTo; at-- {
-		if text[at] == ':' || text[at] == '=' {
+		if b := text[at]; b == ':' || b == '=' || b == '%' {
 			m.signAt = at
 			break
 		}
