@@ -52,6 +52,7 @@ const (
 	LabelSubjectID         = "subject:id"
 	LabelSubjectExternalID = "subject:external_id"
 	LabelRecord            = "record:"
+	LabelAbout             = "about" // beside LabelRecord: the record is another one than the object that names it
 	LabelTimeCreated       = "time:created"
 	LabelTimeClosed        = "time:closed"
 	LabelMessage           = "message:"  // what is said in a conversation, with the type of record that is one

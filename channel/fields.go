@@ -101,7 +101,7 @@ func (r *reader) sets(n *yaml.Node) map[string]*set {
 // set reads one group of places.
 func (r *reader) set(n *yaml.Node, what string) *set {
 	s := &set{}
-	optional := []string{"subject", "record", "message", "typed", "payment", "use", "format"}
+	optional := []string{"subject", "record", "about", "message", "typed", "payment", "use", "format"}
 	for _, k := range flagKeys {
 		optional = append(optional, k.key)
 	}
@@ -123,7 +123,7 @@ func (r *reader) set(n *yaml.Node, what string) *set {
 	for _, named := range [...]struct {
 		key, label string
 		flags      walk.Flags
-	}{{"record", LabelRecord, walk.Wanted | walk.Never}, {"message", LabelMessage, walk.Wanted}} {
+	}{{"record", LabelRecord, walk.Wanted | walk.Never}, {"about", LabelRecord, walk.Wanted | walk.Never}, {"message", LabelMessage, walk.Wanted}} {
 		if m[named.key] == nil {
 			continue
 		}
@@ -134,6 +134,9 @@ func (r *reader) set(n *yaml.Node, what string) *set {
 			}
 			for _, ptr := range r.pointers(p.value, "`"+named.key+"."+kind+"`") {
 				s.rules = append(s.rules, walk.Rule{Pointer: ptr, Label: named.label + kind, Flags: named.flags})
+				if named.key == "about" {
+					s.rules = append(s.rules, walk.Rule{Pointer: ptr, Label: LabelAbout, Flags: named.flags})
+				}
 			}
 		}
 	}
@@ -163,7 +166,7 @@ func (r *reader) set(n *yaml.Node, what string) *set {
 
 // elementKeys are the keys of a set of XML. The others say how something is written back,
 // or belong to conversations, and no system that answers XML needs them.
-var elementKeys = []string{"format", "text", "subject", "record", "payment", "payment_reference", "created", "closed", "use"}
+var elementKeys = []string{"format", "text", "subject", "record", "about", "payment", "payment_reference", "created", "closed", "use"}
 
 // elements makes the places of a set elements of XML.
 func (r *reader) elements(s *set, m map[string]*yaml.Node, what string) {

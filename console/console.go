@@ -45,6 +45,9 @@ type Config struct {
 	// that may be shown, for a person that is named in no known form and a plan that
 	// does not count.
 	Erase func(ctx context.Context, e Erasure) (ErasureAnswer, error)
+	// Records finds the records of vendors that name a person. ErrInvalid for a person or
+	// record that is named in no known form, ErrNotFound for a record that ends no page.
+	Records func(ctx context.Context, q RecordQuestion) (RecordList, error)
 	// Event finds a recorded event by its receipt. ErrNotFound when there is none.
 	Event func(ctx context.Context, receipt string) (Event, error)
 	// Search and Exposures answer questions about the log. ErrInvalid for a person or
@@ -295,7 +298,7 @@ type api struct {
 // required field of c is missing, because a gateway without it would deny all.
 func New(c Config) http.Handler {
 	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.Sessions == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Approve == nil || c.Tokens == nil ||
-		c.Event == nil || c.Search == nil || c.Exposures == nil || c.Status == nil || c.Replay == nil || c.Checks == nil {
+		c.Records == nil || c.Event == nil || c.Search == nil || c.Exposures == nil || c.Status == nil || c.Replay == nil || c.Checks == nil {
 		panic("console: Config lacks a required field")
 	}
 	a := &api{Config: c, hosts: make(map[string]bool, len(c.Hosts)), logger: c.Logger}

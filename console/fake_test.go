@@ -107,6 +107,19 @@ func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 			}
 			return KeysRotated{Rotated: []string{"data"}}, nil
 		},
+		Records: func(_ context.Context, q RecordQuestion) (RecordList, error) {
+			switch {
+			case g.eventErr != nil:
+				return RecordList{}, g.eventErr
+			case q.After == "desk/none/ticket/1":
+				return RecordList{}, ErrNotFound
+			case q.Subjects[0] == "jane":
+				return RecordList{}, ErrInvalid
+			}
+			at := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
+			r := KnownRecord{Record: "desk/acme.example/ticket/35", Channel: "desk", Host: "acme.example", Type: "ticket", ID: "35", FirstSeen: at, LastSeen: at, Created: at, Gone: at, Parent: "desk/acme.example/case/1", Classes: []string{"email"}}
+			return RecordList{Records: []KnownRecord{r}, Known: 1, Linked: 2, More: true}, nil
+		},
 		Erase: func(_ context.Context, e Erasure) (ErasureAnswer, error) {
 			out := ErasureAnswer{People: []ErasedPerson{{Kind: "email", Known: true, Tokens: 3}}}
 			switch e.Plan {

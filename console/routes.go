@@ -69,6 +69,8 @@ func routes() []route {
 		// A plan is a question about persons, and on record like the deed.
 		{method: http.MethodPost, pattern: "/subjects/erase",
 			operation: Operation{Name: "subject.erase", Effect: effectAdmin}, decode: decodeErasure, act: eraseSubjects, recorded: true},
+		{method: http.MethodPost, pattern: "/subjects/records",
+			operation: Operation{Name: "subject.records", Effect: effectRead}, decode: decodeRecordQuestion, act: subjectRecords, recorded: true},
 		{method: http.MethodPost, pattern: "/keys/rotate",
 			operation: Operation{Name: "keys.rotate", Effect: effectAdmin}, decode: decodeRotateKeys, prepare: prepareChange, act: rotateKeys, recorded: true},
 		{method: http.MethodGet, pattern: "/approvals",

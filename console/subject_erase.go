@@ -49,13 +49,8 @@ func decodeErasure(body []byte) (any, *Refusal) {
 	if ref := decodeObject(body, member{"subjects", &e.Subjects}, member{"plan", &e.Plan}, member{"ticket", &e.Ticket}); ref != nil {
 		return nil, ref
 	}
-	if len(e.Subjects) == 0 || len(e.Subjects) > maxErased {
-		return nil, refuse(reasonInvalid, fmt.Sprintf("subjects: want 1 to %d", maxErased), nil)
-	}
-	for _, s := range e.Subjects {
-		if !isText(s, maxSubject) {
-			return nil, refuse(reasonInvalid, fmt.Sprintf("subjects: want 1 to %d bytes of printable text each", maxSubject), nil)
-		}
+	if ref := checkSubjects(e.Subjects); ref != nil {
+		return nil, ref
 	}
 	if e.Plan != "" && !isWord(e.Plan) {
 		return nil, refuse(reasonInvalid, "plan: want what the plan was called", nil)

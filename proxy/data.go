@@ -16,6 +16,7 @@ import (
 	"github.com/caregate/caregate/internal/store"
 	"github.com/caregate/caregate/policy"
 	"github.com/caregate/caregate/proxy/oauth"
+	"github.com/caregate/caregate/retention/index"
 	"github.com/caregate/caregate/vault"
 )
 
@@ -142,6 +143,8 @@ type Data struct {
 	Limits *policy.Limits
 	// Rollbacks know which rollouts of the policy went back.
 	Rollbacks *policy.Rollbacks
+	// Index knows which records stand where, and of whom.
+	Index *index.Index
 
 	database string     // as configured
 	expiring sync.Mutex // held while details expire
@@ -223,6 +226,9 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 	}
 	if d.Rollbacks, err = policy.OpenRollbacks(ctx, d.state); err != nil {
 		return d, fmt.Errorf("opening the rollouts: %w", err)
+	}
+	if d.Index, err = index.Open(ctx, d.state); err != nil {
+		return d, fmt.Errorf("opening the index of records: %w", err)
 	}
 	if d.deliveries, err = openDeliveries(ctx, d.state); err != nil {
 		return d, fmt.Errorf("opening the deliveries of webhooks: %w", err)
@@ -310,6 +316,9 @@ func (d *Data) Close() error {
 		ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
 		err = errors.Join(err, d.Rollbacks.Flush(ctx))
 		cancel()
+	}
+	if d.Index != nil {
+		err = errors.Join(err, d.Index.Close())
 	}
 	if d.upstream != nil {
 		err = errors.Join(err, d.upstream.Close()) // waits for answers that come once

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/console"
+	"github.com/caregate/caregate/retention/index"
 	"github.com/caregate/caregate/vault"
 )
 
@@ -45,12 +46,14 @@ func (c consoleMount) erase(ctx context.Context, wish console.Erasure) (out cons
 	}
 	var ids []vault.PersonID
 	var refs []audit.Ref
+	var indexed []index.Person
 	for i, f := range found {
 		p := console.ErasedPerson{Kind: idents[i].Kind, Known: !f.Subject.IsZero(), Tokens: f.Tokens}
 		out.People = append(out.People, p)
 		if p.Known && !slices.Contains(ids, f.ID) {
 			ids = append(ids, f.ID)
 			refs = append(refs, audit.Ref{ID: f.Subject.Pseudonym(d.Log.Origin())})
+			indexed = append(indexed, f.Subject.Pseudonym(pseudonymIndex))
 		}
 	}
 	slices.SortFunc(ids, func(a, b vault.PersonID) int { return slices.Compare(a[:], b[:]) })
@@ -69,9 +72,17 @@ func (c consoleMount) erase(ctx context.Context, wish console.Erasure) (out cons
 		return out, err
 	}
 	out.Erased, out.Event = true, receipt.String()
-	// From here on it happens, by this call or by the next start.
+	// From here on it happens, by this call or by the next start. The index goes first:
+	// without the key nobody can tell which of its rows are the person's.
+	if err := d.Index.Forget(ctx, indexed); err != nil {
+		return out, fmt.Errorf("the erasure %s is in the log and not carried out yet; the next start does it: %w", receipt, err)
+	}
 	if _, err := d.Vault.Erase(ctx, ids, vault.ErasureMark{}); err != nil {
 		return out, fmt.Errorf("the erasure %s is in the log and not carried out yet; the next start does it: %w", receipt, err)
+	}
+	// An exchange that was under way had the key still.
+	if err := d.Index.Forget(ctx, indexed); err != nil {
+		return out, fmt.Errorf("the erasure %s is carried out, but the index of records may name the person as nobody who is known: %w", receipt, err)
 	}
 	return out, nil
 }
@@ -146,6 +157,17 @@ func (d *Data) ReplayErasures(ctx context.Context, logger *slog.Logger) error {
 			}
 			ids = append(ids, id)
 		}
+	}
+	still, err := d.Vault.StillThere(ctx, ids)
+	if err != nil {
+		return fmt.Errorf("carrying out erasures that the log holds: %w", err)
+	}
+	indexed := make([]index.Person, len(still))
+	for i, s := range still {
+		indexed[i] = s.Pseudonym(pseudonymIndex)
+	}
+	if err := d.Index.Forget(ctx, indexed); err != nil {
+		return fmt.Errorf("carrying out erasures that the log holds: %w", err)
 	}
 	done, err := d.Vault.Erase(ctx, ids, newest)
 	if err != nil {

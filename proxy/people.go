@@ -9,6 +9,7 @@ import (
 	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/walk"
+	"github.com/caregate/caregate/retention/index"
 	"github.com/caregate/caregate/vault"
 )
 
@@ -17,8 +18,15 @@ import (
 // were released of each.
 type peopleIndex struct {
 	subjects []vault.Subject
-	persons  []audit.Ref // parallel to subjects
-	records  []audit.Ref
+	// all are those of each ident, with nobody for what has no key; at says which one a
+	// capture of the body is, params those of the path. indexed are their pseudonyms in the
+	// index of records, filled when asked for.
+	all     []vault.Subject
+	at      []int32
+	params  []int32
+	indexed []index.Person
+	persons []audit.Ref // parallel to subjects
+	records []audit.Ref
 	// names are the vendor's record ids, for the sealed details.
 	names []string
 	// named are the people by the unit that names them, where values are kept.
@@ -48,10 +56,10 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 	units := make(map[int][]int) // idents by unit, where values are kept
 	seen := make(map[vault.Ident]int)
 	records := make(map[string]int)
-	person := func(label, value string, unit int) {
+	person := func(label, value string, unit int) int32 {
 		id, own, ok := identOf(x.h.ch.Name, label, value)
 		if !ok || len(idents) >= maxPeople {
-			return
+			return -1
 		}
 		i, known := seen[id]
 		if !known {
@@ -67,6 +75,7 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 		}
 		classes[i] = merge(classes[i], clear[unit]...)
 		classes[i] = merge(classes[i], clear[0]...)
+		return int32(i)
 	}
 	record := func(kind, value string, unit int) {
 		name := x.h.ch.Name + ":" + kind + ":" + value
@@ -79,25 +88,31 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 		}
 		p.records[i].Classes = merge(p.records[i].Classes, clear[unit]...)
 	}
-	place := func(label, value string, unit int) {
+	place := func(label, value string, unit int) int32 {
 		if value == "" || value == "null" {
-			return
+			return -1
 		}
 		if kind, ok := strings.CutPrefix(label, channel.LabelRecord); ok {
 			record(kind, value, unit)
-		} else {
-			person(label, value, unit)
+			return -1
 		}
+		return person(label, value, unit)
 	}
 	if side == &x.request {
 		for _, param := range x.pathParams() {
-			place(param.Label, param.Value, 0)
+			if i := place(param.Label, param.Value, 0); i >= 0 {
+				p.params = append(p.params, i)
+			}
 		}
 	}
 	if doc != nil {
-		for _, c := range doc.Captures {
+		if len(doc.Captures) > 0 {
+			p.at = make([]int32, len(doc.Captures))
+		}
+		for n, c := range doc.Captures {
+			p.at[n] = -1
 			if channel.Indexed(c.Label) && c.Flags&walk.URL == 0 {
-				place(c.Label, string(doc.Value(c)), c.Unit)
+				p.at[n] = place(c.Label, string(doc.Value(c)), c.Unit)
 			}
 		}
 	}
@@ -112,6 +127,7 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 	if err != nil {
 		return err
 	}
+	p.all = subjects
 	if len(units) > 0 {
 		p.named = make(map[int][]vault.Subject, len(units))
 		for unit, list := range units {

@@ -82,6 +82,7 @@ const (
 	reasonLimit            = "limit_reached"
 	reasonLimitsDown       = "limits_unavailable"
 	reasonComposite        = "composite_unreadable"
+	reasonIndexDown        = "index_unavailable"
 	reasonUnreachable      = "upstream_unreachable"
 	reasonUpstreamTimeout  = "upstream_timeout"
 	reasonUpstreamAborted  = "upstream_aborted"
@@ -158,6 +159,7 @@ var catalogue = []Reason{
 		"Ask for the masked value, or give the person the grant caregate:token.reveal_full in the policy's document.", FixSecurity},
 	{reasonLimit, http.StatusTooManyRequests, "The caller has had as much as a limit of the policy permits within its time: calls, tokens revealed, or different persons.",
 		"Wait until less was taken within that time; others are not concerned by it. If the work needs more, have the limit in the policy raised.", FixSecurity},
+	{reasonIndexDown, http.StatusServiceUnavailable, "The gateway cannot note in its index which records the answer shows, and of whom.", "Look at the gateway's log and disk; `caregate doctor` says what is wrong.", FixOperator},
 	{reasonLimitsDown, http.StatusServiceUnavailable, "The gateway cannot count against the limits of the policy.", "Look at the gateway's log; `caregate doctor` says what is wrong.", FixOperator},
 	{reasonRevealLimit, http.StatusTooManyRequests, "So many tokens are not turned back in so short a time: for one person, of one token, or in all.",
 		"Wait; for more than 20 at once, have two others agree.", FixCaller},

@@ -50,8 +50,12 @@ func (x *exchange) recordRequest(r *http.Request) *refusal {
 	if x.request.body.stream != nil {
 		e.Attrs["stream"] = "open"
 	}
+	indexed := x.noteDelivery(ctx)
 	if err := x.append(ctx, e, &x.request, r); err != nil {
 		return unrecordable(err)
+	}
+	if ref := indexed(); ref != nil {
+		return ref
 	}
 	x.weighCall(false)
 	if ref := x.request.keeping.release(ctx, x.last); ref != nil {
@@ -81,8 +85,12 @@ func (x *exchange) recordResponse(res *http.Response) *refusal {
 	if x.response.body.stream != nil {
 		e.Attrs["stream"] = "open"
 	}
+	indexed := x.noteRecords(ctx, &x.response, res.StatusCode)
 	if err := x.append(ctx, e, &x.response, res.Request); err != nil {
 		return withheld(unrecordable(err))
+	}
+	if ref := indexed(); ref != nil {
+		return withheld(ref)
 	}
 	if ref := x.response.keeping.release(ctx, x.last); ref != nil {
 		return withheld(ref)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"io"
+	"net/http"
 	"strconv"
 
 	"github.com/caregate/caregate/audit"
@@ -71,8 +72,15 @@ func (s *stream) judge() *refusal {
 	e.ID = side.keeping.event(e.ID)
 	e.Decision, e.Forwarded, e.Outcome = audit.DecisionAllow, true, audit.OutcomeReleased
 	e.Attrs["opened"] = s.opened.String()
+	indexed := func() *refusal { return nil }
+	if side == &x.response {
+		indexed = x.noteRecords(ctx, side, http.StatusOK)
+	}
 	if err := x.append(ctx, e, side, s.req); err != nil {
 		return unrecordable(err)
+	}
+	if ref := indexed(); ref != nil {
+		return ref
 	}
 	s.windows++
 	return side.keeping.release(ctx, x.last)

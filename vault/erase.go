@@ -58,6 +58,25 @@ func (v *Vault) FindErasable(ctx context.Context, idents []Ident) ([]Erasable, e
 	return out, nil
 }
 
+// StillThere returns the people among ids who have a key, in no order.
+func (v *Vault) StillThere(ctx context.Context, ids []PersonID) ([]Subject, error) {
+	if err := v.usable(); err != nil {
+		return nil, err
+	}
+	var out []Subject
+	for _, id := range ids {
+		p, err := v.unwrap(ctx, func() (personRow, error) { return v.readPerson(ctx, id) })
+		if errors.Is(err, ErrNoKey) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Subject{p})
+	}
+	return out, nil
+}
+
 // ErasureMark is a place in the log: up to there erasures have been carried out.
 type ErasureMark struct {
 	// Shard is the origin of the log's shard, Index the entry in it. The zero mark is

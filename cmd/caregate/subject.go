@@ -15,14 +15,14 @@ import (
 func newSubject() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "subject",
-		Short: "Erase persons from the vault",
-		Long: `A person about whom calls were made has a key in the vault. Destroying it makes the
-person's tokens, sealed details and pseudonyms unreadable, here and in every copy of
-the audit log.`,
+		Short: "Find the records of persons, and erase persons from the vault",
+		Long: `A person about whom calls were made has a key in the vault. Under it stands which
+records of which systems name the person. Destroying it makes the person's tokens,
+sealed details and pseudonyms unreadable, here and in every copy of the audit log.`,
 		Args: needsSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newSubjectErase())
+	cmd.AddCommand(newSubjectErase(), newSubjectRecords())
 	return cmd
 }
 
@@ -58,16 +58,9 @@ values whose owner no record named. The gateway must be running.`,
 	asJSON := flags.Bool("json", false, "Print the plan, or what was done, as JSON")
 	placeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		subjects := args
-		if *from != "" {
-			more, err := readSubjects(cmd, *from)
-			if err != nil {
-				return err
-			}
-			subjects = append(subjects, more...)
-		}
-		if len(subjects) == 0 || len(subjects) > mostSubjects {
-			return wrongUsage("want 1 to %d subjects: email:ADDRESS, phone:NUMBER, CHANNEL:OBJECT:ID", mostSubjects)
+		subjects, err := namedSubjects(cmd, args, *from)
+		if err != nil {
+			return err
 		}
 		p, err := findPlace(cmd)
 		if err != nil {
@@ -90,6 +83,21 @@ values whose owner no record named. The gateway must be running.`,
 		return printErasure(cmd.OutOrStdout(), done)
 	}
 	return cmd
+}
+
+// namedSubjects are those of the arguments and of the file, if there is one.
+func namedSubjects(cmd *cobra.Command, args []string, from string) ([]string, error) {
+	if from != "" {
+		more, err := readSubjects(cmd, from)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, more...)
+	}
+	if len(args) == 0 || len(args) > mostSubjects {
+		return nil, wrongUsage("want 1 to %d subjects: email:ADDRESS, phone:NUMBER, CHANNEL:OBJECT:ID", mostSubjects)
+	}
+	return args, nil
 }
 
 // readSubjects reads one subject a line.
