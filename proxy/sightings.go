@@ -79,6 +79,12 @@ func (x *exchange) sightings(side *half, status int) []index.Sighting {
 	}
 	all := x.objects(side)
 	rest := &object{own: root}
+	if x.hook != nil && root.IsZero() && len(all) == 1 {
+		// A webhook's envelope is about the one object in it.
+		for _, o := range all {
+			rest = o
+		}
+	}
 	x.fill(all, rest, side)
 	// What a request says of the object that its answer is belongs to the answer's record.
 	if side == &x.response && x.match.Op.Effect != channel.EffectRead && x.request.body.stream == nil {
@@ -109,6 +115,9 @@ func (x *exchange) sightings(side *half, status int) []index.Sighting {
 			on = index.Record{}
 		}
 		add(o, on)
+	}
+	if rest.own != root {
+		return out
 	}
 	if gone := x.match.Op.Effect == channel.EffectDelete && x.match.Op.Scope == channel.ScopeOne; gone || len(rest.people)+len(rest.classes) > 0 || len(all) == 0 {
 		add(rest, parent)

@@ -180,7 +180,7 @@ func TestRecordsOfWebhooks(t *testing.T) {
 		t.Fatalf("got %d %s", a.status, a.body)
 	}
 	_, by := recordsOf(g, "", "zendesk:user:8447388090494")
-	if r := by["ticket/5158"]; len(by) != 1 || !slices.Equal(r.Classes, []string{"credit_card"}) || r.Host != "unknown" {
+	if r := by["webhook_object/5158"]; len(by) != 1 || !slices.Equal(r.Classes, []string{"credit_card"}) || r.Host != "unknown" {
 		t.Errorf("got %+v", by)
 	}
 }
