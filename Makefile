@@ -23,6 +23,8 @@ FUZZTIME ?= 20000x
 
 # How many events the question of `bench` is asked over.
 EVENTS ?= 200000
+# How many records the index has in which `bench` looks for a person.
+RECORDS ?= 200000
 
 GO_TOOL := go tool -modfile=tools/go.mod
 # All Go files of ours; node_modules and the data directory are not.
@@ -99,6 +101,8 @@ bench: build ## print the table of ratios (see bench/README.md)
 	go run ./bench
 	@echo "building of the tree, and who could have seen what, over $(EVENTS) events (EVENTS=5000000 writes for some minutes, 1.5 GB)"
 	@go test -timeout 2h -run '^$$' -bench '^(BenchmarkTree|BenchmarkExposures)$$' -benchtime 200ms ./audit -events $(EVENTS) | grep -E '^(Benchmark|FAIL|---)'
+	@echo "all records of one person, in an index of $(RECORDS) records (RECORDS=10000000 writes for some minutes, 3 GB)"
+	@go test -timeout 2h -run '^$$' -bench '^BenchmarkFind$$' -benchtime 50x ./retention/index -records $(RECORDS) | grep -E '^(Benchmark|FAIL|---)'
 
 fmt: ## format all Go files
 	@.ci/need go
