@@ -14,10 +14,14 @@ import (
 )
 
 // Presented is what a call brought along to say who it is. It prints nothing of
-// it: Key, Token, Session and VendorSecret are Secrets, and Asserted is left out.
+// it: Key, Token, Voucher, Session and VendorSecret are Secrets, and Asserted is left out.
 type Presented struct {
 	// Key is the Caregate-Key header; Token the Caregate-Token header.
 	Key, Token Secret
+	// Voucher is the Caregate-Actor header, in which a signer says who calls; Method and
+	// Address (scheme, host and path, as they were called) are what it has to be for.
+	Voucher         Secret
+	Method, Address string
 	// Session is the cookie of somebody who logged in with a browser.
 	Session Secret
 	// Chains are those of the caller's certificate that the listener verified, and never
@@ -40,7 +44,7 @@ type Presented struct {
 
 // LogValue shows which kinds of proof there are.
 func (p Presented) LogValue() slog.Value {
-	return slog.GroupValue(slog.Bool("key", p.Key != ""), slog.Bool("token", p.Token != ""), slog.Bool("session", p.Session != ""), slog.Bool("certificate", len(p.Chains) > 0),
+	return slog.GroupValue(slog.Bool("key", p.Key != ""), slog.Bool("token", p.Token != ""), slog.Bool("voucher", p.Voucher != ""), slog.Bool("session", p.Session != ""), slog.Bool("certificate", len(p.Chains) > 0),
 		slog.String("vendor", p.VendorKind), slog.Bool("asserted", p.Asserted != ""), slog.Bool("signed", p.Signed))
 }
 
@@ -72,6 +76,8 @@ type ResolverConfig struct {
 	Keys *Keys
 	// Issuers are the providers whose tokens count; none: every token is refused.
 	Issuers []Issuer
+	// Signer is who may say for others who calls; nil: every voucher is refused.
+	Signer *Signer
 	// Login knows those who logged in; nil: every session is refused.
 	Login *Login
 	// Certificates are an authority's whose client certificates count; nil: none count.
@@ -90,6 +96,7 @@ type Resolver struct {
 	digest   digestFunc
 	keys     *Keys
 	issuers  []*issuer
+	signer   *signer
 	login    *Login
 	now      func() time.Time
 	certs    *certificates
@@ -123,6 +130,9 @@ func NewResolver(c ResolverConfig) (*Resolver, error) {
 		}
 		r.issuers = append(r.issuers, ready)
 	}
+	if r.signer, err = c.Signer.prepare(t, c.Now); err != nil {
+		return nil, fmt.Errorf("preparing the signer of actors: %w", err)
+	}
 	if err := checkGrants(r.grants); err != nil {
 		return nil, err
 	}
@@ -152,12 +162,12 @@ func (r *Resolver) WithGrants(grants map[string][]string) (*Resolver, error) {
 	return &other, nil
 }
 
-// Resolve finds the actor. The strongest proof wins: an API key, a token or a session, then
+// Resolve finds the actor. The strongest proof wins: an API key, a token, a voucher or a session, then
 // a client certificate, then a verified webhook signature, then the vendor's own credential. A call that
 // presents nothing is an anonymous actor and no error; the rules decide whether
 // its operation is open. A call that presents something invalid is an error,
-// whatever else it presents, and so is one with two of key, token and session: it would
-// be two actors.
+// whatever else it presents, and so is one with two of key, token, voucher and session: it
+// would be two actors.
 func (r *Resolver) Resolve(ctx context.Context, p Presented) (Actor, error) {
 	a, err := r.identify(ctx, &p)
 	if err != nil {
@@ -174,13 +184,21 @@ func (r *Resolver) Resolve(ctx context.Context, p Presented) (Actor, error) {
 }
 
 func (r *Resolver) identify(ctx context.Context, p *Presented) (Actor, error) {
+	shown := 0
+	for _, proof := range [...]Secret{p.Key, p.Token, p.Voucher, p.Session} {
+		if proof != "" {
+			shown++
+		}
+	}
 	switch {
-	case p.Key != "" && p.Token != "", p.Session != "" && (p.Key != "" || p.Token != ""):
-		return Actor{}, fmt.Errorf("%w: two of key, token and session together", ErrRefused)
+	case shown > 1:
+		return Actor{}, fmt.Errorf("%w: two of key, token, voucher and session together", ErrRefused)
 	case p.Key != "":
 		return r.byKey(ctx, p.Key)
 	case p.Token != "":
 		return r.byToken(ctx, p)
+	case p.Voucher != "":
+		return r.byVoucher(ctx, p)
 	case p.Session != "":
 		return r.bySession(ctx, p)
 	case r.certs.of(p.Chains) != nil:
@@ -211,6 +229,9 @@ func (r *Resolver) byKey(ctx context.Context, presented Secret) (Actor, error) {
 // byToken asks each issuer in turn; a token can satisfy one only, because each
 // compares iss.
 func (r *Resolver) byToken(ctx context.Context, p *Presented) (Actor, error) {
+	if isVoucher(p.Token) { // which is for one call, and would be used here without being noted
+		return Actor{}, ErrRefused
+	}
 	for _, i := range r.issuers {
 		who, err := i.verify(ctx, p.Token)
 		if err != nil {

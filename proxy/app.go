@@ -66,6 +66,8 @@ type App struct {
 	Vault VaultConfig `json:"vault,omitzero"`
 	// Identities are issuers whose tokens prove who calls.
 	Identities []Identity `json:"identities,omitempty"`
+	// ActorSigner is who may say in Caregate-Actor who calls. Default nobody.
+	ActorSigner *ActorSigner `json:"actor_signer,omitempty"`
 	// OIDC is the provider at which people log in with a browser. Default none.
 	OIDC *OIDC `json:"oidc,omitempty"`
 	// Certificates is the authority whose client certificates prove who calls. Default

@@ -328,6 +328,9 @@ func (d *Data) expireApprovals(logger *slog.Logger) {
 		if err := d.Limits.Sweep(ctx); err != nil && ctx.Err() == nil {
 			logger.Error("forgetting what was taken of limits", slog.Any("error", err))
 		}
+		if err := d.Vouchers.Sweep(ctx); err != nil && ctx.Err() == nil {
+			logger.Error("forgetting vouchers", slog.Any("error", err))
+		}
 	}
 }
 

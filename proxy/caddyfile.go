@@ -51,6 +51,11 @@ func init() {
 //			roles    <claim>
 //			role     <value of the claim> <role> ...
 //		}
+//		identity actor {
+//			issuer, jwks, roles, role as for jwt
+//			audience <name>
+//			unbound
+//		}
 //		identity oidc <issuer> { ... }
 //		identity certificate <file of the authority> { ... }
 //		syslog tls://<host>[:<port>] {
@@ -232,11 +237,21 @@ func parseIdentity(d *caddyfile.Dispenser, app *App, folder string) error {
 	d.Args(&kind)
 	switch kind {
 	case "jwt":
-		id, err := parseJWT(d, folder)
+		id, err := parseJWT(d, folder, nil)
 		if err != nil {
 			return err
 		}
 		app.Identities = append(app.Identities, id)
+	case "actor":
+		if app.ActorSigner != nil {
+			return d.Err("there may be one identity actor only")
+		}
+		s := new(ActorSigner)
+		var err error
+		if s.Identity, err = parseJWT(d, folder, &s.Unbound); err != nil {
+			return err
+		}
+		app.ActorSigner = s
 	case "oidc":
 		if app.OIDC != nil {
 			return d.Err("there may be one identity oidc only")
@@ -256,15 +271,28 @@ func parseIdentity(d *caddyfile.Dispenser, app *App, folder string) error {
 		}
 		app.Certificates = c
 	default:
-		return d.Err("identity wants jwt and a block with issuer, audience and jwks; oidc, the URL of the issuer and a block with client_id and role; or certificate, the file of an authority and a block with name and role")
+		return d.Err("identity wants jwt and a block with issuer, audience and jwks; actor and a block with issuer and jwks; oidc, the URL of the issuer and a block with client_id and role; or certificate, the file of an authority and a block with name and role")
 	}
 	return nil
 }
 
-func parseJWT(d *caddyfile.Dispenser, folder string) (Identity, error) {
+// parseJWT reads the block of identity jwt, and, where unbound is not nil, of identity
+// actor.
+func parseJWT(d *caddyfile.Dispenser, folder string, unbound *bool) (Identity, error) {
 	var id Identity
+	kind, options := "jwt", "issuer, audience, jwks, roles, role"
+	if unbound != nil {
+		kind, options = "actor", options+", unbound"
+	}
 	for d.NextBlock(1) {
 		option := d.Val()
+		if option == "unbound" && unbound != nil {
+			if d.NextArg() {
+				return id, d.ArgErr()
+			}
+			*unbound = true
+			continue
+		}
 		var value string
 		if !d.Args(&value) {
 			return id, d.ArgErr()
@@ -293,14 +321,17 @@ func parseJWT(d *caddyfile.Dispenser, folder string) (Identity, error) {
 		case "roles":
 			id.RolesClaim = value
 		default:
-			return id, d.Errf("unknown option %s of identity jwt; it has issuer, audience, jwks, roles, role", option)
+			return id, d.Errf("unknown option %s of identity %s; it has %s", option, kind, options)
 		}
 	}
-	if id.Issuer == "" || id.Audience == "" || id.JWKS == "" {
+	if unbound != nil && (id.Issuer == "" || id.JWKS == "") {
+		return id, d.Err("identity actor needs issuer and jwks: what nobody signed would count")
+	}
+	if unbound == nil && (id.Issuer == "" || id.Audience == "" || id.JWKS == "") {
 		return id, d.Err("identity jwt needs issuer, audience and jwks: without any one of them a token of somebody else would count")
 	}
 	if len(id.Roles) == 0 {
-		return id, d.Err("identity jwt needs a role line for each value of the roles claim that counts, for example: role support-team agent; without one no token gives a role, and none permits anything")
+		return id, d.Errf("identity %s needs a role line for each value of the roles claim that counts, for example: role support-team agent; without one nobody has a role, and none permits anything", kind)
 	}
 	return id, nil
 }

@@ -141,6 +141,8 @@ type Data struct {
 	Approvals *policy.Approvals
 	// Limits count what is taken of them.
 	Limits *policy.Limits
+	// Vouchers remember which headers Caregate-Actor were used.
+	Vouchers *policy.Vouchers
 	// Rollbacks know which rollouts of the policy went back.
 	Rollbacks *policy.Rollbacks
 	// Index knows which records stand where, and of whom.
@@ -223,6 +225,9 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 	}
 	if d.Limits, err = policy.OpenLimits(ctx, d.state, nil); err != nil {
 		return d, fmt.Errorf("opening the limits: %w", err)
+	}
+	if d.Vouchers, err = policy.OpenVouchers(ctx, d.state, nil); err != nil {
+		return d, fmt.Errorf("opening the vouchers: %w", err)
 	}
 	if d.Rollbacks, err = policy.OpenRollbacks(ctx, d.state); err != nil {
 		return d, fmt.Errorf("opening the rollouts: %w", err)

@@ -21,16 +21,17 @@ import (
 const (
 	headerKey     = "Caregate-Key"
 	headerToken   = "Caregate-Token"
+	headerActor   = "Caregate-Actor"
 	headerPurpose = "Caregate-Purpose"
 	headerReason  = "Caregate-Reason"
 )
 
 // forged finds a header that speaks in the gateway's name and that no caller has to
-// send: a receipt, a verdict, a person that somebody vouches for. It would be removed,
+// send: a receipt, a verdict, a person where nobody may vouch for one. It would be removed,
 // and whoever sent it believe that it counted; or somebody tries what does.
-func forged(h http.Header) *refusal {
-	for name := range h {
-		if !strings.HasPrefix(name, headerPrefix) {
+func (h *Handler) forged(header http.Header) *refusal {
+	for name := range header {
+		if !strings.HasPrefix(name, headerPrefix) || name == headerActor && h.app.ActorSigner != nil && !h.Webhooks {
 			continue
 		}
 		switch name {
@@ -65,7 +66,7 @@ func (x *exchange) identify(r *http.Request, next caddyhttp.Handler) *refusal {
 		}
 	}
 	presented, ref := x.presented(r, next)
-	claims := forged(r.Header)
+	claims := x.h.forged(r.Header)
 	// Whatever the caller said to us ends here.
 	dropCookies(r.Header)
 	for name := range r.Header {
@@ -139,8 +140,9 @@ func (x *exchange) presented(r *http.Request, next caddyhttp.Handler) (policy.Pr
 		// delivery; only the signature counts here, see verify.go.
 		return policy.Presented{Channel: x.h.ch.Name}, nil
 	}
-	p := policy.Presented{Channel: x.h.ch.Name, Whoami: x.h.who.ask(r, next), Chains: verifiedChains(r)}
-	for name, to := range map[string]*policy.Secret{headerKey: &p.Key, headerToken: &p.Token} {
+	p := policy.Presented{Channel: x.h.ch.Name, Whoami: x.h.who.ask(r, next), Chains: verifiedChains(r),
+		Method: r.Method, Address: x.public + r.URL.EscapedPath()}
+	for name, to := range map[string]*policy.Secret{headerKey: &p.Key, headerToken: &p.Token, headerActor: &p.Voucher} {
 		switch v := r.Header.Values(name); len(v) {
 		case 0:
 		case 1:
@@ -148,6 +150,9 @@ func (x *exchange) presented(r *http.Request, next caddyhttp.Handler) (policy.Pr
 		default:
 			return p, refuse(reasonHeader)
 		}
+	}
+	if x.h.app.ActorSigner == nil {
+		p.Voucher = "" // forged says so
 	}
 	if v := r.Header.Values(headerPurpose); len(v) > 0 {
 		purpose, ok := policy.ParsePurpose(v[0])

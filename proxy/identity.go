@@ -24,6 +24,31 @@ type Identity struct {
 	Roles map[string][]string `json:"roles"`
 }
 
+// ActorSigner is a trusted program in front of the gateway that says with each call, in
+// Caregate-Actor, who calls.
+type ActorSigner struct {
+	// Identity has its issuer, keys and roles. Audience is the deployment's name by default.
+	Identity
+	// Unbound takes headers that do not say for which method and address they were made.
+	// Default: they are refused.
+	Unbound bool `json:"unbound,omitempty"`
+}
+
+// issuer reads the keys of an issuer that are in a file.
+func (id *Identity) issuer() (policy.Issuer, error) {
+	issuer := policy.Issuer{URL: id.Issuer, Audience: id.Audience, RolesClaim: id.RolesClaim, Roles: id.Roles}
+	if strings.Contains(id.JWKS, "://") {
+		issuer.JWKS = id.JWKS
+		return issuer, nil
+	}
+	keys, err := os.ReadFile(id.JWKS)
+	if err != nil {
+		return issuer, fmt.Errorf("reading the keys of an issuer: %w", err)
+	}
+	issuer.Keys = keys
+	return issuer, nil
+}
+
 // newResolver prepares who may call: API keys of the data directory, tokens of
 // the configured issuers, people who logged in, and the vendors' own credentials.
 func (a *App) newResolver(grants map[string][]string) (*policy.Resolver, error) {
@@ -34,17 +59,21 @@ func (a *App) newResolver(grants map[string][]string) (*policy.Resolver, error) 
 	}
 	c.Certificates = certificates
 	for _, id := range a.Identities {
-		issuer := policy.Issuer{URL: id.Issuer, Audience: id.Audience, RolesClaim: id.RolesClaim, Roles: id.Roles}
-		if strings.Contains(id.JWKS, "://") {
-			issuer.JWKS = id.JWKS
-		} else {
-			keys, err := os.ReadFile(id.JWKS)
-			if err != nil {
-				return nil, fmt.Errorf("reading the keys of an issuer: %w", err)
-			}
-			issuer.Keys = keys
+		issuer, err := id.issuer()
+		if err != nil {
+			return nil, err
 		}
 		c.Issuers = append(c.Issuers, issuer)
+	}
+	if s := a.ActorSigner; s != nil {
+		issuer, err := s.issuer()
+		if err != nil {
+			return nil, err
+		}
+		if issuer.Audience == "" {
+			issuer.Audience = a.config.withDefaults().Name
+		}
+		c.Signer = &policy.Signer{Issuer: issuer, Unbound: s.Unbound, Vouchers: a.gen.data.Vouchers}
 	}
 	r, err := policy.NewResolver(c)
 	if err != nil {

@@ -120,7 +120,7 @@ func (x *exchange) unproven() *refusal {
 // Links may lead here where they read, because the page that has one sees nothing of the
 // answer. What programs send names no site.
 func (x *exchange) foreignPage(r *http.Request, p *policy.Presented) *refusal {
-	if x.h.Credential == nil || p.Key != "" || p.Token != "" || x.actor.Kind == policy.KindAnonymous || x.match.Op == preflight {
+	if x.h.Credential == nil || p.Key != "" || p.Token != "" || p.Voucher != "" || x.actor.Kind == policy.KindAnonymous || x.match.Op == preflight {
 		return nil
 	}
 	foreign := len(r.Header.Values("Origin")) > 0 && !sameOrigin(r)
