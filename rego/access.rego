@@ -104,6 +104,9 @@ approvals := input.approvals
 # The part of an operation's name before the first dot.
 family := split(input.operation, ".")[0]
 
+# What a row may call this operation.
+names := [input.operation, concat("", [family, ".*"]), "*"]
+
 # The grant that names exactly this operation.
 needs := concat(":", [input.channel, input.operation])
 

@@ -10,10 +10,13 @@ rows contains row if {
 	data.conditions
 	input.actor.kind != "local"
 	some channel in [input.channel, "*"]
-	some operation in [input.operation, concat("", [access.family, ".*"]), "*"]
+	operations := data.conditions[channel]
+	some operation in access.names
+	endings := operations[operation]
 	some ending in ["", input.effect, input.scope]
+	roles := endings[ending]
 	some role in who
-	some row in data.conditions[channel][operation][ending][role]
+	some row in roles[role]
 	concerns(row)
 }
 

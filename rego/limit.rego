@@ -9,8 +9,11 @@ rows contains row if {
 	data.limits
 	input.actor.kind != "local"
 	some channel in [input.channel, "*"]
-	some operation in [input.operation, concat("", [access.family, ".*"]), "*"]
+	operations := data.limits[channel]
+	some operation in access.names
+	endings := operations[operation]
 	some ending in ["", input.effect, input.scope]
+	roles := endings[ending]
 	some role in condition.who
-	some row in data.limits[channel][operation][ending][role]
+	some row in roles[role]
 }
