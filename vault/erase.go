@@ -85,9 +85,9 @@ type ErasureMark struct {
 	Index int64
 }
 
-// ErasedUpTo returns the mark.
+// ErasedUpTo returns the mark of the log that Config names.
 func (v *Vault) ErasedUpTo(ctx context.Context) (m ErasureMark, err error) {
-	err = v.db.QueryRowContext(ctx, `SELECT shard, idx FROM erasure_mark WHERE tenant = $1`, v.tenant).Scan(&m.Shard, &m.Index)
+	err = v.db.QueryRowContext(ctx, `SELECT shard, idx FROM erasure_place WHERE tenant = $1 AND log = $2`, v.tenant, v.logName).Scan(&m.Shard, &m.Index)
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErasureMark{}, nil
 	}
@@ -146,9 +146,9 @@ func (v *Vault) Erase(ctx context.Context, ids []PersonID, upTo ErasureMark) (e 
 			}
 		}
 		if upTo != (ErasureMark{}) {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO erasure_mark (tenant, shard, idx, applied) VALUES ($1, $2, $3, $4)
-ON CONFLICT (tenant) DO UPDATE SET shard = excluded.shard, idx = excluded.idx, applied = excluded.applied`,
-				v.tenant, upTo.Shard, upTo.Index, v.now().UnixMilli()); err != nil {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO erasure_place (tenant, log, shard, idx, applied) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (tenant, log) DO UPDATE SET shard = excluded.shard, idx = excluded.idx, applied = excluded.applied`,
+				v.tenant, v.logName, upTo.Shard, upTo.Index, v.now().UnixMilli()); err != nil {
 				return fmt.Errorf("noting an erasure: %w", err)
 			}
 		}

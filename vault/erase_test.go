@@ -219,6 +219,19 @@ func TestErase(t *testing.T) {
 	if got, err := v.ErasedUpTo(t.Context()); err != nil || got != mark {
 		t.Errorf("the mark after an erasure without one: %+v, %v", got, err)
 	}
+	// Of another log that erasures come from, nothing is carried out yet.
+	second := opened(t, dir, vault.Config{Log: "second"})
+	if got, err := second.ErasedUpTo(t.Context()); err != nil || got != (vault.ErasureMark{}) {
+		t.Errorf("the mark of another log: %+v, %v", got, err)
+	}
+	theirs := vault.ErasureMark{Shard: "p", Index: 2}
+	_, err = second.Erase(t.Context(), []vault.PersonID{ann.id}, theirs)
+	must(t, err)
+	for w, want := range map[*vault.Vault]vault.ErasureMark{v: mark, second: theirs} {
+		if got, err := w.ErasedUpTo(t.Context()); err != nil || got != want {
+			t.Errorf("marks of two logs: got %+v, %v, want %+v", got, err, want)
+		}
+	}
 }
 
 // VT9, V13, A13, F15: yesterday's backup of the vault brings an erased person back, and the

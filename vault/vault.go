@@ -68,6 +68,10 @@ type Config struct {
 	Database string
 	// Keys is the directory of the key files; empty: "keys" in the data directory.
 	Keys string
+	// Log names the log whose erasures this process carries out, where several gateways with
+	// a log each share the vault: each of them has a mark (ErasedUpTo). Empty for one that is
+	// alone.
+	Log string
 	// Tenant names the tenant; empty: DefaultTenant.
 	Tenant string
 	// Cache is how many people's keys are held in memory; zero: 16,384.
@@ -112,6 +116,7 @@ func (c *Config) setDefaults(dir string) {
 // Vault is an open vault. It is safe for concurrent use.
 type Vault struct {
 	tenant  string
+	logName string // of several logs beside one vault
 	keysDir string
 	db      *store.DB
 	// writer is db, or on SQLite a connection of its own: its page cache holds good for as
@@ -256,7 +261,7 @@ func Open(ctx context.Context, dir string, c Config) (_ *Vault, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the vault: %w", err)
 	}
-	v := &Vault{tenant: c.Tenant, keysDir: c.Keys, db: db, writer: db, now: c.Now, log: c.Logger, cacheTime: c.CacheTime, seal: c.Seal, recorded: c.Recorded}
+	v := &Vault{tenant: c.Tenant, logName: c.Log, keysDir: c.Keys, db: db, writer: db, now: c.Now, log: c.Logger, cacheTime: c.CacheTime, seal: c.Seal, recorded: c.Recorded}
 	// Whoever destroyed something last may have died before it was out of the write-ahead log.
 	v.mover.emptying.Store(emptying)
 	v.create.commit, v.create.writing = v.createAll, &v.writing
