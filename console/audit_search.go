@@ -60,6 +60,13 @@ type Found struct {
 type FoundList struct {
 	Events []Found `json:"events"`
 	More   bool    `json:"more"`
+	NotAsked
+}
+
+// NotAsked names the other gateways on the same database: each has a log of its own, and
+// theirs were not asked. Whoever wants to know of all asks each of them.
+type NotAsked struct {
+	Gateways []string `json:"not_asked,omitempty"`
 }
 
 // Exposure is a data class of one person or record that one actor was given in the
@@ -92,6 +99,7 @@ type ExposureList struct {
 	Exposures []Exposure `json:"exposures"`
 	Coverage  []Coverage `json:"coverage"`
 	More      bool       `json:"more"`
+	NotAsked
 }
 
 // decodeSearch reads a Search.

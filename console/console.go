@@ -174,6 +174,10 @@ type Status struct {
 	// Version of the gateway, Name of the deployment.
 	Version string `json:"version"`
 	Name    string `json:"name"`
+	// Gateway is this one's name among several on a database, OtherGateways are theirs;
+	// absent for one that is alone.
+	Gateway       string   `json:"gateway,omitempty"`
+	OtherGateways []string `json:"other_gateways,omitempty"`
 	// Started is when this process started.
 	Started time.Time `json:"started"`
 	// Configured is when the configuration that runs was loaded.

@@ -160,7 +160,7 @@ func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 			}, nil
 		},
 		Status: func(context.Context) (Status, error) {
-			return Status{Version: "v1", Name: "test", Started: time.Unix(1, 0).UTC(), Configured: time.Unix(2, 0).UTC(), Log: LogStatus{Origin: "test/audit/2026h2", PublicKey: "k", Size: 3},
+			return Status{Version: "v1", Name: "test", Gateway: "eu-1", OtherGateways: []string{"eu-2"}, Started: time.Unix(1, 0).UTC(), Configured: time.Unix(2, 0).UTC(), Log: LogStatus{Origin: "test/audit/2026h2", PublicKey: "k", Size: 3},
 				Routes: []Route{{Name: "desk", Channel: "zendesk", Upstream: "https://example.com"}},
 				Trails: []Trail{{Name: "zendesk/audit", Upstream: "https://example.com", Until: time.Unix(2, 0).UTC(), Trouble: "credential", Status: 401, Gaps: 1}},
 				Tokens: []VendorToken{{Name: "desk", Version: 3, Expires: time.Unix(3, 0).UTC(), Lost: "revoked", Trouble: "refused"}}}, nil

@@ -43,6 +43,7 @@ type Replayed struct {
 	Treated int `json:"treated"`
 	// Changes begin with what is lost; the most frequent of a kind come first.
 	Changes []PolicyChange `json:"changes"`
+	NotAsked
 }
 
 // PolicyChange is one difference between two policies for one kind of caller and call.

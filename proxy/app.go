@@ -46,6 +46,9 @@ type App struct {
 	// files in the data directory. A placeholder keeps its password out of the
 	// configuration. Default: the files.
 	Database string `json:"database,omitempty"`
+	// Gateway names one of several gateways that share Database, each with an audit log of
+	// its own in its data directory. Default: there is one.
+	Gateway string `json:"gateway,omitempty"`
 	// Keys is the directory of key files. Default "keys" in the data directory.
 	Keys string `json:"keys,omitempty"`
 	// KeySeal says how the vault's key files are sealed. Default: not at all.
@@ -171,11 +174,15 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	a.config = DataConfig{Dir: dir, Database: database, Keys: repl.ReplaceKnown(a.Keys, ""), Seal: a.KeySeal, Name: a.Name, Logger: processLogger()}
+	gateway, err := a.GatewayName(repl)
+	if err != nil {
+		return err
+	}
+	a.config = DataConfig{Dir: dir, Database: database, Gateway: gateway, Keys: repl.ReplaceKnown(a.Keys, ""), Seal: a.KeySeal, Name: a.Name, Logger: processLogger()}
 	a.ready = make(chan struct{})
 	over, end := context.WithCancel(context.Background())
 	a.over, a.end = over.Done(), end
-	if err := errors.Join(a.Archive.validate(), a.Vault.validate(), a.KeySeal.validate()); err != nil {
+	if err := errors.Join(a.validateGateway(), a.Archive.validate(), a.Vault.validate(), a.KeySeal.validate()); err != nil {
 		return err
 	}
 	if _, err := a.Details.periods(); err != nil {
@@ -207,6 +214,31 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.detection, a.refreshing, a.policyTrouble = new(atomic.Pointer[detection]), new(sync.Mutex), new(atomic.Pointer[string])
 	a.detection.Store(det)
 	return a.prepareTrails()
+}
+
+// GatewayName is Gateway with its placeholders resolved.
+func (a *App) GatewayName(repl *caddy.Replacer) (string, error) {
+	if a.Gateway == "" {
+		return "", nil
+	}
+	name := repl.ReplaceKnown(a.Gateway, "")
+	if err := validGateway(name); err != nil {
+		return "", fmt.Errorf("store postgres gateway %s: %w", a.Gateway, err)
+	}
+	return name, nil
+}
+
+// validateGateway refuses what several gateways on one database cannot do.
+func (a *App) validateGateway() error {
+	switch {
+	case a.Gateway == "":
+		return nil
+	case a.Database == "":
+		return errors.New("gateway: several gateways share a PostgreSQL database, see store postgres")
+	case len(a.Trails) > 0:
+		return errors.New("trail: a log of a vendor is read by a gateway that is alone on its database; with store postgres { gateway } there is none")
+	}
+	return nil
 }
 
 // DatabaseURL is Database with its placeholders resolved. Errors repeat nothing of it.
@@ -312,8 +344,8 @@ func (a *App) Start() (err error) {
 	if err != nil {
 		return err
 	}
-	if a.gen.data.database != a.config.Database {
-		return fmt.Errorf("%s is open with another database: stop the gateway and start it with this configuration", a.config.Dir)
+	if a.gen.data.database != a.config.Database || a.gen.data.gateway != a.config.Gateway {
+		return fmt.Errorf("%s is open with another database, or as another gateway: stop the gateway and start it with this configuration", a.config.Dir)
 	}
 	if !opened {
 		if err := a.useSeal(ctx); err != nil {

@@ -191,7 +191,12 @@ func parsePolicy(d *caddyfile.Dispenser, app *App, folder string) error {
 	return nil
 }
 
-// parseStore reads where the data lives.
+// parseStore reads where the data lives:
+//
+//	store sqlite   <directory>
+//	store postgres <url> [<directory>] {
+//		gateway <name>
+//	}
 func parseStore(d *caddyfile.Dispenser, app *App, folder string) error {
 	var kind, where string
 	if !d.Args(&kind, &where) {
@@ -199,7 +204,7 @@ func parseStore(d *caddyfile.Dispenser, app *App, folder string) error {
 	}
 	switch kind {
 	case "sqlite":
-		app.Data, app.Database = absolute(folder, where), ""
+		app.Data, app.Database, app.Gateway = absolute(folder, where), "", ""
 	case "postgres":
 		if err := checkDatabase(where); err != nil {
 			return d.Err(err.Error())
@@ -207,6 +212,20 @@ func parseStore(d *caddyfile.Dispenser, app *App, folder string) error {
 		app.Database = where
 		if d.NextArg() {
 			app.Data = absolute(folder, d.Val())
+		}
+		for nesting := d.Nesting(); d.NextBlock(nesting); {
+			if d.Val() != "gateway" {
+				return d.Errf("unknown option %s of store postgres; it has gateway", d.Val())
+			}
+			if !d.Args(&app.Gateway) || d.NextArg() {
+				return d.Err("gateway wants a name, for example: gateway eu-1")
+			}
+			if strings.HasPrefix(app.Gateway, "{") {
+				continue // what a placeholder stands for is seen at the start
+			}
+			if err := validGateway(app.Gateway); err != nil {
+				return d.WrapErr(err)
+			}
 		}
 	default:
 		return d.Errf("store %s: there are sqlite and postgres", kind)

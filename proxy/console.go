@@ -261,7 +261,7 @@ func (c consoleMount) event(ctx context.Context, receipt string) (console.Event,
 
 func (c consoleMount) search() search {
 	d := c.a.gen.data
-	return search{d.Vault, d.Log.Index(), d.Log.Find, d.Log.Settle}
+	return search{d.Vault, d.Log.Index(), d.Log.Find, d.Log.Settle, d.gateways}
 }
 
 // EventView shows a leaf to people: everything but what ties leaves together,
@@ -289,11 +289,14 @@ func (c consoleMount) status(ctx context.Context) (console.Status, error) {
 		name = DefaultName
 	}
 	s := console.Status{
-		Version: Version(), Name: name, Started: processStart, Configured: c.a.configured,
+		Version: Version(), Name: name, Gateway: c.a.gen.data.gateway, Started: processStart, Configured: c.a.configured,
 		Log:    console.LogStatus{Origin: c.a.gen.data.Log.Origin(), PublicKey: c.a.gen.data.Log.PublicKey(), Size: c.a.gen.data.Log.Size()},
 		Policy: c.a.policyStatus(),
 	}
 	var err error
+	if s.OtherGateways, err = c.a.gen.data.gateways.others(ctx); err != nil {
+		return s, err
+	}
 	if s.Policy.Rollouts, err = c.a.rolloutStatus(ctx); err != nil {
 		return s, err
 	}

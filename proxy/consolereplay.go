@@ -42,6 +42,9 @@ func (c consoleMount) replay(ctx context.Context, d console.Draft) (console.Repl
 		Otherwise: r.Otherwise, Without: r.Without, Lost: r.Lost, Gained: r.Gained, Treated: r.Treated,
 		Changes: make([]console.PolicyChange, len(r.Changes)),
 	}
+	if out.Gateways, err = c.a.gen.data.gateways.others(ctx); err != nil {
+		return console.Replayed{}, err
+	}
 	for i, ch := range r.Changes {
 		out.Changes[i] = console.PolicyChange(ch)
 		if ch.Roles == nil {

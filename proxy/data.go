@@ -27,6 +27,9 @@ type DataConfig struct {
 	// Database is the URL of a PostgreSQL database that holds the tables of log, vault
 	// and state in place of SQLite files in Dir; "" for the files.
 	Database string
+	// Gateway names one of several gateways that share Database. The log of each is in files
+	// of its Dir, with an origin of its own. "" for a gateway that is alone.
+	Gateway string
 	// Seal says how the vault's key files are sealed.
 	Seal KeySealConfig
 	// Name is the deployment's name. It is part of the log's origin and cannot be
@@ -54,7 +57,11 @@ func (c DataConfig) withDefaults() DataConfig {
 }
 
 func (c DataConfig) audit() audit.Config {
-	return audit.Config{Deployment: c.Name, Database: c.Database, KeyDir: c.Keys, Logger: c.Logger}
+	database := c.Database
+	if c.Gateway != "" {
+		database = "" // each has its log on its own disk
+	}
+	return audit.Config{Deployment: c.logName(), Database: database, KeyDir: c.Keys, Logger: c.Logger}
 }
 
 // vault opens the seal, which may take a while and needs its secret.
@@ -63,7 +70,7 @@ func (c DataConfig) vault(ctx context.Context) (vault.Config, error) {
 	if err != nil {
 		return vault.Config{}, err
 	}
-	return vault.Config{Database: c.Database, Keys: c.Keys, Seal: seal, Logger: c.Logger}, nil
+	return vault.Config{Database: c.Database, Log: c.Gateway, Keys: c.Keys, Seal: seal, Logger: c.Logger}, nil
 }
 
 // Created says what CreateData made.
@@ -96,7 +103,8 @@ func holdsData(dir string) (files, postgres bool, err error) {
 // CreateData makes keys, vault, state and the log's first shard in an empty or
 // missing directory. It stops at the first thing that exists already; a creation
 // that was interrupted is repeated after the directory was removed, and on PostgreSQL
-// with an empty database.
+// with an empty database. With c.Gateway it makes a log for one more of the gateways on a
+// database; vault and state are made by the first, and the others bring its key files.
 func CreateData(ctx context.Context, c DataConfig) (Created, error) {
 	c = c.withDefaults()
 	files, postgres, err := holdsData(c.Dir)
@@ -106,6 +114,17 @@ func CreateData(ctx context.Context, c DataConfig) (Created, error) {
 	if files || postgres {
 		return Created{}, fmt.Errorf("%s holds data already: %w", c.Dir, fs.ErrExist)
 	}
+	if c.Gateway != "" {
+		if err := validGateway(c.Gateway); err != nil {
+			return Created{}, err
+		}
+		if c.Database == "" {
+			return Created{}, errors.New("several gateways share a PostgreSQL database: files have one")
+		}
+		if err := mayJoin(ctx, c.Database); err != nil {
+			return Created{}, fmt.Errorf("creating the data directory: %w", err)
+		}
+	}
 	keys, err := c.vault(ctx)
 	if err != nil {
 		return Created{}, err
@@ -113,7 +132,9 @@ func CreateData(ctx context.Context, c DataConfig) (Created, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return Created{}, fmt.Errorf("creating the data directory: %w", err)
 	}
-	if err := vault.Create(ctx, c.Dir, keys); err != nil {
+	// A vault that is there already belongs to the gateways before this one, and to the key
+	// files that were brought: Create has proven it.
+	if err := vault.Create(ctx, c.Dir, keys); err != nil && (c.Gateway == "" || !errors.Is(err, vault.ErrExists)) {
 		return Created{}, fmt.Errorf("creating the vault: %w", err)
 	}
 	if err := audit.Create(ctx, c.Dir, c.audit()); err != nil {
@@ -149,10 +170,13 @@ type Data struct {
 	Index *index.Index
 
 	database string     // as configured
+	gateway  string     // as configured
+	gateways *gateways  // nil for one that is alone
 	expiring sync.Mutex // held while details expire
 	// passing counts the routes that go on while the log takes no events.
 	passing       atomic.Int64
 	state         *store.DB
+	locks         *store.DB // of the deliveries under way, with several gateways
 	deliveries    *deliveries
 	conversations *conversations
 	trails        *trailCursors
@@ -189,7 +213,7 @@ func OpenData(ctx context.Context, c DataConfig) (d *Data, err error) {
 
 // openData opens what OpenData found; with create it makes the state.
 func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err error) {
-	d = &Data{Dir: c.Dir, database: c.Database, observed: newObserved(), bundles: newBundleShelves(c.Dir), replaying: make(chan struct{}, 1)}
+	d = &Data{Dir: c.Dir, database: c.Database, gateway: c.Gateway, observed: newObserved(), bundles: newBundleShelves(c.Dir), replaying: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Close())
@@ -238,6 +262,16 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 	if d.deliveries, err = openDeliveries(ctx, d.state); err != nil {
 		return d, fmt.Errorf("opening the deliveries of webhooks: %w", err)
 	}
+	if c.Gateway != "" {
+		if d.gateways, err = joinGateways(ctx, d.state, c.Gateway, c.Dir); err != nil {
+			return d, err
+		}
+		// With a connection of its own, which it keeps.
+		if d.locks, err = store.Open(ctx, c.Database, store.Options{MaxConns: 1}); err != nil {
+			return d, fmt.Errorf("opening the state database: %w", err)
+		}
+		d.deliveries.shared = newDeliveryLocks(d.locks)
+	}
 	d.trails = newTrailCursors(d.state)
 	if d.upstream, err = oauth.Open(ctx, d.state, oauth.KeeperConfig{Sealer: tokenSealer{d.Vault}, Digest: d.Vault.Digest, Logger: c.Logger, Asked: processMetrics.tokenAsked, Youngest: youngestToken}); err != nil {
 		return d, err
@@ -256,6 +290,9 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 	go keepVault(d.Vault, d.closing, d.rewrap, c.Logger)
 	go d.expireApprovals(c.Logger)
 	go d.watch(c.Logger)
+	if d.gateways != nil {
+		go d.keepName(c.Logger)
+	}
 	return d, nil
 }
 
@@ -327,6 +364,10 @@ func (d *Data) Close() error {
 	}
 	if d.upstream != nil {
 		err = errors.Join(err, d.upstream.Close()) // waits for answers that come once
+	}
+	if d.locks != nil {
+		d.deliveries.shared.close()
+		err = errors.Join(err, d.locks.Close())
 	}
 	if d.state != nil {
 		err = errors.Join(err, d.state.Close())

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caregate/caregate/internal/store"
@@ -22,9 +23,12 @@ var migrations embed.FS
 // belongs to the data directory, so a reload or a restart forgets nothing of what
 // was taken. What was under way when the process died is forgotten on purpose:
 // nobody knows whether it arrived, and a vendor that repeats it must get through.
+// Several gateways on one database tell one another what is under way by locks there.
 // It is safe for concurrent use.
 type deliveries struct {
 	db *store.DB
+	// shared are those locks; nil for a gateway that is alone.
+	shared *deliveryLocks
 
 	mu   sync.Mutex             // owns runs
 	runs map[deliveryKey]*claim // what is under way
@@ -52,7 +56,11 @@ type claim struct {
 	keys []keptDelivery
 	body []byte
 	once sync.Once
-	done chan struct{} // closed by end
+	// locked tells that other gateways know of it, unwritten that they must go on to know
+	// when it has ended: it was taken, and that is not written yet.
+	locked    bool
+	unwritten atomic.Bool
+	done      chan struct{} // closed by end
 }
 
 // Answers of claim that are no failure.
@@ -100,6 +108,10 @@ func (d *deliveries) claim(ctx context.Context, keys []keptDelivery, body []byte
 			return nil, errUnderWay
 		}
 	}
+	if err := d.lock(ctx, c); err != nil {
+		c.end()
+		return nil, err
+	}
 	if err := d.catchUp(context.WithoutCancel(ctx), now); err != nil {
 		c.end()
 		return nil, err
@@ -110,6 +122,32 @@ func (d *deliveries) claim(ctx context.Context, keys []keptDelivery, body []byte
 		return nil, err
 	}
 	return c, nil
+}
+
+// otherRun is how often a delivery that is under way at another gateway is asked for again.
+const otherRun = 100 * time.Millisecond
+
+// lock waits until no other gateway has the delivery under way, and tells them that this one
+// has.
+func (d *deliveries) lock(ctx context.Context, c *claim) error {
+	if d.shared == nil {
+		return nil
+	}
+	for {
+		taken, err := d.shared.try(context.WithoutCancel(ctx), c.keys)
+		if err != nil {
+			return err
+		}
+		if taken {
+			c.locked = true
+			return nil
+		}
+		select {
+		case <-time.After(otherRun):
+		case <-ctx.Done():
+			return errUnderWay
+		}
+	}
 }
 
 // begin registers c, unless one of its keys is under way: then it returns whose.
@@ -163,6 +201,7 @@ func (c *claim) take(ctx context.Context, now time.Time) error {
 	err := c.write(ctx, now)
 	if err != nil {
 		c.of.telling.Lock()
+		c.unwritten.Store(true)
 		c.of.untold = append(c.of.untold, c)
 		c.of.telling.Unlock()
 	}
@@ -176,6 +215,9 @@ func (d *deliveries) catchUp(ctx context.Context, now time.Time) error {
 	for len(d.untold) > 0 {
 		if err := d.untold[0].write(ctx, now); err != nil {
 			return err
+		}
+		if d.untold[0].locked {
+			d.shared.free(d.untold[0].keys)
 		}
 		d.untold = d.untold[1:]
 	}
@@ -207,6 +249,9 @@ func (c *claim) write(ctx context.Context, now time.Time) error {
 // written. It may be called twice.
 func (c *claim) end() {
 	c.once.Do(func() {
+		if c.locked && !c.unwritten.Load() {
+			c.of.shared.free(c.keys)
+		}
 		c.of.mu.Lock()
 		for _, k := range c.keys {
 			delete(c.of.runs, k.key)

@@ -172,7 +172,7 @@ func parseDetails(d *caddyfile.Dispenser) (*DetailsConfig, error) {
 // seal seals one part of an event's details under the keys of the person and of the
 // day, so that either can end it: an erasure, or the end of the retention.
 func (d *Data) seal(ctx context.Context, e *audit.Event, at time.Time, s vault.Subject, part string, plain []byte) (audit.Sealed, error) {
-	period, err := d.Vault.Period(ctx, purposeOf(e.Retention, part), at)
+	period, err := d.Vault.Period(ctx, purposeOf(d.gateway, e.Retention, part), at)
 	if err != nil {
 		return audit.Sealed{}, err
 	}
@@ -181,10 +181,14 @@ func (d *Data) seal(ctx context.Context, e *audit.Event, at time.Time, s vault.S
 }
 
 // purposeOf names the keys of days of a class and part; parts of one event are
-// numbered behind a dot.
-func purposeOf(class, part string) string {
+// numbered behind a dot. Of several gateways on one vault each has keys of its own: what one
+// of them ends, by its clock and its periods, is in its own log only.
+func purposeOf(gateway, class, part string) string {
 	kind, _, _ := strings.Cut(part, ".")
-	return class + "/" + kind
+	if gateway == "" {
+		return class + "/" + kind
+	}
+	return gateway + ":" + class + "/" + kind
 }
 
 // expireEvery is the time between two looks at what has expired. Retention counts days.
@@ -234,7 +238,7 @@ func (d *Data) expire(ctx context.Context, now time.Time, list []retained, check
 	}
 	for _, r := range list {
 		before := r.keep.before(now)
-		if _, err := d.Vault.DestroyPeriods(ctx, purposeOf(r.class, r.part), before); err != nil {
+		if _, err := d.Vault.DestroyPeriods(ctx, purposeOf(d.gateway, r.class, r.part), before); err != nil {
 			return "", n, err
 		}
 		count, err := d.Log.ExpireDetails(ctx, audit.Expiry{Class: r.class, Part: r.part, Before: before})

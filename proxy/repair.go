@@ -58,7 +58,7 @@ func RepairLog(ctx context.Context, c DataConfig, by LogRepair) (_ audit.RepairR
 		if err != nil {
 			return audit.Pseudonym{}, nil, err
 		}
-		period, err := v.Period(ctx, purposeOf(retentionAdministration, partActor), time.Now())
+		period, err := v.Period(ctx, purposeOf(c.Gateway, retentionAdministration, partActor), time.Now())
 		if err != nil {
 			return audit.Pseudonym{}, nil, err
 		}

@@ -21,6 +21,8 @@ type search struct {
 	find  func(context.Context, audit.ID) (audit.Leaf, error)
 	// settle waits until the index has what is durable; nil for files nobody writes.
 	settle func(context.Context) error
+	// gateways have logs that are not asked; nil without others.
+	gateways *gateways
 }
 
 // settleTime bounds the wait for the index. A log so busy that it takes longer
@@ -55,7 +57,12 @@ func offline[T any](ctx context.Context, c DataConfig, s console.Search, do func
 	}
 	defer func() { err = errors.Join(err, x.Close()) }()
 	find := func(ctx context.Context, id audit.ID) (audit.Leaf, error) { return audit.Lookup(ctx, c.Dir, id) }
-	return do(search{vault: v, index: x, find: find}, ctx, s)
+	all, done, err := c.gateways(ctx)
+	if err != nil {
+		return list, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	return do(search{vault: v, index: x, find: find, gateways: all}, ctx, s)
 }
 
 // nobody stands for a person whom no call ever named: no event has this pseudonym.
@@ -164,6 +171,9 @@ func limit(in console.Search) int {
 }
 
 func (s search) events(ctx context.Context, in console.Search) (out console.FoundList, err error) {
+	if out.Gateways, err = s.gateways.others(ctx); err != nil {
+		return out, err
+	}
 	q, err := s.query(ctx, in)
 	if err != nil {
 		return out, err
@@ -188,6 +198,9 @@ func (s search) events(ctx context.Context, in console.Search) (out console.Foun
 }
 
 func (s search) exposures(ctx context.Context, in console.Search) (out console.ExposureList, err error) {
+	if out.Gateways, err = s.gateways.others(ctx); err != nil {
+		return out, err
+	}
 	q, err := s.query(ctx, in)
 	if err != nil {
 		return out, err

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -128,7 +127,7 @@ func (a *App) shipments(dir string) error {
 		m := a.metrics.shipping(s.Address)
 		a.ships = append(a.ships, syslog.Config{
 			Data: dir, Address: s.Address, TLS: client, State: filepath.Join(dir, syslogDir, hex.EncodeToString(sum[:8])),
-			Host: cmp.Or(a.Name, DefaultName), Logger: processLogger(), Sent: m.sent, Behind: m.behind, Failed: m.failed,
+			Host: a.config.withDefaults().logName(), Logger: processLogger(), Sent: m.sent, Behind: m.behind, Failed: m.failed,
 		})
 	}
 	return nil

@@ -179,6 +179,7 @@ evidence: ` + "`caregate audit verify`" + ` holds it against the log.`,
 			return err
 		}
 		sayMore(cmd, list.More)
+		sayNotAsked(cmd, list.NotAsked)
 		return nil
 	}
 	return cmd
@@ -224,6 +225,7 @@ as in ` + "`caregate audit search`" + `, which also says where the answer comes 
 			return err
 		}
 		sayMore(cmd, list.More)
+		sayNotAsked(cmd, list.NotAsked)
 		if len(list.Coverage) == 0 {
 			fmt.Fprintln(out, "\nCoverage: no answer went out.")
 			return nil
@@ -236,6 +238,20 @@ as in ` + "`caregate audit search`" + `, which also says where the answer comes 
 		return t.print()
 	}
 	return cmd
+}
+
+// sayNotAsked tells whose logs the answer is not about.
+func sayNotAsked(cmd *cobra.Command, not console.NotAsked) {
+	if len(not.Gateways) > 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), "This is the log of one gateway; others on the database have their own, and were not asked: "+plain(strings.Join(not.Gateways, ", ")))
+	}
+}
+
+// sayOneLog is sayNotAsked for what is read from files, without a question to the database.
+func sayOneLog(cmd *cobra.Command, p *place) {
+	if p.Gateway != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "This is the log of the gateway %s; others on the database have their own.\n", p.Gateway)
+	}
 }
 
 // sayMore tells that the answer was cut.

@@ -62,6 +62,9 @@ func findPlace(cmd *cobra.Command) (*place, error) {
 		replace := caddy.NewReplacer()
 		p.Dir, p.Keys, p.Name = replace.ReplaceKnown(p.app.Data, ""), replace.ReplaceKnown(p.app.Keys, ""), p.app.Name
 		p.Seal = p.app.KeySeal
+		if p.Gateway, err = p.app.GatewayName(replace); err != nil {
+			return nil, err
+		}
 		if p.Database, err = p.app.DatabaseURL(replace); err != nil {
 			return nil, err
 		}

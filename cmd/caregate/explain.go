@@ -57,7 +57,11 @@ func receiptHere(cmd *cobra.Command, receipt string) (audit.ID, *place, error) {
 
 // noEvent says that the log of p does not have the event.
 func noEvent(p *place, id audit.ID) error {
-	return fail("a receipt belongs to one deployment: --data names the directory of another", "the log in %s holds no event %s", p.Dir, id)
+	hint := "a receipt belongs to one deployment: --data names the directory of another"
+	if p.Gateway != "" {
+		hint = "of several gateways the one that gave a receipt has its event"
+	}
+	return fail(hint, "the log in %s holds no event %s", p.Dir, id)
 }
 
 // findEvent asks the running gateway, so that the question too goes through

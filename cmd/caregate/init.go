@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caregate/caregate/proxy"
+	"github.com/caregate/caregate/vault"
 )
 
 func newInit() *cobra.Command {
@@ -18,6 +19,10 @@ func newInit() *cobra.Command {
 		Long: `Creates a data directory: keys, the vault, the audit log with its first shard, and
 the database of API keys. Name and directories are those of ./Caddyfile unless
 flags say otherwise. Nothing that exists is touched.
+
+Where the configuration names one of several gateways on a database (store postgres
+with gateway), it makes this one's log. Vault and tables are made by the first; the
+others must have its master.json, index.json and check.json in their key directory.
 
 It prints the public key of the log. Keep that outside this machine: a copy of it
 is what an auditor checks the log against.`,
@@ -42,6 +47,9 @@ is what an auditor checks the log against.`,
 		made, err := proxy.CreateData(cmd.Context(), p.DataConfig)
 		if errors.Is(err, fs.ErrExist) {
 			return fail("nothing was changed; `caregate doctor` looks at it, `caregate run` starts on it", "%w", err)
+		}
+		if p.Gateway != "" && (errors.Is(err, vault.ErrKeyFile) || errors.Is(err, vault.ErrKeyMismatch)) {
+			return fail("a gateway that joins others has to bring the key files of one that is there: copy its master.json, index.json and check.json, mode 0600, and no other file", "%w", err)
 		}
 		if err != nil {
 			return err

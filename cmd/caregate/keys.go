@@ -115,8 +115,8 @@ nothing is under them. With --master the key in master.json is rotated too. An
 interruption anywhere loses nothing and is ended by the next start.
 
 The gateway must be running, and the rotation is in the audit log. No reload is
-needed. After --master, back up the key files again, and copy master.json to every
-other gateway on the same database before that starts again.
+needed. After --master, back up the key files again, and copy master.json at once to
+every other gateway on the same database.
 
 With --seal nothing is rotated: the key files are sealed as ` + "`keys`" + ` in the Caddyfile says
 now. Name the seal they have with --old-passphrase-file or --old-key-file; without
@@ -164,7 +164,7 @@ new seal over with ` + "`caregate reload --force`" + `. Backups of the key files
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "New keys are in use (%s); receipt %s.\n", plain(strings.Join(r.Rotated, ", ")), receipt)
 		if *master {
-			fmt.Fprintln(cmd.OutOrStdout(), "Back up the key files again; other gateways on the same database need the new master.json before they start again.")
+			fmt.Fprintln(cmd.OutOrStdout(), "Back up the key files again; other gateways on the same database need the new master.json at once, and refuse what needs a new key until then.")
 		}
 		return nil
 	}

@@ -67,6 +67,7 @@ If the gateway runs, it adds how many rows ` + "`caregate learn --observed`" + `
 		if err != nil {
 			return err
 		}
+		sayOneLog(cmd, p)
 		switch out := cmd.OutOrStdout(); {
 		case *asJSON:
 			return printJSON(out, report)

@@ -66,6 +66,7 @@ those in the draft's documents do not; and what was refused for no reason of the
 		if err != nil {
 			return missingLog(err)
 		}
+		sayOneLog(cmd, p)
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), r)
 		}
