@@ -134,7 +134,11 @@ func hopeful(near *nearNames, text []byte, i, end int) bool {
 	if grouped {
 		// Five digits are the fewest, in a date of three groups.
 		m := runEnd(text, other)
-		return m-other+n > 5 || m+1 < len(text) && (text[m] >= 0xC2 || asciiGap[text[m]] != none && isDigit(text[m+1]))
+		if m-other+n > 5 || m+1 >= len(text) {
+			return m-other+n > 5
+		}
+		gap, _ := separator(text, m)
+		return gap != none && (text[m] >= 0xC2 || isDigit(text[m+1]))
 	}
 	return n <= 2 && near.month(text, i, end) && monthNear(text, i, end) || n == 4 && (wide != none || after >= 0x80 && ideographicDate(text, end) > 0)
 }
