@@ -1,6 +1,9 @@
 package view
 
-import "unicode/utf8"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // maxLookalike is the longest word that is read as digits, in bytes: nineteen
 // characters of two bytes.
@@ -199,17 +202,23 @@ func (r *Reader) Lookalikes(raw []byte, from, to int) *View {
 	v.Reset()
 	behind := from // where the last word of digits ended
 	plain := from  // up to where the raw text was appended
+	if ascii(raw[from:to]) && bytes.IndexByte(raw[from:to], '%') < 0 {
+		v.Copy(raw, from, to, 0) // each letter is as long as its digit
+		plain = to
+	}
 	for i := from; i < to; {
 		if wordKinds[raw[i]] == 0 {
 			i++
 			continue
 		}
-		if n := EscapeRest(raw[:to], i); n > 0 && i > from {
-			v.Copy(raw, plain, i-1, 0)
-			v.Append(byte(hexByte(raw, i)), i-1, i+n)
-			i += n
-			plain = i
-			continue
+		if i > from && raw[i-1] == '%' {
+			if n := EscapeRest(raw[:to], i); n > 0 {
+				v.Copy(raw, plain, i-1, 0)
+				v.Append(byte(hexByte(raw, i)), i-1, i+n)
+				i += n
+				plain = i
+				continue
+			}
 		}
 		stop, kinds := i, uint8(0)
 		for ; stop < to && wordKinds[raw[stop]] != 0; stop++ {
@@ -235,14 +244,17 @@ func (r *Reader) Lookalikes(raw []byte, from, to int) *View {
 			continue
 		}
 		if stop = i + end; kinds&wordWide == 0 {
-			v.Copy(raw, plain, stop, 0)
-			for word := v.text[len(v.text)-end:]; len(word) > 0; word = word[1:] {
+			if plain < stop {
+				v.Copy(raw, plain, stop, 0)
+				plain = stop
+			}
+			for word := v.text[len(v.text)-(plain-i):][:end]; len(word) > 0; word = word[1:] {
 				if b := lookalikes[word[0]]; b != 0 {
 					word[0] = b
 					v.changed++
 				}
 			}
-			i, plain = stop, stop
+			i = stop
 			continue
 		}
 		v.Copy(raw, plain, i, 0)
