@@ -8,8 +8,9 @@ import (
 
 // dullWide is dull for scripts other than Latin: it returns up to where nothing begins in
 // the letters outside ASCII at i, and in the short runs of digits that stand between such
-// letters with nothing between; i when it cannot tell. Chinese and Japanese write so: every
-// letter is a trigger there, and every number has letters on both sides. The last letter in
+// letters with nothing between, or right behind them at the end of a word; i when it cannot tell.
+// Chinese and Japanese write so: every letter is a trigger there, and every number has letters on
+// both sides. The last letter in
 // front of ASCII letters is left, because the name of a password may go on in them.
 func (s *scanner) dullWide(i int) int {
 	text, near := s.text, s.hint.near
@@ -21,6 +22,7 @@ func (s *scanner) dullWide(i int) int {
 		limit = min(limit, len(text)-LookAhead)
 	}
 	at, last := i, i // last is the letter in front of at
+	first := i       // where the first letters end
 	for word := false; at < limit; {
 		if b := text[at]; b >= utf8.RuneSelf {
 			r, size := utf8.DecodeRune(text[at:])
@@ -28,6 +30,9 @@ func (s *scanner) dullWide(i int) int {
 				break
 			}
 			word = wordRune(r)
+			if first == at {
+				first += size
+			}
 			last, at = at, at+size
 			continue
 		}
@@ -35,6 +40,10 @@ func (s *scanner) dullWide(i int) int {
 			break
 		}
 		end := runEnd(text, at)
+		if end < limit && text[end] == ' ' && s.dullLast(at, end) {
+			at = end
+			break
+		}
 		if end >= limit || text[end] < utf8.RuneSelf || !s.dullBetween(at, end) {
 			break
 		}
@@ -43,7 +52,7 @@ func (s *scanner) dullWide(i int) int {
 	switch {
 	case at < len(text) && isLetter(text[at]):
 		at = last
-	case at-i <= maxWideCopula && i > 0 && text[i-1] <= ' ':
+	case first-i <= maxWideCopula && i > 0 && text[i-1] <= ' ' && isCopula(text[i:first]) && s.passwordFrom(i):
 		return i
 	}
 	s.asked[s.d.brief.passwords] = max(s.asked[s.d.brief.passwords], at)
@@ -68,4 +77,15 @@ func (s *scanner) dullBetween(i, end int) bool {
 		return false
 	}
 	return !isPiece(n) || !s.d.mayBePieces(text, i, end, s.hint.near.groupRow())
+}
+
+// dullLast reports whether nothing begins with the run of digits text[i:end] between a letter
+// outside ASCII and a blank: they are too few for a code, and a word goes on behind the blank.
+func (s *scanner) dullLast(i, end int) bool {
+	text := s.text
+	if end-i >= minCode || hopeful(s.hint.near, text, i, end) {
+		return false
+	}
+	r, _ := utf8.DecodeRune(text[end+1:])
+	return r < utf8.RuneSelf && isLetter(byte(r)) || r >= utf8.RuneSelf && wordRune(r) && view.SignOf(r) == view.None
 }
