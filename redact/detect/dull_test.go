@@ -24,6 +24,8 @@ func FuzzDull(f *testing.F) {
 	}
 	f.Add("カード4111は12回、密码", "", uint8(40))
 	f.Add("карта4111пароль ", "card", uint8(20))
+	f.Add("card 63264111x536228145年1990年", "", uint8(8))
+	f.Add("senha é1990年 é1 ", "", uint8(20))
 	d := newDetector(f)
 	slow := asking(f)
 	f.Fuzz(func(t *testing.T, piece, key string, n uint8) {

@@ -76,7 +76,19 @@ func (s *scanner) dullBetween(i, end int) bool {
 	if _, ok := view.Lookalike(text[end:]); ok {
 		return false
 	}
-	return !isPiece(n) || !s.d.mayBePieces(text, i, end, s.hint.near.groupRow())
+	return !isPiece(n) || s.dullPieces(i, end)
+}
+
+// dullPieces reports whether no card in pieces begins with the four or eight digits text[i:end],
+// nor with a group in front of them that the family was not asked about for itself.
+func (s *scanner) dullPieces(i, end int) bool {
+	asked := &s.asked[s.d.brief.pieces]
+	from := max(*asked, lo(i, tokenReach))
+	if s.d.mayBePieces(s.text, nextDigit(s.text[:end], from), end, s.hint.near.groupRow()) {
+		return false
+	}
+	*asked = max(*asked, end)
+	return true
 }
 
 // dullLast reports whether nothing begins with the run of digits text[i:end] between a letter
