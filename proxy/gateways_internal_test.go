@@ -412,3 +412,32 @@ func TestDeliveriesOfGateways(t *testing.T) {
 	claims(one, nil, key(6)).end() // writes it
 	claims(two, errTaken, key(5))
 }
+
+// V12, V16: a new master key reaches the other gateways as a file. Until it has, they refuse
+// what needs a new key, and lose nothing; then they go on without a restart.
+func TestMasterKeyOfGateways(t *testing.T) {
+	t.Parallel()
+	list := fleet(t, pgtest.Database(t), "a", "b")
+	a, _ := opens(t, list[0])
+	b, _ := opens(t, list[1])
+	ann := []vault.Ident{{Kind: "email", Value: "ann@example.com"}}
+	before, err := b.Vault.Subjects(t.Context(), ann)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(a.Vault.Rotate(t.Context()), a.Vault.RotateMaster(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	bob := []vault.Ident{{Kind: "email", Value: "bob@example.com"}}
+	if _, err := b.Vault.Subjects(t.Context(), bob); !errors.Is(err, vault.ErrKeyMismatch) {
+		t.Errorf("a new person with the old master key: got %v, want %v", err, vault.ErrKeyMismatch)
+	}
+	bringKeys(t, list[0], list[1])
+	if _, err := b.Vault.Subjects(t.Context(), bob); err != nil {
+		t.Errorf("a new person with the new master key: %v", err)
+	}
+	after, err := a.Vault.Subjects(t.Context(), ann)
+	if err != nil || after[0].Pseudonym("o") != before[0].Pseudonym("o") {
+		t.Errorf("a person has another pseudonym, or none: %v", err)
+	}
+}

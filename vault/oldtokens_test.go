@@ -28,7 +28,7 @@ func setBack(t *testing.T, dir string) *store.DB {
 		_, err := db.ExecContext(t.Context(), "PRAGMA secure_delete = ON")
 		must(t, err)
 	}
-	for _, version := range []string{newestFile, "00008_pending_events.sql", tokensInOne} {
+	for _, version := range []string{"00011_erasure_logs.sql", newestFile, "00008_pending_events.sql", tokensInOne} {
 		if version == newestFile && db.Dialect == store.Postgres {
 			continue // it changes nothing there
 		}
