@@ -53,6 +53,11 @@ func changesCredential(l *Leaf) bool {
 	return strings.HasPrefix(l.Operation, "apikey.") && l.Operation != "apikey.list"
 }
 
+// isReview is a step in a review of who has access.
+func isReview(l *Leaf) bool {
+	return l.Channel == "caregate" && (strings.HasPrefix(l.Operation, "access.") || l.Type == "access.revoked")
+}
+
 func ofLogItself(l *Leaf) bool {
 	return strings.HasPrefix(l.Type, "log.") || strings.HasPrefix(l.Type, "shard.") || l.Type == TypeIndexSealed || l.Type == TypeClockStepped || l.Type == "config.loaded"
 }
@@ -120,6 +125,7 @@ func Controls(framework string) []Control {
 		add("3.3.1", "sensitive authentication data is not kept after authorisation", "calls in which verification codes, track data or PINs were found, with what became of them",
 			touchesSecrets)
 		add("3.4.1", "account numbers are masked when displayed", "calls in which account data was found, with what became of it", touchesCards)
+		add("7.2.4", "access is reviewed at least every six months", "reviews of who has access, with what they revoked", isReview)
 		add("8.4", "multi-factor authentication", "calls of actors who had proven a second factor", withMFA)
 		add("10.2.1.1", "individual access to cardholder data is logged", "calls in which account data was found", touchesCards)
 		add("10.2.1.2", "actions by individuals with administrative access are logged", "administrative calls, and those that a vendor's own log tells of (vendor.event: the vendor's word)", isAdministration)
@@ -135,7 +141,7 @@ func Controls(framework string) []Control {
 	case FrameworkSOC2:
 		add("CC6.1", "access is restricted by logical controls", "decided calls", func(l *Leaf) bool { return l.Decision != "" })
 		add("CC6.2", "credentials are issued and removed", "API keys made, rotated and revoked", changesCredential)
-		add("CC6.3", "access follows roles and least privilege", "refused calls", isDenied)
+		add("CC6.3", "access follows roles and least privilege", "refused calls, and reviews of who has access", func(l *Leaf) bool { return isDenied(l) || isReview(l) })
 		add("CC6.5", "data is disposed of", "deletions at vendors, erasures and expiries; vendor.event is the vendor's word", isDestruction)
 		add("CC6.7", "transmission of data is restricted", "calls in which findings were masked, replaced or taken out", maskedSomething)
 		add("CC7.2", "the system is monitored for anomalies", "refused calls, uninspected bodies, jumps of the clock and gaps in vendors' logs", func(l *Leaf) bool { return isDenied(l) || notInspected(l) || isClock(l) || l.Type == TypeVendorGap })
@@ -144,6 +150,7 @@ func Controls(framework string) []Control {
 	case FrameworkISO:
 		add("A.5.15", "access control", "decided calls", func(l *Leaf) bool { return l.Decision != "" })
 		add("A.5.16", "identity management", "API keys made, rotated and revoked", changesCredential)
+		add("A.5.18", "access rights are reviewed and removed", "reviews of who has access, with what they revoked", isReview)
 		add("A.5.33", "records are protected", "seals of the index, beginnings and ends of shards; the signed checkpoint covers every leaf", isProtection)
 		add("A.5.34", "privacy and protection of personal data", "calls that gave data of a person in the clear", disclosed)
 		add("A.8.2", "privileged access rights", "administrative calls, and those that a vendor's own log tells of (vendor.event: the vendor's word)", isAdministration)

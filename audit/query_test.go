@@ -137,11 +137,22 @@ func TestQueries(t *testing.T) {
 		for i, q := range queries {
 			var want []ID
 			exposed, answers, unread := map[Exposure]int64{}, map[string]int64{}, map[string]int64{}
+			used, newest := map[Used]Used{}, map[Used]time.Time{}
 			for _, m := range slices.Backward(all) {
 				e := &m.event
 				if !meant(i, m) {
 					continue
 				}
+				key := Used{Origin: l.Origin(), Actor: e.Actor, Identity: e.Identity, Type: e.Type, Channel: e.Channel, Operation: e.Operation}
+				u := used[key]
+				if u.Events == 0 {
+					u.Receipt = e.ID
+				}
+				u.Events, u.People = u.Events+1, u.People+int64(len(e.Subjects))
+				if m.at.After(newest[key]) {
+					newest[key] = m.at
+				}
+				used[key] = u
 				found := refs(i, e)
 				if q.Subject == nil && q.Record == (Pseudonym{}) && q.Class == "" || len(found) > 0 {
 					want = append(want, e.ID)
@@ -180,6 +191,21 @@ func TestQueries(t *testing.T) {
 				v.Times, v.First, v.Last, v.Receipt, v.Origin = 0, time.Time{}, time.Time{}, ID{}, ""
 				if exposed[v] != times {
 					t.Errorf("query %d: an exposure of %s %d times, want %d", i, v.Class, times, exposed[v])
+				}
+			}
+			uses, err := x.Uses(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			uses = slices.DeleteFunc(uses, func(u Used) bool { return u.Type == TypeGenesis || u.Type == TypeClockStepped })
+			if len(uses) != len(used) {
+				t.Errorf("query %d: %d uses, want %d", i, len(uses), len(used))
+			}
+			for _, u := range uses {
+				key := u
+				key.Events, key.People, key.Last, key.Receipt = 0, 0, time.Time{}, ID{}
+				if want := used[key]; u.Events != want.Events || u.People != want.People || u.Receipt != want.Receipt || !u.Last.Equal(newest[key]) {
+					t.Errorf("query %d: %d events with %d people, last %s at %s; want %d, %d, %s at %s", i, u.Events, u.People, u.Receipt, u.Last, want.Events, want.People, want.Receipt, newest[key])
 				}
 			}
 			coverage, err := x.Coverage(t.Context(), q)
