@@ -38,6 +38,30 @@ func ParseGrant(s string) error {
 	return nil
 }
 
+// Covers tells whether a grant covers a call, as the rules have it (wanted in
+// rego/access.rego). It is for telling how much a grant is used, and permits nothing.
+func Covers(grant, channel, operation, effect, scope string) bool {
+	of, op, ok := strings.Cut(grant, ":")
+	if !ok || of != channel && of != "*" {
+		return false
+	}
+	op, ending, ended := strings.Cut(op, "/")
+	if !ended && op == operation {
+		return true
+	}
+	family, _, _ := strings.Cut(operation, ".")
+	if op != "*" && op != family+".*" {
+		return false
+	}
+	switch {
+	case effect == "admin":
+		return scope == "one" && ending == "admin"
+	case scope == "one":
+		return !ended || ending == effect
+	}
+	return ending == scope
+}
+
 // isName tells whether s is a name of lower-case letters, digits and ._-, or the
 // wildcard.
 func isName(s, wildcard string) bool {

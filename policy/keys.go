@@ -315,6 +315,69 @@ func (k *Keys) Revoke(ctx context.Context, id string) error {
 	return nil
 }
 
+// RevokeSince revokes a key and the successors that Rotate made of it at since or later:
+// they have what it had. It may be repeated. ErrNoKey.
+func (k *Keys) RevokeSince(ctx context.Context, id string, since time.Time) error {
+	return k.along(ctx, id, since, func(tx *sql.Tx, key *Key) error { return k.end(ctx, tx, key.ID) })
+}
+
+func (k *Keys) end(ctx context.Context, tx *sql.Tx, id string) error {
+	_, err := tx.ExecContext(ctx, `UPDATE api_key SET revoked = CASE revoked WHEN 0 THEN $1 ELSE revoked END WHERE id = $2`, millis(k.now()), id)
+	return err
+}
+
+// Narrow takes a grant from a key, and from the successors that Rotate made of it at since or
+// later. A key that is left with neither role nor grant is revoked. It may be repeated.
+// ErrNoKey.
+func (k *Keys) Narrow(ctx context.Context, id, grant string, since time.Time) error {
+	return k.along(ctx, id, since, func(tx *sql.Tx, key *Key) error {
+		left := slices.DeleteFunc(slices.Clone(key.Grants), func(g string) bool { return g == grant })
+		switch {
+		case len(left) == len(key.Grants):
+			return nil
+		case len(left)+len(key.Roles) == 0:
+			return k.end(ctx, tx, key.ID)
+		}
+		grants, err := json.Marshal(left)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE api_key SET grants = $1 WHERE id = $2`, string(grants), key.ID)
+		return err
+	})
+}
+
+// along changes a key and its successors from since on, all or none, while nobody rotates
+// them.
+func (k *Keys) along(ctx context.Context, id string, since time.Time, change func(tx *sql.Tx, key *Key) error) error {
+	tx, err := k.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("taking rights from an API key: %w", err)
+	}
+	defer tx.Rollback() // after a commit it has nothing to do
+	for first := true; id != ""; first = false {
+		key, err := scanKey(tx.QueryRowContext(ctx, `SELECT `+keyColumns+` FROM api_key WHERE id = $1`+k.db.ForUpdate(), id))
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrNoKey
+		}
+		if err != nil {
+			return fmt.Errorf("taking rights from an API key: %w", err)
+		}
+		if !first && key.Created.Before(since) {
+			break
+		}
+		if err := change(tx, &key); err != nil {
+			return fmt.Errorf("taking rights from an API key: %w", err)
+		}
+		id = key.Successor
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("taking rights from an API key: %w", err)
+	}
+	k.forget()
+	return nil
+}
+
 // forget empties the cache and keeps reads that are under way out of it.
 func (k *Keys) forget() {
 	k.mu.Lock()

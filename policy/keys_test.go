@@ -71,6 +71,7 @@ func TestOnPostgres(t *testing.T) {
 		"KeyRevoke":          TestKeyRevoke,
 		"KeyRotate":          TestKeyRotate,
 		"KeyRotateRace":      TestKeyRotateRace,
+		"KeyNarrow":          TestKeyNarrow,
 		"KeysThatAreRefused": TestKeysThatAreRefused,
 		"KeysUnderRace":      TestKeysUnderRace,
 		"KeyDatabaseFailure": TestKeyDatabaseFailure,
