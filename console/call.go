@@ -32,7 +32,10 @@ type callState struct {
 	operation Operation
 	records   int
 	bound     []string
-	body      any // what the route's decode returned
+	// agreed are those who have agreed to it, ticket is its change ticket.
+	agreed []string
+	ticket string
+	body   any // what the route's decode returned
 }
 
 // answer is what a deed came to.
@@ -103,6 +106,7 @@ func (a *api) call(w http.ResponseWriter, r *http.Request) {
 			a.writeProblem(w, r, ref, "")
 			return
 		}
+		state.ticket = rec.Ticket
 	}
 	if route.prepare != nil {
 		route.prepare(a, state, &rec)

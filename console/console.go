@@ -36,6 +36,8 @@ type Config struct {
 	RotateKeys func(ctx context.Context, k RotateKeys) (KeysRotated, error)
 	// Approvals are calls that wait for others to agree.
 	Approvals Approvals
+	// Reviews are reviews of who has access.
+	Reviews Reviews
 	// Approve finds out whether others have agreed to a call of this API, and asks them
 	// otherwise. An approval that does not count is a *Refusal.
 	Approve func(ctx context.Context, a Actor, op Operation, w Wanted) (Agreement, error)
@@ -189,6 +191,15 @@ type Status struct {
 	Trails []Trail `json:"trails"`
 	// Tokens are those with which the gateway calls vendors.
 	Tokens []VendorToken `json:"tokens"`
+	// Review says how reviews of who has access stand.
+	Review ReviewStatus `json:"review"`
+}
+
+// ReviewStatus says when the next review of who has access is due.
+type ReviewStatus struct {
+	Due time.Time `json:"due"`
+	// Open is the id of one that is open or being carried out.
+	Open string `json:"open,omitempty"`
 }
 
 // VendorToken says how the token of a `credential oauth` stands. It holds nothing of it.
@@ -301,7 +312,7 @@ type api struct {
 // New returns the handler for /livez, /readyz and /api/v1. It panics when a
 // required field of c is missing, because a gateway without it would deny all.
 func New(c Config) http.Handler {
-	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.Sessions == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Approve == nil || c.Tokens == nil ||
+	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.Sessions == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Reviews == nil || c.Approve == nil || c.Tokens == nil ||
 		c.Records == nil || c.Event == nil || c.Search == nil || c.Exposures == nil || c.Status == nil || c.Replay == nil || c.Checks == nil {
 		panic("console: Config lacks a required field")
 	}

@@ -24,7 +24,8 @@
 //   - An answer of refusal is problem+json (RFC 9457) in the shape that the proxy
 //     uses, with forwarded always false.
 //   - No answer carries personal data but that of a reveal, whose event is durable before
-//     anything is opened. The one secret, a new key, is in the answer
+//     anything is opened, and those of reviews of access, which name the people who work
+//     here. The one secret, a new key, is in the answer
 //     that made it and nowhere else; nothing here logs a body or a header.
 //   - There is no CORS: no page of another origin can read an answer.
 //

@@ -61,6 +61,11 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 		fmt.Fprintf(&b, "the gateway could not rely on the log %s of %s from %s to %s: %s", e.Attrs["trail"], e.Channel, e.Attrs["from"], e.Attrs["to"], vendorGap(e.Attrs["gap"]))
 	case e.Type == "approval.expired":
 		fmt.Fprintf(&b, "the time for an approval of %s was over", what)
+	case e.Type == "access.revoked":
+		fmt.Fprintf(&b, "item %s of the access review %s was revoked (%s)", e.Attrs["item"], e.Attrs["review"], e.Operation)
+	case e.Type == "access.reviewed":
+		fmt.Fprintf(&b, "the access review %s was closed: %s rights kept, %s revoked, %s for people to revoke; its report has the SHA-256 %s",
+			e.Attrs["review"], e.Attrs["kept"], e.Attrs["revoked"], e.Attrs["by_hand"], e.Attrs["report"])
 	case e.Type == "log.gap":
 		fmt.Fprintf(&b, "the gateway recorded a gap: the log does not know %s", gap(e.Attrs))
 	default:

@@ -84,7 +84,7 @@ func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 			}
 			return Reason{code, 403, "The call exports records in volume, and the caller has no grant for it.", "Grant the operation to the key.", "security"}, true
 		},
-		Keys: g.keys, Sessions: memorySessions{g}, Approvals: g.approvals, Tokens: g.tokens,
+		Keys: g.keys, Sessions: memorySessions{g}, Approvals: g.approvals, Reviews: &memoryReviews{g: g}, Tokens: g.tokens,
 		Approve: func(_ context.Context, _ Actor, op Operation, w Wanted) (Agreement, error) {
 			g.wanted = w
 			switch {
@@ -163,7 +163,8 @@ func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 			return Status{Version: "v1", Name: "test", Gateway: "eu-1", OtherGateways: []string{"eu-2"}, Started: time.Unix(1, 0).UTC(), Configured: time.Unix(2, 0).UTC(), Log: LogStatus{Origin: "test/audit/2026h2", PublicKey: "k", Size: 3},
 				Routes: []Route{{Name: "desk", Channel: "zendesk", Upstream: "https://example.com"}},
 				Trails: []Trail{{Name: "zendesk/audit", Upstream: "https://example.com", Until: time.Unix(2, 0).UTC(), Trouble: "credential", Status: 401, Gaps: 1}},
-				Tokens: []VendorToken{{Name: "desk", Version: 3, Expires: time.Unix(3, 0).UTC(), Lost: "revoked", Trouble: "refused"}}}, nil
+				Tokens: []VendorToken{{Name: "desk", Version: 3, Expires: time.Unix(3, 0).UTC(), Lost: "revoked", Trouble: "refused"}},
+				Review: ReviewStatus{Due: time.Unix(9, 0).UTC(), Open: "r1"}}, nil
 		},
 		Replay: func(_ context.Context, d Draft) (Replayed, error) {
 			if g.eventErr != nil {

@@ -110,7 +110,7 @@ func (a *api) agree(r *http.Request, c *callState, rec *Record) *Refusal {
 			return ref
 		}
 		rec.Attrs["approval"], rec.Attrs["approval_step"], rec.Attrs["approved_by"] = ag.ID, "used", strings.Join(ag.By, ",")
-		rec.Operation.Approvals = ag.Agreed
+		rec.Operation.Approvals, c.agreed = ag.Agreed, ag.By
 		if rec.Decision, err = a.Authorize(r.Context(), rec.Actor, rec.Operation); err != nil {
 			rec.Decision = Decision{Reason: reasonPolicyError}
 			return refuse(reasonPolicyError, "", err)

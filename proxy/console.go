@@ -74,7 +74,7 @@ func newConsole(a *App, local bool) http.Handler {
 	return console.New(console.Config{
 		Local: local, Identify: func(r *http.Request) (console.Actor, error) { return c.identify(r, local) }, Authorize: c.authorize, Journal: c,
 		Reason: consoleReason, Keys: consoleKeys{a.gen.data.Keys, a.checkWish}, Sessions: consoleSessions{a.gen.data.Sessions}, RotateKeys: c.rotateKeys, Erase: c.erase, Records: c.records,
-		Approvals: consoleApprovals{a.gen.data.Approvals, a.metrics}, Approve: c.approve, Tokens: consoleTokens{a},
+		Approvals: consoleApprovals{a.gen.data.Approvals, a.metrics}, Reviews: consoleReviews{a}, Approve: c.approve, Tokens: consoleTokens{a},
 		Event: c.event, Search: c.search().events, Exposures: c.search().exposures, Status: c.status, Observed: a.gen.data.observed.proposals, Replay: c.replay, Checks: c.checks, Logger: processLogger(),
 	})
 }
@@ -189,7 +189,7 @@ func (e *consoleEntry) Record(ctx context.Context, rec console.Record) (string, 
 		return "", err
 	}
 	ev := audit.Event{
-		Exchange: e.exchange, Class: ocsfAPIActivity, Type: "api.decided", Tenant: tenant, Route: policy.OwnChannel,
+		Exchange: e.exchange, Class: ocsfAPIActivity, Type: eventOwn, Tenant: tenant, Route: policy.OwnChannel,
 		Decision: audit.DecisionAllow, Reason: rec.Reason, Policy: p.rules.engine.Digest(),
 		Actor: who.Pseudonym(e.a.gen.data.Log.Origin()), Identity: p.Strength, MFA: p.MFA, Roles: p.Roles,
 		Channel: policy.OwnChannel, Operation: rec.Operation.Name, Effect: rec.Operation.Effect, Scope: scopeOf(rec.Operation),
@@ -298,6 +298,9 @@ func (c consoleMount) status(ctx context.Context) (console.Status, error) {
 		return s, err
 	}
 	if s.Policy.Rollouts, err = c.a.rolloutStatus(ctx); err != nil {
+		return s, err
+	}
+	if s.Review, err = c.a.gen.data.reviewStatus(ctx); err != nil {
 		return s, err
 	}
 	for _, h := range c.a.routes {

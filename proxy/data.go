@@ -15,6 +15,7 @@ import (
 	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/internal/store"
 	"github.com/caregate/caregate/policy"
+	"github.com/caregate/caregate/policy/review"
 	"github.com/caregate/caregate/proxy/oauth"
 	"github.com/caregate/caregate/retention/index"
 	"github.com/caregate/caregate/vault"
@@ -160,6 +161,8 @@ type Data struct {
 	Sessions *policy.Sessions
 	// Approvals are calls that wait for others to agree.
 	Approvals *policy.Approvals
+	// Reviews are reviews of who has access.
+	Reviews *review.Store
 	// Limits count what is taken of them.
 	Limits *policy.Limits
 	// Vouchers remember which headers Caregate-Actor were used.
@@ -191,6 +194,8 @@ type Data struct {
 	closing   chan struct{} // closed by Close
 	// rewrap asks for keys to be wrapped again at once; it holds one wish.
 	rewrap chan struct{}
+	// reviewing is held while a review is carried out.
+	reviewing sync.Mutex
 }
 
 // OpenData opens a directory made by CreateData, after the log has checked
@@ -247,6 +252,9 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 	if d.Approvals, err = policy.OpenApprovals(ctx, d.state, nil); err != nil {
 		return d, fmt.Errorf("opening the approvals: %w", err)
 	}
+	if d.Reviews, err = review.New(ctx, d.state, reviewSealer(d.Vault), nil); err != nil {
+		return d, fmt.Errorf("opening the reviews: %w", err)
+	}
 	if d.Limits, err = policy.OpenLimits(ctx, d.state, nil); err != nil {
 		return d, fmt.Errorf("opening the limits: %w", err)
 	}
@@ -273,7 +281,7 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 		d.deliveries.shared = newDeliveryLocks(d.locks)
 	}
 	d.trails = newTrailCursors(d.state)
-	if d.upstream, err = oauth.Open(ctx, d.state, oauth.KeeperConfig{Sealer: tokenSealer{d.Vault}, Digest: d.Vault.Digest, Logger: c.Logger, Asked: processMetrics.tokenAsked, Youngest: youngestToken}); err != nil {
+	if d.upstream, err = oauth.Open(ctx, d.state, oauth.KeeperConfig{Sealer: tokenSealer(d.Vault), Digest: d.Vault.Digest, Logger: c.Logger, Asked: processMetrics.tokenAsked, Youngest: youngestToken}); err != nil {
 		return d, err
 	}
 	if d.conversations, err = newConversations(); err != nil {
@@ -289,6 +297,7 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 	go keepRenewed(d.Vault, d.closing, c.Logger)
 	go keepVault(d.Vault, d.closing, d.rewrap, c.Logger)
 	go d.expireApprovals(c.Logger)
+	go d.carryOutReviews(c.Logger)
 	go d.watch(c.Logger)
 	if d.gateways != nil {
 		go d.keepName(c.Logger)

@@ -165,8 +165,18 @@ func (h *Handler) clashesGrant(other *Handler) error {
 	return nil
 }
 
-// tokenSealer seals tokens under the vault's key of what they are kept under.
-type tokenSealer struct{ vault *vault.Vault }
+// rowSealer seals what stands in state.db under the vault's key of what it belongs to: of
+// owner and the name. label tells one use from another.
+type rowSealer struct {
+	vault        *vault.Vault
+	owner, label string
+}
+
+// tokenSealer seals tokens for vendors.
+func tokenSealer(v *vault.Vault) rowSealer { return rowSealer{v, "upstream:", "upstream token"} }
+
+// reviewSealer seals what names people in reviews of access.
+func reviewSealer(v *vault.Vault) rowSealer { return rowSealer{v, "review:", "access review"} }
 
 // sealedToken is what is stored. V is 1.
 type sealedToken struct {
@@ -178,24 +188,24 @@ type sealedToken struct {
 
 const sealedTokenVersion = 1
 
-func (s tokenSealer) Seal(ctx context.Context, name string, plain []byte) ([]byte, error) {
-	owner, err := s.vault.Actor(ctx, "upstream:"+name)
+func (s rowSealer) Seal(ctx context.Context, name string, plain []byte) ([]byte, error) {
+	owner, err := s.vault.Actor(ctx, s.owner+name)
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := s.vault.Seal(owner, vault.AD("upstream token", [16]byte{}, name), plain)
+	sealed, err := s.vault.Seal(owner, vault.AD(s.label, [16]byte{}, name), plain)
 	if err != nil {
 		return nil, err
 	}
 	return json.Marshal(sealedToken{V: sealedTokenVersion, Key: sealed.Key, Ciphertext: sealed.Ciphertext, Commitment: sealed.Commitment})
 }
 
-func (s tokenSealer) Open(ctx context.Context, name string, stored []byte) ([]byte, error) {
+func (s rowSealer) Open(ctx context.Context, name string, stored []byte) ([]byte, error) {
 	var t sealedToken
 	if err := json.Unmarshal(stored, &t); err != nil || t.V != sealedTokenVersion {
-		return nil, errors.New("a sealed token is none that this version wrote")
+		return nil, errors.New("what is sealed is nothing that this version wrote")
 	}
-	return s.vault.Open(ctx, vault.Sealed{Key: t.Key, Ciphertext: t.Ciphertext, Commitment: t.Commitment}, vault.AD("upstream token", [16]byte{}, name))
+	return s.vault.Open(ctx, vault.Sealed{Key: t.Key, Ciphertext: t.Ciphertext, Commitment: t.Commitment}, vault.AD(s.label, [16]byte{}, name))
 }
 
 // source gives the tokens of the route.

@@ -27,6 +27,8 @@ const (
 	eventRequest  = "request.decided"
 	eventResponse = "response.decided"
 	eventRefused  = "exchange.refused"
+	// eventOwn is the decision about a call of the gateway's own API.
+	eventOwn = "api.decided"
 )
 
 // OCSF classes of our events (schema.ocsf.io 1.3): what a program did through an

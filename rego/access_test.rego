@@ -120,6 +120,12 @@ table := {
 	"security verifies": [object.union(key(["security"], []), {"channel": "caregate", "operation": "token.verify"}), {"role_not_allowed"}],
 	"security gives approvals": [object.union(key(["security"], []), {"channel": "caregate", "operation": "approval.give", "effect": "admin"}), set()],
 	"an admin gives approvals": [object.union(key(["admin"], []), {"channel": "caregate", "operation": "approval.give", "effect": "admin"}), {"admin_needs_role"}],
+	"security reviews access": [object.union(key(["security"], []), {"channel": "caregate", "operation": "access.decide", "effect": "admin"}), set()],
+	"an admin closes a review": [object.union(key(["admin"], []), {"channel": "caregate", "operation": "access.close", "effect": "admin"}), set()],
+	"a dpo reads a review": [object.union(person(["dpo"], true), {"channel": "caregate", "operation": "access.read", "effect": "read"}), set()],
+	"a dpo decides in a review": [object.union(person(["dpo"], true), {"channel": "caregate", "operation": "access.decide", "effect": "admin"}), {"admin_needs_role"}],
+	"an agent reads a review": [object.union(person(["agent"], true), {"channel": "caregate", "operation": "access.read", "effect": "read"}), {"role_not_allowed"}],
+	"an auditor without second factor": [object.union(person(["security"], false), {"channel": "caregate", "operation": "access.list", "effect": "read"}), {"mfa_required"}],
 	"a family nobody knows": [object.union(key(["admin"], []), {"channel": "caregate", "operation": "universe.end", "effect": "admin"}), {"admin_needs_role"}],
 }
 

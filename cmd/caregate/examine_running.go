@@ -65,6 +65,7 @@ func (e *examination) lookAtGateway(ctx context.Context, p *place) {
 	e.lookAtRollouts(s.Policy.Rollouts)
 	e.lookAtTrails(s.Trails)
 	e.lookAtTokens(s.Tokens)
+	e.lookAtReview(s.Review, time.Now())
 	checks, err := g.ready(ctx)
 	if err != nil {
 		e.add("ready", stateFail, err.Error(), "look at the gateway's log")
@@ -111,6 +112,27 @@ func (e *examination) lookAtRollouts(list []console.RolloutStatus) {
 			e.add("rollout "+r.Name, stateOK, r.State+", "+window, "")
 		}
 	}
+}
+
+// reviewNotice is how long before its end a quarter without a closed review is a warning.
+const reviewNotice = 14 * 24 * time.Hour
+
+// lookAtReview tells until when the next review of who has access is to be closed.
+func (e *examination) lookAtReview(r console.ReviewStatus, now time.Time) {
+	if r.Due.IsZero() {
+		return // a gateway of another version
+	}
+	state, text, fix := stateOK, "the next one is to be closed by "+instant(r.Due), ""
+	if r.Open != "" {
+		text += "; review " + r.Open + " is open"
+	}
+	switch {
+	case !now.Before(r.Due):
+		state, text, fix = stateWarn, text+", which is over", "close one: `caregate access review open`, docs/access-reviews.md"
+	case r.Due.Sub(now) < reviewNotice:
+		state, fix = stateWarn, "`caregate access review open`, docs/access-reviews.md"
+	}
+	e.add("access review", state, text, fix)
 }
 
 // lookAtRunning tells whether the gateway runs with the configuration that stands in

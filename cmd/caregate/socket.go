@@ -26,8 +26,8 @@ var errNotRunning = errors.New("no gateway runs on this data directory")
 // audit event, which takes milliseconds.
 const callTime = 30 * time.Second
 
-// maxAnswer bounds what is read of an answer.
-const maxAnswer = 16 << 20
+// maxAnswer bounds what is read of an answer. The longest are reports of reviews.
+const maxAnswer = 64 << 20
 
 // gateway is a running gateway, reached over the socket in its data directory.
 type gateway struct {
