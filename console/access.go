@@ -48,6 +48,10 @@ type Review struct {
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until"`
 	Due   time.Time `json:"due"`
+	// Log is the origin of that log; OtherGateways are those on the same database whose logs
+	// were not looked at.
+	Log           string   `json:"log"`
+	OtherGateways []string `json:"other_gateways,omitempty"`
 	// Undecided, Kept, Revoked and ByHand count items. Revoked is what the gateway revokes
 	// itself, ByHand what people have to.
 	Undecided int `json:"undecided"`

@@ -19,7 +19,7 @@ type consoleReviews struct{ a *App }
 
 func consoleReview(r review.Review, items []review.Item) console.Review {
 	out := console.Review{
-		ID: r.ID, State: r.State, Opened: r.Opened, OpenedBy: r.OpenedBy, Ticket: r.Ticket, Since: r.Since, Until: r.Until, Due: r.Due,
+		ID: r.ID, State: r.State, Opened: r.Opened, OpenedBy: r.OpenedBy, Ticket: r.Ticket, Since: r.Since, Until: r.Until, Due: r.Due, Log: r.Log, OtherGateways: r.Others,
 		ClosedBy: r.ClosedBy, AgreedBy: r.Agreed, CloseTicket: r.CloseTicket, Closed: r.Closed,
 	}
 	if r.State != review.Open {
@@ -142,11 +142,15 @@ func (c consoleReviews) Open(ctx context.Context, by console.Actor, n console.Ne
 	if status.Open != "" { // before the work
 		return console.Review{}, fmt.Errorf("%w: review %s is open; close it first", console.ErrInvalid, status.Open)
 	}
+	others, err := d.gateways.others(ctx)
+	if err != nil {
+		return console.Review{}, err
+	}
 	items, err := d.collect(ctx, c.a.rules(), since, until)
 	if err != nil {
 		return console.Review{}, err
 	}
-	r, err := d.Reviews.Open(ctx, review.NewReview{By: by.ID, Ticket: n.Ticket, Since: since, Until: until, Due: status.Due, Items: items})
+	r, err := d.Reviews.Open(ctx, review.NewReview{By: by.ID, Ticket: n.Ticket, Since: since, Until: until, Due: status.Due, Log: d.Log.Origin(), Others: others, Items: items})
 	if err != nil {
 		return console.Review{}, reviewError(err)
 	}

@@ -29,8 +29,9 @@ const reviewReportVersion = 1
 // public key.
 type reviewReport struct {
 	Version int `json:"version"`
-	// Log is the origin of the log that the review's events are in.
-	Log string `json:"log"`
+	// Signer is the origin of the log whose key signs; the event that closes the review is in
+	// that log, unless another gateway had to take over in between.
+	Signer string `json:"signer"`
 	// Nonce makes the digest that the log has of this report one that nobody can try names on.
 	Nonce string `json:"nonce"`
 	// Made is when the report was written.
@@ -91,7 +92,7 @@ func (d *Data) makeReport(ctx context.Context, r review.Review, items []review.I
 		return nil, nil, err
 	}
 	now := time.Now().UTC().Truncate(time.Second)
-	report := reviewReport{Version: reviewReportVersion, Log: d.Log.Origin(), Nonce: audit.NewID().String(), Made: now, Review: consoleReview(r, items), Imports: []console.AccountImport{}}
+	report := reviewReport{Version: reviewReportVersion, Signer: d.Log.Origin(), Nonce: audit.NewID().String(), Made: now, Review: consoleReview(r, items), Imports: []console.AccountImport{}}
 	// As it will be when the event is written.
 	report.Review.State, report.Review.Closed, report.Review.Event = review.Closed, now, audit.ID(r.Event).String()
 	for _, in := range imports {

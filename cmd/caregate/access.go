@@ -92,6 +92,9 @@ func newReviewOpen() *cobra.Command {
 			return printJSON(cmd.OutOrStdout(), r)
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "Review %s has %d items, due %s (receipt %s).\n", r.ID, len(r.Items), day(r.Due), receipt)
+		if len(r.OtherGateways) > 0 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "Use is counted from the log %s, and not from those of %s.\n", plain(r.Log), plain(strings.Join(r.OtherGateways, ", ")))
+		}
 		return printReview(cmd.OutOrStdout(), r.Items)
 	}
 	return cmd

@@ -66,6 +66,10 @@ type Review struct {
 	// Since and Until are the window of the log that was looked at, Due until when the
 	// review had to be closed.
 	Since, Until, Due time.Time
+	// Log is the origin of the log that was looked at, Others are the gateways on the same
+	// database whose logs were not.
+	Log    string
+	Others []string
 	// Closing is when it began to close, by ClosedBy, with the agreement of Agreed and under
 	// CloseTicket. Closed is when everything was carried out.
 	Closing, Closed       time.Time
@@ -197,6 +201,8 @@ func (s *Store) Anchor(ctx context.Context) (time.Time, error) {
 type NewReview struct {
 	By, Ticket        string
 	Since, Until, Due time.Time
+	Log               string
+	Others            []string
 	Items             []Item
 }
 
@@ -215,7 +221,7 @@ func (s *Store) Open(ctx context.Context, n NewReview) (Review, error) {
 	if len(n.Items) == 0 || len(n.Items) > MaxItems {
 		return Review{}, fmt.Errorf("%w: it would have %d rights, and can have 1 to %d", ErrWish, len(n.Items), MaxItems)
 	}
-	r := Review{ID: names.EncodeToString(draw()), State: Open, Opened: s.now(), OpenedBy: n.By, Ticket: n.Ticket, Since: n.Since, Until: n.Until, Due: n.Due}
+	r := Review{ID: names.EncodeToString(draw()), State: Open, Opened: s.now(), OpenedBy: n.By, Ticket: n.Ticket, Since: n.Since, Until: n.Until, Due: n.Due, Log: n.Log, Others: n.Others}
 	facts := make([][]byte, len(n.Items))
 	for i, it := range n.Items {
 		var err error
@@ -236,9 +242,9 @@ func (s *Store) Open(ctx context.Context, n NewReview) (Review, error) {
 		return Review{}, fmt.Errorf("%w: one is open already; close it first", ErrWish)
 	}
 	// Of two gateways that open one at the same moment, the index of open ones refuses one.
-	if _, err := tx.ExecContext(ctx, `INSERT INTO review (id, state, opened, opened_by, ticket, since, until, due, closing, closed_by, agreed, close_ticket, closed, event, digest, report, lease)
-VALUES ($1, 'open', $2, $3, $4, $5, $6, $7, 0, '', '', '', 0, $8, $8, $8, 0)`,
-		r.ID, millis(r.Opened), r.OpenedBy, r.Ticket, millis(r.Since), millis(r.Until), millis(r.Due), []byte{}); err != nil {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO review (id, state, opened, opened_by, ticket, since, until, due, log, others, closing, closed_by, agreed, close_ticket, closed, event, digest, report, lease)
+VALUES ($1, 'open', $2, $3, $4, $5, $6, $7, $8, $9, 0, '', '', '', 0, $10, $10, $10, 0)`,
+		r.ID, millis(r.Opened), r.OpenedBy, r.Ticket, millis(r.Since), millis(r.Until), millis(r.Due), r.Log, strings.Join(r.Others, ","), []byte{}); err != nil {
 		return Review{}, fmt.Errorf("opening a review: %w", err)
 	}
 	for i, it := range n.Items {
@@ -274,18 +280,21 @@ func (s *Store) opened(ctx context.Context, name string, stored []byte, v any) e
 	return json.Unmarshal(plain, v)
 }
 
-const columns = `id, state, opened, opened_by, ticket, since, until, due, closing, closed_by, agreed, close_ticket, closed, event, digest`
+const columns = `id, state, opened, opened_by, ticket, since, until, due, log, others, closing, closed_by, agreed, close_ticket, closed, event, digest`
 
 func scan(row interface{ Scan(...any) error }) (r Review, err error) {
 	var opened, since, until, due, closing, closed int64
-	var agreed string
+	var agreed, others string
 	var event []byte
-	if err := row.Scan(&r.ID, &r.State, &opened, &r.OpenedBy, &r.Ticket, &since, &until, &due, &closing, &r.ClosedBy, &agreed, &r.CloseTicket, &closed, &event, &r.Digest); err != nil {
+	if err := row.Scan(&r.ID, &r.State, &opened, &r.OpenedBy, &r.Ticket, &since, &until, &due, &r.Log, &others, &closing, &r.ClosedBy, &agreed, &r.CloseTicket, &closed, &event, &r.Digest); err != nil {
 		return r, err
 	}
 	r.Opened, r.Since, r.Until, r.Due, r.Closing, r.Closed = instant(opened), instant(since), instant(until), instant(due), instant(closing), instant(closed)
 	if agreed != "" {
 		r.Agreed = strings.Split(agreed, ",")
+	}
+	if others != "" {
+		r.Others = strings.Split(others, ",")
 	}
 	copy(r.Event[:], event)
 	return r, nil

@@ -97,7 +97,7 @@ func TestOnPostgres(t *testing.T) {
 
 func three() review.NewReview {
 	at := time.UnixMilli(1_799_000_000_000).UTC()
-	return review.NewReview{By: "key:sec", Ticket: "CHG-1", Since: at.AddDate(0, -3, 0), Until: at, Due: at.AddDate(0, 1, 0), Items: []review.Item{
+	return review.NewReview{By: "key:sec", Ticket: "CHG-1", Since: at.AddDate(0, -3, 0), Until: at, Due: at.AddDate(0, 1, 0), Log: "acme.eu-1/audit/2026h2", Others: []string{"eu-2", "us-1"}, Items: []review.Item{
 		{Kind: "apikey", Action: review.ActKey, Target: "k1", Facts: review.Facts{Holder: "key:k1", Source: "apikey", Name: "nightly zebra", Right: "roles service", Use: &review.Use{Calls: 7, People: 3, Last: at, Receipt: "aa"}}},
 		{Kind: "account", Action: review.ActByHand, Facts: review.Facts{Holder: "jane.zebra", Source: "helpdesk", Right: "admin", MFA: review.No, Groups: []string{"all"}}},
 		{Kind: "standing", Action: review.ActApproval, Target: "a1", Facts: review.Facts{Holder: "key:k2", Source: "approval", Right: "zendesk:ticket.export"}},
@@ -119,7 +119,7 @@ func TestLife(t *testing.T) {
 	must(t, err)
 	got, items, err := s.Get(ctx, r.ID)
 	must(t, err)
-	if got.State != review.Open || got.OpenedBy != "key:sec" || got.Ticket != "CHG-1" || !got.Since.Equal(wish.Since) || !got.Until.Equal(wish.Until) || !got.Due.Equal(wish.Due) || !got.Opened.After(anchor) {
+	if got.State != review.Open || got.OpenedBy != "key:sec" || got.Ticket != "CHG-1" || !got.Since.Equal(wish.Since) || !got.Until.Equal(wish.Until) || !got.Due.Equal(wish.Due) || got.Log != wish.Log || strings.Join(got.Others, " ") != "eu-2 us-1" || !got.Opened.After(anchor) {
 		t.Errorf("opened: got %+v", got)
 	}
 	if len(items) != 3 || items[1].Number != 2 || items[1].Facts.Holder != "jane.zebra" || items[1].Facts.Use != nil || *items[0].Facts.Use != *wish.Items[0].Facts.Use {

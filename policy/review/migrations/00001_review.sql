@@ -10,7 +10,8 @@ CREATE TABLE review_anchor (
 );
 
 -- state is open, closing (decided as it stands; what is revoked is being carried out) or
--- closed. since and until are the window of the log that was looked at. event is the
+-- closed. since and until are the window of the log that was looked at, others the gateways whose
+-- logs were not. event is the
 -- event that says it is closed, drawn when it begins to close; report the sealed report,
 -- written before that event. lease is until when one gateway carries it out.
 CREATE TABLE review (
@@ -22,6 +23,8 @@ CREATE TABLE review (
 	since       BIGINT NOT NULL,
 	until       BIGINT NOT NULL,
 	due         BIGINT NOT NULL,
+	log         TEXT NOT NULL,
+	others      TEXT NOT NULL,
 	closing     BIGINT NOT NULL,
 	closed_by   TEXT NOT NULL,
 	agreed      TEXT NOT NULL,
