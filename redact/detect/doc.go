@@ -88,8 +88,8 @@
 // looked at from each of its groups (chain.go). Where words stand that name numbers is
 // read once, from left to right, and what needs a name is not tried where none is near
 // (near.go). Tokens of short words are passed over at once where no word has what any
-// family needs at least (dull.go), and so are numbers between letters of other scripts
-// (dullwide.go). The check digits of a printed IBAN are read before each of
+// family needs at least (dull.go), and so are numbers between letters of other scripts, or
+// at the end of a word of those (dullwide.go). The check digits of a printed IBAN are read before each of
 // its groups is tried as something else (printediban.go). A stretch of a token is asked about once (spot.go), a row of
 // marks that ask for the same is read from its end, and a view is searched no further
 // than its region reaches (reading.go). The inputs are in
