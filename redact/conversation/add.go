@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"hash/maphash"
 	"slices"
+	"unicode"
 
 	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/detect"
@@ -77,8 +78,18 @@ func (t *Tracker) add(x *tail, m *Message) []Found {
 	}
 	topics := d.Topics(text.text[max(o.Body, lastWords(text.text)):]) | d.Topics(text.text[:o.Body])&^detect.TopicOther
 	defer x.speakOf(topics)
+	given := x.given > 0
+	x.given = max(0, x.given-1)
 	if slices.ContainsFunc(m.Found, whole) {
 		x.clear()
+		if slices.ContainsFunc(m.Found, wholeCard) {
+			x.given = maxGiven
+		}
+		if !long && slices.ContainsFunc(m.Found, func(f redact.Finding) bool { return wholeCard(f) && covers(o, f.Start, f.End) }) {
+			x.speaker = speaker
+			x.push(ref, o, true)
+			return nil
+		}
 		if asked&detect.TopicCode != 0 && !long { // "437, and the card is 4111 1111 1111 1111"
 			return t.explained(m, text, ref, detect.TopicCode)
 		}
@@ -87,6 +98,16 @@ func (t *Tracker) add(x *tail, m *Message) []Found {
 	if long {
 		x.aside(speaker, maxAside+1, topics)
 		return nil
+	}
+	body := 0
+	if o.Body > 0 {
+		body, _ = text.raw(o.Body, len(text.text))
+	}
+	if given && len(o.Digits) > 0 && o.Words <= maxBeside && !slices.ContainsFunc(m.Found, isCode) {
+		if f := t.judged(m, text, ref, givenCard, codeOnly); f != nil && saysMore(m.Text[min(body, f[0].Pieces[0].Start):f[0].Pieces[0].Start]) {
+			x.clear()
+			return f
+		}
 	}
 	pure := o.Words == 0 || goesOn(text.text) || topics == 0 && (almost(o) || o.Words <= maxBeside && printed(o, text))
 	about := (asked | topics) &^ detect.TopicOther
@@ -105,6 +126,9 @@ func (t *Tracker) add(x *tail, m *Message) []Found {
 		return nil
 	}
 	if f, digits := t.completed(x, ref, about, pure); digits > 0 {
+		if f.Class == redact.CreditCard {
+			x.given = maxGiven
+		}
 		if digits >= usualCard {
 			x.clear()
 		} else {
@@ -114,6 +138,13 @@ func (t *Tracker) add(x *tail, m *Message) []Found {
 	}
 	if f := t.explained(m, text, ref, asked); f != nil {
 		x.clear()
+		if f[0].Class == redact.CreditCard {
+			x.given = maxGiven
+			if p := f[0].Pieces[0]; covers(o, p.Start, p.End) {
+				x.speaker = speaker
+				x.push(ref, o, true)
+			}
+		}
 		return f
 	}
 	if x.n == 0 {
@@ -218,6 +249,29 @@ func whole(f redact.Finding) bool {
 		return !f.Never || f.Strong
 	}
 	return false
+}
+
+// saysMore reports whether what stands in front of a code says what it is: a word, or a date
+// with a stroke in it. "1111 1111" behind a card are digits of something else.
+func saysMore(front []byte) bool {
+	return bytes.ContainsFunc(front, func(r rune) bool { return r == '/' || unicode.IsLetter(r) })
+}
+
+// wholeCard reports whether a finding is a whole card.
+func wholeCard(f redact.Finding) bool { return f.Class == redact.CreditCard && whole(f) }
+
+// isCode reports whether a finding is the code of a card.
+func isCode(f redact.Finding) bool { return f.Class == redact.CardVerificationCode }
+
+// mostShort is how many digits a card has at most behind which its rest may follow: those of
+// twelve and thirteen digits are printed as three quarters of most others are.
+const mostShort = 13
+
+// covers reports whether the digits of a message are those of a card from start to end and no
+// others, and so few that they may be the begin of a longer one, whose rest follows.
+func covers(o *spoken.Outline, start, end int) bool {
+	n := len(o.Groups)
+	return n > 0 && len(o.Digits) <= mostShort && start <= o.Groups[0].Start && end >= o.Groups[n-1].End
 }
 
 // speakOf notes what a message names. While pieces of a card are coming, another number
@@ -367,6 +421,26 @@ func perMessage(pieces []Piece) []Piece {
 
 // explained judges the message at hand by what was spoken of before it.
 func (t *Tracker) explained(m *Message, text written, ref Ref, asked detect.Topic) []Found {
+	for _, p := range prefixes {
+		if asked&p.topic == 0 {
+			continue
+		}
+		if f := t.judged(m, text, ref, p.text, p.classes); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// givenCard stands for a card that was given in a message before, behind which its code is
+// judged. It is a number for tests.
+const givenCard = "4111 1111 1111 1111 "
+
+var codeOnly = []redact.Class{redact.CardVerificationCode}
+
+// judged returns the first value of one of the classes in the message at hand, as it reads
+// behind prefix.
+func (t *Tracker) judged(m *Message, text written, ref Ref, prefix string, classes []redact.Class) []Found {
 	w := &t.work
 	defer func() { clear(w.text) }()
 	body := text.text[w.outline.Body:]
@@ -374,22 +448,17 @@ func (t *Tracker) explained(m *Message, text written, ref Ref, asked detect.Topi
 		body = body[1:]
 	}
 	skip := len(text.text) - len(body)
-	for _, p := range prefixes {
-		if asked&p.topic == 0 {
+	w.text = append(append(w.text[:0], prefix...), body...)
+	w.found = w.detector.Text(w.found[:0], w.text, detect.Hint{})
+	for _, f := range w.found {
+		if f.Start < len(prefix) || !slices.Contains(classes, f.Class) {
 			continue
 		}
-		w.text = append(append(w.text[:0], p.text...), body...)
-		w.found = w.detector.Text(w.found[:0], w.text, detect.Hint{})
-		for _, f := range w.found {
-			if f.Start < len(p.text) || !slices.Contains(p.classes, f.Class) {
-				continue
-			}
-			start, end := text.raw(f.Start-len(p.text)+skip, f.End-len(p.text)+skip)
-			if slices.ContainsFunc(m.Found, func(o redact.Finding) bool { return o.Start < end && start < o.End && whole(o) }) {
-				continue
-			}
-			return []Found{{Class: f.Class, Confidence: f.Confidence, Rule: f.Rule, Evidence: f.Evidence, Pieces: []Piece{{Message: ref, Start: start, End: end}}}}
+		start, end := text.raw(f.Start-len(prefix)+skip, f.End-len(prefix)+skip)
+		if slices.ContainsFunc(m.Found, func(o redact.Finding) bool { return o.Start < end && start < o.End && whole(o) }) {
+			continue
 		}
+		return []Found{{Class: f.Class, Confidence: f.Confidence, Rule: f.Rule, Evidence: f.Evidence, Pieces: []Piece{{Message: ref, Start: start, End: end}}}}
 	}
 	return nil
 }

@@ -6,7 +6,8 @@
 //
 // For each conversation a [Tracker] keeps a tail: at most eighteen digits of the
 // last messages, where in which message they stood, and what the last messages
-// spoke of (a card, a tax number, a code). It keeps no text. A tail ends when the
+// spoke of (a card, a tax number, a code), and for a few messages that a card was given:
+// "05/28 123" behind it is its date and code. It keeps no text. A tail ends when the
 // number is found, when somebody says something else, after some messages
 // without digits, after some time, and when too many other conversations are newer;
 // then its digits are overwritten.

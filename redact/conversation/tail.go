@@ -23,6 +23,8 @@ const (
 	maxBeside   = 12 // words beside a piece, where a card is spoken of
 
 	maxBesideOne = 3 // words beside a piece of one digit
+
+	maxGiven = 3 // messages behind a card in which its date and code may stand
 )
 
 // memory is what is remembered of the messages of a conversation. It never grows
@@ -38,6 +40,8 @@ type memory struct {
 
 	speaker uint64 // of the pieces, 0 for unknown
 	silent  int    // messages since the last piece
+
+	given int // messages for which a card that was given still counts
 }
 
 // tail is one conversation.
@@ -79,7 +83,7 @@ func (m *memory) clear() {
 // forget wipes everything.
 func (m *memory) forget() {
 	m.clear()
-	m.topics, m.topicAge = 0, 0
+	m.topics, m.topicAge, m.given = 0, 0, 0
 }
 
 // set makes m what from is, in its own memory.

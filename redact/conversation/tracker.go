@@ -192,7 +192,7 @@ func (t *Tracker) tail(key string, at time.Time) *tail {
 // place puts a tail among those that remember something, or among the others. The
 // caller holds the lock.
 func (t *Tracker) place(x *tail) {
-	idle := x.n == 0 && x.before.n == 0 && x.topics == 0
+	idle := x.n == 0 && x.before.n == 0 && x.topics == 0 && x.given == 0
 	if idle == x.idle {
 		return
 	}

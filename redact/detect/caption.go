@@ -31,6 +31,9 @@ func (s *scanner) caption(i int) bool {
 		if !ok || i-end > directReach || isDigit(s.text[start]) || captionEnds(s.text[end:at], end-start) && (at != i || !commaOnly(s.text[end:at])) {
 			return false
 		}
+		if at != i && s.spokenBy(at) == start {
+			return false // "Customer: The number is 4111..."
+		}
 		var buf [2 * maxScript]byte
 		w := fold(buf[:0], s.text[max(start, end-maxScript):end])
 		sn := s.d.vocab.sense(s.text[start:end])

@@ -63,7 +63,7 @@ var otherWords = wordsOf(`
 	router gateway firewall printer laptop tablet camera drone vehicle trailer truck bike rental lease landlord tenant plot mandate petition motion verdict filing
 	inspection audit report assessment exam quiz homework syllabus transcript diploma credential accreditation license-plate dispatch pickup dropoff
 	posting vacancy candidate applicant enrollment enrolment registrar roster payslip invoices receipts parcels permits vouchers coupons certificate certificates
-	session sessions miles abordar
+	session sessions miles abordar job jobs workflow
 	mrn rx pnr bol utr eticket e-ticket asin fob keycard plate microchip docket exhibit folder
 `)
 

@@ -14,8 +14,31 @@ const (
 )
 
 // codeReach is how far behind a card its verification code is looked for: an
-// expiry date and separators fit between.
-const codeReach = 32
+// expiry date and separators fit between. Where letters of other scripts are among them, which
+// have two or three bytes, it is so many characters and no more than wideReach bytes.
+const (
+	codeReach = 40
+	wideReach = 64
+)
+
+// behindCard reports whether i is so close behind a card that its date or code may begin there.
+func (s *scanner) behindCard(i int) bool {
+	if s.card < 0 || i-s.card > wideReach {
+		return false
+	}
+	return i-s.card <= codeReach || s.behindWide(i)
+}
+
+// behindWide is behindCard where the text between may be of another script.
+func (s *scanner) behindWide(i int) bool {
+	n := 0
+	for _, b := range s.text[s.card:i] {
+		if b&0xC0 != 0x80 { // not inside a character
+			n++
+		}
+	}
+	return n < i-s.card && n <= codeReach
+}
 
 // maxLost is how many digits a tax number has left after a spreadsheet or a
 // number type took its leading zeros.
@@ -85,7 +108,7 @@ func (s *scanner) code(dst *[]redact.Finding, g group) {
 	if g.end < len(s.text) && isLetter(s.text[g.end]) || g.start > 0 && isLetter(s.text[g.start-1]) && !codeEnds[s.text[g.start-1]] {
 		return
 	}
-	behind := s.card >= 0 && g.start-s.card <= codeReach
+	behind := s.behindCard(g.start)
 	if !behind && !s.cued(g) {
 		return
 	}
@@ -133,7 +156,7 @@ func (s *scanner) cued(g group) bool {
 	if read && !near.any(&s.d.vocab, s.text, g.start, g.end, anyWord) {
 		return false
 	}
-	return near.cue(s.text, g.start) || (read || near.any(&s.d.vocab, s.text, g.start, g.end, anyWord)) && cueAfter(s.text, g.end)
+	return near.cue(s.text, g.start) || questionBefore(s.text, g.start, lo(g.start, wordWindow)) >= 0 || (read || near.any(&s.d.vocab, s.text, g.start, g.end, anyWord)) && cueAfter(s.text, g.end)
 }
 
 // zeros has the high bit set in each byte of w that equals b.
@@ -143,7 +166,7 @@ func zeros(w uint64, b byte) uint64 {
 }
 
 // cue reports whether the bytes before i may hold a word that names a code: it
-// looks for the letter pairs cv, cs, ci, cu, od, fz, gi, gu, pi and yp, in any case, and may be
+// looks for the letter pairs cv, cs, ci, cu, od, fz, gi, gn, gu, pi and yp, in any case, and may be
 // wrong on the side of yes.
 func cue(text []byte, i int) bool {
 	for range cueWindows {
@@ -169,7 +192,7 @@ const (
 func cueIn(w uint64) uint64 {
 	w |= 0x20 * ones
 	v, sx, id, d, u, px := zeros(w, 'v'), zeros(w, 's'), zeros(w, 'i'), zeros(w, 'd'), zeros(w, 'u'), zeros(w, 'p')
-	return zeros(w, 'c')&((v|sx|id|u)>>8) | zeros(w, 'o')&(d>>8) | zeros(w, 'g')&((id|u)>>8) | px&(id>>8) | zeros(w, 'y')&(px>>8) | zeros(w, 'f')&(zeros(w, 'z')>>8) | zeros(w, 0xB3)&(d>>8) // the last is "ód"
+	return zeros(w, 'c')&((v|sx|id|u)>>8) | zeros(w, 'o')&(d>>8) | zeros(w, 'g')&((id|u|zeros(w, 'n'))>>8) | px&(id>>8) | zeros(w, 'y')&(px>>8) | zeros(w, 'f')&(zeros(w, 'z')>>8) | zeros(w, 0xB3)&(d>>8) // the last is "ód"
 }
 
 // cueAfter is cue for the words behind: the pairs cv and od.
@@ -246,7 +269,10 @@ func (s *scanner) standsAlone(g group) bool {
 func (s *scanner) codeWordBefore(i, digits int) bool {
 	from, at := lo(i, wordWindow), i
 	back, front, says := false, false, false
-	code, plain := false, false
+	code, plain, strip := false, false, false
+	if q := questionBefore(s.text, i, from); q >= 0 {
+		at = q
+	}
 	for n := 0; n < 9; n++ {
 		if plain && s.codeOfCard(at) {
 			return true
@@ -264,7 +290,7 @@ func (s *scanner) codeWordBefore(i, digits int) bool {
 		case sn&senseSecurity != 0:
 			return code || s.codeOf(start)
 		case foldEqual(w, "crypto"):
-			return s.card >= 0 && start-s.card <= codeReach // also a currency
+			return s.behindCard(start) // also a currency
 		case back && (sn&senseCode != 0 || digits == 3 && three(w)):
 			return true
 		case code && foldEqual(w, "verification"):
@@ -272,20 +298,27 @@ func (s *scanner) codeWordBefore(i, digits int) bool {
 			return ok && s.d.vocab.sense(s.text[a:b])&senseCard != 0
 		case sn&senseCVV != 0:
 			if foldEqual(w, "cid") { // also a customer's id
-				return s.card >= 0 && start-s.card <= codeReach || s.wordNames(start, senseCard) || s.answer(start, i+digits)
+				return s.behindCard(start) || s.wordNames(start, senseCard) || s.answer(start, i+digits)
 			}
 			return true
 		case sn&senseTail != 0:
-			return back || digits == 3 && s.countedDigits(start, 3) || digits == 4 && front && s.countedDigits(start, 4)
+			return back || digits == 3 && s.countedDigits(start, 3) || digits == 4 && (front || plain || n == 0 && s.behindCard(start)) && s.countedDigits(start, 4)
 		case n == 0 && readWords[string(w)]: // "the back says 123"
-		case (n == 0 || says) && digits == 4 && foldEqual(w, "front"):
-			if s.card >= 0 && start-s.card <= codeReach && start >= s.card {
+		case (n == 0 || says) && digits == 4 && s.among(frontWords, start, end):
+			if s.behindCard(start) && start >= s.card {
 				return true // "front: 1234", as on an American Express
 			}
 			front = true
 		case sn&senseCard != 0 && n < 2: // "the code on the back of the card is 123"
-		case sn&senseBack != 0 && (n == 0 || says) && digits == 3 && s.card >= 0 && start-s.card <= codeReach:
+		case sn&senseBack != 0 && (n == 0 || says) && digits == 3 && s.behindCard(start):
 			return true // "Back: 123", behind a card and its date
+		case strip && foldEqual(w, "signature"):
+			return digits == 3 // "the number on the signature strip"
+		case back && s.among(askWords, start, end): // "the code you need, the one on the back?"
+		case n <= 1 && sn == 0 && (foldEqual(w, "strip") || foldEqual(w, "stripe") || foldEqual(w, "panel")):
+			strip = true
+			at = start
+			continue
 		case sn&(senseLink|senseCode|senseBack|nameFill) == 0 && (end-start > 1 || w[0] == 'X'):
 			return false
 		}
@@ -296,6 +329,30 @@ func (s *scanner) codeWordBefore(i, digits int) bool {
 		at = start
 	}
 	return false
+}
+
+// askWords may stand where somebody asks for a code and says where it is.
+var askWords = wordsOf("one you need needs needed want wanted wants ask asked asking for i we they see find")
+
+// maxAnswer is how much stands between a question and its answer at most: who answers.
+const maxAnswer = 24
+
+// questionBefore returns where the question ends that stands right in front of i, with nothing
+// but the name of who answers between: "and the three on the back? Caller: 123". Without one it
+// is -1.
+func questionBefore(t []byte, i, low int) int {
+	at := blankBefore(t, i, max(low, lo(i, maxAnswer)), true)
+	if at > low && t[at-1] == ':' {
+		start, end, ok := wordBefore(t, blankBefore(t, at-1, low, false), max(low, lo(i, maxAnswer)))
+		if !ok || at-end > 3 {
+			return -1
+		}
+		at = blankBefore(t, start, low, true)
+	}
+	if at == low || t[at-1] != '?' {
+		return -1
+	}
+	return at - 1
 }
 
 // answer reports whether nothing but text[start:end] is said, as an answer to the
@@ -326,7 +383,7 @@ func (s *scanner) codeOf(i int) bool {
 // codeOfCard reports whether nothing but words that link stands between a card and the word
 // for a code that begins at i: "4111 1111 1111 1111 and the code is 123".
 func (s *scanner) codeOfCard(i int) bool {
-	if s.card < 0 || i-s.card > codeReach || i < s.card {
+	if !s.behindCard(i) || i < s.card {
 		return false
 	}
 	for {
@@ -345,6 +402,9 @@ func (s *scanner) codeOfCard(i int) bool {
 // codeLinks may stand between a card and the word for its code, too.
 var codeLinks = wordsOf("with its it's mit avec con com met")
 
+// codeShort are short for the code of a card, where its date stands in front.
+var codeShort = wordsOf("sec pz kpn kpz crypto verif")
+
 // countedDigits reports whether the digits whose name begins at i are so many of a card, as
 // the word in front of it says: three or four.
 func (s *scanner) countedDigits(i, digits int) bool {
@@ -352,13 +412,24 @@ func (s *scanner) countedDigits(i, digits int) bool {
 	if !ok {
 		return false
 	}
-	w := s.text[a:b]
-	said := three(w)
-	if digits == 4 {
-		said = foldEqual(w, "four") || string(w) == "4"
+	if digits == 3 {
+		return three(s.text[a:b]) && (s.behindCard(a) || s.wordNames(a, senseCard))
 	}
-	return said && (s.card >= 0 && a-s.card <= codeReach || s.wordNames(a, senseCard))
+	if !s.among(fourWords, a, b) || !s.behindCard(a) && !s.wordNames(a, senseCard) {
+		return false
+	}
+	// The last four digits of a card are none of its code, nor are the first.
+	a, b, ok = wordBefore(s.text, a, lo(a, wordWindow/2))
+	return !ok || s.d.vocab.sense(s.text[a:b])&nameEnding == 0 && !s.among(firstWords, a, b)
 }
+
+// Words for four, for the first of some, and for the front of a card, on which the code of an
+// American Express stands.
+var (
+	firstWords = wordsOf("first ersten premiers primeros primeras primeiros primi prime eerste middle next other")
+	fourWords  = wordsOf("four 4 vier quatre cuatro quattro quatro fyra fire neljä cztery")
+	frontWords = wordsOf("front vorne vorderseite enfrente frente delante devant recto davanti fronte voorkant voorzijde framsidan forsiden")
+)
 
 // three reports whether w is the number three.
 func three(w []byte) bool {
@@ -376,7 +447,7 @@ func three(w []byte) bool {
 func (s *scanner) codeWordAfter(first, i int) bool {
 	digits := i - first
 	to := min(len(s.text), i+wordWindow/2)
-	behindCard := s.card >= 0 && i-s.card <= codeReach
+	behindCard := s.behindCard(i)
 	security := false
 	for n := 0; n < 5; n++ {
 		start, end, ok := wordAfter(s.text, i, to)
@@ -421,7 +492,7 @@ func (s *scanner) numberSaid(i int) bool {
 // a card word too.
 func (s *scanner) pinWordBefore(i, digits int) bool {
 	from, at := lo(i, directReach), i
-	for n := 0; n < 5; n++ {
+	for n := 0; n < 7; n++ {
 		start, end, ok := wordBefore(s.text, at, from)
 		if !ok {
 			return false
@@ -451,8 +522,12 @@ func (s *scanner) expiryBetween(from, to int) bool {
 				return false
 			}
 			sizes[n] = end - i
-			if n == 0 && end-i >= 2 {
+			switch {
+			case n > 0:
+			case end-i >= 2:
 				month = int(s.text[i]-'0')*10 + int(s.text[i+1]-'0')
+			case end < to && s.text[end] == '/':
+				month = int(s.text[i] - '0') // 8/27
 			}
 			n++
 			i = end
@@ -474,12 +549,12 @@ func (s *scanner) expiryBetween(from, to int) bool {
 	if month < 1 || month > 12 {
 		return false
 	}
-	return n == 1 && sizes[0] == 4 || n == 2 && sizes[0] == 2 && (sizes[1] == 2 || sizes[1] == 4)
+	return n == 1 && sizes[0] == 4 || n == 2 && sizes[0] <= 2 && (sizes[1] == 2 || sizes[1] == 4)
 }
 
 // besideCode reports whether the word text[start:end] may stand between a card, which ends at
 // from, and its code.
 func (s *scanner) besideCode(start, end, from int) bool {
 	w := s.text[start:end]
-	return s.d.vocab.phrase(s.text, start, end, from)&(senseCard|senseCVV|senseLink|senseCode|nameExpiry) != 0 || beforeExpiry(w) || s.among(andWords, start, end) || s.among(codeLinks, start, end)
+	return s.d.vocab.phrase(s.text, start, end, from)&(senseCard|senseCVV|senseLink|senseCode|nameExpiry) != 0 || beforeExpiry(w) || s.among(andWords, start, end) || s.among(codeLinks, start, end) || s.among(codeShort, start, end)
 }

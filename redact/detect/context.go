@@ -49,6 +49,9 @@ func (s *scanner) before(i int, joined bool) words {
 	if !s.hint.near.any(&s.d.vocab, s.text, i, i, namesCard) {
 		return w
 	}
+	if direct {
+		at = s.placeBefore(at, from)
+	}
 	d := denial{scanner: s}
 	for direct || w.near == 0 {
 		start, end, ok := wordBefore(s.text, at, from)
@@ -60,6 +63,9 @@ func (s *scanner) before(i int, joined bool) words {
 		}
 		sn := s.wordSense(start, end, from)
 		named := sn & (senseCard | senseSoft | senseHard | senseSSN)
+		if direct && named&senseSoft != 0 && s.spokenBy(at) == start {
+			direct, named = false, 0 // "Customer: The number is 4111..."
+		}
 		if direct {
 			switch {
 			case i-end > directReach:
@@ -68,8 +74,8 @@ func (s *scanner) before(i int, joined bool) words {
 				named&senseSoft != 0 && foldEqual(bytes.TrimSpace(s.text[end:i]), "to"):
 				direct = false // "charge the order to 4111..."
 			case named&(senseSoft|senseHard) != 0:
-				if w.direct == 0 {
-					w.direct = named & (senseSoft | senseHard)
+				if w.direct == 0 || named&senseHard != 0 && sn&(senseCard|namePhone) == 0 && oneName(s.text[end:at]) {
+					w.direct = named & (senseSoft | senseHard) // "loyalty membership number"
 				}
 				direct = d.names(start, end, at)
 			case named&senseCard != 0:
@@ -93,6 +99,51 @@ func (s *scanner) before(i int, joined bool) words {
 	}
 	return w
 }
+
+// maxPlace is how many words may say where something is: "on the kitchen fridge".
+const maxPlace = 2
+
+// placeBefore returns where the words begin that stand right in front of i and say where the
+// number of another thing stands, or what has it: "serial number on the fridge: 4111...". Without
+// such words, or where they name anything themselves, it is i.
+func (s *scanner) placeBefore(i, from int) int {
+	at := i
+	for n := 0; n <= maxPlace; n++ {
+		start, end, ok := wordBefore(s.text, at, from)
+		if !ok || i-start > directReach || clauseEnds(s.text[end:at]) {
+			return i
+		}
+		if n > 0 && s.among(placeArticles, start, end) {
+			a, b, ok := wordBefore(s.text, start, from)
+			if ok && s.among(placeWords, a, b) {
+				start = a
+			} else if !s.among(placeOf, start, end) {
+				return i
+			}
+			if a, b, ok = wordBefore(s.text, start, from); !ok {
+				return i
+			}
+			if sn := s.wordSense(a, b, from); s.role(a, b)&saysNumber != 0 || sn&senseHard != 0 {
+				return start
+			}
+			return i
+		}
+		if n == maxPlace || isDigit(s.text[start]) || s.d.vocab.sense(s.text[start:end]) != 0 || s.among(placeSides, start, end) || s.role(start, end) != 0 {
+			return i
+		}
+		at = start
+	}
+	return i
+}
+
+// Words for where something is: such as stand in front of an article, the articles, those of
+// them that say both, and what a card has and other things do not.
+var (
+	placeWords    = wordsOf("on of in at inside under behind an auf unter hinter von en de sur sous su sotto op van onder na pe")
+	placeArticles = wordsOf("the my our this that a der dem den die das meinem meiner unserem unserer el la los las mi nuestro nuestra le les mon ma notre il lo mio mia o meu minha het mijn onze am im vom zum del du al nel nella sul sulla della dello do da no")
+	placeOf       = wordsOf("am im vom zum del du al nel nella sul sulla della dello do da no")
+	placeSides    = wordsOf("front side reverse face top bottom plastic chip stripe strip one vorne vorderseite frente delante devant recto davanti fronte voorkant")
+)
 
 // clauseEnds reports whether a clause ends in what stands between two words.
 func clauseEnds(between []byte) bool {

@@ -19,7 +19,7 @@ import (
 // beside a card, whose date and code may stand in any form.
 func (s *scanner) dull(i int) int {
 	text := s.text
-	if i < s.loudTo || s.card >= 0 && i-s.card <= codeReach || !s.d.brief.whole {
+	if i < s.loudTo || s.card >= 0 && i-s.card <= wideReach || !s.d.brief.whole {
 		return i
 	}
 	start := wordStart(text, i, lo(i, maxBrief))

@@ -14,7 +14,7 @@ import (
 // front of ASCII letters is left, because the name of a password may go on in them.
 func (s *scanner) dullWide(i int) int {
 	text, near := s.text, s.hint.near
-	if near == nil || s.card >= 0 && i-s.card <= codeReach || !s.d.brief.whole || i > 0 && isLetter(text[i-1]) {
+	if near == nil || s.card >= 0 && i-s.card <= wideReach || !s.d.brief.whole || i > 0 && isLetter(text[i-1]) {
 		return i
 	}
 	limit := min(len(text)-utf8.UTFMax, s.stop)

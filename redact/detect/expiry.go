@@ -7,7 +7,7 @@ import (
 )
 
 // expiryReach is how far in front of a card its expiry date is looked for, in
-// bytes. Behind a card it is codeReach.
+// bytes. Behind a card see behindCard.
 const expiryReach = 48
 
 // expiry looks for the expiry date of a card at the group of digits that begins at
@@ -15,7 +15,7 @@ const expiryReach = 48
 // with nothing but separators and words for it between, in front of it with such a
 // word, or under a key that names both.
 func (s *scanner) expiry(dst *[]redact.Finding, i int) int {
-	near := s.card >= 0 && i >= s.card && i-s.card <= codeReach
+	near := i >= s.card && s.behindCard(i)
 	if d, ok := s.dumped(i); ok && d.code.start == i {
 		return i // four digits, which may read as a date
 	} else if ok && d.date.start == i {
@@ -154,7 +154,7 @@ func beforeExpiry(w []byte) bool {
 			return true
 		}
 	}
-	return string(w) == "gültig" || string(w) == "Gültig"
+	return foldEqual(w, "geldig") || string(w) == "gültig" || string(w) == "Gültig"
 }
 
 // expiryWord reports whether a word right in front of i says expiry date.

@@ -88,7 +88,11 @@ func (l *lastFour) word(d *Detector, w []byte) bool {
 // lastFourNamed reads the words in front of i.
 func (d *Detector) lastFourNamed(text []byte, i int) bool {
 	var l lastFour
-	for n, at := 0, i; n < lastFourWords && (!l.last || !l.ssn); n++ {
+	at := i
+	if q := questionBefore(text, i, lo(i, wordWindow)); q >= 0 {
+		at = q
+	}
+	for n := 0; n < lastFourWords && (!l.last || !l.ssn); n++ {
 		start, end, ok := wordBefore(text, at, lo(i, wordWindow))
 		if !ok || !l.word(d, text[start:end]) {
 			return false

@@ -19,7 +19,7 @@ func (s *scanner) printedIBAN(dst *[]redact.Finding, i, end int) int {
 		return i
 	}
 	size := int(ibanSizes[text[start]&31][text[i-1]&31])
-	if size == 0 || !b.whole || s.asked[b.ids] > start || s.end64 > start || s.card >= 0 && i-s.card <= codeReach {
+	if size == 0 || !b.whole || s.asked[b.ids] > start || s.end64 > start || s.card >= 0 && i-s.card <= wideReach {
 		return i
 	}
 	to := end

@@ -139,7 +139,7 @@ const quietWords = 4
 // word in front names it something else, or says nothing, and behind it a clause ends.
 func (s *scanner) unnamed(i, end int) bool {
 	text := s.text
-	if end-i == maxCode && (s.card >= 0 && i-s.card <= codeReach || text[i+2] == '2' && text[i+3] == '0' || cue(text, i) || cueAfter(text, end)) {
+	if end-i == maxCode && (s.card >= 0 && i-s.card <= wideReach || text[i+2] == '2' && text[i+3] == '0' || cue(text, i) || cueAfter(text, end)) {
 		return false // a code, or the date of a card
 	}
 	if i < wordWindow || s.hint.Key != "" && s.keySense() != keyText {

@@ -277,7 +277,7 @@ func (s *scanner) through(dst []redact.Finding, p *pass, v *view.View, begin, en
 	card, shorter := -1, -1
 	for _, f := range resolve(p.found) {
 		from, to := v.Raw(f.Start, f.End)
-		beside := f.Evidence&redact.EvidenceBeside != 0 && card >= 0 && from-card <= codeReach
+		beside := f.Evidence&redact.EvidenceBeside != 0 && card >= 0 && from-card <= wideReach
 		plain := v.Plain(s.text, f.Start, f.End)
 		// The mark is in the digits in front, of which another reading was worse.
 		beside = beside || from < end+maxCard+maxGapChars && (!plain || escapeEnds(v, s.text, f.Start, from))

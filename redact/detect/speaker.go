@@ -11,6 +11,13 @@ import (
 func (s *scanner) spokenBy(i int) int {
 	t, low := s.text, lo(i, wordWindow)
 	at := blankBefore(t, i, low, true)
+	if at > low && t[at-1] == ']' {
+		start, end, ok := wordBefore(t, at-1, low)
+		if !ok || end != at-1 || start == low || t[start-1] != '[' || !s.among(speakers, start, end) {
+			return -1
+		}
+		return start // "[CUSTOMER] 4111..."
+	}
 	sign := speaksBefore(t, at, low, at < i)
 	if sign == 0 {
 		return -1

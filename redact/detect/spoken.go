@@ -90,7 +90,7 @@ func (l *listener) Short(at, digits int) bool {
 	at = l.heading(at)
 	if digits <= maxCode {
 		if l.cueOf != at+1 {
-			l.cueOf, l.cueIs = at+1, cue(l.text, at)
+			l.cueOf, l.cueIs = at+1, cue(l.text, at) || questionBefore(l.text, at, lo(at, wordWindow)) >= 0
 		}
 		return l.cueIs
 	}
@@ -189,8 +189,8 @@ const leastSpoken = 8
 // spokenCard returns where in the buffer the spoken digits end that stand in front of the
 // words "and the code is", which end at i, or -1.
 func (l *listener) spokenCard(i int) int {
-	s, code := &l.sub, false
-	for at, n := i, 0; n < 6; n++ {
+	s, code, counted := &l.sub, false, false
+	for at, n := i, 0; n < 8; n++ {
 		start, end, ok := wordBefore(s.text, at, lo(i, wordWindow))
 		if !ok {
 			return -1
@@ -199,6 +199,9 @@ func (l *listener) spokenCard(i int) int {
 		switch {
 		case sn&senseCode != 0:
 			code = true
+		case !code && sn&senseTail != 0:
+			counted = true // "the code of four digits"
+		case counted && !code && (three(s.text[start:end]) || s.among(fourWords, start, end)):
 		case sn&senseLink == 0 && !s.among(andWords, start, end) && !s.among(codeLinks, start, end) && s.role(start, end)&(saysIs|saysThat) == 0 || isDigit(s.text[start]):
 			if !code {
 				return -1

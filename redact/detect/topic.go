@@ -55,7 +55,7 @@ func (d *Detector) Topics(text []byte) Topic {
 	}
 }
 
-// endsName reports whether the word that ends at i has "security" or "number"
+// endsName reports whether the word that ends at i has "security", "number" or digits
 // behind it, or nothing: a social life is none of ours.
 func (d *Detector) endsName(text []byte, i int) bool {
 	start, end, ok := wordAfter(text, i, min(len(text), i+wordWindow/2))
@@ -63,7 +63,7 @@ func (d *Detector) endsName(text []byte, i int) bool {
 		return true
 	}
 	w := text[start:end]
-	return foldEqual(w, "security") || foldEqual(w, "insurance") || d.vocab.sense(w)&senseLink != 0
+	return isDigit(w[0]) || foldEqual(w, "security") || foldEqual(w, "insurance") || d.vocab.sense(w)&senseLink != 0
 }
 
 // numbers reports whether the word that ends at i has "number" behind it: "part two" is one

@@ -88,7 +88,7 @@ var wordTable = map[sense][]string{
 	senseSSN: {
 		"ssn", "ssns", "ss", "social", "soc", "itin", "tin", "taxpayer", "taxid", "w9", "w-9", "w2", "w-2", "seguro",
 	},
-	senseCVV: {"cryptogramme", "kartenprüfnummer", "prüfnummer", "kartenprüfziffer", "prüfziffer", "sicherheitscode", "sicherheitsnummer", "kartenprüfcode", "sikkerhetskode", "sikkerhedskode", "säkerhetskod", "säkerhetskoden", "turvakoodi", "turvaluku", "beveiligingscode", "veiligheidscode", "cvv", "cvv2", "ccv", "ccv2", "cvc", "cvc2", "cvn", "cvn2", "cvd", "cvd2", "cve", "cve2", "cvp2", "csc", "cid"},
+	senseCVV: {"cryptogramme", "kartenprüfnummer", "prüfnummer", "kartenprüfziffer", "prüfziffer", "sicherheitscode", "sicherheitsnummer", "kartenprüfcode", "sikkerhetskode", "sikkerhedskode", "säkerhetskod", "säkerhetskoden", "turvakoodi", "turvaluku", "beveiligingscode", "veiligheidscode", "cvv", "cvv2", "ccv", "ccv2", "cvc", "cvc2", "cvn", "cvn2", "cvd", "cvd2", "cve", "cve2", "cvp2", "csc", "cid", "सीवीवी", "सीवीसी"},
 	sensePIN: {"pin"},
 	senseLink: {
 		"number", "numbers", "no", "nr", "num", "nos", "is", "was", "are", "the", "my", "our", "your", "to", "a", "an", "of", "code", "codes", "key", "keys", "here", "as", "it", "s",
@@ -102,9 +102,9 @@ var wordTable = map[sense][]string{
 	senseTail: {"digits", "digit", "chiffres", "cifras", "cifre", "ziffern", "zahlen", "stellen", "cijfers", "siffror", "siffrorna", "sifre", "dígitos", "digitos", "cyfry", "numerot"},
 	senseSecurity: {
 		"seguridad", "segurança", "seguranca", "sécurité", "securite", "sicurezza", "seguretat", "securitate", "bezpieczeństwa", "bezpieczenstwa", "zabezpieczający", "bezpečnostní",
-		"bezpečnostný", "biztonsági", "güvenlik", "безопасности", "безпеки", "ασφαλείας", "keamanan", "keselamatan", "sigurnosni", "varnostna", "saugos", "drošības",
+		"bezpečnostný", "biztonsági", "güvenlik", "безопасности", "безпеки", "ασφαλείας", "keamanan", "keselamatan", "sigurnosni", "varnostna", "saugos", "drošības", "الأمان", "الامان", "أمان", "सुरक्षा",
 	},
-	senseCode: {"code", "codes", "código", "codigo", "codice", "cod", "codul", "codi", "kod", "kód", "kodu", "kode", "koden", "koodi", "koda", "kodas", "kods", "код", "κωδικός"},
+	senseCode: {"code", "codes", "cód", "código", "codigo", "codice", "cod", "codul", "codi", "kod", "kód", "kodu", "kode", "koden", "koodi", "koda", "kodas", "kods", "код", "κωδικός", "رمز", "ورمز", "الرمز", "والرمز", "कोड"},
 	senseBack: {"back", "dos", "verso", "rückseite", "hinten", "reverso", "atrás", "detrás", "retro", "achterkant", "achterop", "baksidan", "bagsiden", "baksiden", "arka", "tyle", "odwrocie"},
 }
 
@@ -115,6 +115,7 @@ var scriptWords = map[sense][]string{
 	senseSoft:             {"订单", "訂單", "注文", "주문", "单号", "คำสั่งซื้อ", "ออเดอร์", "会员", "会員", "회원", "发票", "發票", "伝票", "予約", "合同", "合同号", "会员卡", "會員卡", "会員カード", "会員证", "회원카드", "멤버십카드", "ポイントカード"},
 	senseHard:             {"运单", "追跡番号", "快递", "お問い合わせ番号", "운송장", "พัสดุ", "シリアル", "序列号", "일련번호", "串号", "礼品卡", "礼品卡卡号", "禮品卡", "购物卡", "ギフトカード", "搭乗券", "登机牌", "登機證", "탑승권", "기프트카드", "电话卡", "手机卡", "交通卡"},
 	senseHard | namePhone: {"电话", "電話", "手机", "手機", "携帯", "전화", "휴대폰", "핸드폰", "هاتف", "جوال", "फोन", "मोबाइल"},
+	senseCVV:              {"セキュリティコード", "安全码", "安全碼", "背面三位", "背面3位", "보안코드", "รหัสความปลอดภัย"},
 	nameExpiry:            {"有效期", "有効期限", "期限", "유효기간"},
 	nameBirth:             {"生年月日", "出生日期", "出生年月", "생년월일", "誕生日", "تاريخ", "ميلاد", "जन्म"},
 }

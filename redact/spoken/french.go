@@ -15,7 +15,7 @@ var french = Language{
 	Fillers: "euh|heu|hum|hmm|bah|ben|alors|oui|ouais|ok|okay|donc|puis|ensuite|et|tiret|espace|virgule|point|attendez|voyons|le|la|les|est|sont|c|c'est|numéro|numero|suivants|suivant|allez|" +
 		"y|continuez|je|vous|écoute|ecoute|parfait|merci|bien|accord|d|d'accord|voilà|voila|après|apres|maintenant|derniers|premiers|chiffres|moment|très|tres|note|noté|de|s'il|il|plaît|plait|bon|à|a|pause|termine|finit|par|se|commence|avec",
 	Corrections: "pardon|non|excusez|rectification|erreur|désolé|desole|désolée",
-	Ordinals:    "derniers|dernières|premiers|premières|autres|suivants|ces|les",
+	Ordinals:    "derniers|dernières|premiers|premières|autres|suivants|ces|les|ligne|partie",
 	Counted:     "chiffres|numéros|derniers|premiers|moment|instant|seconde|secondes|minute|minutes|fois|jours|heures|heure|semaines|personnes|euros|ans|messages|parties|morceaux",
 	Roles:       "agent|agente|client|cliente|conseiller|conseillère|conseillere|appelant|appelante|opérateur|opératrice",
 }

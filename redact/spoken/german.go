@@ -20,7 +20,7 @@ var german = Language{
 	Fillers: "äh|ähm|öh|hm|hmm|mhm|also|ja|ok|okay|gut|dann|und|strich|bindestrich|minus|leerzeichen|komma|punkt|moment|bitte|weiter|die|der|das|ist|sind|lautet|nächste|nächsten|jetzt|so|genau|" +
 		"richtig|danke|verstanden|mal|sehen|ich|schaue|kurz|letzten|ersten|ziffern|nummer|noch|gerne|warten|sie|es|geht|los|alles|klar|super|prima|kommt|rest|in|habe|pause|endet|mit|hört|auf|fängt|an|beginnt",
 	Corrections: "entschuldigung|nein|quatsch|korrektur|falsch|sorry|pardon|moment",
-	Ordinals:    "nächste|nächsten|letzte|letzten|erste|ersten|anderen|diese|alle|restlichen",
+	Ordinals:    "nächste|nächsten|letzte|letzten|erste|ersten|anderen|diese|alle|restlichen|zeile|reihe|teil",
 	Counted:     "ziffern|zahlen|stellen|moment|sekunde|sekunden|minute|minuten|mal|tage|tagen|wochen|stunden|personen|euro|uhr|prozent|stück|nachrichten|teilen|teile|schritten|blöcken",
 	Roles:       "agent|agentin|kunde|kundin|anrufer|anruferin|berater|beraterin|mitarbeiter|mitarbeiterin|sprecher",
 }

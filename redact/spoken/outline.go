@@ -74,15 +74,10 @@ func (s *scan) outline(o *Outline, i int) int {
 		return i + 1
 	}
 	if s.lang < 0 && t.kind == kindWord {
-		for lang := range s.langs {
-			if s.dict.langs[t.word]>>lang&1 != 0 && s.isNumber(i, lang) {
-				s.lang = lang
-				break
-			}
-		}
+		s.lang = s.language(i)
 	}
 	lang := max(s.lang, 0)
-	if !s.isNumber(i, lang) || s.counts(i, lang) {
+	if !s.isNumber(i, lang) || s.counts(i, lang) || s.lang < 0 && t.kind == kindDigits && s.countsInAny(i) {
 		if t.kind == kindWord && s.dict.roles[t.word]&(roleFiller|roleHomophone|roleCorrection) == 0 {
 			o.Words++
 		} else {
@@ -111,4 +106,36 @@ func (s *scan) outline(o *Outline, i int) int {
 	g.End, g.To = s.toks[i-1].end, len(o.Digits)
 	o.Groups = append(o.Groups, g)
 	return i
+}
+
+// countsInAny is counts in any language, for numerals in front of which no number word tells
+// which language it is.
+func (s *scan) countsInAny(i int) bool {
+	for lang := range s.langs {
+		if s.counts(i, lang) {
+			return true
+		}
+	}
+	return false
+}
+
+// language returns the language in which token i is a number, of several the one in which
+// most tokens from there on are, or -1.
+func (s *scan) language(i int) int {
+	best, most := -1, 0
+	for lang := range s.langs {
+		if s.dict.langs[s.toks[i].word]>>lang&1 == 0 || !s.isNumber(i, lang) {
+			continue
+		}
+		n := 0
+		for j := i; j < len(s.toks); j++ {
+			if s.toks[j].kind == kindWord && s.isNumber(j, lang) {
+				n++
+			}
+		}
+		if n > most {
+			best, most = lang, n
+		}
+	}
+	return best
 }

@@ -397,6 +397,8 @@ func (s *scan) counts(i, lang int) bool {
 			return !s.wholeFrom(i, lang) // "first 4 4111", "the other eight 41111111"
 		} else if t.kind == kindWord && n.kind == kindDigits && n.end-n.start >= minCounted && s.ordinal(i, lang) {
 			return !s.wholeFrom(i, lang) // "part two 41111111"
+		} else if t.kind == kindDigits && n.kind == kindDigits && n.end-n.start >= minCounted && s.value(t, lang) <= maxParts && s.ordinal(i, lang) {
+			return !s.wholeFrom(i, lang) // "line 1 4111 1111"
 		}
 		if s.isNumber(next, lang) {
 			return false
@@ -432,6 +434,9 @@ func (s *scan) wholeFrom(i, lang int) bool {
 
 // minCounted is how many digits stand behind the number of a part at least.
 const minCounted = 4
+
+// maxParts is up to which number the parts of a number are counted.
+const maxParts = 5
 
 // value is what a single digit says, in a numeral or in words.
 func (s *scan) value(t *token, lang int) int {

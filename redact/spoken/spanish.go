@@ -19,7 +19,7 @@ var spanish = Language{
 	Fillers: "eh|em|este|ah|mmm|hmm|pues|bueno|sí|si|vale|ok|okay|luego|después|despues|y|guion|guión|espacio|coma|punto|a|ver|espere|espera|el|la|los|las|es|son|número|numero|siguiente|" +
 		"siguientes|continúe|continue|siga|adelante|perfecto|de|acuerdo|gracias|por|favor|ahora|entonces|dígame|digame|claro|muy|bien|últimos|ultimos|primeros|dígitos|digitos|momento|se|lo|que|repito|un|pausa|termina|acaba|con|empieza|otros|otro",
 	Corrections: "perdón|perdon|disculpe|perdone|corrijo|no|digo",
-	Ordinals:    "siguientes|últimos|ultimos|últimas|ultimas|primeros|primeras|otros|otras|demás|los|las",
+	Ordinals:    "siguientes|últimos|ultimos|últimas|ultimas|primeros|primeras|otros|otras|demás|los|las|línea|linea|parte|fila",
 	Counted:     "dígitos|digitos|números|numeros|cifras|últimos|ultimos|primeros|momento|segundo|segundos|minuto|minutos|veces|días|dias|horas|semanas|personas|más|mas|momentito|mensajes|partes|trozos",
 	Roles:       "agente|cliente|operador|operadora|asesor|asesora|usuario|titular",
 }
