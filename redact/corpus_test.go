@@ -95,6 +95,7 @@ const (
 	seventhPart = "seventh" // files named seventh-*
 	eighthPart  = "eighth"  // files named eighth-*
 	ninthPart   = "ninth"   // files named ninth-*
+	tenthPart   = "tenth"   // files named tenth-*
 	allParts    = "all"
 )
 
@@ -109,7 +110,7 @@ func corpus(tb testing.TB) []message {
 	seen := map[string]bool{}
 	for _, name := range names {
 		part := firstPart
-		for _, later := range []string{secondPart, thirdPart, fourthPart, fifthPart, sixthPart, seventhPart, eighthPart, ninthPart} {
+		for _, later := range []string{secondPart, thirdPart, fourthPart, fifthPart, sixthPart, seventhPart, eighthPart, ninthPart, tenthPart} {
 			if strings.HasPrefix(filepath.Base(name), later+"-") {
 				part = later
 			}
