@@ -31,6 +31,9 @@ type bundle struct {
 	// rollouts are those of all documents, enforced what counts without one.
 	rollouts []Rollout
 	enforced []string
+	views    []viewRow
+	// neverShown are classes that no view shows.
+	neverShown []string
 }
 
 // readBundle reads the built-in rules, and the operator's rules and documents: those in a
@@ -92,6 +95,10 @@ func readBundle(c Config) (*bundle, error) {
 	data["logins"] = loginIndex(overlays)
 	data["conditions"] = conditionIndex(overlays)
 	data["limits"] = limitIndex(overlays)
+	data["views"], data["guards"] = viewIndex(overlays), guardIndex(overlays)
+	if err := checkViews(overlays); err != nil {
+		return nil, err
+	}
 	rollouts, codes := joinRollouts(overlays), ownCodes(modules, own)
 	if err := checkRollouts(rollouts, codes); err != nil {
 		return nil, err
@@ -103,6 +110,10 @@ func readBundle(c Config) (*bundle, error) {
 	}
 
 	b := &bundle{modules: modules, own: own, data: data, digest: hex.EncodeToString(sum.Sum(nil)), rollouts: rollouts, enforced: enforcedTargets(t, overlays, codes, rollouts)}
+	b.neverShown = t.NeverShown
+	for _, o := range overlays {
+		b.views = append(b.views, o.views...)
+	}
 	b.networks, b.hours = situations(overlays)
 	if err := checkSituations(b.networks, b.hours); err != nil {
 		return nil, err
@@ -180,6 +191,8 @@ type tables struct {
 	Classes   map[string]string `yaml:"classes"`
 	Rank      map[string]int    `yaml:"rank"`
 	NeverKept []string          `yaml:"never_kept"`
+	// NeverShown are classes that no view shows where they would be masked.
+	NeverShown []string `yaml:"never_shown"`
 	// NeverReverted are the classes whose rollouts never go back by themselves.
 	NeverReverted []string `yaml:"never_reverted"`
 	// EnforcedFrom is the rank from which on a class counts as enforced.

@@ -43,11 +43,17 @@ type Decision struct {
 	// Limits are the limits of the operator's documents that are about the call, by name.
 	// Counting is the gateway's work.
 	Limits []RateLimit `json:"limits,omitempty"`
+	// Views say how the caller sees fields of the answer, by field. Of several that reach
+	// one value the strictest counts. Guarded are the fields that this caller is not shown
+	// whole somewhere on the channel, in requests that write.
+	Views   []FieldView `json:"views,omitempty"`
+	Guarded []FieldView `json:"guarded,omitempty"`
 	// Would is set on a route that observes: what would have been decided. Allow is
 	// true then, and no action is stronger than report.
 	Would *Would `json:"would,omitempty"`
 
-	input string
+	viewsDigest, guardedDigest string // see ViewsDigest and GuardedDigest
+	input                      string
 }
 
 // ownPrefix is in front of the codes of a deployment's own rules among Reasons.
@@ -80,6 +86,8 @@ type Would struct {
 	Undo      map[string]int               `json:"undo"`
 	Rollouts  map[string]bool              `json:"rollouts,omitempty"`
 	Limits    []RateLimit                  `json:"limits,omitempty"`
+	Views     []FieldView                  `json:"views,omitempty"`
+	Guarded   []FieldView                  `json:"guarded,omitempty"`
 }
 
 // Action is what happens to a finding of a class at a place. A pair that was not

@@ -89,6 +89,9 @@ type Engine struct {
 	// rollouts and enforced are what Rollouts and Enforced answer.
 	rollouts []Rollout
 	enforced []string
+	views    []viewRow
+	// neverShown are the classes that NeverShown is about.
+	neverShown []string
 }
 
 // NewEngine compiles the built-in rules with the operator's documents. A broken
@@ -130,7 +133,7 @@ func NewEngine(ctx context.Context, c Config) (*Engine, error) {
 	e := &Engine{
 		query: q, docs: docs, words: readVocabulary(docs.all), found: &sync.Pool{New: func() any { return new(found) }},
 		timeout: trialPatience * c.Timeout, digest: b.digest, reasons: b.reasons, log: c.Logger, cache: cache,
-		networks: b.networks, hours: b.hours, rollouts: b.rollouts, enforced: b.enforced,
+		networks: b.networks, hours: b.hours, rollouts: b.rollouts, enforced: b.enforced, views: b.views, neverShown: b.neverShown,
 	}
 	// Anonymous callers exist everywhere, so rules that cannot judge one are broken.
 	trial := Input{Direction: Request, Effect: "read", Scope: "one", Method: "safe", Actor: InputActor{Kind: KindAnonymous, Strength: StrengthNone}}

@@ -185,6 +185,7 @@ var (
 	keyUndo, keyLimits, keyWould              = ast.StringTerm("undo"), ast.StringTerm("limits"), ast.StringTerm("would")
 	keyOf, keyName, keyMost, keyWindow        = ast.StringTerm("of"), ast.StringTerm("name"), ast.StringTerm("most"), ast.StringTerm("window")
 	keyNorm                                   = ast.StringTerm("norm")
+	keyViews, keyGuarded, keyField, keyView   = ast.StringTerm("views"), ast.StringTerm("guarded"), ast.StringTerm("field"), ast.StringTerm("view")
 )
 
 // vocabulary has the terms of texts that most inputs have, made once: those of Input's closed lists
@@ -236,7 +237,7 @@ func readDecision(answer ast.Value, in *Input) (*Decision, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Decision{V: DecisionVersion, Allow: o.Allow, Reason: o.Reason, Reasons: o.Reasons, Needs: o.Needs, Approvers: o.Approvers, Actions: o.Actions, Places: o.Places, Undo: o.Undo, Rollouts: o.Rollouts, Limits: o.Limits}
+	d := &Decision{V: DecisionVersion, Allow: o.Allow, Reason: o.Reason, Reasons: o.Reasons, Needs: o.Needs, Approvers: o.Approvers, Actions: o.Actions, Places: o.Places, Undo: o.Undo, Rollouts: o.Rollouts, Limits: o.Limits, Views: o.Views, Guarded: o.Guarded, viewsDigest: digestViews(o.Views), guardedDigest: digestViews(o.Guarded)}
 	if !in.Observe {
 		return d, nil
 	}
@@ -319,6 +320,12 @@ func readOutcome(v ast.Value, in *Input) (*Would, error) {
 	}
 	o.Places, err = readObject(member(v, keyPlaces), func(_ string, x ast.Value) (map[string]string, error) { return readActions(x) })
 	if err != nil {
+		return nil, err
+	}
+	if o.Views, err = readViews(member(v, keyViews)); err != nil {
+		return nil, err
+	}
+	if o.Guarded, err = readViews(member(v, keyGuarded)); err != nil {
 		return nil, err
 	}
 	if o.Limits, err = readLimits(member(v, keyLimits)); err != nil {

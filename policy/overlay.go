@@ -66,6 +66,11 @@ const OverlayVersion = 1
 //	    roles: [agent]                      # optional: everybody
 //	    most: 200
 //	    window: 1h
+//	views:
+//	  - operation: zendesk:user.*           # optional: every call
+//	    roles: [agent]                      # optional: everybody
+//	    field: /user/phone                  # of the answer
+//	    view: masked                        # or hidden; or full, with a class
 type Overlay struct {
 	name   string
 	source []byte
@@ -80,6 +85,7 @@ type Overlay struct {
 	conditions []condition
 	rollouts   []Rollout
 	limits     []rateRow
+	views      []viewRow
 }
 
 // approvalCase is a case in which others must agree.
@@ -157,7 +163,7 @@ func (p *overlayParser) members(n *yaml.Node, what string, f func(key string, va
 }
 
 // documentMembers are the members of a document.
-var documentMembers = [...]string{"version", "enforcement", "grants", "approvals", "logins", "networks", "hours", "conditions", "limits", "rollout"}
+var documentMembers = [...]string{"version", "enforcement", "grants", "approvals", "logins", "networks", "hours", "conditions", "limits", "views", "rollout"}
 
 func (p *overlayParser) document(n *yaml.Node) {
 	version := false
@@ -186,6 +192,8 @@ func (p *overlayParser) document(n *yaml.Node) {
 			p.rows(v, key, p.rollout)
 		case "limits":
 			p.rows(v, key, p.limit)
+		case "views":
+			p.rows(v, key, p.view)
 		default:
 			return false
 		}

@@ -316,7 +316,7 @@ func (a *App) addRoute(h *Handler) error {
 		}
 	}
 	a.routes = append(a.routes, h)
-	return nil
+	return checkViews(a.rules(), h)
 }
 
 // Start opens the data directory, or joins the configuration that has it open,

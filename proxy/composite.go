@@ -247,6 +247,7 @@ func (x *exchange) judge(ctx context.Context, side *half, direction string, oute
 			takes[l.Name]++
 		}
 		merged.Limits = withLimits(merged.Limits, of.Limits)
+		merged.Include(of)
 		if merged.Would != nil && of.Would != nil {
 			would := *merged.Would
 			would.Limits = withLimits(would.Limits, of.Would.Limits)

@@ -2,13 +2,11 @@ package proxy
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/policy"
 	"github.com/caregate/caregate/redact"
-	"github.com/caregate/caregate/redact/walk"
 )
 
 const markAuth = channel.MarkAuth
@@ -28,6 +26,9 @@ func (x *exchange) decideRequest(r *http.Request) *refusal {
 		return ref
 	}
 	x.ruled = x.request.decision
+	if _, ref := x.responsePlaces(); ref != nil {
+		return x.stop(&x.request, ref) // before it is made: its answer could not be shown
+	}
 	if ref := x.maskedWrite(r); ref != nil {
 		return ref
 	}
@@ -78,6 +79,9 @@ func (x *exchange) decide(r *http.Request, side *half, direction string) *refusa
 		if ref.code == "" {
 			ref.code = reasonPolicyDenied
 		}
+		return x.stop(side, ref)
+	}
+	if ref := x.look(side); ref != nil {
 		return x.stop(side, ref)
 	}
 	blocked := x.tally(side)
@@ -189,8 +193,7 @@ func (side *half) action(class redact.Class, place string) redact.Action {
 // and tells whether one of them stops the exchange.
 func (x *exchange) tally(side *half) (blocked bool) {
 	side.keeping = keeping{}
-	add := func(class redact.Class, place string, i int) {
-		a := side.action(class, place)
+	add := func(class redact.Class, a redact.Action, i int) {
 		x.h.app.metrics.finding(x.h.Route, class, a)
 		c := countFor(&side.counts, string(class))
 		switch a {
@@ -212,11 +215,11 @@ func (x *exchange) tally(side *half) (blocked bool) {
 		}
 	}
 	for _, o := range side.found {
-		add(o.finding.Class, o.place, -1)
+		add(o.finding.Class, side.action(o.finding.Class, o.place), -1)
 	}
 	if doc := side.body.doc; doc != nil {
 		for i := range doc.Findings {
-			add(doc.Findings[i].Class, placeOf(&doc.Findings[i]), i)
+			add(doc.Findings[i].Class, side.actionOf(&doc.Findings[i]), i)
 		}
 	}
 	if side.body.unread != "" {
@@ -243,33 +246,4 @@ func countFor(counts *[]audit.Count, class string) *audit.Count {
 	}
 	*counts = append(*counts, audit.Count{Class: class})
 	return &(*counts)[len(*counts)-1]
-}
-
-// maskedWrite keeps a value that we masked or tokenized on its way out from replacing its
-// original on its way back: tools that synchronise read a record and write it
-// whole. Where the channel file names the field, it is taken out of the write;
-// in a call that the file does not know the whole write is refused, and so is a mask at
-// a place of a form that the file does not name, because nothing tells a field of it
-// that is replaced from one that is added. In JSON, a mask in text that is added, such
-// as a comment, replaces nothing and passes.
-func (x *exchange) maskedWrite(r *http.Request) *refusal {
-	doc := x.request.body.doc
-	if doc == nil || (r.Method != http.MethodPut && r.Method != http.MethodPatch && x.match.Mapped && len(x.inner) == 0) {
-		return nil
-	}
-	edits, elsewhere := doc.MaskedWrites()
-	if len(x.inner) > 0 {
-		edits = slices.DeleteFunc(edits, func(e walk.Edit) bool { return !x.inner.at(e.Start).replaces() })
-	}
-	switch {
-	case !x.match.Mapped && r.Method != http.MethodPost && (elsewhere > 0 || len(edits) > 0),
-		elsewhere > 0 && (doc.Kind == walk.Form || doc.Kind == walk.Multipart):
-		return x.stop(&x.request, refuse(reasonMaskedWrite))
-	case len(edits) > 0 && x.observe():
-		x.request.would = reasonMaskedWrite
-	case x.match.Mapped:
-		x.request.edits = append(x.request.edits, edits...)
-		x.request.withheld = len(edits)
-	}
-	return nil
 }

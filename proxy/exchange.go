@@ -64,8 +64,8 @@ type exchange struct {
 	earlier  []earlierPiece
 	// agreeing is what others have to do with the call.
 	agreeing agreeing
-	// ruled is what was decided about the whole request: its limits count for all that
-	// comes. nil where policy failed on a route that observes.
+	// ruled is what was decided about the whole request: its limits and views count for all
+	// that comes. nil where policy failed on a route that observes.
 	ruled *policy.Decision
 	// limited is the limit of the policy that was reached, alarm says that nobody has
 	// been told of it yet.
@@ -141,6 +141,8 @@ type half struct {
 	edits []walk.Edit
 	// withheld counts the masked write-backs among the edits.
 	withheld int
+	// viewed is how the caller sees the body.
+	viewed viewed
 	// keeping are the findings that become tokens.
 	keeping keeping
 }

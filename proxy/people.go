@@ -56,7 +56,7 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 	units := make(map[int][]int) // idents by unit, where values are kept
 	seen := make(map[vault.Ident]int)
 	records := make(map[string]int)
-	person := func(label, value string, unit int) int32 {
+	person := func(label, value string, unit int, shown bool) int32 {
 		id, own, ok := identOf(x.h.ch.Name, label, value)
 		if !ok || len(idents) >= maxPeople {
 			return -1
@@ -70,7 +70,7 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 		if side.keeping.some() && !slices.Contains(units[unit], i) {
 			units[unit] = append(units[unit], i)
 		}
-		if own != "" && side == &x.response {
+		if own != "" && side == &x.response && shown {
 			classes[i] = merge(classes[i], string(own))
 		}
 		classes[i] = merge(classes[i], clear[unit]...)
@@ -88,7 +88,7 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 		}
 		p.records[i].Classes = merge(p.records[i].Classes, clear[unit]...)
 	}
-	place := func(label, value string, unit int) int32 {
+	place := func(label, value string, unit int, shown bool) int32 {
 		if value == "" || value == "null" {
 			return -1
 		}
@@ -96,11 +96,11 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 			record(kind, value, unit)
 			return -1
 		}
-		return person(label, value, unit)
+		return person(label, value, unit, shown)
 	}
 	if side == &x.request {
 		for _, param := range x.pathParams() {
-			if i := place(param.Label, param.Value, 0); i >= 0 {
+			if i := place(param.Label, param.Value, 0, true); i >= 0 {
 				p.params = append(p.params, i)
 			}
 		}
@@ -112,7 +112,7 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 		for n, c := range doc.Captures {
 			p.at[n] = -1
 			if channel.Indexed(c.Label) && c.Flags&walk.URL == 0 {
-				p.at[n] = place(c.Label, string(doc.Value(c)), c.Unit)
+				p.at[n] = place(c.Label, string(doc.Value(c)), c.Unit, side.viewed.cover(c.Start, c.End) == nil)
 			}
 		}
 	}
@@ -220,7 +220,7 @@ func (x *exchange) clearClasses(side *half) map[int][]string {
 	out := make(map[int][]string)
 	for i := range doc.Findings {
 		f := &doc.Findings[i]
-		if a := side.action(f.Class, placeOf(f)); !a.Rewrites() {
+		if a := side.actionOf(f); !a.Rewrites() {
 			out[f.Unit] = merge(out[f.Unit], string(f.Class))
 		}
 	}

@@ -30,6 +30,8 @@ type rulesInForce struct {
 	bundle *policy.SignedBundle
 	// stamp is what the files looked like before they were read.
 	stamp string
+	// views are what is looked for because of this policy.
+	views views
 }
 
 // rules are what calls that begin now are decided by.
@@ -106,6 +108,9 @@ func (a *App) loadPolicy(ctx context.Context) (*rulesInForce, error) {
 		maps.Copy(rules.grants, o.Grants()) // later ones win
 	}
 	if rules.engine, err = policy.NewEngine(ctx, c); err != nil {
+		return nil, fmt.Errorf("loading the policy: %w", err)
+	}
+	if err := checkViews(rules, a.routes...); err != nil {
 		return nil, fmt.Errorf("loading the policy: %w", err)
 	}
 	return rules, nil

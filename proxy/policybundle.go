@@ -347,7 +347,11 @@ func (a *App) openBundle(ctx context.Context, archive []byte) (rules *rulesInFor
 	if err != nil {
 		return nil, fmt.Errorf("revision %d: %w", b.Revision, err)
 	}
-	return &rulesInForce{engine: engine, grants: b.Grants(), bundle: b}, nil
+	rules = &rulesInForce{engine: engine, grants: b.Grants(), bundle: b}
+	if err := checkViews(rules, a.routes...); err != nil {
+		return nil, fmt.Errorf("revision %d: %w", b.Revision, err)
+	}
+	return rules, nil
 }
 
 // takeBundle puts a bundle in force, for calls that begin from now on. One that is broken

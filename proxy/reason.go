@@ -83,6 +83,7 @@ const (
 	reasonLimitsDown       = "limits_unavailable"
 	reasonComposite        = "composite_unreadable"
 	reasonIndexDown        = "index_unavailable"
+	reasonViewUnreadable   = "view_unreadable"
 	reasonUnreachable      = "upstream_unreachable"
 	reasonUpstreamTimeout  = "upstream_timeout"
 	reasonUpstreamAborted  = "upstream_aborted"
@@ -157,6 +158,8 @@ var catalogue = []Reason{
 		"Add the operation to a channel file of your own, or grant it: `caregate apikey create --name NAME --role service --grant GRANT`.", FixSecurity},
 	{"full_needs_grant", http.StatusForbidden, "Whole values are shown to those to whom it was granted, beside their role.",
 		"Ask for the masked value, or give the person the grant caregate:token.reveal_full in the policy's document.", FixSecurity},
+	{reasonViewUnreadable, http.StatusForbidden, "The policy hides or masks fields of this answer for the caller, and the answer has a form in which nobody can tell where they are.",
+		"Ask for the answer in JSON, or have the policy's view of these fields narrowed to the operations that answer in it.", FixSecurity},
 	{reasonLimit, http.StatusTooManyRequests, "The caller has had as much as a limit of the policy permits within its time: calls, tokens revealed, or different persons.",
 		"Wait until less was taken within that time; others are not concerned by it. If the work needs more, have the limit in the policy raised.", FixSecurity},
 	{reasonIndexDown, http.StatusServiceUnavailable, "The gateway cannot note in its index which records the answer shows, and of whom.", "Look at the gateway's log and disk; `caregate doctor` says what is wrong.", FixOperator},

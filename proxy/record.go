@@ -201,6 +201,9 @@ func (x *exchange) event(kind, direction string, side *half, method string) audi
 	x.agreeing.note(e.Attrs)
 	x.noteLimit(e.Attrs)
 	x.noteInner(e.Attrs)
+	if kind != eventRefused {
+		side.noteViews(e.Attrs)
+	}
 	if n := x.touched(side); n > 0 && (op.Scope != channel.ScopeOne || len(x.inner) > 0) {
 		e.Attrs["records"] = strconv.Itoa(n)
 	}

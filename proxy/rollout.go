@@ -63,14 +63,15 @@ func (a *App) rollouts(rules *rulesInForce, actor *policy.Actor) (names []string
 	return names
 }
 
-// tagSuffix is what is appended to entity tags: the rollouts that the caller is in change
-// answers as much as another policy.
+// tagSuffix is what is appended to entity tags: the rollouts that the caller is in, and
+// the fields that the caller sees, change answers as much as another policy.
 func (x *exchange) tagSuffix() string {
+	suffix := x.det.suffix + x.viewTag()
 	if len(x.rollouts) == 0 {
-		return x.det.suffix
+		return suffix
 	}
 	sum := x.gen.data.Vault.Digest("rollouts", []byte(strings.Join(x.rollouts, ",")))
-	return x.det.suffix + hex.EncodeToString(sum[:4])
+	return suffix + hex.EncodeToString(sum[:4])
 }
 
 // noteRollouts says in an event what of rollouts was about it.

@@ -257,7 +257,7 @@ func (s *stream) release() {
 	case s.x.observe():
 		s.out, s.held = s.held, nil
 	case doc != nil:
-		s.out = doc.Rewrite(s.side.bodyAction, s.side.edits...)
+		s.out = doc.Rewrite(s.side.bodyAction, s.side.allEdits()...)
 	}
 }
 

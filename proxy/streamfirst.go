@@ -121,7 +121,10 @@ func (s *stream) begin(plain, wire []byte) *refusal {
 	b := &s.side.body
 	fields := s.x.match.Op.Request
 	if s.side == &s.x.response {
-		fields = s.x.match.Op.Response
+		var ref *refusal
+		if fields, ref = s.x.responsePlaces(); ref != nil {
+			return ref
+		}
 	}
 	var err error
 	if s.walk, err = walk.NewStream(s.kind, s.x.det.detector, fields, s.x.h.Limits.walk()); err != nil {
@@ -160,6 +163,6 @@ func (s *stream) transform() {
 	case s.x.observe():
 		s.out, s.held = s.held, nil
 	case b.doc != nil:
-		s.out = b.doc.Rewrite(s.side.bodyAction, s.side.edits...)
+		s.out = b.doc.Rewrite(s.side.bodyAction, s.side.allEdits()...)
 	}
 }

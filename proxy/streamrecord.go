@@ -41,6 +41,8 @@ func (s *stream) judge() *refusal {
 		if ref := x.decide(s.req, side, direction); ref != nil {
 			return ref
 		}
+	} else if ref := x.look(side); ref != nil {
+		return ref
 	}
 	if ref := x.takeSubjects(s.ctx, side); ref != nil {
 		return ref
@@ -101,7 +103,7 @@ func (s *stream) count() {
 // eventful tells whether a window has something that the opening event did not
 // permit and the closing one will not tell.
 func (s *stream) eventful() bool {
-	if len(s.side.counts) > 0 || s.side.withheld > 0 {
+	if len(s.side.counts) > 0 || s.side.withheld > 0 || len(s.side.viewed.covered) > 0 {
 		return true
 	}
 	for _, c := range s.side.body.doc.Captures {

@@ -51,7 +51,10 @@ func (x *exchange) transformRequest(r *http.Request) *refusal {
 
 // bodyAction is the decision for one finding of the body.
 func (side *half) bodyAction(f redact.Finding) redact.Action {
-	return side.action(f.Class, placeOf(&f))
+	if side.viewed.cover(f.Start, f.End) != nil {
+		return redact.Report // what the view makes of the whole value stands there
+	}
+	return side.actionOf(&f)
 }
 
 // same tells whether a rewriting changed nothing. Rewrite returns its input

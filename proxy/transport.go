@@ -176,7 +176,11 @@ func (x *exchange) admitResponse(req *http.Request, res *http.Response) *refusal
 		return withheld(ref)
 	}
 	x.detectHeaders(&x.response, res.Header)
-	if ref := x.detectBody(&x.response, x.match.Op.Response); ref != nil {
+	places, ref := x.responsePlaces()
+	if ref == nil {
+		ref = x.detectBody(&x.response, places)
+	}
+	if ref != nil {
 		return withheld(ref)
 	}
 	x.converseBack()
@@ -383,7 +387,7 @@ func (x *exchange) transformResponse(res *http.Response) {
 	}
 	_ = res.Body.Close() // read to its end already
 	x.rewriteURLs(side)
-	out, repeated := x.spend.conceal(b.doc.Rewrite(side.bodyAction, side.edits...))
+	out, repeated := x.spend.conceal(b.doc.Rewrite(side.bodyAction, side.allEdits()...))
 	if repeated > 0 {
 		countFor(&side.counts, string(redact.PaymentReference)).Tokenized += repeated
 	}

@@ -11,6 +11,7 @@ import data.caregate.limit
 import data.caregate.payment
 import data.caregate.rollout
 import data.caregate.treatment
+import data.caregate.view
 
 # Whatever speaks against the call.
 reasons contains code if some code in access.reasons
@@ -83,6 +84,8 @@ outcome := object.union({}, {
 	"undo": treatment.undo,
 	"rollouts": rollouts,
 	"limits": limit.rows,
+	"views": view.rows,
+	"guarded": view.guarded,
 })
 
 decision := outcome if input.observe == false
@@ -100,6 +103,8 @@ decision := {
 	"undo": {},
 	"rollouts": {},
 	"limits": set(),
+	"views": set(),
+	"guarded": set(),
 	"would": outcome,
 } if {
 	input.observe == true

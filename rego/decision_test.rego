@@ -15,14 +15,14 @@ decide(changes) := d if d := caregate.decision with input as object.union(base, 
 test_allowed if {
 	decide({}) == {
 		"v": 1, "allow": true, "reason": "", "reasons": set(), "needs": "", "approvers": 0,
-		"actions": {"credit_card": "mask"}, "places": {}, "undo": {}, "rollouts": {}, "limits": set(),
+		"actions": {"credit_card": "mask"}, "places": {}, "undo": {}, "rollouts": {}, "limits": set(), "views": set(), "guarded": set(),
 	}
 }
 
 test_denied_names_the_grant if {
 	decide({"scope": "export", "effect": "read", "operation": "ticket.export"}) == {
 		"v": 1, "allow": false, "reason": "export_needs_grant", "reasons": {"export_needs_grant"},
-		"needs": "zendesk:ticket.export", "approvers": 0, "actions": {"credit_card": "mask"}, "places": {}, "undo": {}, "rollouts": {}, "limits": set(),
+		"needs": "zendesk:ticket.export", "approvers": 0, "actions": {"credit_card": "mask"}, "places": {}, "undo": {}, "rollouts": {}, "limits": set(), "views": set(), "guarded": set(),
 	}
 }
 

@@ -9,6 +9,7 @@
 //   - condition.rego says where, when and what for a call may be made, as the operator's
 //     documents have it.
 //   - limit.rego says which limits are about a call; the gateway counts.
+//   - view.rego says how a caller sees the fields of an answer.
 //   - treatment.rego says what happens to a finding of a class at a kind of place.
 //   - payment.rego says when the token of a payment is turned back.
 //   - data/access.yaml, data/treatment.yaml, data/payments.yaml and data/reasons.yaml are the tables they

@@ -214,7 +214,7 @@ func (p *csvReader) look() {
 		if n > 0 && c.digits > 0 && p.cells[n-1].digits > 0 {
 			runs++
 		}
-		if c.to-c.from < 3 {
+		if c.to-c.from < 3 && p.masks == nil {
 			continue
 		}
 		p.cell.reset()

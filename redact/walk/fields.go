@@ -237,6 +237,14 @@ func (f *Fields) graft(part *Fields) int32 {
 	return start + states
 }
 
+// With returns the rules of f, which may be nil, and further ones.
+func (f *Fields) With(rules []Rule) (*Fields, error) {
+	if f == nil {
+		return Compile(rules)
+	}
+	return Compile(append(slices.Clip(f.rules), rules...))
+}
+
 func splitPointer(p string) ([]string, error) {
 	if p == "" {
 		return nil, nil

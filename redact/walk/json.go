@@ -210,7 +210,11 @@ func (p *jsonReader) container(i int, st int32, depth int, place int32) int {
 		end = p.object(i, st, depth+1, place)
 	}
 	p.frames = p.frames[:len(p.frames)-1]
-	if p.masks != nil && end >= 0 && p.fields.flags(st)&Overwrite != 0 {
+	switch {
+	case p.masks == nil || end < 0:
+	case array && p.masks.list == len(p.frames)+1:
+		p.listed(masked, end)
+	case p.fields.flags(st)&Overwrite != 0:
 		p.masks.whole(masked, p.memberAt(end))
 	}
 	if first >= 0 && end >= 0 {

@@ -32,9 +32,15 @@ type layer interface {
 // values count as the document's.
 func (c *collector) addPart(p part) {
 	if c.masks != nil {
-		if edits, blocked := p.doc.MaskedWrites(); len(edits) > 0 || blocked > 0 {
+		edits, blocked, stuck := p.doc.ComeBack(!c.masks.only, c.masks.guard.within())
+		if stuck += len(edits); c.masks.guard == nil {
+			blocked += stuck
+			stuck = 0
+		}
+		if blocked > 0 {
 			c.masks.blocked++
 		}
+		c.masks.stuck += stuck
 		return
 	}
 	for _, u := range p.doc.Unread {

@@ -340,7 +340,10 @@ type style struct {
 // scan looks for findings in a joined text.
 func (c *collector) scan(j *joined, h detect.Hint, st style) {
 	if c.masks != nil {
-		if standIn(c.det, j.text) {
+		switch {
+		case c.masks.holds(j.text) && c.masks.guard.names(h.Key):
+			c.masks.stuck++
+		case !c.masks.only && standIn(c.det, j.text):
 			c.masks.blocked++
 		}
 		return

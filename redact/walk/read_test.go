@@ -37,3 +37,44 @@ func TestReadAgain(t *testing.T) {
 		}
 	}
 }
+
+// Further rules make captures of their own and leave those that were there.
+func TestFieldsWith(t *testing.T) {
+	t.Parallel()
+	base, err := Compile([]Rule{{Pointer: "/a", Label: "a", Flags: Wanted}, {Pointer: "/n", Flags: Never}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := []Rule{{Pointer: "/**/b", Label: "b", Flags: Wanted}, {Pointer: "/a", Label: "c", Flags: Wanted}}
+	labels := func(f *Fields) (out []string) {
+		doc, err := Parse(JSON, []byte(`{"a":"x","n":"4111111111111111","o":{"b":1}}`), newDetector(t), f, Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range doc.Captures {
+			out = append(out, c.Label)
+		}
+		slices.Sort(out)
+		return out
+	}
+	both, err := base.With(more)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone, err := (*Fields)(nil).With(more)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := labels(both); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("both: got %v", got)
+	}
+	if got := labels(alone); !slices.Equal(got, []string{"b", "c"}) {
+		t.Errorf("alone: got %v", got)
+	}
+	if got := labels(base); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("the first set changed: got %v", got)
+	}
+	if _, err := base.With([]Rule{{Pointer: "b"}}); err == nil {
+		t.Error("a pointer that is none: got nil, want an error")
+	}
+}

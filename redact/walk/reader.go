@@ -234,7 +234,11 @@ const shortestWords = 8
 func (r *reader) value(st int32, begin, end, outer int, text []byte, place redact.Place, is outcome) outcome {
 	flags := r.fields.flags(st)
 	if r.masks != nil {
-		if place == redact.PlaceText && standIn(r.det, text) {
+		switch {
+		case place != redact.PlaceText:
+		case r.masks.holds(text) && r.guarded():
+			r.form(outer)
+		case !r.masks.only && standIn(r.det, text):
 			r.masks.hit(flags, r.memberAt(outer))
 		}
 		return is

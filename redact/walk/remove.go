@@ -1,7 +1,6 @@
 package walk
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 )
@@ -64,6 +63,8 @@ func skipSpace(raw []byte, i int) int {
 type maskHits struct {
 	removable []member
 	blocked   int
+
+	formHits
 }
 
 func (h *maskHits) hit(flags Flags, m member) {
@@ -98,20 +99,6 @@ func (h *maskHits) whole(before maskHits, m member) {
 // those that hold one elsewhere. The document is read a second time, and only
 // when it can hold one at all.
 func (d *Doc) MaskedWrites() (removable []Edit, blocked int) {
-	switch {
-	case d.Kind == Text:
-		if standIn(d.det, d.raw) {
-			return nil, 1
-		}
-		return nil, 0
-	case (d.Kind == JSON || d.Kind == Form) && !mayHoldToken(d.raw) && !bytes.Contains(d.raw, []byte("XX")) && !bytes.Contains(d.raw, []byte("removed")) &&
-		!bytes.Contains(d.raw, []byte(`\u00`)) && !bytes.Contains(d.raw, []byte("%5")):
-		return nil, 0 // X may also be written with an escape
-	}
-	again := &Doc{Kind: d.Kind, lines: d.lines, raw: d.raw, det: d.det, fields: d.fields, limits: d.limits}
-	var hits maskHits
-	if err := again.read(&hits); err != nil {
-		return nil, 0 // cannot be: it was read before
-	}
-	return d.remove(hits.removable), hits.blocked
+	removable, blocked, _ = d.ComeBack(true, nil)
+	return removable, blocked
 }

@@ -462,7 +462,7 @@ func (p *xmlReader) attributeText(text, key span, own bool) *Refusal {
 	if r := p.chars(&p.attr, text.from, text.to); r != nil {
 		return r
 	}
-	if len(p.attr.text) >= 3 {
+	if len(p.attr.text) >= 3 || p.masks != nil {
 		p.inAttribute = span{}
 		if own {
 			p.inAttribute = key
@@ -539,7 +539,7 @@ func (p *xmlReader) flush(i int, leaf bool) {
 	blank := len(bytes.TrimLeft(p.run.text, " \t\r\n")) == 0
 	if !blank && len(p.open) > 0 {
 		key, first := p.open[len(p.open)-1].key, len(p.Findings)
-		if len(p.run.text) >= 3 {
+		if len(p.run.text) >= 3 || p.masks != nil {
 			p.scan(&p.run, p.hint(key), style{write: writeHTML})
 		}
 		if leaf {
