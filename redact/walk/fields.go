@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -138,13 +139,12 @@ func Compile(rules []Rule) (*Fields, error) {
 			tokens[i][n] = "*"
 		}
 	}
-	b := builder{fields: f, tokens: tokens, choices: choices, known: map[string]int32{"": 0}}
-	f.states = append(f.states, state{})
-	var first []position
+	b := builder{fields: f, choices: choices, nodes: make([]node, 1), known: map[string]int32{"": 0}}
 	for i := range rules {
-		first = append(first, position{i, 0})
+		b.plant(i, tokens[i])
 	}
-	b.state(first)
+	f.states = append(f.states, state{})
+	b.state([]int32{0})
 	for n := int(start); n < len(f.states); n++ {
 		if n >= maxStates {
 			return nil, fmt.Errorf("the %d rules need more than %d states: use fewer **", len(rules), maxStates)
@@ -269,50 +269,91 @@ func splitPointer(p string) ([]string, error) {
 	return out, nil
 }
 
-// position is a place in one rule: token tokens of it have been matched.
-type position struct{ rule, token int }
+// node is a place in the tree of all rules: what begins alike is one, so that many rules
+// that begin with ** are followed as one.
+type node struct {
+	names map[string]int32
+	// star and any are the nodes behind * and **, 0 for none. loop says that this one is
+	// behind **, and so goes on for any name.
+	star, any int32
+	loop      bool
+	rules     []int // that end here
+}
 
 type builder struct {
 	fields *Fields
-	tokens [][]string
 	// choices has one for each rule, nil mostly.
 	choices []*choice
+	nodes   []node
 	known   map[string]int32
-	sets    [][]position // by state number less one
+	sets    [][]int32 // of nodes, by state number less one
+	key     []byte
 }
 
-// state returns the state of a set of positions, and makes it when it is new.
-func (b *builder) state(set []position) int32 {
+// plant adds a rule to the tree.
+func (b *builder) plant(rule int, tokens []string) {
+	n := int32(0)
+	for _, t := range tokens {
+		next := int32(len(b.nodes))
+		at := &b.nodes[n]
+		switch t {
+		case "*":
+			if at.star != 0 {
+				n = at.star
+				continue
+			}
+			at.star = next
+		case "**":
+			if at.any != 0 {
+				n = at.any
+				continue
+			}
+			at.any = next
+		default:
+			if known, ok := at.names[t]; ok {
+				n = known
+				continue
+			}
+			if at.names == nil {
+				at.names = make(map[string]int32)
+			}
+			at.names[t] = next
+		}
+		b.nodes = append(b.nodes, node{loop: t == "**"})
+		n = next
+	}
+	b.nodes[n].rules = append(b.nodes[n].rules, rule)
+}
+
+// state returns the state of a set of nodes, and makes it when it is new.
+func (b *builder) state(set []int32) int32 {
 	for i := 0; i < len(set); i++ { // ** may stand for nothing
-		if p := set[i]; p.token < len(b.tokens[p.rule]) && b.tokens[p.rule][p.token] == "**" {
-			set = append(set, position{p.rule, p.token + 1})
+		if any := b.nodes[set[i]].any; any != 0 {
+			set = append(set, any)
 		}
 	}
-	slices.SortFunc(set, func(x, y position) int {
-		if x.rule != y.rule {
-			return x.rule - y.rule
-		}
-		return x.token - y.token
-	})
+	slices.Sort(set)
 	set = slices.Compact(set)
-	var name strings.Builder
-	for _, p := range set {
-		fmt.Fprintf(&name, "%d.%d ", p.rule, p.token)
+	b.key = b.key[:0]
+	for _, n := range set {
+		b.key = binary.BigEndian.AppendUint32(b.key, uint32(n))
 	}
-	if n, ok := b.known[name.String()]; ok {
+	if n, ok := b.known[string(b.key)]; ok {
 		return n
 	}
 	n := int32(len(b.fields.states))
-	b.known[name.String()] = n
-	b.sets = append(b.sets, set)
+	b.known[string(b.key)] = n
+	b.sets = append(b.sets, slices.Clone(set))
+	var ends []int
+	for _, at := range set {
+		ends = append(ends, b.nodes[at].rules...)
+	}
+	slices.Sort(ends)
 	s := state{}
-	for _, p := range set {
-		if p.token < len(b.tokens[p.rule]) {
-			continue
-		}
-		r := b.fields.rules[p.rule]
+	for _, i := range ends {
+		r := b.fields.rules[i]
 		s.flags |= r.Flags
-		switch c := b.choices[p.rule]; {
+		switch c := b.choices[i]; {
 		case c != nil:
 			s.flags |= typed
 			s.chosen = append(s.chosen, *c)
@@ -321,7 +362,7 @@ func (b *builder) state(set []position) int32 {
 			s.field = max(s.field, r.Field)
 		}
 		if r.Flags&(Wanted|URL) != 0 {
-			s.rules = append(s.rules, p.rule)
+			s.rules = append(s.rules, i)
 		}
 	}
 	b.fields.states = append(b.fields.states, s)
@@ -332,17 +373,16 @@ func (b *builder) state(set []position) int32 {
 func (b *builder) steps(n int32) {
 	set := b.sets[n-1]
 	names := map[string]bool{}
-	for _, p := range set {
-		if p.token < len(b.tokens[p.rule]) {
-			if t := b.tokens[p.rule][p.token]; t != "*" && t != "**" {
-				names[t] = true
-			}
+	for _, at := range set {
+		for name := range b.nodes[at].names {
+			names[name] = true
 		}
 	}
-	other := b.state(b.after(set, "", false))
+	mem := make([]int32, 0, 2*len(set)+8)
+	other := b.state(b.after(mem, set, "", false))
 	b.fields.states[n].other = other
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		next := b.state(b.after(set, name, true))
+		next := b.state(b.after(mem, set, name, true))
 		if b.fields.states[n].names == nil {
 			b.fields.states[n].names = make(map[string]int32, len(names))
 		}
@@ -353,22 +393,22 @@ func (b *builder) steps(n int32) {
 	}
 }
 
-// after returns the positions reached from set by a name, or by a name that no
-// rule spells out.
-func (b *builder) after(set []position, name string, spelled bool) []position {
-	var out []position
-	for _, p := range set {
-		if p.token == len(b.tokens[p.rule]) {
-			continue
+// after appends the nodes reached from set by a name, or by a name that no rule spells
+// out.
+func (b *builder) after(dst []int32, set []int32, name string, spelled bool) []int32 {
+	for _, at := range set {
+		n := &b.nodes[at]
+		if n.loop {
+			dst = append(dst, at)
 		}
-		switch t := b.tokens[p.rule][p.token]; {
-		case t == "**":
-			out = append(out, p)
-		case t == "*", spelled && t == name:
-			out = append(out, position{p.rule, p.token + 1})
+		if n.star != 0 {
+			dst = append(dst, n.star)
+		}
+		if next, ok := n.names[name]; ok && spelled {
+			dst = append(dst, next)
 		}
 	}
-	return out
+	return dst
 }
 
 // root is the state of the document itself.

@@ -2,7 +2,9 @@ package walk
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 )
 
@@ -76,5 +78,34 @@ func TestFieldsWith(t *testing.T) {
 	}
 	if _, err := base.With([]Rule{{Pointer: "b"}}); err == nil {
 		t.Error("a pointer that is none: got nil, want an error")
+	}
+}
+
+// Many rules that begin with ** are one to follow: they take as many states as they have
+// names.
+func TestFieldsOfManyNames(t *testing.T) {
+	t.Parallel()
+	base := []Rule{{Pointer: "/list/*/id", Label: "id", Flags: Wanted}, {Pointer: "/list/*/a/b", Flags: Never}}
+	var rules []Rule
+	for i := range 256 {
+		rules = append(rules, Rule{Pointer: fmt.Sprintf("/**/f%d/g%d", i, i), Label: strconv.Itoa(i), Flags: Wanted})
+	}
+	f, err := compile(t, base...).With(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(f.states); n > 1<<10 {
+		t.Errorf("they need %d states", n)
+	}
+	doc, err := Parse(JSON, []byte(`{"list":[{"id":1,"f7":{"g7":2,"f8":{"g8":3,"g7":4}}}],"f7":{"g8":5}}`), newDetector(t), f, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range doc.Captures {
+		got = append(got, c.Label+"="+string(doc.Value(c)))
+	}
+	if want := []string{"id=1", "7=2", "8=3"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
