@@ -313,6 +313,8 @@ func TestViewsGuardWrites(t *testing.T) {
 		{"a caller of two roles", "PUT", users, "", `{"user":{"name":"XXX","notes":null}}`, dpo, `{"user":{"notes":null}}`},
 		{"another field", "PUT", users, "", `{"user":{"signature":"XXX"}}`, agent, ""},
 		{"lines", "PUT", users, "application/x-ndjson", "{\"name\":null}\n{\"name\":\"XX X\",\"a\":1}\n", agent, "{\"name\":null}\n{\"a\":1}\n"},
+		{"a JSON Patch", "PATCH", users, "application/json-patch+json", `[{"op":"replace","path":"/user/name","value":"XXX"},{"op":"replace","value":"x","path":"/user/groups/0"},{"op":"replace","path":"/user/alias","value":"Xbox"},{"op":"test","path":"/user/signature","value":"X"}]`, agent, `[{"op":"replace","path":"/user/alias","value":"Xbox"},{"op":"test","path":"/user/signature","value":"X"}]`},
+		{"a JSON Patch of somebody who sees it", "PATCH", users, "application/json-patch+json", `[{"op":"replace","path":"/user/name","value":"XXX"}]`, lead, ""},
 		{"a form", "PUT", users, form, "user%5Bname%5D=XXX+XX&user%5Bvip%5D=true", agent, "user%5Bvip%5D=true"},
 		{"a form of other texts", "PUT", users, form, "user%5Bname%5D=Xbox&user%5Bphone%5D=XX", agent, ""},
 		{"the query", "PUT", users + "?email=XXX%40XXXX.XX", "", `{}`, agent, "409"},
@@ -349,6 +351,31 @@ func TestViewsGuardWrites(t *testing.T) {
 		if got := string(u.Last(t).Body); got != tc.want {
 			t.Errorf("%s: the helpdesk got %s, want %s", tc.name, got, tc.want)
 		}
+	}
+}
+
+// A call inside a composite one is seen and guarded as one that comes alone.
+func TestViewsOfCallsInside(t *testing.T) {
+	u, g := startCRM(t, `{"compositeResponse":[{"body":{"Id":"003A","Email":"ana@customer.example","Phone__c":"5","Description":"Ana"},"referenceId":"r"}]}`, `
+version: 1
+views:
+  - {operation: "crm:contact.*", field: /Email, view: masked}
+  - {operation: "crm:contact.show", field: /Description, view: hidden}
+`)
+	show := bearer(composite(inner("GET", contactPath+"/003A", "")))
+	a := do(t, g, show)
+	if want := `{"compositeResponse":[{"body":{"Id":"003A","Email":"XXX@XXXXXXXX.XXXXXXX","Phone__c":"5"},"referenceId":"r"}]}`; a.status != http.StatusOK || a.body != want {
+		t.Errorf("a read inside: got %d %s, want %s", a.status, a.body, want)
+	}
+	change := bearer(composite(inner("PATCH", contactPath+"/003A", `{"Email":"XXX@XXXXXXXX.XXXXXXX","Phone__c":"6"}`), inner("POST", contactPath, `{"Email":"XX@X.XX","Description":"hello"}`)))
+	a = do(t, g, change)
+	got := string(u.Last(t).Body)
+	if a.status != http.StatusOK || strings.Contains(got, "Email") || !strings.Contains(got, `"body":{"Phone__c":"6"}`) || !strings.Contains(got, `"body":{"Description":"hello"}`) {
+		t.Errorf("writes inside: got %d %s, the system got %s", a.status, a.body, got)
+	}
+	other := bearer(composite(inner("POST", "/services/data/v60.0/sobjects/Case/500A/Comments", `{"body":"hello"}`)))
+	if a := do(t, g, other); !strings.Contains(a.body, "ana@customer.example") || !strings.Contains(a.body, `"Ana"`) {
+		t.Errorf("another operation inside: got %d %s", a.status, a.body)
 	}
 }
 

@@ -6,10 +6,12 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/policy"
 	"github.com/caregate/caregate/redact"
+	"github.com/caregate/caregate/redact/transform"
 	"github.com/caregate/caregate/redact/walk"
 )
 
@@ -169,6 +171,49 @@ func startingAt(captures []walk.Capture, start int) int {
 	return sort.Search(len(captures), func(i int) bool { return captures[i].Start >= start })
 }
 
+// patchFields find the steps of a JSON Patch (RFC 6902).
+var patchFields = sync.OnceValue(func() *walk.Fields {
+	f, err := walk.Compile([]walk.Rule{
+		{Pointer: "/*", Label: "step", Flags: walk.Wanted},
+		{Pointer: "/*/path", Label: "path", Flags: walk.Wanted},
+		{Pointer: "/*/value", Label: "value", Flags: walk.Wanted},
+	})
+	if err != nil {
+		panic(err) // the rules are above
+	}
+	return f
+})
+
+// patched are the steps of a JSON Patch that would write a form to a field which the writer
+// sees masked. The name of the field stands in their path.
+func (g *writeGuard) patched(doc *walk.Doc) ([]walk.Capture, error) {
+	if doc.Kind != walk.JSON || !g.forms.All && len(g.forms.Names) == 0 || !doc.IsArray() {
+		return nil, nil
+	}
+	captures, err := doc.Wanted(patchFields())
+	if err != nil {
+		return nil, err
+	}
+	var out []walk.Capture
+	var step walk.Capture
+	var named, form, taken bool
+	for _, c := range captures {
+		text := c.Place == redact.PlaceText
+		switch c.Label {
+		case "step":
+			step, named, form, taken = c, false, false, false
+		case "path":
+			named = text && g.forms.Names[lastName(string(doc.Value(c)))]
+		case "value":
+			form = text && transform.IsForm(doc.Value(c))
+		}
+		if form && (named || g.forms.All) && !taken {
+			out, taken = append(out, step), true
+		}
+	}
+	return out, nil
+}
+
 // guard is what must not come back in this write because the caller is not shown it whole,
 // nil for nothing.
 func (x *exchange) guard() (*walk.Guard, *refusal) {
@@ -186,9 +231,14 @@ func (x *exchange) guard() (*walk.Guard, *refusal) {
 		}
 	}
 	if doc := x.request.body.doc; doc != nil {
-		if forms.Also, err = g.incomplete(doc); err != nil {
+		var patched []walk.Capture
+		if forms.Also, err = g.incomplete(doc); err == nil {
+			patched, err = g.patched(doc)
+		}
+		if err != nil {
 			return nil, refuseErr(reasonInternal, err) // cannot be: it was read before
 		}
+		forms.Also = append(forms.Also, patched...)
 	}
 	return &forms, nil
 }

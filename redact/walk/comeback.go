@@ -91,6 +91,12 @@ func (d *Doc) Element(c Capture) bool {
 	return d.Kind == JSON && c.member.container >= 0 && d.raw[c.member.container] == '['
 }
 
+// IsArray reports whether d is JSON, or lines of it, that begins with an array.
+func (d *Doc) IsArray() bool {
+	i := skipSpace(d.raw, 0)
+	return d.Kind == JSON && i < len(d.raw) && d.raw[i] == '['
+}
+
 // Root reports whether c is a document of its own, which Remove cannot take out.
 func (d *Doc) Root(c Capture) bool { return c.member.container < 0 }
 
