@@ -34,6 +34,9 @@ type Actor struct {
 	Kind, Strength string
 	// Roles and Grants are sorted.
 	Roles, Grants []string
+	// Regions are those of the person, as the issuer's claim says, sorted; nil where no claim
+	// does.
+	Regions []string
 	// Asserted is the user the call claims; Proven the one an issuer vouches for.
 	Asserted, Proven string
 	// Mismatch tells that Asserted is not Proven.
@@ -50,7 +53,7 @@ type Actor struct {
 
 // Input is the part of an actor that rules may see.
 func (a *Actor) Input() InputActor {
-	return InputActor{Kind: a.Kind, Strength: a.Strength, Roles: a.Roles, Grants: a.Grants,
+	return InputActor{Kind: a.Kind, Strength: a.Strength, Roles: a.Roles, Grants: a.Grants, Regions: a.Regions,
 		Asserts: a.Asserted != "", Mismatch: a.Mismatch, MFA: a.MFA, AMR: a.AMR, ACR: a.ACR, Age: a.Age}
 }
 

@@ -26,6 +26,7 @@ type condition struct {
 	about
 	class                              string
 	networks, regions, hours, purposes []string
+	actorRegions                       []string
 }
 
 // aboutMember reads the members that say what a row is about.
@@ -213,6 +214,8 @@ func (p *overlayParser) condition(n *yaml.Node) {
 		case "regions":
 			out.regions = p.list(v, key, name("region"))
 			p.named = append(p.named, reference{v, "region", out.regions})
+		case "actor_regions": // which the configuration names, where issuers are
+			out.actorRegions = p.list(v, key, name("region"))
 		case "hours":
 			out.hours = p.list(v, key, name("hours"))
 			p.named = append(p.named, reference{v, "hours", out.hours})
@@ -227,9 +230,9 @@ func (p *overlayParser) condition(n *yaml.Node) {
 			return p.aboutMember(&out.about, key, v)
 		}
 		return true
-	}, "operation", "roles", "class", "networks", "regions", "hours", "purposes")
-	if len(out.networks)+len(out.regions)+len(out.hours)+len(out.purposes) == 0 {
-		p.fail(n, "a conditions row wants networks, regions, hours or purposes")
+	}, "operation", "roles", "class", "networks", "regions", "actor_regions", "hours", "purposes")
+	if len(out.networks)+len(out.regions)+len(out.actorRegions)+len(out.hours)+len(out.purposes) == 0 {
+		p.fail(n, "a conditions row wants networks, regions, actor_regions, hours or purposes")
 		return
 	}
 	p.out.conditions = append(p.out.conditions, out)
@@ -312,7 +315,7 @@ func conditionIndex(overlays []*Overlay) map[string]any {
 	for _, o := range overlays {
 		for _, c := range o.conditions {
 			row := map[string]any{"class": c.class}
-			for member, list := range map[string][]string{"networks": c.networks, "regions": c.regions, "hours": c.hours, "purposes": c.purposes} {
+			for member, list := range map[string][]string{"networks": c.networks, "regions": c.regions, "actor_regions": c.actorRegions, "hours": c.hours, "purposes": c.purposes} {
 				if len(list) > 0 {
 					row[member] = anyList(list)
 				}

@@ -200,7 +200,7 @@ func TestOverlaysThatAreRefused(t *testing.T) {
 		{"hours on no day", "version: 1\nhours:\n  - {name: desk, zone: UTC, days: [monday]}", `o.yaml:3: day "monday" is not known; the days are sun, mon,`},
 		{"hours of no length", "version: 1\nhours:\n  - {name: desk, zone: UTC, from: \"08:00\", to: \"08:00\"}", "o.yaml:3: from and to are the same minute"},
 		{"hours that are none", "version: 1\nhours:\n  - {name: desk, zone: UTC, from: \"8:00\"}", "o.yaml:3: from wants a time of the day in quotes"},
-		{"a condition of nothing", "version: 1\nconditions:\n  - {roles: [agent]}", "o.yaml:3: a conditions row wants networks, regions, hours or purposes"},
+		{"a condition of nothing", "version: 1\nconditions:\n  - {roles: [agent]}", "o.yaml:3: a conditions row wants networks, regions, actor_regions, hours or purposes"},
 		{"a condition with a name of nothing", "version: 1\nconditions:\n  - {hours: [desk]}", `o.yaml:3: no row of this document defines the hours "desk"`},
 		{"a condition with a network of nothing", "version: 1\nconditions:\n  - {networks: [office]}", `o.yaml:3: no row of this document defines the network "office"`},
 		{"a condition with a region of nothing", "version: 1\nnetworks:\n  - {name: a, addresses: [::1]}\nconditions:\n  - {regions: [eu]}", `o.yaml:5: no row of this document defines the region "eu"`},
@@ -472,7 +472,7 @@ func TestCatalogue(t *testing.T) {
 		}
 	}
 	want := []string{"identity_mismatch", "no_credential", "unknown_role", "mfa_required", "login_too_old", "export_needs_grant", "bulk_needs_grant",
-		"admin_needs_role", "auth_needs_grant", "unmapped_needs_grant", "full_needs_grant", "role_not_allowed", "outside_network", "outside_region", "outside_hours", "purpose_not_covered", "token_needs_role", "purpose_needed", "token_refused", "payment_unknown",
+		"admin_needs_role", "auth_needs_grant", "unmapped_needs_grant", "full_needs_grant", "role_not_allowed", "outside_network", "actor_outside_region", "outside_region", "outside_hours", "purpose_not_covered", "token_needs_role", "purpose_needed", "token_refused", "payment_unknown",
 		"idempotency_missing", "idempotency_used", "refund_currency", "refund_over_balance", "policy_denied", "finding_blocked", "approval_required"}
 	if !slices.Equal(codes, want) {
 		t.Errorf("codes: got %v, want %v; codes are never renamed", codes, want)

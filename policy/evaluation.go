@@ -63,7 +63,7 @@ func (in *Input) appendKey(b []byte) []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(p.Tokens))
 	b = binary.AppendUvarint(b, uint64(p.Amount))
-	for _, list := range [...][]string{in.Actor.Roles, in.Actor.Grants, in.Actor.AMR, in.Networks, in.Regions, in.Hours, in.Rollouts} {
+	for _, list := range [...][]string{in.Actor.Roles, in.Actor.Grants, in.Actor.AMR, in.Actor.Regions, in.Networks, in.Regions, in.Hours, in.Rollouts} {
 		b = binary.AppendUvarint(b, uint64(len(list)))
 		for _, s := range list {
 			b = appendString(b, s)
@@ -106,6 +106,9 @@ func (in *Input) value(w vocabulary) ast.Value {
 		ast.Item(keyMismatch, ast.InternedTerm(in.Actor.Mismatch)),
 		ast.Item(keyMFA, ast.InternedTerm(in.Actor.MFA)),
 	)
+	if len(in.Actor.Regions) > 0 {
+		actor.Insert(keyRegions, w.list(in.Actor.Regions))
+	}
 	if len(in.Actor.AMR) > 0 {
 		actor.Insert(keyAMR, w.list(in.Actor.AMR))
 	}

@@ -121,6 +121,9 @@ type InputActor struct {
 	Roles []string `json:"roles"`
 	// Grants are what was granted beyond the roles, sorted; ParseGrant has the form.
 	Grants []string `json:"grants"`
+	// Regions are names of the configuration for where the person belongs, as the issuer
+	// says, sorted.
+	Regions []string `json:"regions,omitempty"`
 	// Asserts tells that the call claims a user, whoever that is.
 	Asserts bool `json:"asserts"`
 	// Mismatch tells that the claimed user is not the proven one.
@@ -325,7 +328,7 @@ func (in *Input) validate() error {
 			}
 		}
 	}
-	for _, list := range [...][]string{in.Networks, in.Regions, in.Hours} {
+	for _, list := range [...][]string{in.Networks, in.Regions, in.Hours, in.Actor.Regions} {
 		if len(list) > maxNetworks {
 			return fmt.Errorf("%w: more than %d names of networks, regions or hours", ErrInput, maxNetworks)
 		}

@@ -47,6 +47,11 @@ type Issuer struct {
 	// Roles says which of our roles a value of that claim gives. Values that are not
 	// in it give none.
 	Roles map[string][]string
+	// RegionsClaim is where regions of the person stand, as in RolesClaim; empty means none.
+	// Regions says which of our names a value of it gives; values that are not in it give
+	// none.
+	RegionsClaim string
+	Regions      map[string][]string
 	// NameClaims are the claims that an asserted user may equal; empty means sub and
 	// email. An email with email_verified false never counts.
 	NameClaims []string
@@ -93,6 +98,21 @@ func (i Issuer) with(set oidc.KeySet, t *tables, now func() time.Time) (*issuer,
 	if i.RolesClaim == "" {
 		i.RolesClaim = "roles"
 	}
+	if (i.RegionsClaim == "") != (len(i.Regions) == 0) {
+		return nil, fmt.Errorf("issuer %s: a claim with regions goes together with what its values mean", i.URL)
+	}
+	known := make(map[string]bool)
+	for value, regions := range i.Regions {
+		for _, s := range regions {
+			known[s] = true
+		}
+		if slices.ContainsFunc(regions, func(s string) bool { return !isWord(s) }) {
+			return nil, fmt.Errorf("issuer %s: claim value %q gives a region that is no name: 1 to 64 lower-case letters, digits, hyphens and underscores", i.URL, value)
+		}
+	}
+	if len(known) > maxNetworks {
+		return nil, fmt.Errorf("issuer %s: more than %d regions", i.URL, maxNetworks)
+	}
 	if len(i.NameClaims) == 0 {
 		i.NameClaims = []string{"sub", "email"}
 	}
@@ -120,6 +140,7 @@ func (i *Issuer) keySet(now func() time.Time) (oidc.KeySet, error) {
 type person struct {
 	issuer, subject string
 	roles           []string
+	regions         []string // sorted
 	names           []string // canonical, what an asserted user may equal
 	display         string   // personal: for sealed details
 	mfa             bool
@@ -174,6 +195,12 @@ func (i *issuer) person(claims map[string]any) *person {
 		p.roles = append(p.roles, i.Roles[value]...)
 	}
 	p.roles = sorted(p.roles)
+	if i.RegionsClaim != "" {
+		for _, value := range words(claimAt(claims, i.RegionsClaim)) {
+			p.regions = append(p.regions, i.Regions[value]...)
+		}
+		p.regions = sorted(p.regions)
+	}
 	for _, name := range i.NameClaims {
 		value, _ := claimAt(claims, name).(string)
 		if verified, said := claims["email_verified"]; name == "email" && said && verified != true && verified != "true" {
@@ -193,7 +220,11 @@ func (i *issuer) person(claims map[string]any) *person {
 // somebody is not kept.
 func (i *issuer) kept(claims map[string]any) map[string]any {
 	out := make(map[string]any)
-	for _, name := range append([]string{"iss", "sub", "amr", "acr", "auth_time", "email_verified", i.RolesClaim}, i.NameClaims...) {
+	looked := append([]string{"iss", "sub", "amr", "acr", "auth_time", "email_verified", i.RolesClaim}, i.NameClaims...)
+	if i.RegionsClaim != "" {
+		looked = append(looked, i.RegionsClaim)
+	}
+	for _, name := range looked {
 		head, _, _ := strings.Cut(name, ".")
 		for _, n := range [...]string{name, head} {
 			if v, ok := claims[n]; ok {
@@ -230,7 +261,7 @@ func (p *person) actor(digest digestFunc, now time.Time) Actor {
 	return Actor{
 		AMR: p.amr, ACR: p.acr, Age: p.age(now),
 		ID:   "user:" + hex.EncodeToString(digest("token subject", joined(p.issuer, p.subject))[:16]),
-		Kind: KindToken, Strength: StrengthProven, Roles: p.roles, Proven: p.display, MFA: p.mfa,
+		Kind: KindToken, Strength: StrengthProven, Roles: p.roles, Regions: p.regions, Proven: p.display, MFA: p.mfa,
 	}
 }
 

@@ -50,9 +50,11 @@ func init() {
 //			jwks     <url|file>
 //			roles    <claim>
 //			role     <value of the claim> <role> ...
+//			regions  <claim>
+//			region   <value of the claim> <region> ...
 //		}
 //		identity actor {
-//			issuer, jwks, roles, role as for jwt
+//			issuer, jwks, roles, role, regions, region as for jwt
 //			audience <name>
 //			unbound
 //		}
@@ -299,7 +301,7 @@ func parseIdentity(d *caddyfile.Dispenser, app *App, folder string) error {
 // actor.
 func parseJWT(d *caddyfile.Dispenser, folder string, unbound *bool) (Identity, error) {
 	var id Identity
-	kind, options := "jwt", "issuer, audience, jwks, roles, role"
+	kind, options := "jwt", "issuer, audience, jwks, roles, role, regions, region"
 	if unbound != nil {
 		kind, options = "actor", options+", unbound"
 	}
@@ -327,6 +329,17 @@ func parseJWT(d *caddyfile.Dispenser, folder string, unbound *bool) (Identity, e
 			id.Roles[value] = append(id.Roles[value], ours...)
 			continue
 		}
+		if option == "region" {
+			ours := d.RemainingArgs()
+			if len(ours) == 0 {
+				return id, d.Err(regionHint)
+			}
+			if id.Regions == nil {
+				id.Regions = make(map[string][]string)
+			}
+			id.Regions[value] = append(id.Regions[value], ours...)
+			continue
+		}
 		switch option {
 		case "issuer":
 			id.Issuer = value
@@ -339,6 +352,8 @@ func parseJWT(d *caddyfile.Dispenser, folder string, unbound *bool) (Identity, e
 			id.JWKS = value
 		case "roles":
 			id.RolesClaim = value
+		case "regions":
+			id.RegionsClaim = value
 		default:
 			return id, d.Errf("unknown option %s of identity %s; it has %s", option, kind, options)
 		}
@@ -348,6 +363,9 @@ func parseJWT(d *caddyfile.Dispenser, folder string, unbound *bool) (Identity, e
 	}
 	if unbound == nil && (id.Issuer == "" || id.Audience == "" || id.JWKS == "") {
 		return id, d.Err("identity jwt needs issuer, audience and jwks: without any one of them a token of somebody else would count")
+	}
+	if (id.RegionsClaim == "") != (len(id.Regions) == 0) {
+		return id, d.Err(regionHint)
 	}
 	if len(id.Roles) == 0 {
 		return id, d.Errf("identity %s needs a role line for each value of the roles claim that counts, for example: role support-team agent; without one nobody has a role, and none permits anything", kind)

@@ -22,6 +22,10 @@ type Identity struct {
 	// Roles says which of our roles a value of that claim gives. A value that is
 	// not here gives none.
 	Roles map[string][]string `json:"roles"`
+	// RegionsClaim is the claim with the caller's regions, Regions says which of the
+	// policy's names a value of it gives. Default none.
+	RegionsClaim string              `json:"regions_claim,omitempty"`
+	Regions      map[string][]string `json:"regions,omitempty"`
 }
 
 // ActorSigner is a trusted program in front of the gateway that says with each call, in
@@ -36,7 +40,7 @@ type ActorSigner struct {
 
 // issuer reads the keys of an issuer that are in a file.
 func (id *Identity) issuer() (policy.Issuer, error) {
-	issuer := policy.Issuer{URL: id.Issuer, Audience: id.Audience, RolesClaim: id.RolesClaim, Roles: id.Roles}
+	issuer := policy.Issuer{URL: id.Issuer, Audience: id.Audience, RolesClaim: id.RolesClaim, Roles: id.Roles, RegionsClaim: id.RegionsClaim, Regions: id.Regions}
 	if strings.Contains(id.JWKS, "://") {
 		issuer.JWKS = id.JWKS
 		return issuer, nil

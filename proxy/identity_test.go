@@ -229,3 +229,31 @@ func TestOwnRules(t *testing.T) {
 		t.Errorf("event: got %+v", e)
 	}
 }
+
+// Where people belong is what their issuer says of them, and nothing else.
+func TestRegionsOfPeople(t *testing.T) {
+	sign, jwks := newIssuer(t)
+	u := proxytest.NewUpstream(t, nil)
+	document := filepath.Join(t.TempDir(), "policy.yaml")
+	write(t, document, "version: 1\nconditions:\n  - {operation: \"zendesk:ticket.*\", actor_regions: [eu, ch]}\n")
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Block: "policy builtin " + document +
+		"\n identity jwt {\n issuer https://id.example\n audience caregate\n jwks " + jwks + "\n role support agent\n regions office.country\n region DE eu\n region US us\n }"})
+	in := func(country any) http.Header {
+		return http.Header{"Caregate-Token": {sign(map[string]any{"office": map[string]any{"country": country}})}}
+	}
+	for name, tc := range map[string]struct {
+		header http.Header
+		want   string
+	}{
+		"of the region":      {in("DE"), ""},
+		"of two":             {in([]string{"US", "DE"}), ""},
+		"of another":         {in("US"), "actor_outside_region"},
+		"of an unknown one":  {in("eu"), "actor_outside_region"},
+		"of none":            {http.Header{"Caregate-Token": {sign(nil)}}, "actor_outside_region"},
+		"vendor credentials": {nil, "actor_outside_region"},
+	} {
+		if a := do(t, g, call{method: "GET", path: "/api/v2/tickets/1", header: tc.header}); a.problem.Reason != tc.want || tc.want == "" && a.status != http.StatusOK {
+			t.Errorf("%s: got %d %s, want %q", name, a.status, a.body, tc.want)
+		}
+	}
+}

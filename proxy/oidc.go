@@ -28,6 +28,9 @@ type OIDC struct {
 	// RolesClaim and Roles are as for Identity.
 	RolesClaim string              `json:"roles_claim,omitempty"`
 	Roles      map[string][]string `json:"roles"`
+	// RegionsClaim and Regions are as for Identity.
+	RegionsClaim string              `json:"regions_claim,omitempty"`
+	Regions      map[string][]string `json:"regions,omitempty"`
 	// ACR are values of acr that mean a second factor; they are asked for. Apart from them
 	// amr decides.
 	ACR []string `json:"acr,omitempty"`
@@ -82,7 +85,7 @@ func (o *OIDC) config(digest func(string, []byte) []byte, sessions *policy.Sessi
 		scopes = []string{"email"}
 	}
 	return policy.LoginConfig{
-		Issuer: policy.Issuer{URL: o.Issuer, Audience: o.ClientID, RolesClaim: o.RolesClaim, Roles: o.Roles, ACR: o.ACR},
+		Issuer: policy.Issuer{URL: o.Issuer, Audience: o.ClientID, RolesClaim: o.RolesClaim, Roles: o.Roles, RegionsClaim: o.RegionsClaim, Regions: o.Regions, ACR: o.ACR},
 		Secret: o.secret, Scopes: scopes, Digest: digest, Sessions: sessions,
 		MaxAge: time.Duration(cmp.Or(o.MaxAge, caddy.Duration(defaultMaxAge))),
 		Idle:   time.Duration(cmp.Or(o.Idle, caddy.Duration(defaultIdle))),
@@ -102,7 +105,10 @@ func (a *App) newLogin() (*policy.Login, error) {
 }
 
 // oidcOptions are the words of an identity oidc block, for the error that lists them.
-const oidcOptions = "client_id, client_secret, scopes, roles, role, acr, max_age, session"
+const oidcOptions = "client_id, client_secret, scopes, roles, role, regions, region, acr, max_age, session"
+
+// regionHint explains the two lines about regions.
+const regionHint = "regions names the claim with a person's regions, and each region line says what a value of it means, for example: regions office, and region berlin eu"
 
 // parseOIDC reads
 //
@@ -112,6 +118,8 @@ const oidcOptions = "client_id, client_secret, scopes, roles, role, acr, max_age
 //		scopes        <scope> ...
 //		roles         <claim>
 //		role          <value of the claim> <role> ...
+//		regions       <claim>
+//		region        <value of the claim> <region> ...
 //		acr           <value> ...
 //		max_age       <duration>
 //		session       <idle> <lasts>
@@ -126,7 +134,7 @@ func parseOIDC(d *caddyfile.Dispenser) (*OIDC, error) {
 		if len(args) == 0 {
 			return nil, d.ArgErr()
 		}
-		single := map[string]*string{"client_id": &o.ClientID, "client_secret": &o.ClientSecret, "roles": &o.RolesClaim}[option]
+		single := map[string]*string{"client_id": &o.ClientID, "client_secret": &o.ClientSecret, "roles": &o.RolesClaim, "regions": &o.RegionsClaim}[option]
 		switch {
 		case single != nil:
 			if len(args) != 1 {
@@ -145,6 +153,14 @@ func parseOIDC(d *caddyfile.Dispenser) (*OIDC, error) {
 				o.Roles = make(map[string][]string)
 			}
 			o.Roles[args[0]] = append(o.Roles[args[0]], args[1:]...)
+		case option == "region":
+			if len(args) < 2 {
+				return nil, d.Err(regionHint)
+			}
+			if o.Regions == nil {
+				o.Regions = make(map[string][]string)
+			}
+			o.Regions[args[0]] = append(o.Regions[args[0]], args[1:]...)
 		case option == "max_age":
 			if len(args) != 1 {
 				return nil, d.ArgErr()
@@ -168,6 +184,8 @@ func parseOIDC(d *caddyfile.Dispenser) (*OIDC, error) {
 		return nil, d.Err("identity oidc needs client_id, the name under which the provider knows the gateway")
 	case o.ClientSecret != "" && !isReference(o.ClientSecret):
 		return nil, d.Errf("client_secret: %v", errNotReference)
+	case (o.RegionsClaim == "") != (len(o.Regions) == 0):
+		return nil, d.Err(regionHint)
 	case len(o.Roles) == 0:
 		return nil, d.Err("identity oidc needs a role line for each value of the roles claim that counts, for example: role support-team agent; without one nobody can log in")
 	}

@@ -208,6 +208,8 @@ var catalogue = []Reason{
 		"Leave the field out of the write.", FixCaller},
 	{"outside_network", http.StatusForbidden, "The policy allows this call from certain networks only, and the caller's address is in none of them.",
 		"Call from one of them; if the address is right, have it added to the policy's networks.", FixCaller},
+	{"actor_outside_region", http.StatusForbidden, "The policy allows this call to people of certain regions only, and nobody says that the caller is of one of them.",
+		"Have somebody of the region make it; if the region is right, have the identity provider and the `region` lines of the configuration say so.", FixSecurity},
 	{"outside_region", http.StatusForbidden, "The policy allows this call from certain regions only, and the caller's address is in none of them.",
 		"Call from one of them; if the address is right, have its network added to the policy's networks.", FixCaller},
 	{"outside_hours", http.StatusForbidden, "The policy allows this call at certain hours only, and it is none of them.",

@@ -34,6 +34,13 @@ reasons contains "outside_network" if unmet("networks")
 
 reasons contains "outside_region" if unmet("regions")
 
+reasons contains "actor_outside_region" if {
+	some row in rows
+	wanted := {name | some name in row.actor_regions}
+	count(wanted) > 0
+	count(wanted & {name | some name in object.get(input.actor, "regions", [])}) == 0
+}
+
 reasons contains "outside_hours" if unmet("hours")
 
 reasons contains "purpose_not_covered" if {
