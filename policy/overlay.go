@@ -19,6 +19,10 @@ const OverlayVersion = 1
 // classes on routes and for roles, and grants calls to actors:
 //
 //	version: 1
+//	change:                  # optional: see Authorship
+//	  ticket: CHG-4711
+//	  author: jane@example.com
+//	  approver: joe@example.com
 //	enforcement:
 //	  - class: iban          # a data class, or "*"
 //	    route: desk          # optional: every route
@@ -86,6 +90,7 @@ type Overlay struct {
 	rollouts   []Rollout
 	limits     []rateRow
 	views      []viewRow
+	change     Authorship
 }
 
 // approvalCase is a case in which others must agree.
@@ -163,7 +168,7 @@ func (p *overlayParser) members(n *yaml.Node, what string, f func(key string, va
 }
 
 // documentMembers are the members of a document.
-var documentMembers = [...]string{"version", "enforcement", "grants", "approvals", "logins", "networks", "hours", "conditions", "limits", "views", "rollout"}
+var documentMembers = [...]string{"version", "enforcement", "grants", "approvals", "logins", "networks", "hours", "conditions", "limits", "views", "rollout", "change"}
 
 func (p *overlayParser) document(n *yaml.Node) {
 	version := false
@@ -176,6 +181,8 @@ func (p *overlayParser) document(n *yaml.Node) {
 			}
 		case "enforcement":
 			p.rows(v, "enforcement", p.enforcement)
+		case "change":
+			p.change(v)
 		case "grants":
 			p.rows(v, "grants", p.grant)
 		case "approvals":

@@ -169,6 +169,7 @@ func FuzzOverlay(f *testing.F) {
 		"version: 1\nnetworks:\n  - {name: office, addresses: [203.0.113.0/24, \"2001:db8::/32\", 192.0.2.1], region: eu}\nhours:\n  - {name: desk, zone: Europe/Berlin, days: [mon], from: \"22:00\", to: \"06:00\"}\nconditions:\n  - {operation: \"zendesk:*/write\", roles: [agent, lead], class: iban, networks: [office], regions: [eu], hours: [desk], purposes: [support]}\n",
 		"version: 1\nlogins:\n  - {role: admin, max_age: 10m}\nrollout:\n  - {name: a, class: iban, action: mask, undo: 1h, share: 10, " + window + ", revert: {undone: 5, denied: 2}}\n",
 		"version: 1\nrollout:\n  - {name: a, rule: no_deletes, " + window + "}\n",
+		"version: 1\nchange: {ticket: CHG-1, author: jane@example.com, approver: key:7f3a}\n",
 		"version: 1\nhours: &a [{name: x, zone: UTC, days: *a}]\n",
 	} {
 		f.Add([]byte(seed))

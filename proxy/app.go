@@ -521,8 +521,46 @@ func (a *App) recordConfig(ctx context.Context, det *detection) error {
 	if e := a.exceptions(); len(e) > 0 {
 		attrs["exceptions"] = strings.Join(e, ", ")
 	}
+	if err := a.noteChanges(ctx, attrs, det.policy.changes); err != nil {
+		return err
+	}
 	_, err = slot.Append(audit.Event{Type: "config.loaded", Tenant: tenant, Policy: det.policy.engine.Digest(), Attrs: attrs, Retention: retentionAdministration}).Wait(ctx)
 	return err
+}
+
+// noteChanges says in the event of a configuration who changed its policy documents, who
+// agreed, and under which tickets: a list each, in the order of the documents, with a dash
+// for nobody. People stand there as they do everywhere, by their pseudonyms.
+func (a *App) noteChanges(ctx context.Context, attrs map[string]string, changes []policy.Authorship) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	d := a.gen.data
+	name := func(who string) (string, error) {
+		if who == "" {
+			return "-", nil
+		}
+		if isMail(who) {
+			who = mailActor(who)
+		}
+		known, err := d.Vault.Actor(ctx, who)
+		if err != nil {
+			return "", err
+		}
+		p := known.Pseudonym(d.Log.Origin())
+		return hex.EncodeToString(p[:]), nil
+	}
+	var tickets, authors, approvers []string
+	for _, c := range changes {
+		author, err := name(c.Author)
+		approver, err2 := name(c.Approver)
+		if err := errors.Join(err, err2); err != nil {
+			return err
+		}
+		tickets, authors, approvers = append(tickets, c.Ticket), append(authors, author), append(approvers, approver)
+	}
+	attrs["ticket"], attrs["author"], attrs["approved_by"] = strings.Join(tickets, ","), strings.Join(authors, ","), strings.Join(approvers, ",")
+	return nil
 }
 
 // digest names the governing part of the configuration.
