@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/policy"
@@ -31,6 +32,21 @@ const (
 type views struct {
 	answers sync.Map // answerKey: *answerViews
 	writes  sync.Map // writeKey: *writeGuard
+	kept    atomic.Int64
+}
+
+// maxCompiled is how much is remembered: operations by roles are some hundreds, but composite
+// calls can be as different as their callers like.
+const maxCompiled = 1 << 10
+
+// keep remembers a compilation, and forgets all when they are too many.
+func (v *views) keep(in *sync.Map, key, value any) {
+	if v.kept.Add(1) > maxCompiled {
+		v.answers.Clear()
+		v.writes.Clear()
+		v.kept.Store(1)
+	}
+	in.Store(key, value)
 }
 
 // answerKey and writeKey name one compilation: by the places of the channel file, of which
@@ -62,7 +78,7 @@ func (v *views) ofAnswer(op *channel.Operation, d *policy.Decision) (*answerView
 	for _, row := range d.Views {
 		a.listed = a.listed || row.View != policy.ViewFull && slices.ContainsFunc(op.ResponseRules, func(r walk.Rule) bool { return says(r, row.Field) })
 	}
-	v.answers.Store(key, a)
+	v.keep(&v.answers, key, a)
 	return a, nil
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -112,6 +113,20 @@ func TestViewsAreCompiledOnce(t *testing.T) {
 	}
 	if w, _ := v.ofWrite(op, d); w != guard {
 		t.Error("a write is compiled anew")
+	}
+}
+
+// What is remembered has a bound, whatever callers think up.
+func TestViewsForget(t *testing.T) {
+	t.Parallel()
+	var v views
+	for i := range 3 * maxCompiled {
+		v.keep(&v.writes, writeKey{digest: strconv.Itoa(i)}, new(writeGuard))
+	}
+	n := 0
+	v.writes.Range(func(any, any) bool { n++; return true })
+	if n > maxCompiled {
+		t.Errorf("%d are remembered, want %d at most", n, maxCompiled)
 	}
 }
 

@@ -66,7 +66,7 @@ func (v *views) ofWrite(op *channel.Operation, d *policy.Decision) (*writeGuard,
 			return nil, err
 		}
 	}
-	v.writes.Store(key, g)
+	v.keep(&v.writes, key, g)
 	return g, nil
 }
 
