@@ -354,6 +354,9 @@ func (d *Data) own(ctx context.Context, p *policy.Actor) (func(review.Item) bool
 			mine[hex.EncodeToString(name[:])] = true
 		}
 	}
+	if err := d.sameKeys(ctx, mine); err != nil {
+		return nil, err
+	}
 	person := strings.ToLower(strings.TrimSpace(p.Proven))
 	return func(it review.Item) bool {
 		switch it.Kind {
@@ -367,6 +370,23 @@ func (d *Data) own(ctx context.Context, p *policy.Actor) (func(review.Item) bool
 		}
 		return person != "" && (strings.ToLower(it.Facts.Holder) == person || strings.ToLower(it.Facts.Name) == person)
 	}, nil
+}
+
+// sameKeys adds to API keys of one holder those that they were rotated from and to.
+func (d *Data) sameKeys(ctx context.Context, mine map[string]bool) error {
+	keys, err := d.Keys.List(ctx)
+	if err != nil {
+		return err
+	}
+	for grown := true; grown; {
+		grown = false
+		for _, k := range keys {
+			if a, b := "key:"+k.ID, "key:"+k.Successor; k.Successor != "" && mine[a] != mine[b] {
+				mine[a], mine[b], grown = true, true, true
+			}
+		}
+	}
+	return nil
 }
 
 // Types of the events that a review makes.

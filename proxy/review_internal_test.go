@@ -121,6 +121,38 @@ func TestReviewIsCarriedOut(t *testing.T) {
 	}
 }
 
+// A key that was rotated is its holder's, whichever of the two reviews.
+func TestOwnKeys(t *testing.T) {
+	t.Parallel()
+	c := DataConfig{Dir: filepath.Join(t.TempDir(), "data"), Name: "test"}
+	_, err := CreateData(t.Context(), c)
+	ok(t, err)
+	d, err := OpenData(t.Context(), c)
+	ok(t, err)
+	defer func() { ok(t, d.Close()) }()
+	var chain []string
+	first, _, err := d.Keys.Create(t.Context(), policy.NewKey{Name: "x", Roles: []string{"security"}})
+	ok(t, err)
+	for id := first.ID; len(chain) < 3; {
+		chain = append(chain, "key:"+id)
+		next, _, err := d.Keys.Rotate(t.Context(), id, time.Hour)
+		ok(t, err)
+		id = next.ID
+	}
+	other, _, err := d.Keys.Create(t.Context(), policy.NewKey{Name: "y", Roles: []string{"security"}})
+	ok(t, err)
+	for _, reviewer := range chain {
+		own, err := d.own(t.Context(), &policy.Actor{ID: reviewer})
+		ok(t, err)
+		for _, holder := range append(chain, "key:"+other.ID) {
+			want := holder != "key:"+other.ID
+			if got := own(review.Item{Kind: itemKey, Facts: review.Facts{Holder: holder}}); got != want {
+				t.Errorf("%s about %s: own %v, want %v", reviewer, holder, got, want)
+			}
+		}
+	}
+}
+
 func ok(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
