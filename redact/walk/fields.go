@@ -139,7 +139,7 @@ func Compile(rules []Rule) (*Fields, error) {
 			tokens[i][n] = "*"
 		}
 	}
-	b := builder{fields: f, choices: choices, nodes: make([]node, 1), known: map[string]int32{"": 0}}
+	b := builder{fields: f, choices: choices, nodes: make([]node, 1), known: map[string]int32{"": 0}, moves: make(map[string]int32)}
 	for i := range rules {
 		b.plant(i, tokens[i])
 	}
@@ -287,7 +287,9 @@ type builder struct {
 	nodes   []node
 	known   map[string]int32
 	sets    [][]int32 // of nodes, by state number less one
-	key     []byte
+	// moves are the states whose steps are known, by the nodes that go on.
+	moves map[string]int32
+	key   []byte
 }
 
 // plant adds a rule to the tree.
@@ -371,8 +373,22 @@ func (b *builder) state(set []int32) int32 {
 
 // steps fills in the transitions of state n.
 func (b *builder) steps(n int32) {
-	set := b.sets[n-1]
+	// What only ends here leads nowhere: states that differ in that alone share their steps.
+	var set []int32
+	b.key = b.key[:0]
 	names := map[string]bool{}
+	for _, at := range b.sets[n-1] {
+		if from := &b.nodes[at]; from.loop || from.star != 0 || len(from.names) > 0 {
+			set = append(set, at)
+			b.key = binary.BigEndian.AppendUint32(b.key, uint32(at))
+		}
+	}
+	if from, ok := b.moves[string(b.key)]; ok {
+		st, as := &b.fields.states[n], &b.fields.states[from]
+		st.other, st.names, st.filter, st.indexes = as.other, as.names, as.filter, as.indexes
+		return
+	}
+	b.moves[string(b.key)] = n
 	for _, at := range set {
 		for name := range b.nodes[at].names {
 			names[name] = true
