@@ -2,14 +2,16 @@ package proxy
 
 import (
 	"bytes"
-	"cmp"
 	"context"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/caregate/caregate/channel"
+	"github.com/caregate/caregate/internal/store"
 	"github.com/caregate/caregate/redact/walk"
 	"github.com/caregate/caregate/retention/index"
 )
@@ -20,16 +22,20 @@ const pseudonymIndex = "caregate index of records"
 
 // object is a value of a body that is a record, or is about one, with what stands in it.
 type object struct {
+	path       string
 	own, about index.Record
 	// id is where the own record's id stands. A subject's id there says that the object
-	// describes a person.
+	// describes a person, whose other names are self.
 	id      int
 	profile bool
+	self    []index.Person
 	people  []index.Person
 	classes []string
 	created time.Time
 	closed  index.Closing
-	outer   *object
+	// speaks are the types of record in whose conversation the object says something.
+	speaks []string
+	outer  *object
 }
 
 // record is what the places in o belong to, zero for nothing.
@@ -40,13 +46,13 @@ func (o *object) record() index.Record {
 	return o.own
 }
 
-// objects are those of a body by the JSON Pointer of each.
+// objects are those of a body by their place.
 type objects map[string]*object
 
 // around finds the innermost object in which a place stands, nil for none. The place of
 // the object itself counts with inclusive.
-func (all objects) around(path string, inclusive bool) *object {
-	for at := path; ; {
+func (all objects) around(place string, inclusive bool) *object {
+	for at := place; ; {
 		if inclusive {
 			if o := all[at]; o != nil {
 				return o
@@ -61,6 +67,44 @@ func (all objects) around(path string, inclusive bool) *object {
 	}
 }
 
+// places tells places of a body apart, in which the same path may stand in every line.
+type places struct {
+	kind  walk.Kind
+	lines []int // where they end, of a body of lines that is whole
+	units bool  // each line is a unit: windows of a stream
+}
+
+func placesOf(body *reading) places {
+	p := places{kind: body.kind}
+	if body.kind != walk.NDJSON {
+		return p
+	}
+	if p.units = body.stream != nil; !p.units {
+		for i, c := range body.plain {
+			if c == '\n' {
+				p.lines = append(p.lines, i)
+			}
+		}
+	}
+	return p
+}
+
+// of is the place of what stands at a path: the path itself in a JSON document, with the
+// line in front of it in lines. In every other kind nothing stands in anything: what a path
+// there says is not enough to tell one element from the next.
+func (p places) of(path string, unit, start int) string {
+	switch {
+	case p.kind == walk.JSON:
+		return path
+	case p.kind != walk.NDJSON:
+		return "#" + strconv.Itoa(start)
+	case p.units:
+		return strconv.Itoa(unit) + ":" + path
+	}
+	line, _ := slices.BinarySearch(p.lines, start)
+	return strconv.Itoa(line) + ":" + path
+}
+
 // sightings are the records that an exchange showed to have come from the upstream, or to
 // be there now: those of an answer with what the request added to them, those that a
 // webhook tells of, and what a call deleted.
@@ -72,7 +116,7 @@ func (x *exchange) sightings(side *half, status int) []index.Sighting {
 	var root, parent index.Record
 	for _, p := range x.match.Params {
 		if kind, ok := strings.CutPrefix(p.Label, channel.LabelRecord); ok {
-			if r := x.recordOf(kind, []byte(p.Value)); !r.IsZero() {
+			if r := x.recordOf(kind, []byte(p.Value)); r.Valid() {
 				parent, root = root, r
 			}
 		}
@@ -87,45 +131,74 @@ func (x *exchange) sightings(side *half, status int) []index.Sighting {
 	}
 	x.fill(all, rest, side)
 	// What a request says of the object that its answer is belongs to the answer's record.
-	if side == &x.response && x.match.Op.Effect != channel.EffectRead && x.request.body.stream == nil {
-		x.fill(all, rest, &x.request)
+	if side == &x.response && x.match.Op.Effect != channel.EffectRead && x.request.body.stream == nil && side.body.kind == walk.JSON {
+		x.fill(all, x.oneAnswered(all, rest), &x.request)
 	}
 	var out []index.Sighting
 	add := func(o *object, on index.Record) {
 		r := o.record()
-		if r.IsZero() || r == on {
+		if r == on {
 			on = index.Record{}
 		}
-		if !r.IsZero() {
-			out = append(out, index.Sighting{Record: r, Parent: on, Persons: o.people, Profile: o.profile, Classes: o.classes, Created: o.created, Closed: o.closed, At: at})
+		if r.IsZero() {
+			return
 		}
+		s := index.Sighting{Record: r, Parent: on, Persons: o.people, Classes: o.classes, Created: o.created, Closed: o.closed, At: at}
+		if o.profile && x.h.app.alone(x.h) {
+			s.Profile = o.self
+		}
+		out = append(out, s)
 	}
-	for _, o := range all {
-		on := root
+	for _, place := range slices.Sorted(maps.Keys(all)) {
+		o := all[place]
+		var on index.Record
 		switch {
-		case !o.own.IsZero() && !o.about.IsZero():
-			on = o.about
 		case o.own.IsZero():
-			on = index.Record{}
+		case !o.about.IsZero():
+			on = o.about
 		case o.outer != nil:
 			on = o.outer.record()
-		case o.profile || strings.HasSuffix(x.match.Op.Pattern, "}"):
-			// Persons hang on nothing, and what stands beside the record that was asked for
-			// is not below it.
-			on = index.Record{}
+		case slices.Contains(o.speaks, root.Type):
+			on = root
 		}
 		add(o, on)
 	}
 	if rest.own != root {
 		return out
 	}
-	if gone := x.match.Op.Effect == channel.EffectDelete && x.match.Op.Scope == channel.ScopeOne; gone || len(rest.people)+len(rest.classes) > 0 || len(all) == 0 {
+	// Other calls that delete take something out of the record that their address ends in,
+	// or only end it.
+	gone := len(x.match.Op.Methods) == 1 && x.match.Op.Methods[0] == http.MethodDelete && x.match.Op.Effect == channel.EffectDelete && x.match.Op.Scope == channel.ScopeOne && strings.HasSuffix(x.match.Op.Pattern, "}")
+	if gone || len(rest.people)+len(rest.classes) > 0 || len(all) == 0 {
 		add(rest, parent)
 		if n := len(out); gone && n > 0 && out[n-1].Record == root {
 			out[n-1].Gone = true
 		}
 	}
 	return out
+}
+
+// oneAnswered is what the places of a request belong to that are in none of the answer's
+// objects: the one object of the answer, where the address names no record.
+func (x *exchange) oneAnswered(all objects, rest *object) *object {
+	if rest.own.IsZero() && len(all) == 1 && x.match.Op.Scope == channel.ScopeOne {
+		for _, o := range all {
+			if !indexedPath(o.path) {
+				return o
+			}
+		}
+	}
+	return rest
+}
+
+// indexedPath tells whether a path goes through an element of an array.
+func indexedPath(path string) bool {
+	for name := range strings.SplitSeq(path, "/") {
+		if name != "" && strings.Trim(name, "0123456789") == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // objects finds the objects of a half's body, of which each is a record or about one.
@@ -135,6 +208,7 @@ func (x *exchange) objects(side *half) objects {
 	if doc == nil {
 		return all
 	}
+	at := placesOf(&side.body)
 	other := make(map[int]bool) // where ids of other records begin
 	for i := range doc.Captures {
 		if c := &doc.Captures[i]; c.Label == channel.LabelAbout {
@@ -148,14 +222,15 @@ func (x *exchange) objects(side *half) objects {
 			continue
 		}
 		r := x.recordOf(kind, doc.Value(*c))
-		if r.IsZero() {
+		if !r.Valid() {
 			continue
 		}
-		path := c.Path[:max(0, strings.LastIndexByte(c.Path, '/'))]
-		o := all[path]
+		path := outerPath(c.Path)
+		place := at.of(path, c.Unit, c.Start)
+		o := all[place]
 		if o == nil {
-			o = &object{id: -1}
-			all[path] = o
+			o = &object{path: path, id: -1}
+			all[place] = o
 		}
 		switch {
 		case other[c.Start]:
@@ -164,59 +239,81 @@ func (x *exchange) objects(side *half) objects {
 			o.own, o.id = r, c.Start
 		}
 	}
-	for path, o := range all {
-		o.outer = all.around(path, false)
+	for place, o := range all {
+		o.outer = all.around(place, false)
 	}
 	return all
 }
 
+// outerPath is the path of the object that a value is a member of.
+func outerPath(path string) string { return path[:max(0, strings.LastIndexByte(path, '/'))] }
+
 // fill puts what stands in a half's body into the objects, and what stands in none of them
-// into rest.
+// into rest. What a caller wrote is not yet what the vendor says: it makes nobody one with
+// somebody else and no record older, and it stands in an object of the answer only where
+// the same path can mean no other one.
 func (x *exchange) fill(all objects, rest *object, side *half) {
 	doc, p := side.body.doc, &side.people
-	for _, i := range p.params { // the path says what it is about
+	for _, i := range p.params { // the address says what it is about
 		rest.people = append(rest.people, p.pseudonym(i)...)
 	}
 	if doc == nil {
 		return
 	}
-	within := func(path string) *object {
-		if o := all.around(path, true); o != nil {
-			return o
-		}
-		return rest
+	said := side == &x.response || x.hook != nil // by the vendor
+	at := placesOf(&side.body)
+	if !said && at.kind != walk.JSON {
+		all = nil
 	}
-	own := side == &x.response || x.hook != nil // what a caller writes is not yet what the vendor says
+	within := func(path string, unit, start int) *object {
+		o := all.around(at.of(path, unit, start), true)
+		if o == nil || !said && indexedPath(o.path) {
+			return rest
+		}
+		return o
+	}
 	for i := range doc.Captures {
 		c := &doc.Captures[i]
 		switch {
-		case c.Label == channel.LabelTimeCreated && own:
-			if o := within(c.Path); !o.own.IsZero() && o != rest && o.created.IsZero() {
+		case c.Label == channel.LabelTimeCreated && said:
+			if o := within(c.Path, c.Unit, c.Start); o != rest && o.created.IsZero() {
 				o.created = vendorTime(doc.Value(*c))
 			}
-		case c.Label == channel.LabelTimeClosed && own:
-			if o := within(c.Path); !o.own.IsZero() && o != rest && !o.closed.Known {
+		case c.Label == channel.LabelTimeClosed && said:
+			if o := within(c.Path, c.Unit, c.Start); o != rest && !o.closed.Known {
 				o.closed = closing(doc.Value(*c))
 			}
+		case strings.HasPrefix(c.Label, channel.LabelMessage) && said:
+			if o := within(c.Path, c.Unit, c.Start); o != rest {
+				o.speaks = append(o.speaks, c.Label[len(channel.LabelMessage):])
+			}
 		case i < len(p.at) && p.at[i] >= 0:
-			o := within(c.Path)
-			o.people = append(o.people, p.pseudonym(p.at[i])...)
-			if own && c.Label == channel.LabelSubjectID && c.Start == o.id {
-				o.profile = true
+			o := within(c.Path, c.Unit, c.Start)
+			who := p.pseudonym(p.at[i])
+			o.people = append(o.people, who...)
+			if said && o != rest && outerPath(c.Path) == o.path && identifies(c.Label) {
+				o.self = append(o.self, who...)
+				o.profile = o.profile || c.Label == channel.LabelSubjectID && c.Start == o.id
 			}
 		}
 	}
 	for i := range doc.Findings {
 		f := &doc.Findings[i]
-		o := within(f.Path)
+		o := within(f.Path, f.Unit, f.Start)
 		o.classes = merge(o.classes, string(f.Class))
 	}
 }
 
-// recordOf is the record of a kind with the id that a vendor writes so, zero for none. An id
-// that is longer than any vendor's is none.
+// identifies tells whether two who have the same value are one person. Households and
+// switchboards share a number, and numbers are given to others later.
+func identifies(label string) bool {
+	return label == channel.LabelSubjectID || label == channel.LabelSubjectEmail || label == channel.LabelSubjectExternalID
+}
+
+// recordOf is the record of a kind with the id that a vendor writes so. It is not valid for
+// an id that is none.
 func (x *exchange) recordOf(kind string, id []byte) index.Record {
-	if len(id) == 0 || len(id) > index.MaxID || string(id) == "null" {
+	if string(id) == "null" {
 		return index.Record{}
 	}
 	return index.Record{Channel: x.h.ch.Name, Host: x.h.app.account(x.h), Type: kind, ID: string(id)}
@@ -263,7 +360,8 @@ func (p *peopleIndex) pseudonym(i int32) []index.Person {
 
 // noteRecords begins to write the records of a half into the index, and returns a function
 // that waits for it: nothing leaves before the index has what the upstream has. It runs
-// beside the log's write.
+// beside the log's write. On a route that goes on without the log, what keeps the log from
+// writing does not stop a call here either.
 func (x *exchange) noteRecords(ctx context.Context, side *half, status int) func() *refusal {
 	seen := x.sightings(side, status)
 	if len(seen) == 0 {
@@ -272,10 +370,11 @@ func (x *exchange) noteRecords(ctx context.Context, side *half, status int) func
 	done := make(chan error, 1)
 	go func() { done <- x.gen.data.Index.Note(ctx, seen) }()
 	return func() *refusal {
-		if err := <-done; err != nil {
-			return x.stop(side, refuseErr(reasonIndexDown, err))
+		err := <-done
+		if err == nil || x.h.AuditDown == auditPass && (x.down != nil || store.NoRoom(err)) {
+			return nil
 		}
-		return nil
+		return x.stop(side, refuseErr(reasonIndexDown, err))
 	}
 }
 
@@ -293,18 +392,26 @@ func (a *App) account(h *Handler) string {
 	if !h.Webhooks {
 		return hostOf(h.Upstream)
 	}
-	host := ""
+	if hosts := a.accounts(h); len(hosts) == 1 {
+		return hosts[0]
+	}
+	return accountUnknown
+}
+
+// accounts are the hosts of a channel's accounts.
+func (a *App) accounts(h *Handler) (hosts []string) {
 	for _, other := range a.routes {
-		switch {
-		case other.Webhooks || other.ch.Name != h.ch.Name:
-		case host == "":
-			host = hostOf(other.Upstream)
-		case host != hostOf(other.Upstream):
-			return accountUnknown
+		if !other.Webhooks && other.ch.Name == h.ch.Name {
+			hosts = merge(hosts, hostOf(other.Upstream))
 		}
 	}
-	return cmp.Or(host, accountUnknown)
+	return hosts
 }
+
+// alone tells whether a channel has no more than one account. The names that a vendor gives
+// to persons say nothing of the account: with two, one name may be two persons, who must not
+// become one.
+func (a *App) alone(h *Handler) bool { return len(a.accounts(h)) < 2 }
 
 // accountUnknown stands for the account of a webhook whose channel has no route of its own,
 // or several accounts.

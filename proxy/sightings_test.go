@@ -184,3 +184,52 @@ func TestRecordsOfWebhooks(t *testing.T) {
 		t.Errorf("got %+v", by)
 	}
 }
+
+// Nobody is tied to a record of somebody else, nor to somebody else: not by lines that are
+// written alike, not by what a caller writes, not by a number that two share, and not by
+// the place in a list.
+func TestRecordsKeepPersonsApart(t *testing.T) {
+	answers := map[string]struct{ media, body string }{
+		"GET /api/v2/chat/chats":              {"application/x-ndjson", `{"id":"c1","visitor":{"email":"a@example.com"}}` + "\n" + `{"id":"c2","visitor":{"email":"b@example.com"}}` + "\n"},
+		"PUT /api/v2/users/41.json":           {"application/json", `{"user":{"id":41,"email":"jane@example.com","phone":"+15555550100"}}`},
+		"GET /api/v2/users/42.json":           {"application/json", `{"user":{"id":42,"email":"bob@example.com","phone":"+15555550100"}}`},
+		"PUT /api/v2/chat_redactions/36.json": {"application/json", `{"chat_redaction":{}}`},
+	}
+	u := proxytest.NewUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		a, ok := answers[r.Method+" "+r.URL.Path]
+		if !ok {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		w.Header().Set("Content-Type", a.media)
+		fmt.Fprint(w, a.body)
+	})
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
+	ok := func(method, path, body string) {
+		t.Helper()
+		if a := do(t, g, call{method: method, path: path, body: body}); a.status != http.StatusOK {
+			t.Fatalf("%s %s: got %d %s", method, path, a.status, a.body)
+		}
+	}
+	want := func(subject string, linked int, want ...string) {
+		t.Helper()
+		list, by := recordsOf(g, `,"linked":true`, subject)
+		if got := names(by); !slices.Equal(got, want) || list.Linked != linked {
+			t.Errorf("got %q with %d names linked, want %q with %d", got, list.Linked, want, linked)
+		}
+		for _, r := range list.Records {
+			if !r.Gone.IsZero() {
+				t.Errorf("%s is said to be deleted", r.Record)
+			}
+		}
+	}
+	ok("GET", "/api/v2/chat/chats", "")
+	want("email:a@example.com", 0, "chat/c1")
+	want("email:b@example.com", 0, "chat/c2")
+	ok("PUT", "/api/v2/users/41.json", `{"user":{"email":"bob@example.com"}}`)
+	ok("GET", "/api/v2/users/42.json", "")
+	want("email:jane@example.com", 1, "user/41")
+	want("zendesk:user:42", 1, "user/41", "user/42") // bob's address was written into user 41, and stands in that record
+	ok("PUT", "/api/v2/chat_redactions/36.json", `{"external_attachment_urls":[]}`)
+	want("phone:+15555550100", 0, "user/41", "user/42")
+}

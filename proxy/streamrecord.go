@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"io"
-	"net/http"
 	"strconv"
 
 	"github.com/caregate/caregate/audit"
@@ -76,7 +75,7 @@ func (s *stream) judge() *refusal {
 	e.Attrs["opened"] = s.opened.String()
 	indexed := func() *refusal { return nil }
 	if side == &x.response {
-		indexed = x.noteRecords(ctx, side, http.StatusOK)
+		indexed = x.noteRecords(ctx, side, x.upstreamStatus)
 	}
 	if err := x.append(ctx, e, side, s.req); err != nil {
 		return unrecordable(err)

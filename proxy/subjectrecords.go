@@ -33,13 +33,16 @@ func (c consoleMount) records(ctx context.Context, q console.RecordQuestion) (li
 		return list, nil
 	}
 	all, _, err := d.Index.Same(ctx, named)
-	if errors.Is(err, index.ErrTooMany) {
+	switch {
+	case errors.Is(err, index.ErrTooMany) && q.Linked:
 		return list, fmt.Errorf("%w: %w", console.ErrInvalid, err)
-	}
-	if err != nil {
+	case errors.Is(err, index.ErrTooMany):
+		list.Linked = index.MaxOne
+	case err != nil:
 		return list, err
+	default:
+		list.Linked = len(all) - len(named)
 	}
-	list.Linked = len(all) - len(named)
 	if !q.Linked {
 		all = named
 	}

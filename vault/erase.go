@@ -58,15 +58,13 @@ func (v *Vault) FindErasable(ctx context.Context, idents []Ident) ([]Erasable, e
 	return out, nil
 }
 
-// StillThere returns the people among ids who have a key, in no order.
+// StillThere returns the people among ids who have a key that can be used, in no order: of
+// others nobody can compute anything.
 func (v *Vault) StillThere(ctx context.Context, ids []PersonID) ([]Subject, error) {
-	if err := v.usable(); err != nil {
-		return nil, err
-	}
 	var out []Subject
 	for _, id := range ids {
 		p, err := v.unwrap(ctx, func() (personRow, error) { return v.readPerson(ctx, id) })
-		if errors.Is(err, ErrNoKey) {
+		if errors.Is(err, ErrNoKey) || errors.Is(err, ErrRow) || errors.Is(err, ErrLapsed) {
 			continue
 		}
 		if err != nil {

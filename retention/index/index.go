@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/caregate/caregate/internal/store"
 )
@@ -36,8 +37,10 @@ type Record struct {
 // IsZero reports whether r names no record.
 func (r Record) IsZero() bool { return r == Record{} }
 
-func (r Record) valid() bool {
-	return r.Channel != "" && r.Host != "" && r.Type != "" && r.ID != "" && len(r.ID) <= MaxID
+// Valid reports whether r can be noted: all of it is there, the id has at most MaxID bytes,
+// and every database takes them as text.
+func (r Record) Valid() bool {
+	return r.Channel != "" && r.Host != "" && r.Type != "" && r.ID != "" && len(r.ID) <= MaxID && utf8.ValidString(r.ID) && strings.IndexByte(r.ID, 0) < 0
 }
 
 // MaxID is how many bytes an id has at most. Vendors' have 64.
@@ -56,10 +59,10 @@ type Sighting struct {
 	Record Record
 	// Parent is the record that this one hangs on, zero for none or not known.
 	Parent Record
-	// Persons are those that the record names. Profile says that all of them are one: the
-	// record describes a person.
+	// Persons are those that the record names. Profile are those of them who are one, because
+	// the record describes this person.
 	Persons []Person
-	Profile bool
+	Profile []Person
 	// Classes are the data classes that were found in it, in clear or not.
 	Classes []string
 	// Created is the vendor's time, zero for not known.
@@ -76,7 +79,7 @@ var (
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("the index of records is closed")
 	// ErrRecord is returned for a sighting of no record, or of an id that is too long.
-	ErrRecord = errors.New("a record has a channel, a host, a type and an id of 1 to 256 bytes")
+	ErrRecord = errors.New("a record has a channel, a host, a type and an id of 1 to 256 bytes of text")
 )
 
 // Index is an open index. It may be used concurrently, also by several processes.
@@ -127,7 +130,7 @@ func (x *Index) Close() error {
 // written, nor not to be: the caller calls again, which does no harm.
 func (x *Index) Note(ctx context.Context, sightings []Sighting) error {
 	for i := range sightings {
-		if s := &sightings[i]; !s.Record.valid() || !s.Parent.IsZero() && !s.Parent.valid() {
+		if s := &sightings[i]; !s.Record.Valid() || !s.Parent.IsZero() && !s.Parent.Valid() {
 			return ErrRecord
 		}
 	}
@@ -152,14 +155,15 @@ func (x *Index) Note(ctx context.Context, sightings []Sighting) error {
 	}
 }
 
+// writeTime bounds a transaction with all its tries. A commit takes about a millisecond.
+const writeTime = 5 * time.Second
+
 // maxTogether bounds the sightings of one transaction.
 const maxTogether = 2048
 
 // write is the one goroutine that writes.
 func (x *Index) write() {
 	defer close(x.done)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
 	for {
 		var waiting []noting
 		n := 0
@@ -181,7 +185,10 @@ func (x *Index) write() {
 		for _, w := range waiting {
 			all = append(all, w.sightings...)
 		}
-		err := x.w.note(ctx, x.db, all)
+		// Nobody waits longer, and a database that answers no more stops no shutdown.
+		limited, cancel := context.WithTimeout(context.Background(), writeTime)
+		err := x.w.note(limited, x.db, all)
+		cancel()
 		for _, w := range waiting {
 			w.done <- err
 		}
@@ -191,6 +198,19 @@ func (x *Index) write() {
 // Forget ends what the index knows of persons: which records name them, and who they are
 // one with. Their records stay, as nobody's, until they are gone at the vendor.
 func (x *Index) Forget(ctx context.Context, persons []Person) error {
+	persons = sortedPersons(slices.Clone(persons)) // in the order in which sightings are written
+	for try := 1; ; try++ {
+		err := x.forget(ctx, persons)
+		if err == nil {
+			x.w.forget()
+		}
+		if err == nil || try == tries || !store.IsDeadlock(err) {
+			return err
+		}
+	}
+}
+
+func (x *Index) forget(ctx context.Context, persons []Person) error {
 	tx, err := x.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("forgetting persons in the index: %w", err)
@@ -206,7 +226,6 @@ func (x *Index) Forget(ctx context.Context, persons []Person) error {
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("forgetting persons in the index: %w", err)
 	}
-	x.w.forget()
 	return nil
 }
 

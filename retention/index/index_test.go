@@ -211,7 +211,7 @@ func TestPlacesAreApart(t *testing.T) {
 	}
 	for name, r := range map[string]index.Record{
 		"no channel": {Host: "h", Type: "t", ID: "1"}, "no host": {Channel: "c", Type: "t", ID: "1"}, "no type": {Channel: "c", Host: "h", ID: "1"},
-		"no id": {Channel: "c", Host: "h", Type: "t"}, "a long id": {Channel: "c", Host: "h", Type: "t", ID: strings.Repeat("1", index.MaxID+1)}, "nothing": {},
+		"no id": {Channel: "c", Host: "h", Type: "t"}, "an id that is no text": {Channel: "c", Host: "h", Type: "t", ID: "\xff"}, "an id with a NUL": {Channel: "c", Host: "h", Type: "t", ID: "a\x00"}, "a long id": {Channel: "c", Host: "h", Type: "t", ID: strings.Repeat("1", index.MaxID+1)}, "nothing": {},
 	} {
 		if err := x.Note(t.Context(), []index.Sighting{{Record: r, At: noon}}); !errors.Is(err, index.ErrRecord) {
 			t.Errorf("%s: got %v", name, err)
@@ -338,7 +338,7 @@ func TestProfiles(t *testing.T) {
 	// A ticket names several persons.
 	note(t, x, index.Sighting{Record: ticket("1"), Persons: []index.Person{person(1), person(5)}})
 	same(1, 1)
-	profile := index.Sighting{Record: user, Profile: true, Persons: []index.Person{person(3), person(1), person(2)}}
+	profile := index.Sighting{Record: user, Persons: []index.Person{person(1), person(2), person(3), person(8)}, Profile: []index.Person{person(3), person(1), person(2)}}
 	note(t, x, profile)
 	same(1, 1, 2, 3)
 	same(2, 1, 2, 3)
@@ -382,7 +382,7 @@ func TestTooMany(t *testing.T) {
 	var all []index.Sighting
 	for i := range index.MaxOne + 1 {
 		p := index.Person{0: byte(i), 1: byte(i >> 8), 15: 1}
-		all = append(all, index.Sighting{Record: ticket(strconv.Itoa(i)), Profile: true, Persons: []index.Person{{}, p}})
+		all = append(all, index.Sighting{Record: ticket(strconv.Itoa(i)), Persons: []index.Person{{}, p}, Profile: []index.Person{{}, p}})
 	}
 	note(t, x, all...)
 	if _, _, err := x.Same(t.Context(), []index.Person{{}}); !errors.Is(err, index.ErrTooMany) {
@@ -395,7 +395,7 @@ func TestTooMany(t *testing.T) {
 func TestForget(t *testing.T) {
 	t.Parallel()
 	_, db, x := open(t)
-	s := index.Sighting{Record: ticket("35"), Profile: true, Persons: []index.Person{person(1), person(2)}}
+	s := index.Sighting{Record: ticket("35"), Persons: []index.Person{person(1), person(2)}, Profile: []index.Person{person(1), person(2)}}
 	note(t, x, s)
 	if err := x.Forget(t.Context(), []index.Person{person(1)}); err != nil {
 		t.Fatal(err)

@@ -30,8 +30,9 @@ type Entry struct {
 // ErrNone is returned for a record that the index does not know.
 var ErrNone = errors.New("the index does not know this record")
 
-// MaxPersons is how many pseudonyms one question may name.
-const MaxPersons = 64
+// MaxPersons is how many pseudonyms one question may name: some, and all that are linked to
+// them.
+const MaxPersons = MaxOne + 64
 
 // entrySQL reads entries and their classes; the rows of one entry come together.
 const entrySQL = `SELECT k.channel, k.host, k.type, r.name, r.kind, coalesce(pk.channel, ''), coalesce(pk.host, ''), coalesce(pk.type, ''), r.parent,

@@ -199,8 +199,8 @@ func (w *writer) rows(all []Sighting) []*row {
 		}
 		r.persons = append(r.persons, s.Persons...)
 		r.classes = append(r.classes, s.Classes...)
-		if s.Profile && len(s.Persons) > 1 {
-			r.profiles = append(r.profiles, s.Persons)
+		if len(s.Profile) > 1 {
+			r.profiles = append(r.profiles, s.Profile)
 		}
 	}
 	rows := make([]*row, 0, len(byKey))
@@ -246,7 +246,13 @@ func (r *row) sum() (d [16]byte) {
 	for _, p := range r.persons {
 		b = append(b, p[:]...)
 	}
-	b = binary.BigEndian.AppendUint32(b, uint32(len(r.profiles)))
+	for _, one := range r.profiles {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(one)))
+		for _, p := range one {
+			b = append(b, p[:]...)
+		}
+	}
+	b = binary.BigEndian.AppendUint32(b, 0)
 	for _, c := range r.classes {
 		b = append(append(b, c...), 0)
 	}
