@@ -162,7 +162,7 @@ func (i *issuer) verify(ctx context.Context, token Secret) (*person, error) {
 // claims are those of a token whose issuer, audience, time and signature are right. Its
 // errors may quote the token.
 func (i *issuer) claims(ctx context.Context, token Secret) (*oidc.IDToken, map[string]any, error) {
-	if len(token) > maxToken {
+	if len(token) > maxToken || !isCompact(string(token)) {
 		return nil, nil, ErrRefused
 	}
 	t, err := i.verifier.Verify(ctx, string(token))
@@ -180,6 +180,16 @@ func (i *issuer) claims(ctx context.Context, token Secret) (*oidc.IDToken, map[s
 	// in two ways.
 	claims["iss"], claims["sub"] = t.Issuer, t.Subject
 	return t, claims, nil
+}
+
+// isCompact tells whether a token is a JWS in its compact form (RFC 7515, section 7.1): the
+// only one that a JWT has. The library reads the other one too, in which what is looked at
+// beforehand, as the type of a voucher, stands elsewhere.
+func isCompact(token string) bool {
+	parts := strings.Split(token, ".")
+	return len(parts) == 3 && !slices.ContainsFunc(parts, func(part string) bool {
+		return part == "" || strings.Trim(part, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != ""
+	})
 }
 
 // person reads claims that were verified.

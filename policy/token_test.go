@@ -229,6 +229,7 @@ func TestTokensThatAreRefused(t *testing.T) {
 		}()},
 		{"a critical header that nobody knows", handmade(map[string]any{"alg": "RS256", "kid": "rsa-1", "crit": []string{"b64"}, "b64": false}, claims, nothing)},
 		{"JSON serialization", policy.Secret(fmt.Sprintf(`{"payload":%q,"signatures":[{"protected":%q,"signature":%q}]}`, parts[1], parts[0], parts[2]))},
+		{"JSON serialization with two dots", policy.Secret(fmt.Sprintf(`{"payload":%q,"protected":%q,"signature":%q,"x":".%s."}`, parts[1], parts[0], parts[2], parts[1]))},
 		{"expired", rsaKey().sign(t, jose.RS256, claimsAt(now, map[string]any{"exp": now.Add(-time.Second).Unix()}))},
 		{"no expiry", rsaKey().sign(t, jose.RS256, claimsAt(now, map[string]any{"exp": nil}))},
 		{"not valid yet", rsaKey().sign(t, jose.RS256, claimsAt(now, map[string]any{"nbf": now.Add(time.Hour).Unix()}))},

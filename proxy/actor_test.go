@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"os"
@@ -110,6 +111,7 @@ func TestActorHeader(t *testing.T) {
 		h.Set(name, value)
 		return h
 	}
+	esParts := strings.Split(es.sign(voucherType, change{"htm": "PUT", "htu": "https://desk.example/"}), ".")
 	key, _ := newKey(t, g, "agent")
 	asserting := func(user string) http.Header {
 		return with(header(s.sign(voucherType, nil)), "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(user+"/token:secret-token")))
@@ -163,6 +165,7 @@ func TestActorHeader(t *testing.T) {
 		{"beside a token", with(header(s.sign(voucherType, nil)), "Caregate-Token", es.sign("JWT", nil)), "invalid_credential"},
 		{"as a token", http.Header{"Caregate-Token": {es.sign(voucherType, nil)}}, "invalid_credential"},
 		{"as a token, spelled otherwise", http.Header{"Caregate-Token": {es.sign("application/Caregate-Actor+JWT", nil)}}, "invalid_credential"},
+		{"as a token, in another serialization", http.Header{"Caregate-Token": {fmt.Sprintf(`{"payload":%q,"protected":%q,"signature":%q,"x":".%s."}`, esParts[1], esParts[0], esParts[2], esParts[1])}}, "invalid_credential"},
 		{"a token as a token", http.Header{"Caregate-Token": {es.sign("JWT", nil)}}, ""},
 	} {
 		before := len(u.Requests())
@@ -185,6 +188,21 @@ func TestActorHeader(t *testing.T) {
 	if a := do(t, g, call{method: "GET", path: "/api/v2/tickets/1", header: header(used)}); a.problem.Reason != "invalid_credential" {
 		t.Errorf("after a restart: got %d %s", a.status, a.body)
 	}
+	// The address is the one that was called, whatever the site's routes make of it.
+	base["htu"] = g.URL + "/desk/api/v2/tickets/1"
+	o.Site = "handle_path /desk/* {\n govern zendesk " + u.URL + " {\n route by-path\n }\n}\n"
+	if err := g.Load(o); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		htu  string
+		want int
+	}{{"/desk/api/v2/tickets/1", http.StatusOK}, {"/api/v2/tickets/1", http.StatusUnauthorized}} {
+		if a := do(t, g, call{method: "GET", path: "/desk/api/v2/tickets/1", header: header(s.sign(voucherType, change{"htu": g.URL + tc.htu}))}); a.status != tc.want {
+			t.Errorf("a site with a prefix, for %s: got %d %s, want %d", tc.htu, a.status, a.body, tc.want)
+		}
+	}
+	o.Site, base["htu"] = "", g.URL+"/api/v2/tickets/1"
 	// Not bound to a call, where the configuration says so; what is named has to be right.
 	o.Block = strings.Replace(o.Block, "role support agent", "unbound\n role support agent", 1)
 	if err := g.Load(o); err != nil {

@@ -140,8 +140,13 @@ func (x *exchange) presented(r *http.Request, next caddyhttp.Handler) (policy.Pr
 		// delivery; only the signature counts here, see verify.go.
 		return policy.Presented{Channel: x.h.ch.Name}, nil
 	}
+	// The address is the one that the caller wrote: Caddy may have taken a prefix away since.
+	called := r.URL
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
+		called = original.URL
+	}
 	p := policy.Presented{Channel: x.h.ch.Name, Whoami: x.h.who.ask(r, next), Chains: verifiedChains(r),
-		Method: r.Method, Address: x.public + r.URL.EscapedPath()}
+		Method: r.Method, Address: x.public + called.EscapedPath()}
 	for name, to := range map[string]*policy.Secret{headerKey: &p.Key, headerToken: &p.Token, headerActor: &p.Voucher} {
 		switch v := r.Header.Values(name); len(v) {
 		case 0:
