@@ -21,18 +21,21 @@ type deliveryLocks struct {
 
 	turn chan struct{} // owns the others: who has put something in has the session
 	conn *sql.Conn     // nil before the first, and when it was lost
-	held map[int64]bool
+	// held counts by number how many claims hold a lock here: one that was taken and could
+	// not be written, and its repetition, hold the same.
+	held map[int64]int
 }
 
 func newDeliveryLocks(db *store.DB) *deliveryLocks {
-	return &deliveryLocks{db: db, turn: make(chan struct{}, 1), held: make(map[int64]bool)}
+	return &deliveryLocks{db: db, turn: make(chan struct{}, 1), held: make(map[int64]int)}
 }
 
 // lockOf is the number of a key's lock. Two keys of one number would wait for each other,
 // and no more.
 func lockOf(k deliveryKey) int64 { return int64(binary.BigEndian.Uint64(k[:])) }
 
-// try takes the locks of all keys or none, and says which. It does not wait.
+// try takes the locks of all keys or none, and says which. It does not wait. Each key's lock
+// is held until it has been given back as often as it was taken.
 func (l *deliveryLocks) try(ctx context.Context, keys []keptDelivery) (taken bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
@@ -48,8 +51,10 @@ func (l *deliveryLocks) try(ctx context.Context, keys []keptDelivery) (taken boo
 	var mine []int64
 	for _, k := range keys {
 		n := lockOf(k.key)
-		if l.held[n] {
-			continue // the same number twice among the keys
+		if l.held[n] > 0 {
+			l.held[n]++
+			mine = append(mine, n)
+			continue
 		}
 		var got bool
 		if err := l.conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1)`, n).Scan(&got); err != nil {
@@ -61,7 +66,7 @@ func (l *deliveryLocks) try(ctx context.Context, keys []keptDelivery) (taken boo
 			l.unlock(ctx, mine)
 			return false, nil
 		}
-		l.held[n] = true
+		l.held[n] = 1
 		mine = append(mine, n)
 	}
 	return true, nil
@@ -109,7 +114,7 @@ func (l *deliveryLocks) free(keys []keptDelivery) {
 const lockTimeout = 10 * time.Second
 
 func (l *deliveryLocks) unlock(ctx context.Context, mine []int64) {
-	l.forget(mine)
+	mine = l.forget(mine)
 	if l.conn == nil {
 		return // they fell with the session
 	}
@@ -121,10 +126,15 @@ func (l *deliveryLocks) unlock(ctx context.Context, mine []int64) {
 	}
 }
 
-func (l *deliveryLocks) forget(mine []int64) {
+// forget counts numbers as given back, and returns those that nobody here holds any more.
+func (l *deliveryLocks) forget(mine []int64) (last []int64) {
 	for _, n := range mine {
-		delete(l.held, n)
+		if l.held[n]--; l.held[n] <= 0 {
+			delete(l.held, n)
+			last = append(last, n)
+		}
 	}
+	return last
 }
 
 // drop ends the session with its locks, in place of giving it back to the pool.

@@ -407,10 +407,17 @@ func TestDeliveriesOfGateways(t *testing.T) {
 		t.Fatal("it was written without a table")
 	}
 	lost.end()
+	// Its repetition, which ends when nothing can be written, leaves the lock as it is.
+	if _, err := one.claim(t.Context(), []keptDelivery{key(5), key(7)}, body, began, 0); err == nil {
+		t.Fatal("a repetition was let through without a table")
+	}
 	pgtest.Exec(t, database, "ALTER TABLE elsewhere RENAME TO webhook_delivery")
 	claims(two, errUnderWay, key(5))
+	claims(two, errUnderWay, key(5), key(7))
+	claims(two, nil, key(7)).end() // what only the repetition held it gave back
 	claims(one, nil, key(6)).end() // writes it
 	claims(two, errTaken, key(5))
+	pgtest.Await(t, database, `SELECT count(*) `+sessions, "0")
 }
 
 // V12, V16: a new master key reaches the other gateways as a file. Until it has, they refuse
