@@ -47,9 +47,11 @@ var (
 	ErrApproval = errors.New("the approval does not count for this call")
 	// ErrApprovalEnded is wrapped by errors of Give and Refuse for one that is over.
 	ErrApprovalEnded = errors.New("the approval is over")
-	// ErrOwnApproval is returned by Give to whoever asked (V11).
+	// ErrOwnApproval is returned by Give to whoever asked, also by a key that theirs was
+	// rotated from or to (V11).
 	ErrOwnApproval = errors.New("whoever asks for an approval cannot give it")
-	// ErrAgreedAlready is returned by Give to somebody who has agreed before (V11).
+	// ErrAgreedAlready is returned by Give to somebody who has agreed before, with this
+	// credential or a key that theirs was rotated from or to (V11).
 	ErrAgreedAlready = errors.New("you have agreed already, and it takes another one")
 	// ErrTerms is wrapped by errors about the terms of a standing approval.
 	ErrTerms = errors.New("the terms cannot be agreed to")
@@ -293,12 +295,18 @@ func (a *Approvals) addVotes(ctx context.Context, db queryer, list []Approval) e
 // ErrNoApproval, ErrApprovalEnded, ErrOwnApproval, ErrAgreedAlready, ErrTerms.
 func (a *Approvals) Give(ctx context.Context, id, approver string, terms *Terms) (Approval, error) {
 	return a.vote(ctx, id, func(tx *sql.Tx, ap *Approval, now time.Time) error {
+		// A key and one that it was rotated to are in one hand. It is asked here, while nobody
+		// else votes: of two who agree at once, the second sees the first and its keys.
+		same, err := sameHolder(ctx, tx, approver)
+		if err != nil {
+			return err
+		}
 		switch {
 		case ap.State != ApprovalAsked:
 			return fmt.Errorf("%w: it is %s", ErrApprovalEnded, ap.State)
-		case ap.Requester == approver:
+		case same[ap.Requester]:
 			return ErrOwnApproval
-		case slices.Contains(ap.Agreed, approver):
+		case slices.ContainsFunc(ap.Agreed, func(who string) bool { return same[who] }):
 			return ErrAgreedAlready
 		case terms != nil && len(ap.Agreed) > 0:
 			return fmt.Errorf("%w: others have agreed before; give it as it stands, or refuse it", ErrTerms)

@@ -27,6 +27,46 @@ func bulk(needed int) policy.NewApproval {
 	}
 }
 
+// Whoever rotates a key is nobody else: not for a call of their own, nor to agree twice.
+func TestApprovalOfRotatedKeys(t *testing.T) {
+	t.Parallel()
+	path, c := statePath(t), newClock()
+	a, k := openApprovals(t, path, c), openKeys(t, path, c)
+	chain := func(name string) []string {
+		first, _, err := k.Create(t.Context(), policy.NewKey{Name: name, Roles: []string{"admin"}})
+		must(t, err)
+		second, _, err := k.Rotate(t.Context(), first.ID, time.Hour)
+		must(t, err)
+		third, _, err := k.Rotate(t.Context(), second.ID, time.Hour)
+		must(t, err)
+		return []string{"key:" + first.ID, "key:" + second.ID, "key:" + third.ID}
+	}
+	one, two, three := chain("one"), chain("two"), chain("three")
+	for i, requester := range one {
+		n := bulk(2)
+		n.Requester = requester
+		asked, _, err := a.Ask(t.Context(), n)
+		must(t, err)
+		for _, again := range one {
+			if _, err := a.Give(t.Context(), asked.ID, again, nil); !errors.Is(err, policy.ErrOwnApproval) {
+				t.Errorf("asked by key %d of one holder: another of theirs gave it: %v", i+1, err)
+			}
+		}
+		_, err = a.Give(t.Context(), asked.ID, two[i], nil)
+		must(t, err)
+		for _, again := range two {
+			if _, err := a.Give(t.Context(), asked.ID, again, nil); !errors.Is(err, policy.ErrAgreedAlready) {
+				t.Errorf("given by key %d of one holder: another of theirs gave it too: %v", i+1, err)
+			}
+		}
+		given, err := a.Give(t.Context(), asked.ID, three[i], nil)
+		must(t, err)
+		if given.State != policy.ApprovalGiven {
+			t.Errorf("given by two: got %s", given.State)
+		}
+	}
+}
+
 // The life of an approval: asked once however often, given by another, used once.
 func TestApprovalLife(t *testing.T) {
 	t.Parallel()

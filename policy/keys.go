@@ -315,10 +315,11 @@ func (k *Keys) Revoke(ctx context.Context, id string) error {
 	return nil
 }
 
-// RevokeSince revokes a key and the successors that Rotate made of it at since or later:
-// they have what it had. It may be repeated. ErrNoKey.
-func (k *Keys) RevokeSince(ctx context.Context, id string, since time.Time) error {
-	return k.along(ctx, id, since, func(tx *sql.Tx, key *Key) error { return k.end(ctx, tx, key.ID) })
+// RevokeAlong revokes a key and the successors that Rotate made of it, up to the first of
+// which but says that it is decided about by itself: they have what it had. It may be
+// repeated. ErrNoKey.
+func (k *Keys) RevokeAlong(ctx context.Context, id string, but func(id string) bool) error {
+	return k.along(ctx, id, but, func(tx *sql.Tx, key *Key) error { return k.end(ctx, tx, key.ID) })
 }
 
 func (k *Keys) end(ctx context.Context, tx *sql.Tx, id string) error {
@@ -326,11 +327,11 @@ func (k *Keys) end(ctx context.Context, tx *sql.Tx, id string) error {
 	return err
 }
 
-// Narrow takes a grant from a key, and from the successors that Rotate made of it at since or
-// later. A key that is left with neither role nor grant is revoked. It may be repeated.
-// ErrNoKey.
-func (k *Keys) Narrow(ctx context.Context, id, grant string, since time.Time) error {
-	return k.along(ctx, id, since, func(tx *sql.Tx, key *Key) error {
+// Narrow takes a grant from a key, and from the successors that Rotate made of it, up to the
+// first of which but says that it is decided about by itself. A key that is left with
+// neither role nor grant is revoked. It may be repeated. ErrNoKey.
+func (k *Keys) Narrow(ctx context.Context, id, grant string, but func(id string) bool) error {
+	return k.along(ctx, id, but, func(tx *sql.Tx, key *Key) error {
 		left := slices.DeleteFunc(slices.Clone(key.Grants), func(g string) bool { return g == grant })
 		switch {
 		case len(left) == len(key.Grants):
@@ -347,24 +348,21 @@ func (k *Keys) Narrow(ctx context.Context, id, grant string, since time.Time) er
 	})
 }
 
-// along changes a key and its successors from since on, all or none, while nobody rotates
-// them.
-func (k *Keys) along(ctx context.Context, id string, since time.Time, change func(tx *sql.Tx, key *Key) error) error {
+// along changes a key and its successors, all or none, while nobody rotates them. When a
+// successor was made says nothing: another gateway may have made it, by another clock.
+func (k *Keys) along(ctx context.Context, id string, but func(id string) bool, change func(tx *sql.Tx, key *Key) error) error {
 	tx, err := k.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("taking rights from an API key: %w", err)
 	}
 	defer tx.Rollback() // after a commit it has nothing to do
-	for first := true; id != ""; first = false {
+	for first := true; id != "" && (first || !but(id)); first = false {
 		key, err := scanKey(tx.QueryRowContext(ctx, `SELECT `+keyColumns+` FROM api_key WHERE id = $1`+k.db.ForUpdate(), id))
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNoKey
 		}
 		if err != nil {
 			return fmt.Errorf("taking rights from an API key: %w", err)
-		}
-		if !first && key.Created.Before(since) {
-			break
 		}
 		if err := change(tx, &key); err != nil {
 			return fmt.Errorf("taking rights from an API key: %w", err)
@@ -376,6 +374,41 @@ func (k *Keys) along(ctx context.Context, id string, since time.Time, change fun
 	}
 	k.forget()
 	return nil
+}
+
+// SameHolder returns the IDs of the actors who are whoever holds an actor's credential:
+// itself and, of an API key, the keys that it was rotated from and to, however often.
+func (k *Keys) SameHolder(ctx context.Context, actor string) (map[string]bool, error) {
+	return sameHolder(ctx, k.db, actor)
+}
+
+func sameHolder(ctx context.Context, db queryer, actor string) (map[string]bool, error) {
+	same := map[string]bool{actor: true}
+	rows, err := db.QueryContext(ctx, `SELECT id, successor FROM api_key WHERE successor <> ''`)
+	if err != nil {
+		return nil, fmt.Errorf("reading which API keys are one's: %w", err)
+	}
+	defer rows.Close()
+	var pairs [][2]string
+	for rows.Next() {
+		var from, to string
+		if err := rows.Scan(&from, &to); err != nil {
+			return nil, fmt.Errorf("reading which API keys are one's: %w", err)
+		}
+		pairs = append(pairs, [2]string{"key:" + from, "key:" + to})
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading which API keys are one's: %w", err)
+	}
+	for grown := true; grown; {
+		grown = false
+		for _, p := range pairs {
+			if same[p[0]] != same[p[1]] {
+				same[p[0]], same[p[1]], grown = true, true, true
+			}
+		}
+	}
+	return same, nil
 }
 
 // forget empties the cache and keeps reads that are under way out of it.

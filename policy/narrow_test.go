@@ -10,8 +10,8 @@ import (
 	"github.com/caregate/caregate/policy"
 )
 
-// What is taken from a key is taken from the successors that it got since, and from no
-// other; a key that is left with nothing ends.
+// What is taken from a key is taken from its successors, up to one that is decided about by
+// itself; a key that is left with nothing ends.
 func TestKeyNarrow(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -23,7 +23,7 @@ func TestKeyNarrow(t *testing.T) {
 	known, _, err := k.Rotate(t.Context(), made.ID, 24*time.Hour) // reviewed by itself
 	must(t, err)
 	c.Move(time.Hour)
-	since := c.Now()
+	itself := func(id string) bool { return id == known.ID }
 	later, laterSecret, err := k.Rotate(t.Context(), known.ID, 24*time.Hour)
 	must(t, err)
 	_, err = k.Verify(t.Context(), secret) // in the cache
@@ -42,7 +42,7 @@ func TestKeyNarrow(t *testing.T) {
 		return strings.TrimSpace(b.String())
 	}
 	for range 2 { // repeating it changes nothing
-		must(t, k.Narrow(t.Context(), made.ID, bulk, since))
+		must(t, k.Narrow(t.Context(), made.ID, bulk, itself))
 	}
 	if got := state(); got != "1 false 2 false 2 false" {
 		t.Errorf("narrowed: got %s", got)
@@ -50,12 +50,12 @@ func TestKeyNarrow(t *testing.T) {
 	if key, err := k.Verify(t.Context(), secret); err != nil || len(key.Grants) != 1 {
 		t.Errorf("the key that was in the cache has %d grants (%v), want 1", len(key.Grants), err)
 	}
-	must(t, k.Narrow(t.Context(), known.ID, export, since))
+	must(t, k.Narrow(t.Context(), known.ID, export, itself))
 	if got := state(); got != "1 false 1 false 1 false" {
 		t.Errorf("narrowed with its successor: got %s", got)
 	}
-	must(t, k.RevokeSince(t.Context(), known.ID, since))
-	must(t, k.RevokeSince(t.Context(), known.ID, since))
+	must(t, k.RevokeAlong(t.Context(), known.ID, itself))
+	must(t, k.RevokeAlong(t.Context(), known.ID, itself))
 	if got := state(); got != "1 false 1 true 1 true" {
 		t.Errorf("revoked with its successor: got %s", got)
 	}
@@ -65,17 +65,34 @@ func TestKeyNarrow(t *testing.T) {
 	c.Move(time.Hour)
 	only, _, err := k.Create(t.Context(), policy.NewKey{Name: "y", Grants: []string{bulk}})
 	must(t, err)
-	must(t, k.Narrow(t.Context(), only.ID, bulk, since))
+	must(t, k.Narrow(t.Context(), only.ID, bulk, itself))
 	list, err := k.List(t.Context())
 	must(t, err)
 	if last := list[len(list)-1]; last.ID != only.ID || last.Revoked.IsZero() {
 		t.Errorf("a key that is left with nothing: got %+v", last)
 	}
-	if err := k.Narrow(t.Context(), "x", bulk, since); !errors.Is(err, policy.ErrNoKey) {
+	if err := k.Narrow(t.Context(), "x", bulk, itself); !errors.Is(err, policy.ErrNoKey) {
 		t.Errorf("no key: got %v", err)
 	}
-	if err := k.RevokeSince(t.Context(), "x", since); !errors.Is(err, policy.ErrNoKey) {
+	if err := k.RevokeAlong(t.Context(), "x", itself); !errors.Is(err, policy.ErrNoKey) {
 		t.Errorf("no key: got %v", err)
+	}
+}
+
+// A successor goes with its key whatever the clock said of the gateway that made it.
+func TestKeyRevokeAlongAnotherClock(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	k := openKeys(t, statePath(t), c)
+	made, _, err := k.Create(t.Context(), policy.NewKey{Name: "x", Roles: []string{"service"}})
+	must(t, err)
+	c.Move(-time.Hour) // the other gateway's clock
+	_, secret, err := k.Rotate(t.Context(), made.ID, 24*time.Hour)
+	must(t, err)
+	c.Move(time.Hour)
+	must(t, k.RevokeAlong(t.Context(), made.ID, func(string) bool { return false }))
+	if _, err := k.Verify(t.Context(), secret); !errors.Is(err, policy.ErrRefused) {
+		t.Errorf("the successor: got %v, want ErrRefused", err)
 	}
 }
 

@@ -289,12 +289,14 @@ func accountMail(a review.Account) string {
 func (c *collector) roles(ctx context.Context) error {
 	proven := make(map[audit.Pseudonym][]audit.Used)
 	var order []audit.Pseudonym
-	for _, origin := range c.origins { // the newest first
+	under := make(map[audit.Pseudonym]string) // the origin that a name is of
+	for _, origin := range c.origins {        // the newest first
 		for who, list := range c.uses {
 			if list[0].Origin != origin || !slices.ContainsFunc(list, func(u audit.Used) bool { return u.Identity == policy.StrengthProven }) {
 				continue
 			}
 			as := who
+			under[who] = origin
 			if origin != c.origins[0] {
 				// Somebody may go on under the name of the half year after.
 				now, err := c.Vault.ActorBehind(ctx, who, c.origins)
@@ -303,6 +305,7 @@ func (c *collector) roles(ctx context.Context) error {
 				}
 				if !now.IsZero() {
 					as = now.Pseudonym(c.origins[0])
+					under[as] = c.origins[0]
 				}
 			}
 			if proven[as] == nil {
@@ -322,7 +325,7 @@ func (c *collector) roles(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		f := review.Facts{Holder: hex.EncodeToString(who[:]), Source: "log", Name: c.people[leaf.Mail], Use: use, MFA: review.No}
+		f := review.Facts{Holder: hex.EncodeToString(who[:]), Origin: under[who], Source: "log", Name: c.people[leaf.Mail], Use: use, MFA: review.No}
 		if leaf.MFA {
 			f.MFA = review.Yes
 		}
@@ -343,18 +346,8 @@ func (d *Data) own(ctx context.Context, p *policy.Actor) (func(review.Item) bool
 	if err != nil {
 		return nil, err
 	}
-	origins, err := d.Log.Index().Origins(ctx)
+	mine, err := d.Keys.SameHolder(ctx, p.ID)
 	if err != nil {
-		return nil, err
-	}
-	mine := map[string]bool{p.ID: true}
-	if !who.IsZero() {
-		for _, origin := range append(origins, d.Log.Origin()) {
-			name := who.Pseudonym(origin)
-			mine[hex.EncodeToString(name[:])] = true
-		}
-	}
-	if err := d.sameKeys(ctx, mine); err != nil {
 		return nil, err
 	}
 	person := strings.ToLower(strings.TrimSpace(p.Proven))
@@ -362,7 +355,10 @@ func (d *Data) own(ctx context.Context, p *policy.Actor) (func(review.Item) bool
 		switch it.Kind {
 		case itemAccount:
 		case itemRole:
-			if mine[it.Facts.Holder] {
+			// Another gateway may have opened the review: the name is one of its log. Of a
+			// name of no log nobody can say whose it is not.
+			name := who.Pseudonym(it.Facts.Origin)
+			if it.Facts.Origin == "" || !who.IsZero() && it.Facts.Holder == hex.EncodeToString(name[:]) {
 				return true
 			}
 		default:
@@ -370,23 +366,6 @@ func (d *Data) own(ctx context.Context, p *policy.Actor) (func(review.Item) bool
 		}
 		return person != "" && (strings.ToLower(it.Facts.Holder) == person || strings.ToLower(it.Facts.Name) == person)
 	}, nil
-}
-
-// sameKeys adds to API keys of one holder those that they were rotated from and to.
-func (d *Data) sameKeys(ctx context.Context, mine map[string]bool) error {
-	keys, err := d.Keys.List(ctx)
-	if err != nil {
-		return err
-	}
-	for grown := true; grown; {
-		grown = false
-		for _, k := range keys {
-			if a, b := "key:"+k.ID, "key:"+k.Successor; k.Successor != "" && mine[a] != mine[b] {
-				mine[a], mine[b], grown = true, true, true
-			}
-		}
-	}
-	return nil
 }
 
 // Types of the events that a review makes.
@@ -428,17 +407,20 @@ func (d *Data) finishReviews(ctx context.Context) error {
 }
 
 // revokeReviewed takes one right away and writes the event. Both may have happened before.
-func (d *Data) revokeReviewed(ctx context.Context, r review.Review, it review.Item) error {
+func (d *Data) revokeReviewed(ctx context.Context, r review.Review, items []review.Item, it review.Item) error {
 	var err error
+	byItself := func(key string) bool {
+		return slices.ContainsFunc(items, func(o review.Item) bool { return o.Kind == itemKey && o.Target == key })
+	}
 	what, with, _ := strings.Cut(it.Target, " ")
 	attrs := map[string]string{"review": r.ID, "item": strconv.Itoa(it.Number), "reviewer": it.Reviewer, "closed_by": r.ClosedBy}
 	switch it.Action {
 	case review.ActKey:
 		attrs["key"] = what
-		err = d.Keys.RevokeSince(ctx, what, r.Until)
+		err = d.Keys.RevokeAlong(ctx, what, byItself)
 	case review.ActGrant:
 		attrs["key"], attrs["grants"] = what, with
-		err = d.Keys.Narrow(ctx, what, with, r.Until)
+		err = d.Keys.Narrow(ctx, what, with, byItself)
 	case review.ActApproval:
 		attrs["approval"] = what
 		if _, err = d.Approvals.Refuse(ctx, what, it.Reviewer); errors.Is(err, policy.ErrApprovalEnded) || errors.Is(err, policy.ErrNoApproval) {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/hex"
 	"path/filepath"
 	"testing"
 	"time"
@@ -46,19 +47,19 @@ func TestReviewIsCarriedOut(t *testing.T) {
 	for name, before := range map[string]func(t *testing.T, d *Data, r review.Review, it review.Item){
 		"nothing": func(*testing.T, *Data, review.Review, review.Item) {},
 		"the deed": func(t *testing.T, d *Data, r review.Review, it review.Item) {
-			ok(t, d.Keys.RevokeSince(t.Context(), it.Target, r.Until))
+			ok(t, d.Keys.RevokeAlong(t.Context(), it.Target, func(string) bool { return false }))
 		},
 		"deed and event": func(t *testing.T, d *Data, r review.Review, it review.Item) {
-			ok(t, d.revokeReviewed(t.Context(), r, it))
+			ok(t, d.revokeReviewed(t.Context(), r, []review.Item{it}, it))
 		},
 		"the report": func(t *testing.T, d *Data, r review.Review, it review.Item) {
-			ok(t, d.revokeReviewed(t.Context(), r, it))
+			ok(t, d.revokeReviewed(t.Context(), r, []review.Item{it}, it))
 			made, digest, err := d.makeReport(t.Context(), r, []review.Item{it})
 			ok(t, err)
 			ok(t, d.Reviews.SetReport(t.Context(), r.ID, made, digest))
 		},
 		"all but the end": func(t *testing.T, d *Data, r review.Review, it review.Item) {
-			ok(t, d.revokeReviewed(t.Context(), r, it))
+			ok(t, d.revokeReviewed(t.Context(), r, []review.Item{it}, it))
 			ok(t, d.endReview(t.Context(), r, []review.Item{it}, nil))
 		},
 	} {
@@ -149,6 +150,32 @@ func TestOwnKeys(t *testing.T) {
 			if got := own(review.Item{Kind: itemKey, Facts: review.Facts{Holder: holder}}); got != want {
 				t.Errorf("%s about %s: own %v, want %v", reviewer, holder, got, want)
 			}
+		}
+	}
+}
+
+// A role is its holder's, whichever gateway's log has the name.
+func TestOwnRole(t *testing.T) {
+	t.Parallel()
+	c := DataConfig{Dir: filepath.Join(t.TempDir(), "data"), Name: "test"}
+	_, err := CreateData(t.Context(), c)
+	ok(t, err)
+	d, err := OpenData(t.Context(), c)
+	ok(t, err)
+	defer func() { ok(t, d.Close()) }()
+	who, err := d.Vault.Actor(t.Context(), "oidc:me")
+	ok(t, err)
+	_, err = d.Vault.Actor(t.Context(), "oidc:other")
+	ok(t, err)
+	mine, err := d.own(t.Context(), &policy.Actor{ID: "oidc:me"})
+	ok(t, err)
+	others, err := d.own(t.Context(), &policy.Actor{ID: "oidc:other"})
+	ok(t, err)
+	for _, origin := range []string{d.Log.Origin(), "test.other-gateway/audit/2026h1"} {
+		name := who.Pseudonym(origin)
+		it := review.Item{Kind: itemRole, Facts: review.Facts{Holder: hex.EncodeToString(name[:]), Origin: origin}}
+		if !mine(it) || others(it) {
+			t.Errorf("a role under %s: own %v to its holder, %v to another", origin, mine(it), others(it))
 		}
 	}
 }

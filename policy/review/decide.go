@@ -147,11 +147,11 @@ func decisions(items []Item) string {
 // takes over. What it does is then done twice, which does no harm.
 const leaseTime = 2 * time.Minute
 
-// CarryOut goes through the reviews that are closing: do carries out an item that is pending
-// and writes its event, end writes the report and the event that says the review is closed,
+// CarryOut goes through the reviews that are closing: do carries out an item that is pending,
+// one of items, and writes its event, end writes the report and the event that says the review is closed,
 // with what of the report was kept by an earlier try, nil before the first. It is called
 // until neither fails. On PostgreSQL another gateway may be at it; then it does nothing.
-func (s *Store) CarryOut(ctx context.Context, do func(ctx context.Context, r Review, it Item) error, end func(ctx context.Context, r Review, items []Item, report []byte) error) error {
+func (s *Store) CarryOut(ctx context.Context, do func(ctx context.Context, r Review, items []Item, it Item) error, end func(ctx context.Context, r Review, items []Item, report []byte) error) error {
 	list, err := s.List(ctx)
 	if err != nil {
 		return err
@@ -168,7 +168,7 @@ func (s *Store) CarryOut(ctx context.Context, do func(ctx context.Context, r Rev
 	return failed
 }
 
-func (s *Store) carryOut(ctx context.Context, r Review, do func(context.Context, Review, Item) error, end func(context.Context, Review, []Item, []byte) error) error {
+func (s *Store) carryOut(ctx context.Context, r Review, do func(context.Context, Review, []Item, Item) error, end func(context.Context, Review, []Item, []byte) error) error {
 	if s.db.Dialect == store.Postgres { // a directory of SQLite files has one gateway
 		now := s.now()
 		res, err := s.db.ExecContext(ctx, `UPDATE review SET lease = $1 WHERE id = $2 AND state = 'closing' AND lease <= $3`, millis(now.Add(leaseTime)), r.ID, millis(now))
@@ -192,7 +192,7 @@ func (s *Store) carryOut(ctx context.Context, r Review, do func(context.Context,
 		}
 		// A crash in do, or before the next statement: it is done again. What it does is the
 		// same whether done once or twice, and its event has the ID that was drawn.
-		if err := do(ctx, r, it); err != nil {
+		if err := do(ctx, r, items, it); err != nil {
 			return fmt.Errorf("item %d: %w", it.Number, err)
 		}
 		if _, err := s.db.ExecContext(ctx, `UPDATE review_item SET outcome = 'done', done = $1 WHERE review = $2 AND n = $3`, millis(s.now()), r.ID, it.Number); err != nil {

@@ -105,6 +105,8 @@ type Facts struct {
 	// that is from: apikey, policy, log, approval, or the name of an import.
 	Holder string `json:"holder"`
 	Source string `json:"source"`
+	// Origin is of the log that a pseudonym is of, else empty.
+	Origin string `json:"origin,omitempty"`
 	// Name says more of the holder: the name of a key, an e-mail address.
 	Name string `json:"name,omitempty"`
 	// Right is what the holder has: a role, a grant, the terms of an approval.

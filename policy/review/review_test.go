@@ -135,7 +135,7 @@ func TestLife(t *testing.T) {
 	}
 	var did []string
 	var reported []byte
-	must(t, s.CarryOut(ctx, func(_ context.Context, r review.Review, it review.Item) error {
+	must(t, s.CarryOut(ctx, func(_ context.Context, r review.Review, _ []review.Item, it review.Item) error {
 		did = append(did, it.Action+" "+it.Target+" "+it.Reviewer+" "+it.Ticket)
 		if it.Event == [16]byte{} || r.Event == [16]byte{} || it.Event == r.Event {
 			t.Errorf("the events are not drawn: %x and %x", it.Event, r.Event)
@@ -256,7 +256,7 @@ func TestCarriedOutAgain(t *testing.T) {
 	}
 	for {
 		tries++
-		err := s.CarryOut(ctx, func(_ context.Context, _ review.Review, it review.Item) error {
+		err := s.CarryOut(ctx, func(_ context.Context, _ review.Review, _ []review.Item, it review.Item) error {
 			if before, known := events[it.Number]; known && before != it.Event {
 				t.Errorf("item %d has another event at its next try", it.Number)
 			}
@@ -320,7 +320,7 @@ func TestNothingInClear(t *testing.T) {
 	must(t, s.Decide(ctx, r.ID, review.Decision{Items: []int{1, 2, 3}, What: review.Keep, Reviewer: "key:r1", Reason: "zebras work here"}, nobodys))
 	must(t, s.Import(ctx, review.Import{Source: "helpdesk", Format: review.FormatCSV, By: "local", Accounts: []review.Account{{Name: "zebra"}}}))
 	must(t, s.Close(ctx, r.ID, review.Closer{By: "key:sec"}))
-	must(t, s.CarryOut(ctx, func(context.Context, review.Review, review.Item) error { return nil }, func(ctx context.Context, r review.Review, _ []review.Item, _ []byte) error {
+	must(t, s.CarryOut(ctx, func(context.Context, review.Review, []review.Item, review.Item) error { return nil }, func(ctx context.Context, r review.Review, _ []review.Item, _ []byte) error {
 		return s.SetReport(ctx, r.ID, []byte("zebra"), []byte("d"))
 	}))
 	for _, query := range []string{`SELECT facts FROM review_item`, `SELECT why FROM review_item`, `SELECT accounts FROM review_import`, `SELECT report FROM review`} {
