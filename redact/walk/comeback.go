@@ -104,8 +104,8 @@ func (d *Doc) Root(c Capture) bool { return c.member.container < 0 }
 func (h *formHits) holds(text []byte) bool { return h.guard != nil && transform.IsForm(text) }
 
 // names reports whether forms under a name are looked for, as far as a reader of pieces knows
-// the name: of elements with their prefix, of fields in brackets, and the begin or the end of
-// long ones only. They are compared without regard to case.
+// the name: of elements with their prefix, of fields in brackets or with dots between, and the
+// begin or the end of long ones only. They are compared without regard to case.
 func (g *Guard) names(key string) bool {
 	if g.All {
 		return true
@@ -113,7 +113,7 @@ func (g *Guard) names(key string) bool {
 	for name := range g.Names {
 		for part := range strings.FieldsFuncSeq(key, func(r rune) bool { return r == '[' || r == ']' }) {
 			_, local, _ := strings.Cut(part, ":")
-			if strings.EqualFold(part, name) || local != "" && strings.EqualFold(local, name) {
+			if dotted(part, name) || local != "" && dotted(local, name) {
 				return true
 			}
 		}
@@ -122,6 +122,15 @@ func (g *Guard) names(key string) bool {
 		}
 	}
 	return false
+}
+
+// dotted reports whether name is a key or, with its own dots, some of the names in it that
+// have dots between, whatever their case.
+func dotted(key, name string) bool {
+	if len(key) <= len(name) {
+		return strings.EqualFold(key, name)
+	}
+	return strings.Contains("."+strings.ToLower(key)+".", "."+strings.ToLower(name)+".")
 }
 
 // within is the guard of a part, whose captures are not those of the document.
@@ -144,7 +153,7 @@ func (r *reader) guarded() bool {
 			continue
 		}
 		name := r.bytes(f.name)
-		if g.Names[string(name)] || r.Kind == Form && bytes.IndexByte(name, '[') >= 0 && g.names(string(name)) {
+		if g.Names[string(name)] || r.Kind == Form && bytes.ContainsAny(name, "[.") && g.names(string(name)) {
 			return true
 		}
 	}

@@ -13,7 +13,7 @@ import (
 func TestFormsComeBack(t *testing.T) {
 	t.Parallel()
 	fields := compile(t, Rule{Pointer: "/t/fields/*", Flags: Overwrite}, Rule{Pointer: "/t/name", Flags: Overwrite})
-	guard := &Guard{Names: map[string]bool{"name": true, "tags": true, "a/b": true, "value": true}}
+	guard := &Guard{Names: map[string]bool{"name": true, "tags": true, "a/b": true, "value": true, "is.it": true}}
 	for name, tc := range map[string]struct {
 		kind       Kind
 		body, want string
@@ -37,11 +37,21 @@ func TestFormsComeBack(t *testing.T) {
 		"a document that is a list":      {JSON, `[["X"]]`, `[["X"]]`, 0},
 		"a form with brackets":           {Form, `user%5Bname%5D=XXX+XX&id=7`, `id=7`, 0},
 		"a form, escaped":                {Form, `id=7&name=%58`, `id=7`, 0},
+		"a form with dots":               {Form, `user.name=XXX&user.id=7`, `user.id=7`, 0},
+		"a form with dots and brackets":  {Form, `u[0].name.first=XXX&id=7&u[x.tags]=X`, `id=7`, 0},
+		"a form, part of a name":         {Form, `user.surname=XXX&names.x=X`, `user.surname=XXX&names.x=X`, 0},
+		"a form, a name with a dot":      {Form, `user[is.it]=X&user.is.it=X&is.it=X&it=X`, `it=X`, 0},
+		"a column with dots":             {CSV, "id,user.name\r\n7,XX\r\n", "", 1},
 		"a form with others":             {Form, `id=X&alias=XXX`, `id=X&alias=XXX`, 0},
 		"lines":                          {NDJSON, "{\"name\":\"X\",\"id\":1}\n{\"id\":2,\"tags\":[\"XX\"]}\n", "{\"id\":1}\n{\"id\":2}\n", 0},
 		"a column":                       {CSV, "id,name\r\n7,XX\r\n8,Bo\r\n", "", 1},
 		"another column":                 {CSV, "id,alias\r\n7,XX\r\n", "", 0},
 		"an element of XML":              {XML, `<user><x:Name>X</x:Name><alias>X</alias></user>`, "", 1},
+		"an element below, in XML":       {XML, `<t><name><first>XXX XX</first></name></t>`, "", 1},
+		"deep below, in XML":             {XML, `<x:tags><a><b c="1">X</b>text</a></x:tags>`, "", 1},
+		"an attribute below":             {XML, `<name><first is="XXX"/></name>`, "", 1},
+		"below what an attribute names":  {XML, `<f name="tags"><v>XX</v></f>`, "", 1},
+		"behind an element of XML":       {XML, `<t><name>Bo</name><alias>XXX</alias></t>`, "", 0},
 		"an attribute":                   {XML, `<user name="XX XX"/>`, "", 1},
 		"a field of a multipart form":    {Multipart, "--b\r\nContent-Disposition: form-data; name=\"user[name]\"\r\n\r\nXXX\r\n--b--\r\n", "", 1},
 		"JSON in a multipart form":       {Multipart, "--b\r\nContent-Disposition: form-data; name=\"doc\"\r\n\r\n{\"name\":\"XXX\"}\r\n--b--\r\n", "", 1},

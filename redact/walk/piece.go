@@ -317,7 +317,10 @@ type collector struct {
 	found  []redact.Finding
 	mem    arena
 	path   func() string // of the text being read; nil for none
-	unit   int           // of the record being read; 0 for none
+	// below reports whether the text being read stands in something of a guarded name; nil
+	// where names are not in one another.
+	below func(*Guard) bool
+	unit  int // of the record being read; 0 for none
 }
 
 // count takes note of one more value.
@@ -341,7 +344,7 @@ type style struct {
 func (c *collector) scan(j *joined, h detect.Hint, st style) {
 	if c.masks != nil {
 		switch {
-		case c.masks.holds(j.text) && c.masks.guard.names(h.Key):
+		case c.masks.holds(j.text) && (c.masks.guard.names(h.Key) || c.below != nil && c.below(c.masks.guard)):
 			c.masks.stuck++
 		case !c.masks.only && standIn(c.det, j.text):
 			c.masks.blocked++

@@ -59,7 +59,7 @@ func (p *xmlReader) document() *Refusal {
 	if at := invalidUTF8(raw); at >= 0 {
 		return &Refusal{ReasonUTF8, int64(at)}
 	}
-	p.path = p.place
+	p.path, p.below = p.place, p.inGuarded
 	i := 0
 	if bytes.HasPrefix(raw, []byte("\xef\xbb\xbf")) {
 		i = 3
@@ -505,6 +505,14 @@ func (p *xmlReader) place() string {
 		b.WriteString(escapePointer(string(p.raw[a.from:a.to])))
 	}
 	return b.String()
+}
+
+// inGuarded reports whether an open element has a guarded name, or an attribute that names
+// what is in it.
+func (p *xmlReader) inGuarded(g *Guard) bool {
+	return slices.ContainsFunc(p.open, func(e xmlElement) bool {
+		return g.names(string(p.raw[e.name.from:e.name.to])) || g.names(string(p.raw[e.key.from:e.key.to]))
+	})
 }
 
 // longPlace reads no more of the names than stays.
