@@ -99,7 +99,7 @@ func viewRules(rows []policy.FieldView) []walk.Rule {
 // ofElements tells whether what a pointer is about may be elements of a list.
 func ofElements(pointer string) bool {
 	last := pointer[strings.LastIndexByte(pointer, '/')+1:]
-	return pointer != "" && (last == "*" || last != "" && last[0]-'0' <= 9)
+	return pointer != "" && (last == "*" || last != "" && strings.Trim(last, "0123456789") == "")
 }
 
 // says tells whether a rule of a channel file says that a value is at or below a place which
@@ -366,17 +366,25 @@ func emptyOf(doc *walk.Doc, c walk.Capture) []byte {
 // shownIn are the begins of the findings that views show although they are treated elsewhere.
 // A finding that may be something else as well, which is shown to nobody, is not.
 func (x *exchange) shownIn(doc *walk.Doc) map[int]bool {
-	type shownRange struct {
-		start, end int
-		class      string
-	}
 	rows := x.fieldViews()
-	var full []shownRange
+	// By class, without those that stand in another: places nest or are apart, so these are in
+	// order, and an answer of as many places as findings costs no product of both.
+	full := make(map[string][]coveredRange)
 	for _, c := range doc.Captures {
 		number, _ := strings.CutPrefix(c.Label, labelView)
 		if i, err := strconv.Atoi(number); err == nil && i < len(rows) && rows[i].View == policy.ViewFull && rows[i].Class != "" {
-			full = append(full, shownRange{c.Start, c.End, rows[i].Class})
+			full[rows[i].Class] = append(full[rows[i].Class], coveredRange{start: c.Start, end: c.End})
 		}
+	}
+	for class, all := range full {
+		slices.SortFunc(all, func(a, b coveredRange) int { return cmp.Or(a.start-b.start, b.end-a.end) })
+		outer := all[:0]
+		for _, r := range all {
+			if n := len(outer); n == 0 || r.end > outer[n-1].end {
+				outer = append(outer, r)
+			}
+		}
+		full[class] = outer
 	}
 	if len(full) == 0 {
 		return nil
@@ -384,9 +392,9 @@ func (x *exchange) shownIn(doc *walk.Doc) map[int]bool {
 	shown := make(map[int]bool)
 	for i := range doc.Findings {
 		f := &doc.Findings[i]
-		if slices.ContainsFunc(full, func(r shownRange) bool {
-			return r.class == string(f.Class) && r.start <= f.Start && f.End <= r.end
-		}) && !x.neverShown(doc, i) {
+		in := full[string(f.Class)]
+		n := sort.Search(len(in), func(i int) bool { return in[i].end >= f.End })
+		if n < len(in) && in[n].start <= f.Start && !x.neverShown(doc, i) {
 			shown[f.Start] = true
 		}
 	}

@@ -47,7 +47,7 @@ func TestMeet(t *testing.T) {
 
 func TestLastName(t *testing.T) {
 	t.Parallel()
-	for pointer, want := range map[string]string{"/user/phone": "phone", "/tags/*": "tags", "/**/a~1b/**": "a/b", "/**/*": "", "/f/0/1": "f", "/user/": "", "/x/~0n": "~n"} {
+	for pointer, want := range map[string]string{"/user/phone": "phone", "/tags/*": "tags", "/**/a~1b/**": "a/b", "/**/*": "", "/f/0/1": "f", "/user/": "", "/x/~0n": "~n", "/user/2fa_phone": "2fa_phone"} {
 		if got := lastName(pointer); got != want {
 			t.Errorf("%s: got %s, want %s", pointer, got, want)
 		}
