@@ -33,9 +33,12 @@ type Approval struct {
 	Route     string `json:"route"`
 	Channel   string `json:"channel"`
 	Operation string `json:"operation"`
-	Effect    string `json:"effect"`
-	Scope     string `json:"scope"`
-	Purpose   string `json:"purpose,omitempty"`
+	// Effect and Scope are the strongest and the widest of what the call does.
+	Effect string `json:"effect"`
+	Scope  string `json:"scope"`
+	// Inner is how many calls of each operation a composite call holds.
+	Inner   map[string]int `json:"inner,omitempty"`
+	Purpose string         `json:"purpose,omitempty"`
 	// Records is how many records the call touches, Findings how many findings of each
 	// class are in it.
 	Records  int            `json:"records"`

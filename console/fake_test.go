@@ -361,7 +361,7 @@ type memoryApprovals struct {
 func newMemoryApprovals() *memoryApprovals {
 	return &memoryApprovals{one: Approval{
 		ID: "a1", State: "asked", Requester: "key:k1", Route: "desk", Channel: "zendesk", Operation: "ticket.update_many", Effect: "write", Scope: "bulk",
-		Records: 3, Needed: 1, Asked: time.Unix(2, 0).UTC(), Expires: time.Unix(902, 0).UTC(),
+		Inner: map[string]int{"ticket.update": 3}, Records: 3, Needed: 1, Asked: time.Unix(2, 0).UTC(), Expires: time.Unix(902, 0).UTC(),
 	}}
 }
 

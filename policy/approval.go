@@ -73,6 +73,9 @@ type Approval struct {
 	// class are in it.
 	Records int
 	Counts  map[string]int
+	// Inner is how many calls of each operation a composite call holds, empty for another.
+	// Its Effect is the strongest of theirs and its own, its Scope the widest.
+	Inner map[string]int
 	// Needed is how many others have to agree; Agreed are those who have.
 	Needed int
 	Agreed []string
@@ -93,7 +96,7 @@ type NewApproval struct {
 	Requester                                         string
 	Route, Channel, Operation, Effect, Scope, Purpose string
 	Records                                           int
-	Counts                                            map[string]int
+	Counts, Inner                                     map[string]int
 	// Digest binds the approval to one call: 32 bytes of a keyed digest over operation,
 	// records and counts.
 	Digest []byte
@@ -127,6 +130,12 @@ func (a *Approvals) Ask(ctx context.Context, n NewApproval) (ap Approval, fresh 
 	if err != nil {
 		return ap, false, fmt.Errorf("asking for an approval: %w", err)
 	}
+	inside := []byte(nil)
+	if len(n.Inner) > 0 {
+		if inside, err = json.Marshal(n.Inner); err != nil {
+			return ap, false, fmt.Errorf("asking for an approval: %w", err)
+		}
+	}
 	now, err := a.now(ctx)
 	if err != nil {
 		return ap, false, fmt.Errorf("asking for an approval: %w", err)
@@ -150,10 +159,10 @@ func (a *Approvals) Ask(ctx context.Context, n NewApproval) (ap Approval, fresh 
 	}
 	var raw [16]byte
 	rand.Read(raw[:]) // never fails: the runtime ends the process first
-	res, err := tx.ExecContext(ctx, `INSERT INTO approval (id, requester, route, channel, operation, effect, scope, purpose, digest, records, counts, needed, asked, expires, state, settled, told, terms, used, opened)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'asked', 0, 0, '', 0, 0) ON CONFLICT DO NOTHING`,
+	res, err := tx.ExecContext(ctx, `INSERT INTO approval (id, requester, route, channel, operation, effect, scope, purpose, digest, records, counts, needed, asked, expires, state, settled, told, terms, used, opened, inside)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'asked', 0, 0, '', 0, 0, $15) ON CONFLICT DO NOTHING`,
 		crockford.EncodeToString(raw[:]), n.Requester, n.Route, n.Channel, n.Operation, n.Effect, n.Scope, n.Purpose, n.Digest, n.Records, string(counts), n.Needed,
-		now.UnixMilli(), now.Add(ApprovalTime).UnixMilli())
+		now.UnixMilli(), now.Add(ApprovalTime).UnixMilli(), string(inside))
 	if err != nil {
 		return ap, false, fmt.Errorf("asking for an approval: %w", err)
 	}
@@ -171,18 +180,23 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'asked', 0,
 	return ap, made == 1, nil
 }
 
-const approvalColumns = `id, requester, route, channel, operation, effect, scope, purpose, records, counts, needed, asked, expires, state, settled, terms, used`
+const approvalColumns = `id, requester, route, channel, operation, effect, scope, purpose, records, counts, needed, asked, expires, state, settled, terms, used, inside`
 
 func scanApproval(row scanner, now time.Time) (Approval, error) {
 	var ap Approval
-	var counts, terms string
+	var counts, terms, inside string
 	var asked, expires, settled int64
 	if err := row.Scan(&ap.ID, &ap.Requester, &ap.Route, &ap.Channel, &ap.Operation, &ap.Effect, &ap.Scope, &ap.Purpose,
-		&ap.Records, &counts, &ap.Needed, &asked, &expires, &ap.State, &settled, &terms, &ap.Rows); err != nil {
+		&ap.Records, &counts, &ap.Needed, &asked, &expires, &ap.State, &settled, &terms, &ap.Rows, &inside); err != nil {
 		return ap, err
 	}
 	if err := json.Unmarshal([]byte(counts), &ap.Counts); err != nil {
 		return ap, fmt.Errorf("reading an approval's row: %w", err)
+	}
+	if inside != "" {
+		if err := json.Unmarshal([]byte(inside), &ap.Inner); err != nil {
+			return ap, fmt.Errorf("reading an approval's row: %w", err)
+		}
 	}
 	if terms != "" {
 		ap.Terms = new(Terms)

@@ -339,6 +339,25 @@ func stand(t *testing.T, a *policy.Approvals, terms policy.Terms) string {
 	return given.ID
 }
 
+// What a composite call holds is kept with it, and there are no terms for such calls.
+func TestApprovalOfCompositeCall(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	a := openApprovals(t, statePath(t), c)
+	n := bulk(1)
+	n.Inner = map[string]int{"ticket.destroy": 6}
+	asked, _, err := a.Ask(t.Context(), n)
+	must(t, err)
+	if fmt.Sprint(asked.Inner) != "map[ticket.destroy:6]" {
+		t.Errorf("asked: got %v inside", asked.Inner)
+	}
+	if _, err := a.Give(t.Context(), asked.ID, "user:boss", &policy.Terms{Rows: 100, Until: c.Now().Add(time.Hour)}); !errors.Is(err, policy.ErrTerms) {
+		t.Errorf("with terms: got %v, want %v", err, policy.ErrTerms)
+	}
+	_, err = a.Give(t.Context(), asked.ID, "user:boss", nil)
+	must(t, err)
+}
+
 // A standing approval is bound to credential, route, operation, filter, rows, window and
 // its end.
 func TestStandingApproval(t *testing.T) {

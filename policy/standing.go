@@ -41,6 +41,9 @@ func (t *Terms) check(ap *Approval, now time.Time) error {
 	if ap.Channel == OwnChannel {
 		return fmt.Errorf("%w: calls of the gateway's own API are approved one by one", ErrTerms)
 	}
+	if len(ap.Inner) > 0 {
+		return fmt.Errorf("%w: calls that hold other calls are approved one by one", ErrTerms)
+	}
 	if len(t.Filter) > maxFilter {
 		return fmt.Errorf("%w: the filter has more than %d bytes", ErrTerms, maxFilter)
 	}

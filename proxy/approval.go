@@ -130,8 +130,9 @@ func (x *exchange) spendApproval(r *http.Request) *refusal {
 // wanted describes the call for those who are to agree.
 func (x *exchange) wanted(r *http.Request, digest []byte) policy.NewApproval {
 	op := x.match.Op
+	effect, scope := x.inner.reach(op)
 	n := policy.NewApproval{
-		Requester: x.actor.ID, Route: x.h.Route, Channel: x.h.ch.Name, Operation: op.Name, Effect: string(op.Effect), Scope: string(op.Scope),
+		Requester: x.actor.ID, Route: x.h.Route, Channel: x.h.ch.Name, Operation: op.Name, Effect: string(effect), Scope: string(scope), Inner: x.inner.counts(),
 		Purpose: x.purpose, Records: max(x.rowsAsked(r), len(x.recordNames())), Counts: make(map[string]int), Digest: digest, Needed: x.request.decision.Approvers,
 	}
 	for _, o := range x.request.found {

@@ -320,15 +320,38 @@ func (c *innerCall) input(outer policy.Input, side *half) policy.Input {
 	return outer
 }
 
+// counts are how many of the calls are of each operation.
+func (calls folded) counts() map[string]int {
+	counts := make(map[string]int)
+	for i := range calls {
+		counts[calls[i].match.Op.Name]++
+	}
+	return counts
+}
+
+// reach is the strongest effect and the widest scope of a composite call and those inside it.
+func (calls folded) reach(outer *channel.Operation) (channel.Effect, channel.Scope) {
+	effects := []channel.Effect{channel.EffectRead, channel.EffectWrite, channel.EffectDelete, channel.EffectAdmin}
+	scopes := []channel.Scope{channel.ScopeOne, channel.ScopeBulk, channel.ScopeExport}
+	effect, scope := outer.Effect, outer.Scope
+	for i := range calls {
+		op := calls[i].match.Op
+		if slices.Index(effects, op.Effect) > slices.Index(effects, effect) {
+			effect = op.Effect
+		}
+		if slices.Index(scopes, op.Scope) > slices.Index(scopes, scope) {
+			scope = op.Scope
+		}
+	}
+	return effect, scope
+}
+
 // noteInner tells the log what a composite call holds.
 func (x *exchange) noteInner(attrs map[string]string) {
 	if len(x.inner) == 0 {
 		return
 	}
-	counts := make(map[string]int)
-	for i := range x.inner {
-		counts[x.inner[i].match.Op.Name]++
-	}
+	counts := x.inner.counts()
 	var list strings.Builder
 	for i, name := range slices.Sorted(maps.Keys(counts)) {
 		if i == mostInnerNamed {

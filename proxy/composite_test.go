@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caregate/caregate/proxy/proxytest"
 )
@@ -298,6 +299,41 @@ limits:
 	same := composite(changes...)
 	same.header = http.Header{"Caregate-Approval": {id}}
 	if a := send(same); a.status != http.StatusOK {
+		t.Errorf("with the approval: got %d %s", a.status, a.body)
+	}
+}
+
+// Others are shown what a composite call does, and agree to the one call only.
+func TestCompositeApprovalSaysWhatIsInside(t *testing.T) {
+	u, g := startCRM(t, `{}`, `
+version: 1
+approvals:
+  - {operation: "crm:contact.*/delete", records: 5}
+`)
+	calls := []string{inner("GET", contactPath+"/7", "")}
+	for i := range 6 {
+		calls = append(calls, inner("DELETE", fmt.Sprintf("%s/%d", contactPath, i), ""))
+	}
+	id := waits(t, do(t, g, bearer(composite(calls...))))
+	var list struct {
+		Approvals []struct {
+			ID, Operation, Effect, Scope string
+			Inner                        map[string]int
+		}
+	}
+	g.API("GET", "/api/v1/approvals", "", http.StatusOK, &list)
+	if len(list.Approvals) != 1 || list.Approvals[0].ID != id {
+		t.Fatalf("got %+v, want the approval that was asked for", list)
+	}
+	if ap := list.Approvals[0]; ap.Operation != "composite.run" || ap.Effect != "delete" || ap.Scope != "one" || fmt.Sprint(ap.Inner) != "map[contact.remove:6 contact.show:1]" {
+		t.Errorf("the approval says %+v, want the calls inside and their effect", ap)
+	}
+	until := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	g.API("POST", "/api/v1/approvals/"+id+"/give", `{"standing":true,"filter":"","rows":100,"until":"`+until+`"}`, http.StatusBadRequest, nil)
+	g.API("POST", "/api/v1/approvals/"+id+"/give", `{}`, http.StatusOK, nil)
+	again := composite(calls...)
+	again.header = http.Header{"Caregate-Approval": {id}}
+	if a := do(t, g, bearer(again)); a.status != http.StatusOK || len(u.Requests()) != 1 {
 		t.Errorf("with the approval: got %d %s", a.status, a.body)
 	}
 }

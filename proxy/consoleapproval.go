@@ -16,7 +16,7 @@ type consoleApprovals struct {
 func consoleApproval(a policy.Approval) console.Approval {
 	out := console.Approval{
 		ID: a.ID, State: a.State, Requester: a.Requester, Route: a.Route, Channel: a.Channel, Operation: a.Operation, Effect: a.Effect, Scope: a.Scope,
-		Purpose: a.Purpose, Records: a.Records, Findings: a.Counts, Needed: a.Needed, Agreed: a.Agreed, RefusedBy: a.RefusedBy,
+		Purpose: a.Purpose, Records: a.Records, Findings: a.Counts, Inner: a.Inner, Needed: a.Needed, Agreed: a.Agreed, RefusedBy: a.RefusedBy,
 		Asked: a.Asked, Expires: a.Expires, Settled: a.Settled, Rows: a.Rows,
 	}
 	if t := a.Terms; t != nil {

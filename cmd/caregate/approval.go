@@ -62,12 +62,21 @@ func newApprovalList() *cobra.Command {
 		}
 		t := newTable(cmd.OutOrStdout(), "ID", "STATE", "CALL", "ROUTE", "RECORDS", "FINDINGS", "REQUESTER", "AGREED", "UNTIL")
 		for _, a := range list.Approvals {
-			t.row(a.ID, a.State, a.Operation+" of "+a.Channel, a.Route, strconv.Itoa(a.Records), dash(countsOf(a.Findings)), a.Requester,
+			t.row(a.ID, a.State, callOf(a), a.Route, strconv.Itoa(a.Records), dash(countsOf(a.Findings)), a.Requester,
 				fmt.Sprintf("%d of %d", len(a.Agreed), a.Needed), a.Expires.UTC().Format("2006-01-02 15:04Z"))
 		}
 		return t.print()
 	}
 	return cmd
+}
+
+// callOf prints what is to be called, with the calls inside it.
+func callOf(a console.Approval) string {
+	call := a.Operation + " of " + a.Channel
+	if len(a.Inner) > 0 {
+		call += " (" + a.Effect + ": " + countsOf(a.Inner) + ")"
+	}
+	return call
 }
 
 // countsOf prints findings: 2 credit_card, 1 us_ssn.
