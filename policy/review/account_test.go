@@ -62,6 +62,12 @@ func TestParseAccounts(t *testing.T) {
 		{name: "SCIM of a device", format: "scim", src: fmt.Sprintf(scim, 1, `{"schemas":["urn:example:Device"],"userName":"zebra"}`), err: "Resources/0: neither a User nor a Group"},
 		{name: "SCIM without a name", format: "scim", src: fmt.Sprintf(scim, 1, strings.Replace(user, "userName", "username_", 1)), err: "Resources/0: userName is missing"},
 		{name: "SCIM with an escape", format: "scim", src: fmt.Sprintf(scim, 1, strings.Replace(user, "jane\"", "\\u001bzebra\"", 1)), err: "Resources/0: userName or emails: not printable"},
+		{name: "SCIM with one id twice", format: "scim", src: fmt.Sprintf(scim, 2, user+","+strings.Replace(other, `"u2"`, `"u1"`, 1)), err: "Resources/1: its id is that of a User before it"},
+		{name: "SCIM with too many members", format: "scim", src: fmt.Sprintf(scim, 3, user+","+manyMembers(100_001)+","+manyMembers(100_000)), err: "the groups have more than 200000 members"},
+		{name: "SCIM with too many members of one group", format: "scim", src: fmt.Sprintf(scim, 2, user+","+manyMembers(200_001)), err: "more than 200000 elements"},
+		{name: "SCIM with too many resources", format: "scim", src: fmt.Sprintf(scim, 20_001, strings.Repeat("{},", 20_000)+"{}"), err: "Resources has more than 20000 elements"},
+		{name: "SCIM without an array", format: "scim", src: strings.Replace(fmt.Sprintf(scim, 1, ""), "[]}", `{"zebra":1}}`, 1), err: "Resources has another type than SCIM gives it"},
+		{name: "SCIM of one account in many groups, often", format: "scim", src: fmt.Sprintf(scim, 2, other+","+strings.ReplaceAll(manyMembers(200_000), `"a"`, `"u2"`)), want: []review.Account{{Name: "joe@example.com", Groups: []string{"desk"}, Active: "no"}}},
 		{name: "SCIM that is none", format: "scim", src: `{"zebra`, err: "not JSON"},
 		{name: "SCIM of another type", format: "scim", src: fmt.Sprintf(scim, 1, strings.Replace(user, "true", `"zebra"`, 1)), err: "another type than SCIM gives it"},
 	}
@@ -80,6 +86,10 @@ func TestParseAccounts(t *testing.T) {
 			}
 		})
 	}
+}
+
+func manyMembers(n int) string {
+	return strings.Replace(group, `{"value":"u1"},{"value":"u9"}`, strings.TrimSuffix(strings.Repeat(`{"value":"a"},`, n), ","), 1)
 }
 
 func manyRoles() string {

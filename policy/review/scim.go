@@ -1,6 +1,7 @@
 package review
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,21 +18,72 @@ const (
 
 // scimResource is what of a User or Group is kept. Others of its members are not read.
 type scimResource struct {
-	Schemas     []string    `json:"schemas"`
-	ID          string      `json:"id"`
-	UserName    string      `json:"userName"`
-	DisplayName string      `json:"displayName"`
-	Active      *bool       `json:"active"`
-	Emails      []scimValue `json:"emails"`
-	Roles       []scimValue `json:"roles"`
-	Groups      []scimValue `json:"groups"`
-	Members     []scimValue `json:"members"`
+	Schemas     []string   `json:"schemas"`
+	ID          string     `json:"id"`
+	UserName    string     `json:"userName"`
+	DisplayName string     `json:"displayName"`
+	Active      *bool      `json:"active"`
+	Emails      scimValues `json:"emails"`
+	Roles       scimValues `json:"roles"`
+	Groups      scimValues `json:"groups"`
+	Members     scimValues `json:"members"`
 }
 
 type scimValue struct {
 	Value   string `json:"value"`
 	Display string `json:"display"`
 	Primary bool   `json:"primary"`
+}
+
+// Limits of a list of SCIM, so that a file takes no more memory than its accounts need.
+const (
+	maxResources = 2 * MaxAccounts
+	// maxMembers bounds the members of all groups, and each list of one resource.
+	maxMembers = 200_000
+)
+
+type (
+	scimResources []scimResource
+	scimValues    []scimValue
+)
+
+// UnmarshalJSON reads at most maxResources.
+func (r *scimResources) UnmarshalJSON(b []byte) (err error) {
+	*r, err = elements[scimResource](b, "Resources", maxResources)
+	return err
+}
+
+// UnmarshalJSON reads at most maxMembers.
+func (v *scimValues) UnmarshalJSON(b []byte) (err error) {
+	*v, err = elements[scimValue](b, "a list of a resource", maxMembers)
+	return err
+}
+
+// elements reads an array, or null, and stops where there are more than most.
+func elements[T any](b []byte, what string, most int) ([]T, error) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	switch open, err := d.Token(); {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %s cannot be read", ErrImport, what)
+	case open == nil:
+		return nil, nil
+	case open != json.Delim('['):
+		return nil, fmt.Errorf("%w: %s has another type than SCIM gives it", ErrImport, what)
+	}
+	var out []T
+	for d.More() {
+		if len(out) == most {
+			return nil, fmt.Errorf("%w: %s has more than %d elements", ErrImport, what, most)
+		}
+		var v T
+		if err := d.Decode(&v); errors.Is(err, ErrImport) {
+			return nil, err
+		} else if err != nil {
+			return nil, fmt.Errorf("%w: %s: a member of element %d has another type than SCIM gives it", ErrImport, what, len(out))
+		}
+		out = append(out, v)
+	}
+	return out, nil
 }
 
 // name is how people call it.
@@ -48,14 +100,16 @@ func (v scimValue) name() string {
 // would see which.
 func parseSCIM(src []byte) ([]Account, error) {
 	var doc struct {
-		Schemas   []string       `json:"schemas"`
-		Total     *int           `json:"totalResults"`
-		Resources []scimResource `json:"Resources"`
+		Schemas   []string      `json:"schemas"`
+		Total     *int          `json:"totalResults"`
+		Resources scimResources `json:"Resources"`
 	}
 	if err := json.Unmarshal(src, &doc); err != nil {
 		var syntax *json.SyntaxError
 		var kind *json.UnmarshalTypeError
 		switch {
+		case errors.Is(err, ErrImport):
+			return nil, err
 		case errors.As(err, &syntax):
 			return nil, fmt.Errorf("%w: not JSON at byte %d", ErrImport, syntax.Offset)
 		case errors.As(err, &kind):
@@ -69,9 +123,7 @@ func parseSCIM(src []byte) ([]Account, error) {
 	if doc.Total == nil || *doc.Total != len(doc.Resources) {
 		return nil, fmt.Errorf("%w: totalResults is not the number of Resources: ask for the whole list, or put its pages together", ErrImport)
 	}
-	if len(doc.Resources) > 2*MaxAccounts {
-		return nil, fmt.Errorf("%w: more than %d resources", ErrImport, 2*MaxAccounts)
-	}
+	members := 0
 	groups := make(map[string][]string) // by the id of a member
 	for i, r := range doc.Resources {
 		if !slices.Contains(r.Schemas, scimGroup) {
@@ -84,11 +136,15 @@ func parseSCIM(src []byte) ([]Account, error) {
 		if name == "" {
 			return nil, fmt.Errorf("%w: Resources/%d: a Group without displayName and id", ErrImport, i)
 		}
+		if members += len(r.Members); members > maxMembers {
+			return nil, fmt.Errorf("%w: the groups have more than %d members", ErrImport, maxMembers)
+		}
 		for _, m := range r.Members {
 			groups[m.Value] = append(groups[m.Value], name)
 		}
 	}
 	var out []Account
+	ids := make(map[string]bool)
 	for i, r := range doc.Resources {
 		if slices.Contains(r.Schemas, scimGroup) {
 			continue
@@ -96,6 +152,10 @@ func parseSCIM(src []byte) ([]Account, error) {
 		if !slices.Contains(r.Schemas, scimUser) {
 			return nil, fmt.Errorf("%w: Resources/%d: neither a User nor a Group", ErrImport, i)
 		}
+		if ids[r.ID] {
+			return nil, fmt.Errorf("%w: Resources/%d: its id is that of a User before it", ErrImport, i)
+		}
+		ids[r.ID] = r.ID != ""
 		a, err := r.account(groups)
 		if err != nil {
 			return nil, fmt.Errorf("%w: Resources/%d: %w", ErrImport, i, err)
