@@ -150,7 +150,8 @@ const leaseTime = 2 * time.Minute
 // CarryOut goes through the reviews that are closing: do carries out an item that is pending,
 // one of items, and writes its event, end writes the report and the event that says the review is closed,
 // with what of the report was kept by an earlier try, nil before the first. It is called
-// until neither fails. On PostgreSQL another gateway may be at it; then it does nothing.
+// until neither fails: an item that fails keeps no other one waiting, and end waits for all.
+// On PostgreSQL another gateway may be at it, or take over; then it does nothing more.
 func (s *Store) CarryOut(ctx context.Context, do func(ctx context.Context, r Review, items []Item, it Item) error, end func(ctx context.Context, r Review, items []Item, report []byte) error) error {
 	list, err := s.List(ctx)
 	if err != nil {
@@ -169,35 +170,61 @@ func (s *Store) CarryOut(ctx context.Context, do func(ctx context.Context, r Rev
 }
 
 func (s *Store) carryOut(ctx context.Context, r Review, do func(context.Context, Review, []Item, Item) error, end func(context.Context, Review, []Item, []byte) error) error {
-	if s.db.Dialect == store.Postgres { // a directory of SQLite files has one gateway
+	hold := func() (bool, error) { return true, nil } // a directory of SQLite files has one gateway
+	if s.db.Dialect == store.Postgres {
+		// The lease is whose value it has: who takes over after its end gives it a later one.
 		now := s.now()
-		res, err := s.db.ExecContext(ctx, `UPDATE review SET lease = $1 WHERE id = $2 AND state = 'closing' AND lease <= $3`, millis(now.Add(leaseTime)), r.ID, millis(now))
-		if err != nil {
-			return err
-		}
-		if mine, err := res.RowsAffected(); err != nil || mine == 0 {
+		lease := millis(now.Add(leaseTime))
+		took, err := s.changed(ctx, `UPDATE review SET lease = $1 WHERE id = $2 AND state = 'closing' AND lease <= $3`, lease, r.ID, millis(now))
+		if err != nil || !took {
 			return err
 		}
 		defer func() {
-			_, _ = s.db.ExecContext(context.WithoutCancel(ctx), `UPDATE review SET lease = 0 WHERE id = $1`, r.ID) // else it ends by itself
+			_, _ = s.changed(context.WithoutCancel(ctx), `UPDATE review SET lease = 0 WHERE id = $1 AND lease = $2`, r.ID, lease) // else it ends by itself
 		}()
+		hold = func() (bool, error) {
+			longer := max(lease, millis(s.now().Add(leaseTime)))
+			held, err := s.changed(ctx, `UPDATE review SET lease = $1 WHERE id = $2 AND state = 'closing' AND lease = $3`, longer, r.ID, lease)
+			if held {
+				lease = longer
+			}
+			return held, err
+		}
 	}
-	items, err := s.items(ctx, s.db, r.ID)
-	if err != nil {
+	// Another one may have gone on before the lease was had.
+	r, items, err := s.Get(ctx, r.ID)
+	if err != nil || r.State != Closing {
 		return err
 	}
+	var failed error
+	failures := 0
 	for _, it := range items {
 		if it.Outcome != Pending {
 			continue
 		}
+		if held, err := hold(); err != nil || !held {
+			return errors.Join(failed, err)
+		}
 		// A crash in do, or before the next statement: it is done again. What it does is the
 		// same whether done once or twice, and its event has the ID that was drawn.
 		if err := do(ctx, r, items, it); err != nil {
-			return fmt.Errorf("item %d: %w", it.Number, err)
+			if failures++; failed == nil {
+				failed = fmt.Errorf("item %d: %w", it.Number, err)
+			}
+			if ctx.Err() != nil {
+				return failed
+			}
+			continue
 		}
 		if _, err := s.db.ExecContext(ctx, `UPDATE review_item SET outcome = 'done', done = $1 WHERE review = $2 AND n = $3`, millis(s.now()), r.ID, it.Number); err != nil {
 			return err
 		}
+	}
+	if failed != nil {
+		return fmt.Errorf("%d items failed, the first: %w", failures, failed)
+	}
+	if held, err := hold(); err != nil || !held {
+		return err
 	}
 	report, err := s.Report(ctx, r.ID)
 	if err != nil && !errors.Is(err, ErrNone) {
@@ -211,6 +238,16 @@ func (s *Store) carryOut(ctx context.Context, r Review, do func(context.Context,
 	}
 	_, err = s.db.ExecContext(ctx, `UPDATE review SET state = 'closed', closed = $1 WHERE id = $2 AND state = 'closing'`, millis(s.now()), r.ID)
 	return err
+}
+
+// changed tells whether a statement changed a row.
+func (s *Store) changed(ctx context.Context, query string, args ...any) (bool, error) {
+	res, err := s.db.ExecContext(ctx, query, args...)
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
 }
 
 // SetReport keeps the report of a review that is closing. digest is what the event will
