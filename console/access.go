@@ -213,11 +213,14 @@ func decodeAccountFile(body []byte) (any, *Refusal) {
 
 // prepareClosing describes the closing of a review to those who may have to agree: they
 // agree to its decisions as they stand.
-func prepareClosing(a *api, c *callState, rec *Record) {
+func prepareClosing(a *api, c *callState, rec *Record) *Refusal {
 	c.records, c.bound, rec.Attrs = 1, []string{"review=" + c.param}, make(map[string]string)
-	if d, err := a.Reviews.Decisions(c.ctx, c.param); err == nil {
-		c.bound = append(c.bound, reviewDecisions+d)
+	d, err := a.Reviews.Decisions(c.ctx, c.param)
+	if err != nil { // others would agree to nothing in particular
+		return reviewRefusal(err)
 	}
+	c.bound = append(c.bound, reviewDecisions+d)
+	return nil
 }
 
 const reviewDecisions = "decisions="

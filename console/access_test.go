@@ -118,6 +118,10 @@ func TestReviewAnswers(t *testing.T) {
 		{name: "close what is not there", method: "POST", path: reviews + "/r2/close", pattern: one + "/close", status: 404, reason: "not_found"},
 		{name: "close when others agree", method: "POST", path: reviews + "/r1/close", pattern: one + "/close", status: 403, reason: "approval_required", cause: "/api/v1/approvals/a9",
 			set: func(g *gateway) { g.decision = Decision{Reason: "approval_required"} }},
+		{name: "close when nobody knows what is decided", method: "POST", path: reviews + "/r1/close", pattern: one + "/close", status: 500, reason: "internal_error",
+			set: func(g *gateway) {
+				g.decision, g.eventErr = Decision{Reason: "approval_required"}, errors.New("no database")
+			}},
 		{name: "report", method: "GET", path: reviews + "/r1/report", pattern: one + "/report", status: 200},
 		{name: "report of nothing", method: "GET", path: reviews + "/r2/report", pattern: one + "/report", status: 404, reason: "not_found"},
 		{name: "import", method: "POST", path: "/api/v1/access/imports", body: `{"source":"helpdesk","format":"csv","text":"account\njane\n"}`, status: 200},

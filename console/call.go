@@ -109,7 +109,11 @@ func (a *api) call(w http.ResponseWriter, r *http.Request) {
 		state.ticket = rec.Ticket
 	}
 	if route.prepare != nil {
-		route.prepare(a, state, &rec)
+		if ref := route.prepare(a, state, &rec); ref != nil {
+			a.logFailure(op, actor, ref)
+			a.writeProblem(w, r, ref, "")
+			return
+		}
 		if ref := a.agree(r, state, &rec); ref != nil {
 			a.deny(w, r, rec, ref)
 			return

@@ -23,7 +23,7 @@ func ticketOf(r *http.Request) (string, *Refusal) {
 
 // prepareChange describes a change of keys, to which a deployment may want others to
 // agree: they agree to this change and no other.
-func prepareChange(_ *api, c *callState, rec *Record) {
+func prepareChange(_ *api, c *callState, rec *Record) *Refusal {
 	c.records, rec.Attrs = 1, make(map[string]string)
 	if c.param != "" {
 		c.bound = append(c.bound, "key="+c.param)
@@ -42,4 +42,5 @@ func prepareChange(_ *api, c *callState, rec *Record) {
 	case RotateKeys:
 		c.bound = append(c.bound, "master="+strconv.FormatBool(wish.Master))
 	}
+	return nil
 }

@@ -21,7 +21,7 @@ type route struct {
 	names string
 	// prepare, where set, completes the operation and its record with what the body says.
 	// Policy is asked again then.
-	prepare func(a *api, c *callState, rec *Record)
+	prepare func(a *api, c *callState, rec *Record) *Refusal
 	// act carries the call out.
 	act func(a *api, c *callState) (answer, *Refusal)
 	// recorded tells that act changes something, or answers a question about people,

@@ -150,7 +150,7 @@ func decodeReveal(body []byte) (any, *Refusal) {
 }
 
 // prepareReveal describes a call that reveals.
-func prepareReveal(a *api, c *callState, rec *Record) {
+func prepareReveal(a *api, c *callState, rec *Record) *Refusal {
 	v := c.body.(Reveal)
 	if v.Full {
 		rec.Operation.Name = "token.reveal_full"
@@ -162,6 +162,7 @@ func prepareReveal(a *api, c *callState, rec *Record) {
 	rec.Tokens = c.bound
 	rec.Attrs = map[string]string{"tokens": strconv.Itoa(len(v.Tokens))}
 	rec.Detail = map[string]string{"reason": v.Reason, "ticket": v.Ticket}
+	return nil
 }
 
 // revealTokens answers POST /api/v1/tokens/reveal. The event before it is durable.

@@ -41,10 +41,11 @@ func decodeVerify(body []byte) (any, *Refusal) {
 }
 
 // prepareVerify names the token in the record.
-func prepareVerify(a *api, c *callState, rec *Record) {
+func prepareVerify(a *api, c *callState, rec *Record) *Refusal {
 	v := c.body.(Verify)
 	rec.Tokens = a.Tokens.Names([]string{v.Token})
 	rec.Attrs = map[string]string{"tokens": "1"}
+	return nil
 }
 
 // verifyToken answers POST /api/v1/tokens/verify. The event before it is durable, and so
