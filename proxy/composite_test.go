@@ -49,6 +49,12 @@ func refusedCall(t *testing.T, a answer) (index int, operation string) {
 func startCRM(t *testing.T, answer, document string) (*proxytest.Upstream, *proxytest.Gateway) {
 	t.Helper()
 	u := proxytest.NewUpstream(t, jsonUpstream(http.StatusOK, answer))
+	return u, startCRMAt(t, u, document)
+}
+
+// startCRMAt is a gateway in front of a system of one's own.
+func startCRMAt(t *testing.T, u *proxytest.Upstream, document string) *proxytest.Gateway {
+	t.Helper()
 	o := proxytest.Options{Channel: "testdata/crm.yaml", Upstream: u.URL}
 	file, err := filepath.Abs(o.Channel)
 	if err != nil {
@@ -60,7 +66,7 @@ func startCRM(t *testing.T, answer, document string) (*proxytest.Upstream, *prox
 		write(t, policy, document)
 		o.Block = "policy builtin " + policy
 	}
-	return u, proxytest.Start(t, o)
+	return proxytest.Start(t, o)
 }
 
 func bearer(c call) call {

@@ -60,7 +60,7 @@ type answerKey struct {
 // answerViews are the places of an operation's answer, with those that views are about.
 type answerViews struct {
 	places *walk.Fields
-	// listed says that the channel file has a place in this answer that a view hides or masks.
+	// listed is [hasPlaces] of the operation.
 	listed bool
 }
 
@@ -75,11 +75,17 @@ func (v *views) ofAnswer(op *channel.Operation, d *policy.Decision) (*answerView
 	if a.places, err = op.Response.With(viewRules(d.Views)); err != nil {
 		return nil, err
 	}
-	for _, row := range d.Views {
-		a.listed = a.listed || row.View != policy.ViewFull && slices.ContainsFunc(op.ResponseRules, func(r walk.Rule) bool { return says(r, row.Field) })
-	}
+	a.listed = hasPlaces(op, d.Views)
 	v.keep(&v.answers, key, a)
 	return a, nil
+}
+
+// hasPlaces tells whether the channel file has a place in an operation's answer that one of the
+// rows hides or masks.
+func hasPlaces(op *channel.Operation, rows []policy.FieldView) bool {
+	return slices.ContainsFunc(rows, func(row policy.FieldView) bool {
+		return row.View != policy.ViewFull && slices.ContainsFunc(op.ResponseRules, func(r walk.Rule) bool { return says(r, row.Field) })
+	})
 }
 
 // viewRules are the rules that find what views are about.
@@ -254,14 +260,17 @@ func (x *exchange) look(side *half) *refusal {
 }
 
 // unlocated decides about an answer in which nobody can tell where a field is. Where the
-// channel file has no place for one that is not shown, there is none to hide; errors of the
-// vendor pass with their own status, and nothing is in what is blank.
+// channel file has no place for one that is not shown, in the answers of calls inside
+// neither, there is none to hide; errors of the vendor pass with their own status, and nothing
+// is in what is blank.
 func (x *exchange) unlocated(b *reading) *refusal {
 	a, err := x.det.policy.views.ofAnswer(x.match.Op, x.ruled)
 	switch {
 	case err != nil:
 		return refuseErr(reasonPolicyError, err)
-	case !a.listed, x.upstreamStatus < 200, x.upstreamStatus > 299:
+	case x.upstreamStatus < 200, x.upstreamStatus > 299:
+		return nil
+	case !a.listed && !slices.ContainsFunc(x.inner, func(c innerCall) bool { return hasPlaces(c.match.Op, x.ruled.Views) }):
 		return nil
 	case b.unread == "" && b.stream == nil && b.doc != nil && len(b.plain) > 0 && len(bytes.TrimSpace(b.plain)) == 0:
 		return nil

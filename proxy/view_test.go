@@ -379,6 +379,28 @@ views:
 	}
 }
 
+// An answer in which nobody can tell where a field is does not pass either where only a call
+// inside has such a field.
+func TestViewsOfCallsInsideUnread(t *testing.T) {
+	u := proxytest.NewUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = io.WriteString(w, "Ana")
+	})
+	g := startCRMAt(t, u, `
+version: 1
+views:
+  - {operation: "crm:contact.*", field: /Email, view: masked}
+  - {operation: "crm:message.*", field: /Email, view: masked}
+`)
+	a := do(t, g, bearer(composite(inner("GET", contactPath+"/003A", ""))))
+	if a.status != http.StatusBadGateway || a.problem.Cause != "view_unreadable" || strings.Contains(a.body, "Ana") {
+		t.Errorf("a call with such a field: got %d %s, want it withheld", a.status, a.body)
+	}
+	if a := do(t, g, bearer(composite(inner("POST", "/services/data/v60.0/sobjects/Case/500A/Comments", `{"body":"hello"}`)))); a.status != http.StatusOK || a.body != "Ana" {
+		t.Errorf("a call without: got %d %s, want it as it came", a.status, a.body)
+	}
+}
+
 // A write of lines that streams is guarded line by line.
 func TestViewsGuardStreams(t *testing.T) {
 	u := proxytest.NewUpstream(t, jsonUpstream(http.StatusOK, `{}`))
