@@ -185,33 +185,48 @@ var patchFields = sync.OnceValue(func() *walk.Fields {
 })
 
 // patched are the steps of a JSON Patch that would write a form to a field which the writer
-// sees masked. The name of the field stands in their path.
-func (g *writeGuard) patched(doc *walk.Doc) ([]walk.Capture, error) {
+// sees masked. The name of the field stands in their path. whole says that all of the patch
+// must go: because no step would be left, or because a form is in an object or a list that a
+// step writes, of which nothing can be taken out, for what it lacks is deleted.
+func (g *writeGuard) patched(doc *walk.Doc) (steps []walk.Capture, whole bool, err error) {
 	if doc.Kind != walk.JSON || !g.forms.All && len(g.forms.Names) == 0 || !doc.IsArray() {
-		return nil, nil
+		return nil, false, nil
 	}
 	captures, err := doc.Wanted(patchFields())
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var out []walk.Capture
-	var step walk.Capture
-	var named, form, taken bool
-	for _, c := range captures {
-		text := c.Place == redact.PlaceText
-		switch c.Label {
-		case "step":
-			step, named, form, taken = c, false, false, false
-		case "path":
-			named = text && g.forms.Names[lastName(string(doc.Value(c)))]
-		case "value":
-			form = text && transform.IsForm(doc.Value(c))
+	everywhere, _, _ := doc.ComeBack(false, &walk.Guard{All: true})
+	guarded, _, _ := doc.ComeBack(false, &g.forms)
+	all := 0
+	for i := 0; i < len(captures); {
+		step := captures[i]
+		var path, value *walk.Capture
+		for i++; i < len(captures) && captures[i].Label != "step"; i++ {
+			if c := &captures[i]; c.Label == "path" {
+				path = c
+			} else {
+				value = c
+			}
 		}
-		if form && (named || g.forms.All) && !taken {
-			out, taken = append(out, step), true
+		all++
+		if path == nil || value == nil || path.Place != redact.PlaceText {
+			continue
+		}
+		named := g.forms.All || g.forms.Names[lastName(string(doc.Value(*path)))]
+		switch text := value.Place == redact.PlaceText; {
+		case text && named && transform.IsForm(doc.Value(*value)):
+			steps = append(steps, step)
+		case !text && (overlap(guarded, *value) || named && overlap(everywhere, *value)):
+			return nil, true, nil
 		}
 	}
-	return out, nil
+	return steps, all > 0 && len(steps) == all, nil
+}
+
+// overlap tells whether one of the edits is about a value, or something in it.
+func overlap(edits []walk.Edit, c walk.Capture) bool {
+	return slices.ContainsFunc(edits, func(e walk.Edit) bool { return e.Start < c.End && e.End > c.Start })
 }
 
 // guard is what must not come back in this write because the caller is not shown it whole,
@@ -232,11 +247,15 @@ func (x *exchange) guard() (*walk.Guard, *refusal) {
 	}
 	if doc := x.request.body.doc; doc != nil {
 		var patched []walk.Capture
+		var whole bool
 		if forms.Also, err = g.incomplete(doc); err == nil {
-			patched, err = g.patched(doc)
+			patched, whole, err = g.patched(doc)
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, refuseErr(reasonInternal, err) // cannot be: it was read before
+		case whole:
+			return nil, refuse(reasonMaskedWrite)
 		}
 		forms.Also = append(forms.Also, patched...)
 	}
