@@ -371,10 +371,10 @@ func (x *exchange) noteRecords(ctx context.Context, side *half, status int) func
 	go func() { done <- x.gen.data.Index.Note(ctx, seen) }()
 	return func() *refusal {
 		err := <-done
-		if err == nil || x.h.AuditDown == auditPass && (x.down != nil || store.NoRoom(err)) {
-			return nil
+		if passes := x.h.AuditDown == auditPass && (x.down != nil || store.NoRoom(err)); err != nil && !passes {
+			return x.stop(side, refuseErr(reasonIndexDown, err))
 		}
-		return x.stop(side, refuseErr(reasonIndexDown, err))
+		return nil
 	}
 }
 
