@@ -110,7 +110,7 @@ func (d *Detector) Window(dst []redact.Finding, text []byte, from int, final boo
 	}
 	c.at += known - from
 	c.ahead, c.behind = max(0, resume-known), 0
-	if resume = max(resume, known); card >= 0 && resume-card <= codeReach {
+	if resume = max(resume, known); card >= 0 && resume-card <= wideReach {
 		c.behind = resume - card + 1
 	}
 	s.forget()
