@@ -413,7 +413,7 @@ func (a *App) Start() (err error) {
 	if a.bundle != nil {
 		go a.watchBundle()
 	}
-	go a.watchRollouts(rules.engine)
+	go a.watchRollouts(time.NewTicker(rolloutEvery), rules.engine)
 	a.ship()
 	a.followTrails()
 	go a.keepExpiring(periods, checked)

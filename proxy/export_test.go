@@ -49,6 +49,9 @@ func Within(tb testing.TB, bound *time.Duration, d time.Duration) {
 	tb.Cleanup(func() { *bound = was })
 }
 
+// RolloutEvery is how often rollouts are looked at.
+var RolloutEvery = &rolloutEvery
+
 // IdleEnough is how long a connection has rested before a reload may close it.
 const IdleEnough = idleEnough
 
@@ -60,20 +63,24 @@ func Break(stage string) (repair func()) {
 		panic(err)
 	}
 	a := v.(*App)
-	detection := a.detection.Load()
-	detector, engine, resolver := detection.detector, detection.policy.engine, detection.policy.resolver
+	// In place, so that calls under way are hit. Nothing else may read what is broken: the
+	// policy's engine is watched, every RolloutEvery.
+	in := a.detection.Load()
 	switch stage {
 	case "identify":
-		detection.policy.resolver = nil
+		return without(&in.policy.resolver)
 	case "detect":
-		detection.detector = nil // a call under way has this one
+		return without(&in.detector)
 	case "decide":
-		detection.policy.engine = nil
+		return without(&in.policy.engine)
 	}
-	return func() {
-		detection.detector = detector
-		detection.policy.engine, detection.policy.resolver = engine, resolver
-	}
+	panic("no stage that is called " + stage)
+}
+
+func without[T any](part **T) (repair func()) {
+	was := *part
+	*part = nil
+	return func() { *part = was }
 }
 
 // LeaveRoom fills a lane of the running gateway's queue until there is room for n events of

@@ -201,13 +201,12 @@ func (c consoleTokens) noteUndone(ctx context.Context, p *consoleProof, token, c
 
 // rolloutEvery is how often what was counted of rollouts is written and judged, and how
 // soon a rollout that another gateway sent back is so here.
-const rolloutEvery = 250 * time.Millisecond
+var rolloutEvery = 250 * time.Millisecond
 
 // watchRollouts sends rollouts back until this configuration is given up. noted is the
 // policy of which it is known what it enforces.
-func (a *App) watchRollouts(noted *policy.Engine) {
+func (a *App) watchRollouts(tick *time.Ticker, noted *policy.Engine) {
 	ctx := a.running()
-	tick := time.NewTicker(rolloutEvery)
 	defer tick.Stop()
 	complained := ""
 	for {
