@@ -16,7 +16,8 @@ export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # Packages that start goroutines or are called by many at once.
-RACE ?= $(patsubst %,./%/...,$(wildcard audit channel console internal/sample internal/store policy proxy redact vault))
+# proxy takes longest and begins first.
+RACE ?= $(patsubst %,./%/...,$(wildcard proxy audit channel console internal/sample internal/store policy redact retention vault))
 
 # How many inputs one fuzz target gets in `check`; a time (1m) works as well.
 FUZZTIME ?= 20000x
