@@ -374,10 +374,11 @@ func (a *App) Start() (err error) {
 		return fmt.Errorf("recording the configuration: %w", err)
 	}
 	if opened {
-		if err := a.gen.data.ReplayErasures(ctx, a.config.Logger); err != nil {
+		d := a.gen.data
+		if err := d.ReplayErasures(ctx, a.config.Logger); err != nil {
 			return err
 		}
-		go a.gen.data.replaySoon(a.config.Logger)
+		d.keep(func(ctx context.Context) { d.replaySoon(ctx, a.config.Logger) })
 	}
 	if err := a.permitGaps(); err != nil {
 		return err

@@ -182,13 +182,7 @@ func (d *Data) ReplayErasures(ctx context.Context, logger *slog.Logger) error {
 
 // replaySoon is ReplayErasures for what became durable in the last second before an
 // unclean stop: the index has it with the next checkpoint.
-func (d *Data) replaySoon(logger *slog.Logger) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		<-d.closing
-		cancel()
-	}()
+func (d *Data) replaySoon(ctx context.Context, logger *slog.Logger) {
 	err := d.Log.Settle(ctx)
 	if err == nil {
 		err = d.ReplayErasures(ctx, logger)
