@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/tink-crypto/tink-go/v2/insecuresecretdataaccess"
@@ -51,7 +52,7 @@ func (b *branch) compute(input []byte) [macSize]byte {
 		b.fast.sum(out[:0], input)
 		return out
 	}
-	out, err := b.primary.ComputePRF(input, macSize)
+	out, err := b.primary.ComputePRF(bytes.Clone(input), macSize) // a copy: callers keep theirs off the heap
 	if err != nil {
 		// Output length was tried in newBranch and nothing else can fail.
 		panic("vault: pseudo-random function failed: " + err.Error())

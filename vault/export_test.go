@@ -49,14 +49,14 @@ func WriteToken(v *Vault, body [16]byte) string { return v.token(body).Text }
 // OldToken makes a token as they were made before version 9 of the tables: it says the id
 // of its row, all of which is drawn at random.
 func OldToken(ctx context.Context, v *Vault, scope string, val Value) (text string, err error) {
-	w, err := v.wishFor(ctx, scope, 0, &val)
+	w, err := v.wishFor(ctx, scope, 0, &val, new(Subject))
 	if err != nil {
 		return "", err
 	}
 	for rand.Read(w.id[:]); !issuable([]byte(v.token(w.id).Text)); {
 		rand.Read(w.id[:])
 	}
-	d, err := v.drafted(w, drawMark(), [idSize]byte{})
+	d, err := v.drafted(w, drawMark(), [idSize]byte{}, v.now())
 	if err != nil {
 		return "", err
 	}

@@ -10,22 +10,40 @@ import (
 // mac is HMAC-SHA-256 (RFC 2104) under one key. Setting a key up costs more than
 // one of our short messages, so states that have it are kept. It is safe for
 // concurrent use.
-type mac struct{ states sync.Pool }
+type mac struct{ states sync.Pool } // of *macState
+
+// macState has room for what goes in and out: a hash is an interface, and what a caller gives
+// to one is on the heap, message by message.
+type macState struct {
+	hash hash.Hash
+	in   [256]byte
+	out  [macSize]byte
+}
 
 // newMAC takes the key over; the caller does not change it.
 func newMAC(key []byte) *mac {
-	return &mac{states: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+	return &mac{states: sync.Pool{New: func() any { return &macState{hash: hmac.New(sha256.New, key)} }}}
 }
 
 // sum appends the MAC of the parts, one behind the other, to dst.
 func (m *mac) sum(dst []byte, parts ...[]byte) []byte {
-	h := m.states.Get().(hash.Hash)
-	h.Reset()
+	s := m.states.Get().(*macState)
+	s.hash.Reset()
+	n := 0
 	for _, p := range parts {
-		h.Write(p) // never fails (package hash)
+		for len(p) > 0 {
+			if n == len(s.in) {
+				s.hash.Write(s.in[:]) // never fails (package hash)
+				n = 0
+			}
+			some := copy(s.in[n:], p)
+			p, n = p[some:], n+some
+		}
 	}
-	dst = h.Sum(dst)
-	m.states.Put(h)
+	s.hash.Write(s.in[:n])
+	dst = append(dst, s.hash.Sum(s.out[:0])...)
+	clear(s.in[:]) // nobody's details wait here for the next message
+	m.states.Put(s)
 	return dst
 }
 

@@ -122,14 +122,19 @@ func (v *Vault) Open(ctx context.Context, sealed Sealed, ad []byte) ([]byte, err
 }
 
 // derive gives 32 bytes of AES key and 32 bytes of commitment for one message.
+// appendDerived gives as many of these bytes as are wanted, a multiple of 32.
 // Version, salt and associated data are the context of the derivation, so the
 // commitment covers them as well as the key. The label separates uses.
 func (p *person) derive(label string, head, ad []byte) []byte {
+	return p.appendDerived(make([]byte, 0, 32+commitSize), label, head, ad, 32+commitSize)
+}
+
+func (p *person) appendDerived(dst []byte, label string, head, ad []byte, size int) []byte {
 	var buf [256]byte
 	info := append(buf[:0], label...)
 	info = appendPart(info, head)
 	info = append(info, ad...)
-	return p.seal.expand(make([]byte, 0, 32+commitSize), info, 32+commitSize)
+	return p.seal.expand(dst, info, size)
 }
 
 func parseKeyName(name string) (id [idSize]byte, err error) {

@@ -131,11 +131,12 @@ func (v *Vault) Tokenize(ctx context.Context, scope string, life time.Duration, 
 	var at, made []int // indexes into values, beside unknown and missing
 	mark := drawMark()
 	now := v.now()
+	var nobody Subject
 	if v.defers() {
 		is.Event = drawEvent(now)
 	}
 	for i := range values {
-		w, err := v.wishFor(ctx, scope, life, &values[i])
+		w, err := v.wishFor(ctx, scope, life, &values[i], &nobody)
 		if err != nil {
 			return nil, err
 		}
@@ -152,7 +153,7 @@ func (v *Vault) Tokenize(ctx context.Context, scope string, life time.Duration, 
 	for j, i := range at {
 		row := found[unknown[j].mac]
 		if row == nil || !row.serves(now, life) {
-			d, err := v.drafted(unknown[j], mark, is.Event)
+			d, err := v.drafted(unknown[j], mark, is.Event, now)
 			if err != nil {
 				return nil, err
 			}
@@ -260,8 +261,9 @@ func (is *Issue) KeepRecorded(ctx context.Context) error {
 	return nil
 }
 
-// wishFor is what has to be found or made for a value.
-func (v *Vault) wishFor(ctx context.Context, scope string, life time.Duration, val *Value) (wish, error) {
+// wishFor is what has to be found or made for a value. Whoever stands for nobody in the scope
+// is looked for once in a call, and left in nobody.
+func (v *Vault) wishFor(ctx context.Context, scope string, life time.Duration, val *Value, nobody *Subject) (wish, error) {
 	if neverKept(val.Kind) {
 		return wish{}, fmt.Errorf("%w: %s", ErrNeverKept, val.Kind)
 	}
@@ -271,11 +273,14 @@ func (v *Vault) wishFor(ctx context.Context, scope string, life time.Duration, v
 	}
 	of := val.Subject
 	if of.IsZero() {
-		nobody, err := v.Subjects(ctx, []Ident{{Kind: identTokens, Value: "all " + scope}})
-		if err != nil {
-			return wish{}, err
+		if nobody.IsZero() {
+			found, err := v.Subjects(ctx, []Ident{{Kind: identTokens, Value: "all " + scope}})
+			if err != nil {
+				return wish{}, err
+			}
+			*nobody = found[0]
 		}
-		of = nobody[0]
+		of = *nobody
 	}
 	return wish{scope: scope, kind: val.Kind, kept: kept, mac: v.tokenMAC(scope, val.Kind, kept), of: of.p, life: life}, nil
 }

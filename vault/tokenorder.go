@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"encoding/binary"
+	"sync"
 )
 
 // The id of a token's row is the time at which it was drawn and 80 random bits, so that
@@ -21,10 +22,33 @@ import (
 // labelOrder separates the key of this permutation from other uses of the check key.
 const labelOrder = "token order"
 
-// newOrder is the permutation of a tenant.
-func newOrder(check *branch, tenant string) (cipher.Block, error) {
+// order is the permutation of a tenant. It is safe for concurrent use.
+type order struct {
+	block cipher.Block
+	// rooms are *[idSize]byte: what is given to an interface is on the heap, id by id.
+	rooms sync.Pool
+}
+
+func newOrder(check *branch, tenant string) (*order, error) {
 	key := check.compute(appendPart(appendPart(nil, labelOrder), tenant))
-	return aes.NewCipher(key[:])
+	block, err := aes.NewCipher(key[:])
+	return &order{block: block, rooms: sync.Pool{New: func() any { return new([idSize]byte) }}}, err
+}
+
+func (o *order) encipher(id [idSize]byte) [idSize]byte {
+	room := o.rooms.Get().(*[idSize]byte)
+	defer o.rooms.Put(room)
+	*room = id
+	o.block.Encrypt(room[:], room[:])
+	return *room
+}
+
+func (o *order) decipher(said [idSize]byte) [idSize]byte {
+	room := o.rooms.Get().(*[idSize]byte)
+	defer o.rooms.Put(room)
+	*room = said
+	o.block.Decrypt(room[:], room[:])
+	return *room
 }
 
 // timed puts the lower 48 bits of a time in milliseconds in front of what was drawn.
@@ -40,16 +64,13 @@ func (v *Vault) saidBy(id [idSize]byte, created int64) (said [idSize]byte) {
 	if timed(&drawn, created); drawn != id {
 		return id
 	}
-	v.order.Encrypt(said[:], id[:])
-	return said
+	return v.order.encipher(id)
 }
 
 // rowsOf are the ids under which the row of a token can be that says this, of which it
 // has one at most.
 func (v *Vault) rowsOf(said [idSize]byte) (ids [2][idSize]byte) {
-	v.order.Decrypt(ids[0][:], said[:])
-	ids[1] = said
-	return ids
+	return [...][idSize]byte{v.order.decipher(said), said}
 }
 
 // drawID draws the id of a token's row, until its token is one that may be issued.

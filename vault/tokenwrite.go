@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/caregate/caregate/internal/store"
 )
@@ -66,9 +67,10 @@ func (d *draft) placed() bool { return d.id != ([idSize]byte{}) }
 // errTaken is what whoever comes second to a place gets.
 var errTaken = fmt.Errorf("%w: their places are taken", ErrPlaces)
 
-// drafted draws a token for a wish, unless the wish says which, and seals its value.
-func (v *Vault) drafted(w wish, mark int64, event [idSize]byte) (*draft, error) {
-	id, created := w.id, v.now().UnixMilli()
+// drafted draws a token for a wish, unless the wish says which, and seals its value. now is one
+// for all drafts of a call: rows that say the same are written together.
+func (v *Vault) drafted(w wish, mark int64, event [idSize]byte, now time.Time) (*draft, error) {
+	id, created := w.id, now.UnixMilli()
 	if id == ([idSize]byte{}) {
 		id = v.drawID(created)
 	}
@@ -277,32 +279,73 @@ func (w *tokenWriting) issueListed(ctx context.Context, chunk []*draft) (expired
 			missing = append(missing, d)
 		}
 	}
-	for some := range store.InBulk(missing) {
-		n, err := w.insert(ctx, some)
-		if err != nil {
-			return nil, err
+	slices.SortStableFunc(missing, inCalls)
+	for len(missing) > 0 {
+		n := 1
+		for n < len(missing) && inCalls(missing[0], missing[n]) == 0 {
+			n++
 		}
-		if n != len(some) {
-			return nil, errors.New("making tokens: the id of one is taken")
+		for some := range store.InBulk(missing[:n]) {
+			if err := w.insertListed(ctx, some); err != nil {
+				return nil, err
+			}
 		}
-		for _, d := range some {
-			w.inserted(d)
-		}
+		missing = missing[n:]
 	}
 	return w.takeOver(ctx, have, there)
 }
 
-// insert inserts drafts and returns how many of them were not there.
+// inCalls brings those drafts together whose rows differ in nothing but what insertListed
+// says of each: those of one call, nearly always.
+func inCalls(a, b *draft) int {
+	return cmp.Or(cmp.Compare(a.row.mark, b.row.mark), cmp.Compare(a.row.created, b.row.created), cmp.Compare(a.row.expires, b.row.expires))
+}
+
+// insertListed inserts drafts that inCalls brought together. What every argument costs on its
+// way is more than what SQLite does with it, so a row is one of bytes, cut by insertListedSQL,
+// and two words.
+func (w *tokenWriting) insertListed(ctx context.Context, some []*draft) error {
+	args := make([]any, 0, 3*len(some)+6)
+	var scope, kind any
+	for i, d := range some {
+		r := &d.row
+		row := make([]byte, 0, listedHead+len(r.sealed))
+		row = append(append(append(append(append(row, r.id[:]...), d.mac[:]...), d.tag[:]...), r.person[:]...), r.sealed...)
+		if i == 0 || r.scope != some[i-1].row.scope {
+			scope = r.scope
+		}
+		if i == 0 || r.kind != some[i-1].row.kind {
+			kind = r.kind
+		}
+		args = append(args, row, scope, kind)
+		w.added = append(w.added, listed{w.last + 1 + int64(i), headOf(&d.mac)})
+	}
+	first := &some[0].row
+	args = append(args, w.last+1, w.v.tenant, w.v.keys.index.version(), first.created, first.expires, first.mark)
+	w.last += int64(len(some))
+	res, err := w.tx.StmtContext(ctx, w.v.writers.token.Of(len(some))).ExecContext(ctx, args...) //nolint:sqlclosecheck // the end of the transaction closes it
+	if err != nil {
+		return fmt.Errorf("making tokens: %w", err)
+	}
+	n, err := res.RowsAffected()
+	if err != nil {
+		return fmt.Errorf("making tokens: %w", err)
+	}
+	if n != int64(len(some)) {
+		return errors.New("making tokens: the id of one is taken")
+	}
+	for _, d := range some {
+		w.inserted(d)
+	}
+	return nil
+}
+
+// insert inserts drafts and returns how many of them were not there. PostgreSQL only.
 func (w *tokenWriting) insert(ctx context.Context, chunk []*draft) (int, error) {
 	version := w.v.keys.index.version()
-	args := make([]any, 0, 13*len(chunk))
+	args := make([]any, 0, 12*len(chunk))
 	for _, d := range chunk {
 		r := &d.row
-		if w.v.newest != nil {
-			w.last++
-			w.added = append(w.added, listed{w.last, headOf(&d.mac)})
-			args = append(args, w.last)
-		}
 		args = append(args, r.id[:], d.mac[:], w.v.tenant, r.scope, r.kind, version, d.tag[:], r.person[:], r.sealed, r.created, r.expires, r.mark)
 	}
 	res, err := w.tx.StmtContext(ctx, w.v.writers.token.Of(len(chunk))).ExecContext(ctx, args...) //nolint:sqlclosecheck // the end of the transaction closes it

@@ -75,19 +75,21 @@ func (v *Vault) Shelve(ctx context.Context, event [idSize]byte, originals []Orig
 		is.Event = event
 	}
 	wanted := make([]change, len(originals))
+	var nobody Subject
+	now := v.now()
 	for i := range originals {
 		o := &originals[i]
 		if o.Life <= 0 || len(o.Text) > MaxValue {
 			return nil, ErrPlaces
 		}
-		w, err := v.wishFor(ctx, "", o.Life, &o.Value)
+		w, err := v.wishFor(ctx, "", o.Life, &o.Value, &nobody)
 		if err != nil {
 			return nil, err
 		}
 		at := Place{event, i + 1}
 		w.scope, w.mac = scopeUndo+at.String(), v.placeMAC(at)
 		w.id, w.kept = [idSize]byte(w.mac[:idSize]), slices.Clone(o.Text)
-		d, err := v.drafted(w, is.pending.mark, is.Event)
+		d, err := v.drafted(w, is.pending.mark, is.Event, now)
 		if err != nil {
 			return nil, err
 		}

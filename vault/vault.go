@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"crypto/cipher"
 	"database/sql"
 	"embed"
 	"errors"
@@ -122,8 +121,8 @@ type Vault struct {
 	// writer is db, or on SQLite a connection of its own: its page cache holds good for as
 	// long as no other connection writes.
 	writer    *store.DB
-	keys      *keys        // index and check; what rotates is in held
-	order     cipher.Block // between the ids of rows and what tokens say
+	keys      *keys  // index and check; what rotates is in held
+	order     *order // between the ids of rows and what tokens say
 	held      atomic.Pointer[held]
 	reloading sync.Mutex // owns seal, and is held while held is read again
 	seal      KeySeal

@@ -21,7 +21,7 @@ type Bulk [len(bulkSizes)]*sql.Stmt
 // With no columns the list is one of single values, in brackets. The statements end with
 // the database.
 func PrepareBulk(ctx context.Context, db *DB, head string, columns int, tail string) (b Bulk, err error) {
-	for i, rows := range bulkSizes {
+	return PrepareBulkOf(ctx, db, func(rows int) string {
 		list := Places(rows, columns)
 		if columns == 0 { // a list of single values
 			list = Places(1, rows)
@@ -29,7 +29,15 @@ func PrepareBulk(ctx context.Context, db *DB, head string, columns int, tail str
 		if db.Dialect == SQLite {
 			list = plain(list)
 		}
-		if b[i], err = db.PrepareContext(ctx, head+list+tail); err != nil { //nolint:sqlclosecheck // whoever gets them closes them, with all others
+		return head + list + tail
+	})
+}
+
+// PrepareBulkOf is PrepareBulk for a statement that is no head, list and tail: text is the whole
+// of it for a number of rows.
+func PrepareBulkOf(ctx context.Context, db *DB, text func(rows int) string) (b Bulk, err error) {
+	for i, rows := range bulkSizes {
+		if b[i], err = db.PrepareContext(ctx, text(rows)); err != nil { //nolint:sqlclosecheck // whoever gets them closes them, with all others
 			return b, fmt.Errorf("preparing a statement about several rows: %w", err)
 		}
 	}
