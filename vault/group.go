@@ -176,6 +176,17 @@ func (g *group[W, R]) write(batch []*job[W, R]) error {
 	return untangled(func() error { return g.commit(ctx, batch) })
 }
 
+// begun is the context of statements in a transaction that has begun. On SQLite none of them
+// waits for anybody, and to watch a context while one runs costs more than most of them: the
+// driver starts a goroutine for each, and wakes a processor for it. Tx.Commit asks the context
+// that the transaction began with.
+func (v *Vault) begun(ctx context.Context) context.Context {
+	if v.db.Dialect == store.SQLite {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
+}
+
 // untangled runs a transaction again that PostgreSQL has ended because another one, of
 // another gateway, waited for its rows while it waited for that one's.
 func untangled(do func() error) error {

@@ -137,6 +137,7 @@ func (v *Vault) changeAll(ctx context.Context, batch []*job[change, outcome]) er
 		return fmt.Errorf("writing tokens: %w", err)
 	}
 	defer tx.Rollback() // after a commit it has nothing to do
+	ctx = v.begun(ctx)
 	w := &tokenWriting{v: v, tx: tx, made: make(map[[macSize]byte]outcome, len(drafts)), marked: make(map[int64]*pendingRow)}
 	var c carried
 	if v.newest != nil && len(drafts) > 0 {
