@@ -374,11 +374,10 @@ func (a *App) Start() (err error) {
 		return fmt.Errorf("recording the configuration: %w", err)
 	}
 	if opened {
-		d := a.gen.data
-		if err := d.ReplayErasures(ctx, a.config.Logger); err != nil {
+		if err := a.gen.data.ReplayErasures(ctx, a.config.Logger); err != nil {
 			return err
 		}
-		d.keep(func(ctx context.Context) { d.replaySoon(ctx, a.config.Logger) })
+		go a.gen.data.replaySoon(a.config.Logger)
 	}
 	if err := a.permitGaps(); err != nil {
 		return err

@@ -404,13 +404,14 @@ func useDataDir(dir string) error {
 }
 
 // governOptions are the words of a govern block, for the error that lists them.
-const governOptions = "credential, limits, observe, uninspected, audit_down, vault_down, trust_pool, route; for webhooks also webhook_secret, webhook_tolerance"
+const governOptions = "credential, identity, limits, observe, uninspected, audit_down, vault_down, trust_pool, route; for webhooks also webhook_secret, webhook_tolerance"
 
 // parseGovern expands
 //
 //	govern <channel>[/webhooks] <upstream> {
 //		route        <name>
 //		credential   bearer <reference> | basic <user> <reference> | header <name> <reference> | oauth [<name>] { ... }
+//		identity     session
 //		limits       { body 10MiB | depth 128 | values 100000 | headers 64KiB | ratio 100 | read_timeout 60s }
 //		observe
 //		uninspected  refuse|pass
@@ -453,6 +454,12 @@ func parseGovern(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 			if err := parseCredential(g, handler); err != nil {
 				return nil, err
 			}
+		case "identity":
+			var kind string
+			if !g.Args(&kind) || kind != "session" {
+				return nil, g.Err("identity wants session here: people count by the login of identity oidc; keys, tokens and certificates count on every route")
+			}
+			handler.Session = true
 		case "observe":
 			handler.Observe = true
 		case "uninspected":
@@ -488,6 +495,9 @@ func parseGovern(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 		if option := g.Val(); option != "trust_pool" && g.NextArg() {
 			return nil, g.ArgErr()
 		}
+	}
+	if handler.Webhooks && handler.Session {
+		return nil, g.Errf("govern %s takes no session: a webhook counts by its signature only", name)
 	}
 	if handler.Webhooks && len(handler.WebhookSecrets) == 0 {
 		return nil, g.Errf("govern %s needs the secret that the vendor signs with: webhook_secret {env.NAME}", name)

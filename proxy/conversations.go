@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -76,10 +75,17 @@ func (c *conversations) sweep(now time.Time) int {
 // wipe forgets everything.
 func (c *conversations) wipe() { c.sweep(time.Now().Add(100 * 365 * 24 * time.Hour)) }
 
-// keepSwept sweeps until ctx is done.
-func (c *conversations) keepSwept(ctx context.Context) {
-	for next(ctx, conversationSweep) {
-		c.sweep(time.Now())
+// keepSwept sweeps until closing is closed.
+func (c *conversations) keepSwept(closing <-chan struct{}) {
+	tick := time.NewTicker(conversationSweep)
+	defer tick.Stop()
+	for {
+		select {
+		case <-closing:
+			c.wipe()
+			return
+		case now := <-tick.C:
+			c.sweep(now)
+		}
 	}
-	c.wipe()
 }

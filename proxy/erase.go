@@ -182,7 +182,13 @@ func (d *Data) ReplayErasures(ctx context.Context, logger *slog.Logger) error {
 
 // replaySoon is ReplayErasures for what became durable in the last second before an
 // unclean stop: the index has it with the next checkpoint.
-func (d *Data) replaySoon(ctx context.Context, logger *slog.Logger) {
+func (d *Data) replaySoon(logger *slog.Logger) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		<-d.closing
+		cancel()
+	}()
 	err := d.Log.Settle(ctx)
 	if err == nil {
 		err = d.ReplayErasures(ctx, logger)

@@ -51,6 +51,7 @@ type exchange struct {
 	public    string // scheme and host under which the caller reached us
 	origin    string // Origin header of a browser
 	accepts   bool   // the caller takes gzip
+	login     login  // where the caller can log in, on a route that takes sessions
 
 	request, response half
 	// inner are the calls inside a composite one; innerTakes says for each limit of the

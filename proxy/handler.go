@@ -72,6 +72,11 @@ type Handler struct {
 	// Credential is what the route adds to calls towards the vendor, whose callers prove
 	// themselves to the gateway. Default: callers bring the vendor's credential along.
 	Credential *Credential `json:"credential,omitempty"`
+	// Session lets people count by the cookie of their login (OIDC of the app, which has to
+	// be there), beside the other proofs: for a system whose pages and API are one site.
+	// Calls that change something then need a page of this very site. Default: off, the
+	// cookie proves nothing here.
+	Session bool `json:"session,omitempty"`
 	// Limits bound what is read of one message.
 	Limits Limits `json:"limits,omitzero"`
 
@@ -110,6 +115,9 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		h.Route = h.defaultRoute()
 	}
 	if err := h.provisionWebhooks(); err != nil {
+		return err
+	}
+	if err := h.provisionSession(); err != nil {
 		return err
 	}
 	h.vendors = vendorHeaders(h)
@@ -287,7 +295,9 @@ func (x *exchange) answer(w http.ResponseWriter, r *http.Request, ref *refusal) 
 		return
 	}
 	x.h.cors.apply(x.origin, w.Header())
-	x.writeProblem(w, r, ref)
+	if !x.sendToLogin(w, ref) {
+		x.writeProblem(w, r, ref)
+	}
 }
 
 // statusClientGone is what Caddy reports when the caller hung up; it reaches

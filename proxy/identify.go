@@ -140,13 +140,8 @@ func (x *exchange) presented(r *http.Request, next caddyhttp.Handler) (policy.Pr
 		// delivery; only the signature counts here, see verify.go.
 		return policy.Presented{Channel: x.h.ch.Name}, nil
 	}
-	// The address is the one that the caller wrote: Caddy may have taken a prefix away since.
-	called := r.URL
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
-		called = original.URL
-	}
 	p := policy.Presented{Channel: x.h.ch.Name, Whoami: x.h.who.ask(r, next), Chains: verifiedChains(r),
-		Method: r.Method, Address: x.public + called.EscapedPath()}
+		Method: r.Method, Address: x.public + calledURL(r).EscapedPath()}
 	for name, to := range map[string]*policy.Secret{headerKey: &p.Key, headerToken: &p.Token, headerActor: &p.Voucher} {
 		switch v := r.Header.Values(name); len(v) {
 		case 0:
@@ -175,6 +170,9 @@ func (x *exchange) presented(r *http.Request, next caddyhttp.Handler) (policy.Pr
 		return p, refuse(reasonHeader)
 	}
 	p.Asserted, _ = x.h.ch.AssertedUser(r.Header)
+	if ref := x.showSession(r, &p); ref != nil {
+		return p, ref
+	}
 	if x.h.Credential != nil {
 		return p, x.showKey(r, &p)
 	}

@@ -116,11 +116,13 @@ func (x *exchange) unproven() *refusal {
 }
 
 // foreignPage refuses what a page of another site has a browser do: it shows a certificate
-// by itself, whoever wrote the page, and the call would be made with our credential.
+// or a session by itself, whoever wrote the page, and the call would be made with our
+// credential, or as the person.
 // Links may lead here where they read, because the page that has one sees nothing of the
-// answer. What programs send names no site.
+// answer. What programs send names no site; but a session is a browser's, and what changes
+// something by it has to name this one.
 func (x *exchange) foreignPage(r *http.Request, p *policy.Presented) *refusal {
-	if x.h.Credential == nil || p.Key != "" || p.Token != "" || p.Voucher != "" || x.actor.Kind == policy.KindAnonymous || x.match.Op == preflight {
+	if x.h.Credential == nil && p.Session == "" || p.Key != "" || p.Token != "" || p.Voucher != "" || x.actor.Kind == policy.KindAnonymous || x.match.Op == preflight {
 		return nil
 	}
 	foreign := len(r.Header.Values("Origin")) > 0 && !sameOrigin(r)
@@ -129,8 +131,12 @@ func (x *exchange) foreignPage(r *http.Request, p *policy.Presented) *refusal {
 	}
 	link := r.Method == http.MethodGet && x.match.Op.Effect == channel.EffectRead && len(r.Header.Values("Origin")) == 0 &&
 		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
-	if !foreign || link {
+	foreign = foreign || p.Session != "" && x.changes(r) && !sameOrigin(r)
+	switch {
+	case !foreign || link:
 		return nil
+	case x.h.Credential == nil:
+		return x.stop(&x.request, refuse(reasonOrigin)) // what is forwarded has nothing of ours
 	}
 	return refuse(reasonOrigin)
 }

@@ -102,3 +102,55 @@ func TestLoginPages(t *testing.T) {
 		t.Errorf("headers of a page: got %v", a.header)
 	}
 }
+
+// A route takes sessions where people can log in, and knows nothing of them unless it says
+// so.
+func TestSessionsOfARoute(t *testing.T) {
+	u := proxytest.NewUpstream(t, nil)
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
+	if err := g.Load(proxytest.Options{Upstream: u.URL, Govern: "identity session"}); err == nil || !strings.Contains(err.Error(), "identity session needs identity oidc") {
+		t.Fatalf("without a provider: got %v", err)
+	}
+	o := proxytest.Options{Upstream: u.URL, Block: "identity oidc http://" + proxytest.FreeAddr(t) + " {\n client_id caregate\n role staff agent\n}"}
+	bare := func(cookie string) call {
+		return call{method: "GET", path: "/api/v2/tickets/1", header: http.Header{"Authorization": nil, "Accept": {"text/html"}, "Cookie": {cookie}}}
+	}
+	made := "caregate=cgs1" + strings.Repeat("0", 56)
+	for _, step := range []struct {
+		name, govern, cookie string
+		status               int
+		reason, to           string
+	}{
+		{"off", "", made, 401, "no_credential", ""},
+		{"on", "identity session", made, 303, "invalid_credential", "/caregate/login?return=%2Fapi%2Fv2%2Ftickets%2F1"},
+		{"on, two", "identity session", made + "; " + made, 400, "header_ambiguous", ""},
+		{"on, nobody", "identity session", "a=1", 303, "no_credential", "/caregate/login?return=%2Fapi%2Fv2%2Ftickets%2F1"},
+		{"watching", "identity session\nobserve", made, 200, "", ""},
+		{"the gateway's credential", "identity session\ncredential bearer {env.DESK_TOKEN}", "a=1", 303, "gateway_credential_required", "/caregate/login?return=%2Fapi%2Fv2%2Ftickets%2F1"},
+	} {
+		t.Setenv("DESK_TOKEN", "a-token-of-the-desk")
+		o.Govern = step.govern
+		if err := g.Load(o); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		before := len(u.Requests())
+		a := do(t, g, bare(step.cookie))
+		if a.status != step.status || a.header.Get("Caregate-Error") != step.reason || a.header.Get("Location") != step.to {
+			t.Errorf("%s: got %d %s to %q", step.name, a.status, a.header.Get("Caregate-Error"), a.header.Get("Location"))
+		}
+		if reached := len(u.Requests()) > before; reached != (step.status == 200) {
+			t.Errorf("%s: the upstream was reached: %v", step.name, reached)
+		}
+	}
+	// Over a connection that others can read no session counts, and the login says so.
+	open := proxytest.FreeAddr(t)
+	o.Govern, o.Sites = "", "http://desk.example:"+open[strings.LastIndexByte(open, ':')+1:]+" {\n bind 127.0.0.1\n govern zendesk "+u.URL+" {\n route open\n identity session\n }\n}\n"
+	if err := g.Load(o); err != nil {
+		t.Fatal(err)
+	}
+	req := request(t, g, bare(made+"; "+made))
+	req.Host, req.URL.Host = "desk.example:"+open[strings.LastIndexByte(open, ':')+1:], open
+	if a := send(t, req); a.status != 303 || a.header.Get("Caregate-Error") != "no_credential" {
+		t.Errorf("in the open: got %d %s", a.status, a.header.Get("Caregate-Error"))
+	}
+}

@@ -53,6 +53,9 @@ type problem struct {
 	Approval      string    `json:"approval,omitempty"`
 	ApprovalLink  string    `json:"approval_link,omitempty"`
 	ApprovalUntil time.Time `json:"approval_until,omitzero"`
+	// Login is where somebody with a browser can log in, as a path of this site, on a route
+	// that takes sessions.
+	Login string `json:"login,omitempty"`
 	// UpstreamStatus and Record let a caller find what a withheld call did.
 	UpstreamStatus int    `json:"upstream_status,omitempty"`
 	Record         string `json:"record,omitempty"`
@@ -96,6 +99,7 @@ func (x *exchange) writeProblem(w http.ResponseWriter, r *http.Request, ref *ref
 		Detail: reason.Fix,
 		Reason: reason.Code, Cause: ref.cause, WhoFixes: string(reason.Who),
 		Grant: ref.needs, Forwarded: x.forwarded, UpstreamStatus: x.upstreamStatus, Record: x.record,
+		Login: x.loginAfter(ref),
 	}
 	if ref.needs != "" {
 		p.Actor = x.actor.ID

@@ -99,6 +99,7 @@ const (
 
 	reasonGatewayCredential = "gateway_credential_required"
 	reasonOrigin            = "origin_refused"
+	reasonLoginAge          = "login_too_old"
 	reasonTokenUnavailable  = "vendor_token_unavailable"
 	reasonTokenLost         = "vendor_token_lost"
 
@@ -122,8 +123,8 @@ const (
 var catalogue = []Reason{
 	{reasonNoCredential, http.StatusUnauthorized, "The call carried no credential that the gateway knows how to read, and this operation is not open to everybody.",
 		"Send the vendor's own credential, or a gateway key in Caregate-Key.", FixCaller},
-	{reasonBadCredential, http.StatusUnauthorized, "A gateway key or token was presented and is unknown, expired, revoked or forged.",
-		"Create or rotate the key with `caregate apikey`, or obtain a fresh token.", FixCaller},
+	{reasonBadCredential, http.StatusUnauthorized, "A gateway key, a token or a session was presented and is unknown, expired, revoked or forged, or two of them were presented together.",
+		"Create or rotate the key with `caregate apikey`, obtain a fresh token, or log in again.", FixCaller},
 	{reasonGatewayCredential, http.StatusUnauthorized, "The gateway adds the vendor's credential on this route, and the call shows nothing of the gateway's own: a credential of the vendor's does not count here.",
 		"Send a gateway key in Caregate-Key, or where your client has the vendor's token or password, or an issuer's token in Caregate-Token.", FixCaller},
 	{reasonTokenUnavailable, http.StatusServiceUnavailable, "The gateway has no access token for the vendor for now: its token endpoint does not answer or refuses, or what it answers cannot be kept.",
@@ -134,7 +135,7 @@ var catalogue = []Reason{
 		"Send the key in Caregate-Key, and the vendor's own credential beside it if it needs one; rotate the key if it went there before.", FixCaller},
 	{reasonCredentialQuery, http.StatusBadRequest, "The address or the form has an access_token, on a route where the gateway adds the vendor's credential.",
 		"Take it out; send a gateway key in Caregate-Key.", FixCaller},
-	{reasonOrigin, http.StatusForbidden, "A page of another site made this call, with what a browser shows by itself.",
+	{reasonOrigin, http.StatusForbidden, "A page of another site made this call with what a browser shows by itself, or nothing says that a page of this site did.",
 		"Call from a program, or from a page of this very site; a page of another one needs a gateway key in Caregate-Key.", FixCaller},
 	{reasonUnrouted, http.StatusMisdirectedRequest, "No route of the gateway answers this host and path. Nothing was forwarded.",
 		"Call the address that the configuration names for the channel; its host and path count.", FixCaller},
@@ -183,7 +184,7 @@ var catalogue = []Reason{
 		"Look at the gateway's log: it says whether the provider is away or refuses the client.", FixOperator},
 	{policy.LoginRole, http.StatusForbidden, "The identity provider knows the person, and nothing that it says of them gives a role.",
 		"Put the person into a group that has a `role` line, or check that the provider puts the roles claim into its ID token.", FixSecurity},
-	{"login_too_old", http.StatusForbidden, "The caller logged in longer ago than policy wants for one of its roles, or the issuer does not tell when.",
+	{reasonLoginAge, http.StatusForbidden, "The caller logged in longer ago than policy wants for one of its roles, or the issuer does not tell when.",
 		"Log in again, at /caregate/login?again with a browser; an issuer of tokens has to send auth_time.", FixCaller},
 	{reasonPolicyError, http.StatusForbidden, "The policy gave no answer: it failed, took too long, or left the decision undefined.",
 		"Test the policy on this operation, then load the corrected one.", FixSecurity},

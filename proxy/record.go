@@ -138,7 +138,7 @@ func (x *exchange) recordRefusal(r *http.Request, ref *refusal) error {
 	e := x.event(eventRefused, direction, side, r.Method)
 	e.Class = ocsfHTTPActivity
 	e.Decision, e.Reason, e.Forwarded, e.Outcome = audit.DecisionDeny, ref.code, x.forwarded, audit.OutcomeNotReleased
-	e.Status = reasonFor(ref.code).Status
+	e.Status = x.statusOf(ref)
 	if ref.cause != "" {
 		e.Attrs["cause"] = ref.cause
 	}

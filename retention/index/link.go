@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/caregate/caregate/internal/store"
 )
 
 // States of a link.
@@ -75,26 +73,25 @@ func (x *Index) Same(ctx context.Context, persons []Person) ([]Person, []Link, e
 
 // links returns the links of one pseudonym that are not cut.
 func (x *Index) links(ctx context.Context, p Person) (out []Link, err error) {
-	out, err = store.List(ctx, x.db, func(row store.Row) (l Link, err error) {
-		var a, b []byte
-		var state string
-		var since int64
-		switch err := row.Scan(&a, &b, &state, &since); {
-		case err != nil:
-			return l, err
-		case len(a) != len(p) || len(b) != len(p):
-			return l, errLength
-		}
-		return Link{A: Person(a), B: Person(b), Merged: state == linkMerged, Since: moment(since)}, nil
-	}, `SELECT a, b, state, since FROM person_link WHERE (a = $1 OR b = $1) AND state <> 'cut' ORDER BY a, b LIMIT $2`, p[:], MaxOne+1)
+	rows, err := x.db.QueryContext(ctx, `SELECT a, b, state, since FROM person_link WHERE (a = $1 OR b = $1) AND state <> 'cut' ORDER BY a, b LIMIT $2`, p[:], MaxOne+1)
 	if err != nil {
 		return nil, fmt.Errorf("looking for links of a person: %w", err)
 	}
-	return out, nil
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var a, b []byte
+		var state string
+		var since int64
+		if err := rows.Scan(&a, &b, &state, &since); err != nil {
+			return nil, fmt.Errorf("looking for links of a person: %w", err)
+		}
+		if len(a) != len(p) || len(b) != len(p) {
+			return nil, errors.New("looking for links of a person: the index holds a pseudonym of a wrong length")
+		}
+		out = append(out, Link{A: Person(a), B: Person(b), Merged: state == linkMerged, Since: moment(since)})
+	}
+	return out, rows.Err()
 }
-
-// errLength is a row that somebody else wrote.
-var errLength = errors.New("the index holds a pseudonym of a wrong length")
 
 // Merge links two pseudonyms in the caller's transaction, also when their link was cut: a
 // person says so now.

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -48,6 +49,12 @@ type stage struct {
 
 func newStage(t *testing.T, block string) *stage {
 	t.Helper()
+	return newSite(t, block, "http://127.0.0.1:9", "caregate_api")
+}
+
+// newSite is a stage with another inside of its site.
+func newSite(t *testing.T, block, upstream, inside string) *stage {
+	t.Helper()
 	dir := t.TempDir()
 	site, idp := proxytest.FreeAddr(t), proxytest.FreeAddr(t)
 	s := &stage{t: t, provider: nodetest.Start(t, "provider.mjs"), site: "https://" + site, access: filepath.Join(dir, "access.log")}
@@ -58,9 +65,9 @@ func newStage(t *testing.T, block string) *stage {
 	write(t, secret, []byte(clientSecret))
 	cert, key := s.certificate(dir)
 	s.options = proxytest.Options{
-		Upstream: "http://127.0.0.1:9",
+		Upstream: upstream,
 		Block:    "identity oidc " + s.issuer + " {\n client_id " + clientID + "\n client_secret {file." + secret + "}\n scopes email groups\n roles groups\n role desk-agents agent\n role platform admin\n" + block + "\n}",
-		Sites:    s.site + " {\n bind 127.0.0.1\n tls " + cert + " " + key + "\n log {\n output file " + s.access + "\n }\n caregate_api\n}\n",
+		Sites:    s.site + " {\n bind 127.0.0.1\n tls " + cert + " " + key + "\n log {\n output file " + s.access + "\n }\n " + inside + "\n}\n",
 	}
 	s.gateway = proxytest.Start(t, s.options)
 	return s
@@ -144,19 +151,22 @@ type page struct {
 
 func (b *browser) do(method, to string, form url.Values, header map[string]string) page {
 	b.t.Helper()
+	if form == nil {
+		return b.send(method, to, nil, header)
+	}
+	all := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
+	maps.Copy(all, header)
+	return b.send(method, to, strings.NewReader(form.Encode()), all)
+}
+
+func (b *browser) send(method, to string, body io.Reader, header map[string]string) page {
+	b.t.Helper()
 	if strings.HasPrefix(to, "/") {
 		to = b.site + to
-	}
-	var body io.Reader
-	if form != nil {
-		body = strings.NewReader(form.Encode())
 	}
 	req, err := http.NewRequestWithContext(b.t.Context(), method, to, body)
 	if err != nil {
 		b.t.Fatal(err)
-	}
-	if form != nil {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	for name, value := range header {
 		req.Header.Set(name, value)
