@@ -15,15 +15,5 @@ func sleepUntil(due time.Time) {
 	}
 }
 
-// memoryDir is a directory in memory, empty where there is none.
-func memoryDir() string {
-	const dir, tmpfs = "/dev/shm", 0x01021994
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(dir, &s); err != nil || int64(s.Type) != tmpfs {
-		return ""
-	}
-	return dir
-}
-
 // syncData syncs as SQLite does here.
 func syncData(f *os.File) error { return syscall.Fdatasync(int(f.Fd())) }

@@ -12,8 +12,5 @@ func sleepUntil(due time.Time) {
 	time.Sleep(time.Until(due)) //nolint:forbidigo // calls are offered at set times
 }
 
-// memoryDir is a directory in memory; none is known here.
-func memoryDir() string { return "" }
-
 // syncData syncs as SQLite does here.
 func syncData(f *os.File) error { return f.Sync() }

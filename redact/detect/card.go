@@ -477,6 +477,10 @@ func (c *chain) judge(k *candidate, f *redact.Finding, joined bool) bool {
 	named := w.other() != 0 && !near
 	switch k.shape {
 	case withoutGroup:
+		if named && w.other() == senseSoft && k.digits >= 14 && k.luhn && k.brand.usual && !joined && c.bankBefore(k.start) {
+			f.Confidence, f.Rule = 0.5, "card digits, named a bank account"
+			break
+		}
 		if named || k.digits == 12 && !near || k.digits == 13 && !near && !c.loose(k) {
 			return false
 		}
@@ -543,6 +547,26 @@ func isDial(text []byte) bool {
 	const scheme = "tel:"
 	n := len(text) - len(scheme)
 	return n >= 0 && string(text[n:]) == scheme && (n == 0 || !isWordByte(text[n-1]))
+}
+
+// bankBefore reports whether the words right in front of i name the account of a bank. Those who
+// write that mean a card at times, and the number of a card can be nothing else by its issuer, length and
+// check digit but one account number in thirty.
+func (s *scanner) bankBefore(i int) bool {
+	from := lo(i, directReach)
+	for at := i; ; {
+		start, end, ok := wordBefore(s.text, at, from)
+		if !ok || clauseEnds(s.text[end:at]) {
+			return false
+		}
+		switch sn := s.d.vocab.phrase(s.text, start, end, from); {
+		case sn&nameAccount != 0:
+			return true
+		case sn&(senseLink|nameFill) == 0:
+			return false
+		}
+		at = start
+	}
 }
 
 // namedRules are the rules by grouping where a card word stands beside.

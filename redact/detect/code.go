@@ -166,8 +166,8 @@ func zeros(w uint64, b byte) uint64 {
 }
 
 // cue reports whether the bytes before i may hold a word that names a code: it
-// looks for the letter pairs cv, cs, ci, cu, od, fz, gi, gn, gu, pi and yp, in any case, and may be
-// wrong on the side of yes.
+// looks for the letter pairs cv, cs, ci, cu, od, fz, gi, gn, gu, pi and yp, in any case, and for
+// pairs of cueWide, and may be wrong on the side of yes.
 func cue(text []byte, i int) bool {
 	for range cueWindows {
 		i -= cueStep
@@ -190,9 +190,20 @@ const (
 
 // cueIn has the high bit set in each byte of w with which one of the pairs of cue begins.
 func cueIn(w uint64) uint64 {
+	wide := uint64(0)
+	if w&highs != 0 {
+		wide = cueWide(w)
+	}
 	w |= 0x20 * ones
 	v, sx, id, d, u, px := zeros(w, 'v'), zeros(w, 's'), zeros(w, 'i'), zeros(w, 'd'), zeros(w, 'u'), zeros(w, 'p')
-	return zeros(w, 'c')&((v|sx|id|u)>>8) | zeros(w, 'o')&(d>>8) | zeros(w, 'g')&((id|u|zeros(w, 'n'))>>8) | px&(id>>8) | zeros(w, 'y')&(px>>8) | zeros(w, 'f')&(zeros(w, 'z')>>8) | zeros(w, 0xB3)&(d>>8) // the last is "ód"
+	return wide | zeros(w, 'c')&((v|sx|id|u)>>8) | zeros(w, 'o')&(d>>8) | zeros(w, 'g')&((id|u|zeros(w, 'n'))>>8) | px&(id>>8) | zeros(w, 'y')&(px>>8) | zeros(w, 'f')&(zeros(w, 'z')>>8) | zeros(w, 0xB3)&(d>>8) // the last is "ód"
+}
+
+// cueWide is cueIn for the names of codes in scripts without spaces ([scriptWords]): two bytes of
+// 码, 碼, 位, 드 and ย, and the end of コ with another kana behind it.
+func cueWide(w uint64) uint64 {
+	return zeros(w, 0xA0)&(zeros(w, 0x81)>>8) | zeros(w, 0xA2)&(zeros(w, 0xBC)>>8) | zeros(w, 0xB3)&(zeros(w, 0xE3)>>8) | zeros(w, 0xBD)&(zeros(w, 0x8D)>>8) |
+		zeros(w, 0x93)&(zeros(w, 0x9C)>>8) | zeros(w, 0xB8)&(zeros(w, 0xA2)>>8)
 }
 
 // cueAfter is cue for the words behind: the pairs cv and od.
@@ -239,7 +250,7 @@ func (s *scanner) standsAlone(g group) bool {
 				a--
 			}
 			dated := a > 0 && isDigit(t[a-1]) && s.card >= 0 && g.start-s.card <= codeReach // exp12/27cvv123
-			if a > 0 && isWordByte(t[a-1]) && !dated || s.d.vocab.sense(t[a:g.start])&(senseCVV|sensePIN) == 0 {
+			if !lettersBegin(t, a) && !dated || s.d.vocab.sense(t[a:g.start])&(senseCVV|sensePIN) == 0 {
 				return false
 			}
 		case b == '$' || b == '+' || b == '@':
@@ -262,6 +273,20 @@ func (s *scanner) standsAlone(g group) bool {
 	}
 	next, kind := numberGapAfter(t, g.end)
 	return kind == none || next-g.end > 1 || kind&(gapSpace|gapLine) != 0 || b == '|'
+}
+
+// maxGluedLink is how long a word may be that stands between a name with a digit and its code, in a
+// script without spaces: two characters.
+const maxGluedLink = 6
+
+// lettersBegin reports whether the letters of ASCII at i begin a word: no other letter and no digit
+// stands in front, or one of a script without spaces.
+func lettersBegin(t []byte, i int) bool {
+	if i == 0 || t[i-1] < utf8.RuneSelf {
+		return i == 0 || !isWordByte(t[i-1])
+	}
+	r, _ := utf8.DecodeLastRune(t[:i])
+	return !wordRune(r) || unspaced(r)
 }
 
 // codeWordBefore reports whether a word for a verification code names the
@@ -304,6 +329,7 @@ func (s *scanner) codeWordBefore(i, digits int) bool {
 		case sn&senseTail != 0:
 			return back || digits == 3 && s.countedDigits(start, 3) || digits == 4 && (front || plain || n == 0 && s.behindCard(start)) && s.countedDigits(start, 4)
 		case n == 0 && readWords[string(w)]: // "the back says 123"
+		case n == 0 && start > 0 && s.text[start-1] == '2' && end-start <= maxGluedLink && w[0] >= utf8.RuneSelf: // "CVV2是123"
 		case (n == 0 || says) && digits == 4 && s.among(frontWords, start, end):
 			if s.behindCard(start) && start >= s.card {
 				return true // "front: 1234", as on an American Express

@@ -292,7 +292,7 @@ func (p *dullPass) codeGlued(i int) bool {
 	for a > 0 && i-a < 4 && isLetter(text[a-1]) {
 		a--
 	}
-	return (a == 0 || !isWordByte(text[a-1])) && p.d.vocab.sense(text[a:i])&(senseCVV|sensePIN) != 0
+	return lettersBegin(text, a) && p.d.vocab.sense(text[a:i])&(senseCVV|sensePIN) != 0
 }
 
 // passwordAt reports whether the name of a password begins at i, with a password behind it.

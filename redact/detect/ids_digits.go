@@ -55,7 +55,7 @@ func (s *idScan) digits(i, end int, before byte) bool {
 	if s.birth(i, end) {
 		return true
 	}
-	if n >= 6 {
+	if n >= minAccount || end-i >= minAccount { // a run of more than fifteen digits is nothing else here
 		if s.account(i, end) {
 			return true
 		}

@@ -157,6 +157,13 @@ func TestBanking(t *testing.T) {
 		{"account key", Hint{Key: "bank_account_number"}, "us_bank_account<12345678>"},
 		{"account named behind", Hint{}, "account no. us_bank_account<2349054348> (savings)"},
 		{"account of a shop", Hint{}, "account number 1234567890"},
+		{"account of seventeen digits", Hint{}, "bank account us_bank_account<12345678901234567>"},
+		{"account of sixteen digits", Hint{}, "my bank account number is us_bank_account<1234567890123456>"},
+		{"account like a card, wrong check digit", Hint{}, "bank account us_bank_account<4111111111111112>"},
+		{"account that is a card by its digits", Hint{}, "bank account number C<4111111111111111>"},
+		{"account of savings that is a card", Hint{}, "savings account: C<4242424242424242>"},
+		{"account of a shop that is a card", Hint{}, "account number 4111111111111111"},
+		{"account of eighteen digits", Hint{}, "bank account 123456789012345678"},
 		{"account ending", Hint{}, "my bank account ending in 123456"},
 		{"savings of money", Hint{}, "you get savings of $123456"},
 	})

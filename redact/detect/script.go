@@ -19,13 +19,34 @@ func (v *vocabulary) scriptAt(text []byte) []uint16 {
 // counts, which is nearest to what follows. Of words that name a card or another number
 // the last one counts: 注文のカード番号, カードの注文番号.
 func (v *vocabulary) scriptSense(word []byte) (s sense) {
-	if len(word) == 0 || word[len(word)-1] < utf8.RuneSelf {
+	if len(word) == 0 {
 		return 0
 	}
+	if to := len(word); word[to-1] < utf8.RuneSelf {
+		from := to
+		if word[to-1] == '2' { // cvv2
+			from--
+		}
+		for from > 0 && to-from < maxGlued && isLetter(word[from-1]) {
+			from--
+		}
+		return v.codeGlued(word, from, to)
+	}
 	word = word[lo(len(word), maxScript):]
-	for i, b := range word {
+	for i := 0; i < len(word); i++ {
+		b := word[i]
 		if b&0xC0 == 0x80 {
 			continue // inside a character
+		}
+		if b < utf8.RuneSelf {
+			to := i + 1
+			for to < len(word) && isLetter(word[to]) {
+				to++
+			}
+			if s |= v.codeGlued(word, i, to); to > i+1 {
+				i = to - 1
+			}
+			continue
 		}
 		for _, k := range v.scriptAt(word[i:]) {
 			if x := &v.script[k]; bytes.HasPrefix(word[i:], x.text) {
@@ -54,6 +75,29 @@ func (v *vocabulary) scriptSense(word []byte) (s sense) {
 		word = word[len(longest.text):]
 	}
 	return s
+}
+
+// maxGlued is the length of the longest name of a code in ASCII that is looked for in a run of
+// letters of another script.
+const maxGlued = 4
+
+// codeGlued is what the letters word[from:to] of ASCII say of a code, where a script without
+// spaces stands on one side of them or on both: CVV是, 我的cvv是, 我的cvv.
+func (v *vocabulary) codeGlued(word []byte, from, to int) sense {
+	if n := to - from; n < minCode || n > maxGlued || n == len(word) || foldEqual(word[from:to], "cid") { // also of customers
+		return 0
+	}
+	sn := v.sense(word[from:to]) & senseCVV
+	if sn == 0 {
+		return 0
+	}
+	if r, _ := utf8.DecodeRune(word[to:]); to < len(word) && !unspaced(r) {
+		return 0
+	}
+	if r, _ := utf8.DecodeLastRune(word[:from]); from > 0 && !unspaced(r) {
+		return 0
+	}
+	return sn
 }
 
 // wishes reports whether a run of letters in a script without spaces goes on behind the last

@@ -290,7 +290,7 @@ func (v *vocabulary) sense(word []byte) sense {
 		if len(word) == 1 {
 			return v.letters[lower(word[0])]
 		}
-		if v.pairs[word[0]&31]>>(word[1]&31)&1 == 0 || len(word) > v.longestNumber && isDigit(word[0]) && isDigit(word[len(word)-1]) {
+		if v.pairs[word[0]&31]>>(word[1]&31)&1 == 0 && word[len(word)-1] < utf8.RuneSelf || len(word) > v.longestNumber && isDigit(word[0]) && isDigit(word[len(word)-1]) {
 			return 0
 		}
 		if key, ok := briefKey(word); ok {

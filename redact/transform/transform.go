@@ -131,8 +131,8 @@ func isDigit(b byte) bool { return b-'0' <= 9 }
 func isHexDigit(b byte) bool { return isDigit(b) || (b|0x20)-'a' <= 5 }
 
 // Masked reports whether text holds a mask of ours: a card with every digit but
-// the last four replaced, a masked social security number, or the mark of a
-// removed secret. It is asked about text that comes back in a write, where a
+// the last four replaced, a masked social security number, the mask of a bank account
+// as it is printed, or the mark of a removed secret. It is asked about text that comes back in a write, where a
 // mask must never replace the original. It does not allocate.
 func Masked(text []byte) bool {
 	for i := 0; i < len(text); {
@@ -142,6 +142,9 @@ func Masked(text []byte) bool {
 		}
 		i += j
 		if bytes.HasPrefix(text[i:], []byte(ssnMask)) {
+			return true
+		}
+		if maskedAccount(text, i) {
 			return true
 		}
 		ok, next := maskedCard(text, i)
@@ -185,6 +188,44 @@ func maskedCard(text []byte, i int) (bool, int) {
 	}
 	return xs == maxMasked+4 && run == 3, i
 }
+
+// The shortest international bank account number, the longest with what may stand between its
+// groups (ISO 13616), and how it is grouped.
+const (
+	minAccount   = 15
+	maxAccount   = 34 + 8
+	accountGroup = 4
+)
+
+// maskedAccount reports whether the X at i begins what [Append] leaves of a bank account number, or of
+// a card that was dropped: nothing but X, in one run or in groups of four with a blank between,
+// the last of which may be shorter, and no other letter or digit beside. With dashes it is
+// what people write in the place of any key.
+func maskedAccount(text []byte, i int) bool {
+	if i > 0 && inWord(text[i-1]) {
+		return false
+	}
+	xs, run := 0, 0
+	for ; i < len(text) && xs <= maxAccount; i++ {
+		b := text[i]
+		if b == ' ' && run == accountGroup && i+1 < len(text) && text[i+1] == 'X' {
+			run = 0
+			continue
+		}
+		if b != 'X' {
+			if inWord(b) {
+				return false
+			}
+			break
+		}
+		xs++
+		run++
+	}
+	return xs >= minAccount && xs <= maxAccount && (run == xs || run <= accountGroup)
+}
+
+// inWord reports whether b is a letter or a digit, or of a character outside ASCII.
+func inWord(b byte) bool { return isDigit(b) || b|0x20 >= 'a' && b|0x20 <= 'z' || b >= 0x80 }
 
 // lastFour reports whether exactly four digits, possibly with separators
 // between them, begin at i.

@@ -195,12 +195,21 @@ func counter(text []byte, i int) bool {
 	return front|0x20 >= 'a' && front|0x20 <= 'z' && front != 'X' && (behind == '=' || behind == ':')
 }
 
+// leastNumber is how many digits the shortest number has that is masked wherever it stands: that of
+// a tax payer.
+const leastNumber = 9
+
 // hidden appends what stands between two characters of a view: tags and soft line
-// breaks stay.
+// breaks stay. A tag is no part of what is masked, but what it holds stands within the
+// finding, and nobody else looks at it: where that may be a number, none of its digits stays.
 func hidden(dst, raw []byte) []byte {
 	for i := 0; i < len(raw); {
 		if n, _ := view.Tag(raw[i:]); n > 0 {
-			dst = append(dst, raw[i:i+n]...)
+			if tag := raw[i : i+n]; digitsIn(tag) >= leastNumber {
+				dst = maskDigits(dst, tag, 0)
+			} else {
+				dst = append(dst, tag...)
+			}
 			i += n
 			continue
 		}

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/caregate/caregate/redact"
 	"github.com/caregate/caregate/redact/detect"
@@ -16,11 +17,15 @@ const (
 	usualDigits   = 15 // of a card at least, but for a few
 )
 
+// bareGroups is how sure it is that four texts of four digits are a card that nothing names.
+const bareGroups = 0.7
+
 // groups looks for a card number whose groups or digits are the elements of the
 // array in raw[from:to], brackets left out. Lists of small numbers look like one
 // at times, so that the name beside the array must be that of a card, or say that these
-// are the digits of something and each of them is one. Each group is a finding; none keeps
-// a digit.
+// are the digits of something and each of them is one. Four texts of four digits, as a card is
+// printed, need no more than a name that says of nothing what it is: "number", "parts", or none.
+// Each group is a finding; none keeps a digit.
 func (p *jsonReader) groups(from, to int, st int32) {
 	if first := p.raw[from]; p.masks != nil || first-'0' > 9 && (first != '"' || p.raw[from+1]-'0' > 9) {
 		return
@@ -61,22 +66,35 @@ func (p *jsonReader) groups(from, to int, st int32) {
 	if len(all) < 2 || digits < minSpread || digits > maxSpread {
 		return
 	}
-	if !p.det.NamesCard(p.key()) && (len(all) != digits || digits < usualDigits || string(p.key()) != "digits") && (!printed(all) || p.raw[all[0].from-1] != '"' || !number(p.key())) {
-		return
+	bare := false // nothing says what they are
+	if key := p.key(); !p.det.NamesCard(key) && (len(all) != digits || digits < usualDigits || string(key) != "digits") {
+		if !printed(all) || p.raw[all[0].from-1] != '"' {
+			return
+		}
+		if bare = !number(key); bare && !neutral(key) {
+			return
+		}
 	}
 	first := len(p.Findings) // in the array
 	for first > 0 && p.Findings[first-1].End > from {
 		first--
 	}
 	known := p.Findings[first:]
-	found := p.det.Text(nil, text, detect.Hint{})
+	front := 0 // with the word, which some issuers' numbers need
+	if bare {
+		front = len("card ")
+	}
+	found := p.det.Text(nil, text[front:], detect.Hint{})
 	for _, f := range found {
 		if f.Class != redact.CreditCard {
 			continue
 		}
+		if bare {
+			f.Confidence = bareGroups
+		}
 		f.Evidence |= redact.EvidenceSplit
 		f.Place = redact.PlaceText
-		pos := len("card")
+		pos := len("card") - front
 		for n, g := range all {
 			pos++
 			end := pos + g.to - g.from
@@ -113,6 +131,37 @@ func printed(groups []span) bool {
 	}
 	return len(groups) == 4
 }
+
+// neutral reports whether a name says nothing of what its array holds, only that these are values,
+// or parts of one.
+func neutral(key []byte) bool {
+	for len(key) > 0 {
+		n := 0
+		for n < len(key) && (key[n]|0x20)-'a' < 26 && (n == 0 || key[n]-'A' >= 26) {
+			n++
+		}
+		if n > 0 && !neutralNames[string(bytes.ToLower(key[:n]))] {
+			return false
+		}
+		if n == 0 {
+			if c := key[0]; c != '_' && c != '-' && c != ' ' && c != '.' {
+				return false
+			}
+			n = 1
+		}
+		key = key[n:]
+	}
+	return true
+}
+
+var neutralNames = func() map[string]bool {
+	m := make(map[string]bool)
+	for name := range strings.FieldsSeq("value values data content contents text texts body message messages input inputs field fields answer answers reply " +
+		"part parts piece pieces group groups block blocks chunk chunks segment segments split quad quads list array item items element elements") {
+		m[name] = true
+	}
+	return m
+}()
 
 // number reports whether a name ends in "number", and says of nothing else.
 func number(key []byte) bool {

@@ -343,6 +343,7 @@ func TestMaskedWrites(t *testing.T) {
 		"inside":          {`{"t":{"b":1,"a":{"id":2,"v":[` + m + `]}}}`, `{"t":{"b":1}}`, 0},
 		"element inside":  {`{"tags":[{"id":1,"v":` + m + `},{"id":2,"v":"x"}]}`, `{"tags":[{"id":2,"v":"x"}]}`, 0},
 		"escaped":         {`{"t":{"a":"\u0058XXX XXXX XXXX 1111"}}`, `{"t":{}}`, 0},
+		"an account":      {`{"t":{"a":1,"iban":"XXXX XXXX XXXX XXXX XXXX XX"}}`, `{"t":{"a":1}}`, 0},
 		"removed":         {`{"t":{"a":"pw [removed]"}}`, `{"t":{}}`, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

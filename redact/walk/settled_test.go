@@ -37,6 +37,7 @@ var settledTexts = map[string]string{
 	"a code in escapes glued to a tag and a tax number":    "cvv 15%EF%BC%911️⃣</b>536-22-8145 ",
 	"a row of lookalikes with a card behind it":            "card number is809604 1 1 1 1 1 1 1 1 1 1 1 1 1 1 110225555;4111111111111111=26121010000012345?",
 	"a card in what looks like an id of a payment":         "card_4111111111111111security code",
+	"a card and its code in a tag within a card":           "1111\t\t\t\t4111\t\t\t\t card 5555 -- 1111*<tel:4111111111111111-1227-123 4111\n> 4242 dash",
 	"base64 glued to an entity, another entity near":       "42&#52;NDExMTExMTExMTExMTExMQ==card number is&#52;41 11 11 11 11 11 11 11hello",
 }
 
