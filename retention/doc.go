@@ -37,8 +37,8 @@
 //
 // # What is not here
 //
-// Holds, schedules, requests and breaches do not exist yet, so nothing adds duties and no
-// command starts a Runner. Vendors' limits (W8) belong to connectors. Store.Replay brings
+// Holds are in package hold. Schedules, requests and breaches do not exist yet, so nothing adds
+// duties and no command starts a Runner. Vendors' limits (W8) belong to connectors. Store.Replay brings
 // duties back that a database lost which was restored from an older copy, from the log's
 // entries; nothing reads the log for it yet.
 package retention

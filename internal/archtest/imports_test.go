@@ -34,6 +34,7 @@ var rules = map[string]rule{
 	"policy":                          {imports: []string{"rego", "internal/store"}, tests: []string{"internal/leaks", "internal/pgtest"}, why: "policy sees names and counts, never bodies, so it has no use for redact or channel"},
 	"retention":                       {imports: []string{"channel", "vault", "audit", "internal/store"}, tests: []string{"internal/leaks", "internal/pgtest"}, why: "duties act on vendors, keys and the log, never on traffic"},
 	"retention/index":                 {imports: []string{"internal/store"}, tests: []string{"internal/leaks", "internal/pgtest"}, why: "which records there are, and of whom, is asked by duties and told by traffic: it knows neither"},
+	"retention/hold":                  {imports: []string{"internal/store", "retention/index"}, tests: []string{"internal/leaks", "internal/pgtest", "retention"}, why: "what must stay is decided from holds and from where records are known to be, by whoever destroys"},
 	"retention/clock":                 {why: "a date must come out the same whatever is stored, and wherever: arithmetic knows nothing of us"},
 	"console":                         {why: "handlers reach the rest through interfaces that console declares"},
 	"proxy":                           {imports: []string{everything}, why: "the pipeline ties the rooms together, and is below the command"},

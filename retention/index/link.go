@@ -31,19 +31,34 @@ const MaxOne = 1000
 // ErrTooMany is returned for a person of more than MaxOne pseudonyms.
 var ErrTooMany = errors.New("more pseudonyms are linked than one person has: a system gives the same address or number to many, and its links have to be cut")
 
+// queryer is a database or a transaction.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
 // Same returns all pseudonyms of the person who has one of these, sorted, and the links that
-// say so.
+// say so. ErrTooMany.
 func (x *Index) Same(ctx context.Context, persons []Person) ([]Person, []Link, error) {
+	return same(ctx, x.db, persons)
+}
+
+// SameIn is Same in a transaction on the index's database, for who decides by it.
+func SameIn(ctx context.Context, tx *sql.Tx, persons []Person) ([]Person, error) {
+	all, _, err := same(ctx, tx, persons)
+	return all, err
+}
+
+func same(ctx context.Context, db queryer, persons []Person) ([]Person, []Link, error) {
 	known := make(map[Person]bool, len(persons))
 	for _, p := range persons {
 		known[p] = true
 	}
 	next := slices.Clone(persons)
-	var links []Link
+	var seen []Link
 	for len(next) > 0 {
 		p := next[0]
 		next = next[1:]
-		found, err := x.links(ctx, p)
+		found, err := links(ctx, db, p)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -57,7 +72,7 @@ func (x *Index) Same(ctx context.Context, persons []Person) ([]Person, []Link, e
 				next = append(next, other)
 			}
 			if p == l.A { // the other end comes to it as well
-				links = append(links, l)
+				seen = append(seen, l)
 			}
 		}
 		if len(known) > MaxOne {
@@ -68,12 +83,12 @@ func (x *Index) Same(ctx context.Context, persons []Person) ([]Person, []Link, e
 	for p := range known {
 		all = append(all, p)
 	}
-	return sortedPersons(all), links, nil
+	return sortedPersons(all), seen, nil
 }
 
 // links returns the links of one pseudonym that are not cut.
-func (x *Index) links(ctx context.Context, p Person) (out []Link, err error) {
-	rows, err := x.db.QueryContext(ctx, `SELECT a, b, state, since FROM person_link WHERE (a = $1 OR b = $1) AND state <> 'cut' ORDER BY a, b LIMIT $2`, p[:], MaxOne+1)
+func links(ctx context.Context, db queryer, p Person) (out []Link, err error) {
+	rows, err := db.QueryContext(ctx, `SELECT a, b, state, since FROM person_link WHERE (a = $1 OR b = $1) AND state <> 'cut' ORDER BY a, b LIMIT $2`, p[:], MaxOne+1)
 	if err != nil {
 		return nil, fmt.Errorf("looking for links of a person: %w", err)
 	}
