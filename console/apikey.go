@@ -63,7 +63,10 @@ type apiKeyMade struct {
 
 // keyRefusal turns an error of Keys into an answer.
 func keyRefusal(err error) *Refusal {
+	var ref *Refusal
 	switch {
+	case errors.As(err, &ref):
+		return ref
 	case errors.Is(err, ErrNotFound):
 		return refuse(reasonNotFound, "", err)
 	case errors.Is(err, ErrInvalid):

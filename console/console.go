@@ -38,6 +38,8 @@ type Config struct {
 	Approvals Approvals
 	// Reviews are reviews of who has access.
 	Reviews Reviews
+	// Holds are legal holds.
+	Holds Holds
 	// Approve finds out whether others have agreed to a call of this API, and asks them
 	// otherwise. An approval that does not count is a *Refusal.
 	Approve func(ctx context.Context, a Actor, op Operation, w Wanted) (Agreement, error)
@@ -45,7 +47,7 @@ type Config struct {
 	Tokens Tokens
 	// Erase plans the erasure of persons, and carries a plan out. ErrInvalid, with a text
 	// that may be shown, for a person that is named in no known form and a plan that
-	// does not count.
+	// does not count; a *Refusal while a legal hold is in force.
 	Erase func(ctx context.Context, e Erasure) (ErasureAnswer, error)
 	// Records finds the records of vendors that name a person. ErrInvalid for a person or
 	// record that is named in no known form, ErrNotFound for a record that ends no page.
@@ -87,7 +89,7 @@ type Actor struct {
 type Operation struct {
 	// Name is noun.verb: apikey.create.
 	Name string
-	// Effect is read or admin.
+	// Effect is read, write or admin.
 	Effect string
 	// Mark is empty, or anonymous for what anybody may read.
 	Mark string
@@ -312,7 +314,7 @@ type api struct {
 // New returns the handler for /livez, /readyz and /api/v1. It panics when a
 // required field of c is missing, because a gateway without it would deny all.
 func New(c Config) http.Handler {
-	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.Sessions == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Reviews == nil || c.Approve == nil || c.Tokens == nil ||
+	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.Sessions == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Reviews == nil || c.Holds == nil || c.Approve == nil || c.Tokens == nil ||
 		c.Records == nil || c.Event == nil || c.Search == nil || c.Exposures == nil || c.Status == nil || c.Replay == nil || c.Checks == nil {
 		panic("console: Config lacks a required field")
 	}

@@ -47,7 +47,7 @@ func TestDescription(t *testing.T) {
 		if got, want := len(op.Parameters), strings.Count(r.pattern, "{"); got != want {
 			t.Errorf("%s: %d parameters, want %d", id, got, want)
 		}
-		if r.operation.Effect != effectRead && r.operation.Effect != effectAdmin {
+		if r.operation.Effect != effectRead && r.operation.Effect != effectWrite && r.operation.Effect != effectAdmin {
 			t.Errorf("%s: effect %q", id, r.operation.Effect)
 		}
 		if r.recorded == (r.method == http.MethodGet) {

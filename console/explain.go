@@ -66,6 +66,15 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 	case e.Type == "access.reviewed":
 		fmt.Fprintf(&b, "the access review %s was closed: %s rights kept, %s revoked, %s for people to revoke; its report has the SHA-256 %s",
 			e.Attrs["review"], e.Attrs["kept"], e.Attrs["revoked"], e.Attrs["by_hand"], e.Attrs["report"])
+	case e.Type == "hold.placed":
+		fmt.Fprintf(&b, "the legal hold %s of matter %s was placed", e.Attrs["hold"], e.Attrs["matter"])
+		if n := e.Attrs["too_late"]; n != "" {
+			fmt.Fprintf(&b, ", too late for %s erasures", n)
+		}
+	case e.Type == "hold.lift_requested":
+		fmt.Fprintf(&b, "somebody asked for the legal hold %s of matter %s to be lifted", e.Attrs["hold"], e.Attrs["matter"])
+	case e.Type == "hold.lifted":
+		fmt.Fprintf(&b, "the legal hold %s of matter %s was lifted: %s asked, %s agreed", e.Attrs["hold"], e.Attrs["matter"], e.Attrs["asked_by"], e.Attrs["approved_by"])
 	case e.Type == "log.gap":
 		fmt.Fprintf(&b, "the gateway recorded a gap: the log does not know %s", gap(e.Attrs))
 	default:

@@ -32,6 +32,7 @@ type route struct {
 // Effects of the API's operations.
 const (
 	effectRead  = "read"
+	effectWrite = "write"
 	effectAdmin = "admin"
 	scopeBulk   = "bulk"
 )
@@ -95,6 +96,16 @@ func routes() []route {
 			operation: Operation{Name: "access.report", Effect: effectRead}, act: reportReview},
 		{method: http.MethodPost, pattern: "/access/imports",
 			operation: Operation{Name: "access.import", Effect: effectAdmin}, decode: decodeAccountFile, limit: maxAccountFile, act: importAccounts, recorded: true},
+		{method: http.MethodGet, pattern: "/holds",
+			operation: Operation{Name: "hold.list", Effect: effectRead}, act: listHolds},
+		{method: http.MethodPost, pattern: "/holds",
+			operation: Operation{Name: "hold.place", Effect: effectWrite}, decode: decodeNewHold, limit: maxHoldBody, act: placeHold, recorded: true},
+		{method: http.MethodGet, pattern: "/holds/{id}",
+			operation: Operation{Name: "hold.read", Effect: effectRead}, act: readHold},
+		{method: http.MethodPost, pattern: "/holds/{id}/lift",
+			operation: Operation{Name: "hold.lift", Effect: effectAdmin}, decode: decodeLift, names: "hold", act: liftHold, recorded: true},
+		{method: http.MethodPost, pattern: "/holds/{id}/approve-lift",
+			operation: Operation{Name: "hold.approve_lift", Effect: effectAdmin}, names: "hold", act: approveLift, recorded: true},
 		{method: http.MethodPost, pattern: "/tokens/reveal",
 			operation: Operation{Name: "token.reveal", Effect: effectAdmin}, decode: decodeReveal, prepare: prepareReveal, act: revealTokens, recorded: true},
 		{method: http.MethodPost, pattern: "/tokens/verify",

@@ -377,7 +377,11 @@ func (a *App) Start() (err error) {
 		if err := a.gen.data.ReplayErasures(ctx, a.config.Logger); err != nil {
 			return err
 		}
-		go a.gen.data.replaySoon(a.config.Logger)
+		left, err := a.gen.data.Holds.Unended(ctx, a.gen.data.gateway)
+		if err != nil {
+			return err
+		}
+		go a.gen.data.replaySoon(left, a.config.Logger)
 	}
 	if err := a.permitGaps(); err != nil {
 		return err

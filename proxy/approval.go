@@ -326,6 +326,9 @@ func (d *Data) expireApprovals(logger *slog.Logger) {
 		if err := d.Approvals.Expire(ctx, d.tellExpired); err != nil && ctx.Err() == nil {
 			logger.Error("ending approvals", slog.Any("error", err))
 		}
+		if err := d.tellHolds(ctx); err != nil && ctx.Err() == nil {
+			logger.Error("recording what happened to legal holds; it is tried again", slog.Any("error", err))
+		}
 		if err := d.Limits.Sweep(ctx); err != nil && ctx.Err() == nil {
 			logger.Error("forgetting what was taken of limits", slog.Any("error", err))
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/caregate/caregate/policy"
 	"github.com/caregate/caregate/policy/review"
 	"github.com/caregate/caregate/proxy/oauth"
+	"github.com/caregate/caregate/retention/hold"
 	"github.com/caregate/caregate/retention/index"
 	"github.com/caregate/caregate/vault"
 )
@@ -163,6 +164,8 @@ type Data struct {
 	Approvals *policy.Approvals
 	// Reviews are reviews of who has access.
 	Reviews *review.Store
+	// Holds are legal holds.
+	Holds *hold.Store
 	// Limits count what is taken of them.
 	Limits *policy.Limits
 	// Vouchers remember which headers Caregate-Actor were used.
@@ -266,6 +269,9 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 	}
 	if d.Index, err = index.Open(ctx, d.state); err != nil {
 		return d, fmt.Errorf("opening the index of records: %w", err)
+	}
+	if d.Holds, err = hold.Open(ctx, d.state, holdSealer(d.Vault)); err != nil {
+		return d, fmt.Errorf("opening the legal holds: %w", err)
 	}
 	if d.deliveries, err = openDeliveries(ctx, d.state); err != nil {
 		return d, fmt.Errorf("opening the deliveries of webhooks: %w", err)

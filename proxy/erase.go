@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -57,6 +58,10 @@ func (c consoleMount) erase(ctx context.Context, wish console.Erasure) (out cons
 		}
 	}
 	slices.SortFunc(ids, func(a, b vault.PersonID) int { return slices.Compare(a[:], b[:]) })
+	// A plan that could not be carried out is none.
+	if err := d.Holds.Check(ctx, indexed); err != nil {
+		return out, heldRefusal(err)
+	}
 	now := time.Now()
 	if wish.Plan == "" {
 		if len(ids) > 0 {
@@ -67,9 +72,15 @@ func (c consoleMount) erase(ctx context.Context, wish console.Erasure) (out cons
 	if !d.planned(wish.Plan, ids, now) {
 		return out, errPlan
 	}
-	receipt, err := d.recordErasure(ctx, ids, refs)
+	// From the gate on no hold stops it. A crash before the event is durable leaves a mark of
+	// an erasure that never was, which the next start takes away.
+	event := audit.NewID()
+	if err := d.Holds.Pass(ctx, event, d.gateway, indexed); err != nil {
+		return out, heldRefusal(err)
+	}
+	receipt, err := d.recordErasure(ctx, event, ids, refs)
 	if err != nil {
-		return out, err
+		return out, err // whether the log has it nobody knows before the next start
 	}
 	out.Erased, out.Event = true, receipt.String()
 	// From here on it happens, by this call or by the next start. The index goes first:
@@ -83,6 +94,9 @@ func (c consoleMount) erase(ctx context.Context, wish console.Erasure) (out cons
 	// An exchange that was under way had the key still.
 	if err := d.Index.Forget(ctx, indexed); err != nil {
 		return out, fmt.Errorf("the erasure %s is carried out, but the index of records may name the person as nobody who is known: %w", receipt, err)
+	}
+	if err := d.Holds.Ended(ctx, event); err != nil {
+		return out, fmt.Errorf("the erasure %s is carried out, and its mark stays until the next start: %w", receipt, err)
 	}
 	return out, nil
 }
@@ -114,11 +128,12 @@ func (d *Data) planned(plan string, ids []vault.PersonID, now time.Time) bool {
 	return err == nil && len(ids) > 0 && now.Unix() <= until && hmac.Equal([]byte(plan), []byte(d.planOf(ids, until)))
 }
 
-// recordErasure writes the event, and returns when it is durable.
-func (d *Data) recordErasure(ctx context.Context, ids []vault.PersonID, refs []audit.Ref) (audit.ID, error) {
+// recordErasure writes the event, and returns when it is durable. Without room for it the
+// erasure is taken back from the gate.
+func (d *Data) recordErasure(ctx context.Context, event audit.ID, ids []vault.PersonID, refs []audit.Ref) (audit.ID, error) {
 	slot, err := d.Log.Reserve(ctx, audit.LaneReserved)
 	if err != nil {
-		return audit.ID{}, err
+		return audit.ID{}, errors.Join(err, d.Holds.Dropped(ctx, event)) // nothing was written
 	}
 	defer slot.Release()
 	rows := make([]string, len(ids))
@@ -126,7 +141,7 @@ func (d *Data) recordErasure(ctx context.Context, ids []vault.PersonID, refs []a
 		rows[i] = id.String()
 	}
 	r, err := slot.Append(audit.Event{
-		Type: eventErased, Tenant: tenant, Subjects: refs, Attrs: map[string]string{attrErased: strings.Join(rows, ",")}, Retention: retentionAdministration,
+		ID: event, Type: eventErased, Tenant: tenant, Subjects: refs, Attrs: map[string]string{attrErased: strings.Join(rows, ",")}, Retention: retentionAdministration,
 	}).Wait(ctx)
 	return r.ID, err
 }
@@ -182,7 +197,10 @@ func (d *Data) ReplayErasures(ctx context.Context, logger *slog.Logger) error {
 
 // replaySoon is ReplayErasures for what became durable in the last second before an
 // unclean stop: the index has it with the next checkpoint.
-func (d *Data) replaySoon(logger *slog.Logger) {
+//
+// left are the erasures that passed the gate of holds before this process began, and of which
+// nobody noted an end.
+func (d *Data) replaySoon(left [][16]byte, logger *slog.Logger) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {
@@ -192,6 +210,9 @@ func (d *Data) replaySoon(logger *slog.Logger) {
 	err := d.Log.Settle(ctx)
 	if err == nil {
 		err = d.ReplayErasures(ctx, logger)
+	}
+	if err == nil {
+		err = d.settleErasures(ctx, left, logger)
 	}
 	if err != nil && ctx.Err() == nil {
 		logger.Error("carrying out erasures that the log holds; the next start tries again", slog.Any("error", err))

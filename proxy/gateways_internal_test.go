@@ -256,7 +256,7 @@ func TestGatewaysReplayTheirErasures(t *testing.T) {
 		if err != nil || found[0].Subject.IsZero() {
 			t.Fatalf("looking for a person: %v", err)
 		}
-		if _, err := d.recordErasure(t.Context(), []vault.PersonID{found[0].ID}, nil); err != nil {
+		if _, err := d.recordErasure(t.Context(), audit.NewID(), []vault.PersonID{found[0].ID}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := d.Log.Settle(t.Context()); err != nil {

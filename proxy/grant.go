@@ -178,6 +178,9 @@ func tokenSealer(v *vault.Vault) rowSealer { return rowSealer{v, "upstream:", "u
 // reviewSealer seals what names people in reviews of access.
 func reviewSealer(v *vault.Vault) rowSealer { return rowSealer{v, "review:", "access review"} }
 
+// holdSealer seals what people wrote about legal holds.
+func holdSealer(v *vault.Vault) rowSealer { return rowSealer{v, "hold:", "legal hold"} }
+
 // sealedToken is what is stored. V is 1.
 type sealedToken struct {
 	V          int    `json:"v"`

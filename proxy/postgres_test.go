@@ -18,6 +18,7 @@ func TestOnPostgres(t *testing.T) {
 		"GrantedKey":            TestGrantedKey,
 		"OAuthCredential":       TestOAuthCredential,
 		"Approval":              TestApproval,
+		"Holds":                 TestHolds, // W11
 		"StandingApproval":      TestStandingApproval,
 		"RevealOfMany":          TestRevealOfMany, // V11
 		"RevealLimits":          TestRevealLimits, // V10

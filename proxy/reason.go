@@ -81,6 +81,7 @@ const (
 	reasonVerifyLimit      = "verify_limit"
 	reasonLimit            = "limit_reached"
 	reasonLimitsDown       = "limits_unavailable"
+	reasonLegalHold        = "legal_hold"
 	reasonComposite        = "composite_unreadable"
 	reasonIndexDown        = "index_unavailable"
 	reasonViewUnreadable   = "view_unreadable"
@@ -164,6 +165,8 @@ var catalogue = []Reason{
 	{reasonLimit, http.StatusTooManyRequests, "The caller has had as much as a limit of the policy permits within its time: calls, tokens revealed, or different persons.",
 		"Wait until less was taken within that time; others are not concerned by it. If the work needs more, have the limit in the policy raised.", FixSecurity},
 	{reasonIndexDown, http.StatusServiceUnavailable, "The gateway cannot note in its index which records the answer shows, and of whom.", "Look at the gateway's log and disk; `caregate doctor` says what is wrong.", FixOperator},
+	{reasonLegalHold, http.StatusConflict, "A legal hold is in force for what was to be destroyed, so nothing of it was.",
+		"Ask whoever answers for the matter that is named; two persons can lift the hold (`caregate hold show`). What is to be answered to whoever asked, and until when, stays as it is.", FixSecurity},
 	{reasonLimitsDown, http.StatusServiceUnavailable, "The gateway cannot count against the limits of the policy.", "Look at the gateway's log; `caregate doctor` says what is wrong.", FixOperator},
 	{reasonRevealLimit, http.StatusTooManyRequests, "So many tokens are not turned back in so short a time: for one person, of one token, or in all.",
 		"Wait; for more than 20 at once, have two others agree.", FixCaller},

@@ -43,7 +43,7 @@ func TestCommandList(t *testing.T) {
 		"caregate audit", "caregate audit export", "caregate audit exposures", "caregate audit prove", "caregate audit repair", "caregate audit search", "caregate audit tail", "caregate audit trust", "caregate audit verify",
 		"caregate channel", "caregate channel check", "caregate channel list",
 		"caregate completion", "caregate completion bash", "caregate completion fish", "caregate completion powershell", "caregate completion zsh",
-		"caregate demo", "caregate doctor", "caregate explain", "caregate fmt", "caregate help", "caregate init",
+		"caregate demo", "caregate doctor", "caregate explain", "caregate fmt", "caregate help", "caregate hold", "caregate hold approve-lift", "caregate hold lift", "caregate hold list", "caregate hold place", "caregate hold show", "caregate init",
 		"caregate keys", "caregate keys export-public", "caregate keys rotate", "caregate keys status", "caregate learn",
 		"caregate policy", "caregate policy observed", "caregate policy replay", "caregate policy sign", "caregate policy test", "caregate policy verify", "caregate redact", "caregate reload", "caregate run", "caregate scan", "caregate subject", "caregate subject erase", "caregate subject records", "caregate token", "caregate token reveal", "caregate token verify", "caregate validate", "caregate version",
 	}

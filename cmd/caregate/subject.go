@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"os"
@@ -44,6 +43,9 @@ plan; with it, within 15 minutes, it is carried out.
 Name the person in every way there is: email:ADDRESS, phone:NUMBER, CHANNEL:OBJECT:ID,
 each is a person of its own to the vault. --from reads them from a file, one a line, -
 from standard input, so that they do not stay in the shell's history.
+
+Nobody whom a legal hold covers is erased, nor anybody beside in the same call
+(legal_hold, see docs/legal-holds.md).
 
 It erases what this gateway holds. What systems behind it hold is theirs, and so are
 values whose owner no record named. The gateway must be running.`,
@@ -100,6 +102,9 @@ func namedSubjects(cmd *cobra.Command, args []string, from string) ([]string, er
 	return args, nil
 }
 
+// maxSubjects bounds a file of subjects, in bytes.
+const maxSubjects = 512 << 10
+
 // readSubjects reads one subject a line.
 func readSubjects(cmd *cobra.Command, file string) (list []string, err error) {
 	in := cmd.InOrStdin()
@@ -111,13 +116,19 @@ func readSubjects(cmd *cobra.Command, file string) (list []string, err error) {
 		defer f.Close()
 		in = f
 	}
-	lines := bufio.NewScanner(io.LimitReader(in, 64<<10))
-	for lines.Scan() {
-		if s := strings.TrimSpace(lines.Text()); s != "" {
+	text, err := io.ReadAll(io.LimitReader(in, maxSubjects+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxSubjects { // and not what fits of it
+		return nil, wrongUsage("more than %d bytes of subjects", maxSubjects)
+	}
+	for line := range strings.Lines(string(text)) {
+		if s := strings.TrimSpace(line); s != "" {
 			list = append(list, s)
 		}
 	}
-	return list, lines.Err()
+	return list, nil
 }
 
 // printErasure shows a plan, or what became of it. Names are counted by their place, not
