@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"text/tabwriter"
 	"time"
 )
@@ -25,6 +26,9 @@ func main() {
 	clients := flag.Int("clients", 64, "connections of the closed loop")
 	only := flag.String("only", "", "proxy, stream, audit, vault, policy, replay or scan; empty for all, with a short stream")
 	flag.Parse()
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400) // as in the gateway's process: what is measured here is a part of it
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	b := bench{binary: *binary, slice: time.Duration(*seconds * float64(time.Second)), rounds: *rounds, clients: *clients, streamed: 128 << 20}

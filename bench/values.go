@@ -22,99 +22,146 @@ const (
 	// offeredValues is the load at which the wait counts, in values a second.
 	offeredValues = 20_000
 	valueCallers  = 32
-	// syncTurns is how often tokenizing and bare syncs take turns.
+	// syncTurns is how often tokenizing, on a disk and without one, and bare syncs take turns.
 	syncTurns = 5
 )
 
+// valueLoad keeps values in a vault of its own and brings them back.
+type valueLoad struct {
+	v    *vault.Vault
+	made atomic.Int64
+	next atomic.Int64
+
+	mu     sync.Mutex // owns tokens while values are kept
+	tokens []string
+}
+
+// newValueLoad makes a vault on a SQLite file in a directory.
+func newValueLoad(ctx context.Context, dir string) (*valueLoad, error) {
+	if err := vault.Create(ctx, dir, vault.Config{}); err != nil {
+		return nil, err
+	}
+	// As in the gateway, whose log has the event before Keep is called; the wait for that
+	// is measured with the log.
+	recorded := func(context.Context, [16]byte) (bool, error) { return true, nil }
+	v, err := vault.Open(ctx, dir, vault.Config{Recorded: recorded})
+	return &valueLoad{v: v}, err
+}
+
+// keep is one call that keeps new values.
+func (l *valueLoad) keep(ctx context.Context) error {
+	values := make([]vault.Value, pageOfValues)
+	for i := range values {
+		values[i] = vault.Value{Kind: vault.KindPayment, Text: fmt.Appendf(nil, "ch_bench%016d", l.made.Add(1))}
+	}
+	is, err := l.v.Tokenize(ctx, "", 0, values)
+	if err == nil {
+		err = is.KeepRecorded(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range is.Tokens {
+		l.tokens = append(l.tokens, t.Text)
+	}
+	return nil
+}
+
+// reveal brings one of them back.
+func (l *valueLoad) reveal(ctx context.Context) error {
+	_, err := l.v.Reveal(ctx, l.tokens[int(l.next.Add(1))%len(l.tokens)])
+	return err
+}
+
+// offered is the load at which the wait counts.
+func (l *valueLoad) offered(ctx context.Context, slice time.Duration) (sample, error) {
+	s, err := together(slice, time.Second*pageOfValues/offeredValues, func() error { return l.keep(ctx) })
+	s.requests *= pageOfValues
+	return s, err
+}
+
 // vaulted measures how many values the vault keeps and brings back on one SQLite file, and
-// how long a call waits, beside the bare encryption of the same bytes and a bare insert.
+// how long a call waits, beside the bare encryption of the same bytes and a bare insert, and
+// beside the same without a disk.
 func (b bench) vaulted(ctx context.Context, out *tabwriter.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "caregate-bench-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if err := vault.Create(ctx, dir, vault.Config{}); err != nil {
-		return err
-	}
-	// As in the gateway, whose log has the event before Keep is called; the wait for that
-	// is measured with the log.
-	recorded := func(context.Context, [16]byte) (bool, error) { return true, nil }
-	v, err := vault.Open(ctx, dir, vault.Config{Recorded: recorded})
+	load, err := newValueLoad(ctx, dir)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = v.Close() }()
-
-	var made atomic.Int64
-	var mu sync.Mutex
-	var tokens []string
-	keep := func() error {
-		values := make([]vault.Value, pageOfValues)
-		for i := range values {
-			values[i] = vault.Value{Kind: vault.KindPayment, Text: fmt.Appendf(nil, "ch_bench%016d", made.Add(1))}
-		}
-		is, err := v.Tokenize(ctx, "", 0, values)
-		if err == nil {
-			err = is.KeepRecorded(ctx)
-		}
-		if err != nil {
-			return err
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		for _, t := range is.Tokens {
-			tokens = append(tokens, t.Text)
-		}
-		return nil
-	}
-	var next atomic.Int64
-	reveal := func() error {
-		_, err := v.Reveal(ctx, tokens[int(next.Add(1))%len(tokens)])
-		return err
-	}
-	// Not counted: a vault that was just opened empties its write-ahead log once, and the log
-	// has to grow to its length, which costs the file system more than writing over it.
-	if _, err := together(b.slice, time.Second*pageOfValues/offeredValues, keep); err != nil {
-		return err
-	}
-	fmt.Fprintln(out, "values kept on one SQLite file, and brought back\tvalues/s\tp50 of a call\tp99")
-	row := func(name string, s sample) {
-		fmt.Fprintf(out, "%s\t%.0f\t%s\t%s\n", name, s.rate(), s.percentile(.5).Round(time.Microsecond), s.percentile(.99).Round(time.Microsecond))
-	}
-	// In turns, so that both meet the same of what else the disk has to do.
+	defer func() { err = errors.Join(err, load.v.Close()) }()
+	// In turns, so that all meet the same of what else machine and disk have to do.
 	bare, err := newBareSyncs(dir + "/bare")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, bare.file.Close()) }()
-	var offered, synced sample
+	type turn struct {
+		name string
+		do   func(slice time.Duration) (sample, error)
+		sum  sample
+	}
+	turns := []*turn{
+		{name: "tokenize, 32 in a call, 20,000/s offered", do: func(slice time.Duration) (sample, error) { return load.offered(ctx, slice) }},
+		{name: "bare sync of 4 KiB, in turns with these calls and as often", do: func(slice time.Duration) (sample, error) {
+			return together(slice, time.Second*pageOfValues/offeredValues, bare.sync)
+		}},
+	}
+	loads := []*valueLoad{load}
+	if memory := memoryDir(); memory != "" {
+		dir, err := os.MkdirTemp(memory, "caregate-bench-")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		inMemory, err := newValueLoad(ctx, dir)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, inMemory.v.Close()) }()
+		loads = append(loads, inMemory)
+		turns = append(turns, &turn{name: "the same calls in turns on a memory file system: without the disk", do: func(slice time.Duration) (sample, error) { return inMemory.offered(ctx, slice) }})
+	}
+	// Not counted: a vault that was just opened empties its write-ahead log once, and the log
+	// has to grow to its length, which costs the file system more than writing over it.
+	for _, l := range loads {
+		if _, err := l.offered(ctx, b.slice); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(out, "values kept on one SQLite file, and brought back\tvalues/s\tp50 of a call\tp99")
+	row := func(name string, s sample) {
+		fmt.Fprintf(out, "%s\t%.0f\t%s\t%s\n", name, s.rate(), s.percentile(.5).Round(time.Microsecond), s.percentile(.99).Round(time.Microsecond))
+	}
 	for range syncTurns {
-		for _, m := range []struct {
-			of *sample
-			do func() error
-		}{{&offered, keep}, {&synced, bare.sync}} {
-			s, err := together(b.slice/syncTurns, time.Second*pageOfValues/offeredValues, m.do)
+		for _, t := range turns {
+			some, err := t.do(b.slice / syncTurns)
 			if err != nil {
 				return err
 			}
-			m.of.add(s)
+			t.sum.add(some)
 		}
 	}
-	offered.requests *= pageOfValues
-	row("tokenize, 32 in a call, 20,000/s offered", offered)
-	row("bare sync of 4 KiB, in turns with these calls and as often", synced)
+	for _, t := range turns {
+		row(t.name, t.sum)
+	}
 	for _, m := range []struct {
 		name   string
 		values int
 		every  time.Duration
-		do     func() error
+		do     func(ctx context.Context) error
 	}{
-		{"tokenize, 32 in a call, saturated", pageOfValues, 0, keep},
-		{"detokenize, 20,000/s offered", 1, time.Second / offeredValues, reveal},
-		{"detokenize, saturated", 1, 0, reveal},
+		{"tokenize, 32 in a call, saturated", pageOfValues, 0, load.keep},
+		{"detokenize, 20,000/s offered", 1, time.Second / offeredValues, load.reveal},
+		{"detokenize, saturated", 1, 0, load.reveal},
 	} {
-		s, err := together(b.slice, m.every, m.do)
+		s, err := together(b.slice, m.every, func() error { return m.do(ctx) })
 		if err != nil {
 			return err
 		}
@@ -144,15 +191,16 @@ func together(slice, every time.Duration, do func() error) (s sample, err error)
 	for c := range valueCallers {
 		wg.Go(func() {
 			var took []time.Duration
-			var failed error
+			wake, failed := newAlarm()
+			if failed == nil {
+				defer func() { _ = wake.close() }()
+			}
 			due := began.Add(time.Duration(c) * every)
 			for failed == nil && time.Since(began) < slice {
 				start := time.Now()
 				if every > 0 {
-					if every < time.Millisecond {
-						time.Sleep(time.Until(due)) //nolint:forbidigo // somebody is awake all the time, and it is not late
-					} else {
-						sleepUntil(due)
+					if failed = wake.until(due); failed != nil {
+						break
 					}
 					if start = due; time.Since(due) > valueCallers*every {
 						due = time.Now() // nobody offers what could not be taken
