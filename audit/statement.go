@@ -24,17 +24,22 @@ var ErrStatement = errors.New("not a signed statement")
 // word of lower-case letters and dashes, and text is lines that end with a line feed. What
 // it says is the caller's; that it stands in the log as well is for an event to say.
 func (l *Log) Sign(kind, text string) (string, error) {
+	c := l.core
+	// The integrator has the key in use, and alone: this is its file.
+	return SignStatement(c.cfg.KeyDir, c.current.Load().origin, kind, text)
+}
+
+// SignStatement is [Log.Sign] without an open log: with the key of an origin ([ExtentOf]) in
+// the folder keyDir. A gateway may have the log open.
+func SignStatement(keyDir, origin, kind, text string) (string, error) {
 	if !isKind(kind) || text == "" || !strings.HasSuffix(text, "\n") || len(text) > maxStatement || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\n' }) {
 		return "", fmt.Errorf("signing a statement: %w: kind or text has not the form", ErrStatement)
 	}
-	c := l.core
-	// The integrator has the key in use, and alone: this is its file.
-	origin := c.current.Load().origin
 	_, shard, err := splitOrigin(origin)
 	if err != nil {
 		return "", fmt.Errorf("signing a statement: %w", err)
 	}
-	signer, _, err := loadKey(keyFile(c.cfg.KeyDir, shard), origin)
+	signer, _, err := loadKey(keyFile(keyDir, shard), origin)
 	if err != nil {
 		return "", fmt.Errorf("signing a statement: %w", err)
 	}

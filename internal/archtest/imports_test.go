@@ -36,6 +36,7 @@ var rules = map[string]rule{
 	"retention/index":                 {imports: []string{"internal/store"}, tests: []string{"internal/leaks", "internal/pgtest"}, why: "which records there are, and of whom, is asked by duties and told by traffic: it knows neither"},
 	"retention/hold":                  {imports: []string{"internal/store", "retention/index"}, tests: []string{"internal/leaks", "internal/pgtest", "retention"}, why: "what must stay is decided from holds and from where records are known to be, by whoever destroys"},
 	"retention/clock":                 {why: "a date must come out the same whatever is stored, and wherever: arithmetic knows nothing of us"},
+	"retention/ropa":                  {imports: []string{"redact", "retention/clock"}, why: "a record of processing is made of what was declared and of counts: it reads no log and no configuration"},
 	"console":                         {why: "handlers reach the rest through interfaces that console declares"},
 	"proxy":                           {imports: []string{everything}, why: "the pipeline ties the rooms together, and is below the command"},
 	"proxy/oauth":                     {imports: []string{"policy", "internal/store"}, tests: []string{"internal/pgtest"}, why: "tokens for vendors are asked for and kept without knowing what they are used for"},
@@ -76,7 +77,7 @@ var outside = []struct {
 var impure = struct {
 	rooms, imports []string
 }{
-	rooms:   []string{"redact", "rego", "retention/clock"},
+	rooms:   []string{"redact", "rego", "retention/clock", "retention/ropa"},
 	imports: []string{"os", "os/exec", "net", "net/http", "database/sql", "log", "log/slog", "syscall"},
 }
 
