@@ -179,32 +179,41 @@ func (s *Store) stopped(ctx context.Context, tx *sql.Tx, persons []index.Person)
 }
 
 // late notes for which erasures a hold that is being placed comes too late, and counts them.
+// Of one that ended the index knows nothing any more, so the hold has to name the person.
 func (s *Store) late(ctx context.Context, tx *sql.Tx, id string, now time.Time) (n int, err error) {
+	begun := make(map[[16]byte]int64)
+	err = each(ctx, tx, `SELECT DISTINCT m.event, m.begun FROM hold_passed m JOIN hold_person p ON p.person = m.person WHERE p.hold = $1 AND m.ended >= $2`, func(rows *sql.Rows) error {
+		var event []byte
+		var at int64
+		err := rows.Scan(&event, &at)
+		begun[eventID(event)] = at
+		return err
+	}, id, max(now.Add(-keptMark).UnixMilli(), 1))
+	if err != nil {
+		return 0, err
+	}
 	type mark struct {
 		begun   int64
 		persons []index.Person
 	}
-	marks := make(map[[16]byte]*mark)
-	err = each(ctx, tx, `SELECT event, person, begun FROM hold_passed WHERE ended = 0 OR ended >= $1`, func(rows *sql.Rows) error {
+	open := make(map[[16]byte]mark)
+	err = each(ctx, tx, `SELECT event, person, begun FROM hold_passed WHERE ended = 0`, func(rows *sql.Rows) error {
 		var event, person []byte
-		var begun int64
-		if err := rows.Scan(&event, &person, &begun); err != nil {
+		var m mark
+		if err := rows.Scan(&event, &person, &m.begun); err != nil {
 			return err
 		}
-		var e [16]byte
 		var p index.Person
-		copy(e[:], event)
 		copy(p[:], person)
-		if marks[e] == nil {
-			marks[e] = &mark{begun: begun}
-		}
-		marks[e].persons = append(marks[e].persons, p)
+		e := eventID(event)
+		m.persons = append(open[e].persons, p)
+		open[e] = m
 		return nil
-	}, now.Add(-keptMark).UnixMilli())
+	})
 	if err != nil {
 		return 0, err
 	}
-	for event, m := range marks {
+	for event, m := range open {
 		all, err := index.SameIn(ctx, tx, m.persons)
 		if errors.Is(err, index.ErrTooMany) {
 			all, err = m.persons, nil
@@ -216,15 +225,21 @@ func (s *Store) late(ctx context.Context, tx *sql.Tx, id string, now time.Time) 
 		if err != nil {
 			return 0, err
 		}
-		if len(found) == 0 {
-			continue
+		if len(found) > 0 {
+			begun[event] = m.begun
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO hold_late (hold, event, begun) VALUES ($1, $2, $3)`, id, event[:], m.begun); err != nil {
+	}
+	for event, at := range begun {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO hold_late (hold, event, begun) VALUES ($1, $2, $3)`, id, event[:], at); err != nil {
 			return 0, err
 		}
-		n++
 	}
-	return n, nil
+	return len(begun), nil
+}
+
+func eventID(b []byte) (e [16]byte) {
+	copy(e[:], b)
+	return e
 }
 
 // seenWithin is how exact the index knows when a record was last seen.

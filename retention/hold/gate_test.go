@@ -47,7 +47,8 @@ func TestHoldAtEachStep(t *testing.T) {
 				if (err != nil) != (at == "before") {
 					t.Fatalf("passing the gate: %v", err)
 				}
-				late := at != "before"
+				// Of an erasure that ended the index knows the records no more.
+				late := at != "before" && (at != "keys gone" || kind == "person")
 				if err == nil {
 					step("passed")
 					step("event written")
@@ -55,7 +56,7 @@ func TestHoldAtEachStep(t *testing.T) {
 						err = w.s.Dropped(t.Context(), [16]byte{1})
 						late = false
 					} else {
-						err = w.s.Ended(t.Context(), [16]byte{1})
+						err = errors.Join(w.x.Forget(t.Context(), []index.Person{ann}), w.s.Ended(t.Context(), [16]byte{1}))
 					}
 					if err != nil {
 						t.Fatal(err)
@@ -74,6 +75,7 @@ func TestHoldAtEachStep(t *testing.T) {
 					t.Errorf("the log says %q", got)
 				}
 				// For everything from here on it counts.
+				w.see(t, index.Sighting{Record: ticket("1"), Persons: []index.Person{ann}})
 				w.heldBy(t, ann, h.ID)
 			})
 		}
