@@ -173,7 +173,12 @@ func (g *group[W, R]) write(batch []*job[W, R]) error {
 	defer g.writing.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
-	return untangled(func() error { return g.commit(ctx, batch) })
+	err := untangled(func() error { return g.commit(ctx, batch) })
+	if err != nil && ctx.Err() != nil {
+		// A transaction that was ended meanwhile may say only that it has ended.
+		return errors.Join(ctx.Err(), err)
+	}
+	return err
 }
 
 // begun is the context of statements in a transaction that has begun. On SQLite none of them
