@@ -40,6 +40,8 @@ type Config struct {
 	Reviews Reviews
 	// Holds are legal holds.
 	Holds Holds
+	// RevealRights are rights to see what stands behind tokens, which lapse unused.
+	RevealRights RevealRights
 	// Approve finds out whether others have agreed to a call of this API, and asks them
 	// otherwise. An approval that does not count is a *Refusal.
 	Approve func(ctx context.Context, a Actor, op Operation, w Wanted) (Agreement, error)
@@ -314,7 +316,7 @@ type api struct {
 // New returns the handler for /livez, /readyz and /api/v1. It panics when a
 // required field of c is missing, because a gateway without it would deny all.
 func New(c Config) http.Handler {
-	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.Sessions == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Reviews == nil || c.Holds == nil || c.Approve == nil || c.Tokens == nil ||
+	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.Sessions == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Reviews == nil || c.Holds == nil || c.RevealRights == nil || c.Approve == nil || c.Tokens == nil ||
 		c.Records == nil || c.Event == nil || c.Search == nil || c.Exposures == nil || c.Status == nil || c.Replay == nil || c.Checks == nil {
 		panic("console: Config lacks a required field")
 	}

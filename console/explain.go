@@ -63,6 +63,8 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 		fmt.Fprintf(&b, "the time for an approval of %s was over", what)
 	case e.Type == "access.revoked":
 		fmt.Fprintf(&b, "item %s of the access review %s was revoked (%s)", e.Attrs["item"], e.Attrs["review"], e.Operation)
+	case e.Type == "access.lapsed":
+		fmt.Fprintf(&b, "the right of %s to see what stands behind tokens lapsed, after %s days without use", e.Attrs["holder"], e.Attrs["unused_days"])
 	case e.Type == "access.reviewed":
 		fmt.Fprintf(&b, "the access review %s was closed: %s rights kept, %s revoked, %s for people to revoke; its report has the SHA-256 %s",
 			e.Attrs["review"], e.Attrs["kept"], e.Attrs["revoked"], e.Attrs["by_hand"], e.Attrs["report"])

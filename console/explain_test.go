@@ -55,6 +55,8 @@ func TestExplain(t *testing.T) {
 			"On 1 March 2026 at 12:00:05 UTC the gateway read in zendesk's own log that data.exported happened on 2026-11-22T08:00:00Z (the vendor's word; the gateway saw no such call)."},
 		{"a right that a review took away", Event{Time: at, Type: "access.revoked", Channel: "caregate", Operation: "apikey.narrow", Attrs: map[string]string{"review": "r1", "item": "7"}},
 			"On 1 March 2026 at 12:00:05 UTC item 7 of the access review r1 was revoked (apikey.narrow)."},
+		{"a right to reveal that lapsed", Event{Time: at, Type: "access.lapsed", Channel: "caregate", Operation: "access.lapse", Attrs: map[string]string{"holder": "user:0a", "unused_days": "90"}},
+			"On 1 March 2026 at 12:00:05 UTC the right of user:0a to see what stands behind tokens lapsed, after 90 days without use."},
 		{"a review", Event{Time: at, Type: "access.reviewed", Channel: "caregate", Operation: "access.close", Attrs: map[string]string{"review": "r1", "kept": "5", "revoked": "2", "by_hand": "1", "report": "0a0b"}},
 			"On 1 March 2026 at 12:00:05 UTC the access review r1 was closed: 5 rights kept, 2 revoked, 1 for people to revoke; its report has the SHA-256 0a0b."},
 		{"a vendor's log with a hole", Event{Time: at, Type: "vendor.gap", Channel: "zendesk", Attrs: map[string]string{"trail": "audit", "gap": "retention", "from": "A", "to": "B"}},

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"go.yaml.in/yaml/v4"
@@ -34,6 +35,10 @@ type bundle struct {
 	views    []viewRow
 	// neverShown are classes that no view shows.
 	neverShown []string
+	// revealers are roles that may see what stands behind tokens, revealUnused after how long
+	// without use that right lapses; zero for never.
+	revealers    map[string]bool
+	revealUnused time.Duration
 }
 
 // readBundle reads the built-in rules, and the operator's rules and documents: those in a
@@ -110,7 +115,7 @@ func readBundle(c Config) (*bundle, error) {
 	}
 
 	b := &bundle{modules: modules, own: own, data: data, digest: hex.EncodeToString(sum.Sum(nil)), rollouts: rollouts, enforced: enforcedTargets(t, overlays, codes, rollouts)}
-	b.neverShown = t.NeverShown
+	b.neverShown, b.revealers, b.revealUnused = t.NeverShown, t.revealers(), revealUnused(t, overlays)
 	for _, o := range overlays {
 		b.views = append(b.views, o.views...)
 	}
@@ -203,6 +208,10 @@ type tables struct {
 	// OwnAgreed are operations of the gateway's own API that a document may want others
 	// to agree to.
 	OwnAgreed map[string]bool `yaml:"own_agreed"`
+	// Own is the gateway's own API: by family of operations, role and effect.
+	Own map[string]map[string]map[string]bool `yaml:"own"`
+	// RevealUnusedAfterDays is after how many days without use a right to reveal lapses.
+	RevealUnusedAfterDays int `yaml:"reveal_unused_after_days"`
 }
 
 // builtinTables reads the names that overlays and keys may use.

@@ -92,6 +92,9 @@ type Engine struct {
 	views    []viewRow
 	// neverShown are the classes that NeverShown is about.
 	neverShown []string
+	// revealers and revealUnused are what Reveals and RevealsUnusedFor answer.
+	revealers    map[string]bool
+	revealUnused time.Duration
 }
 
 // NewEngine compiles the built-in rules with the operator's documents. A broken
@@ -133,7 +136,7 @@ func NewEngine(ctx context.Context, c Config) (*Engine, error) {
 	e := &Engine{
 		query: q, docs: docs, words: readVocabulary(docs.all), found: &sync.Pool{New: func() any { return new(found) }},
 		timeout: trialPatience * c.Timeout, digest: b.digest, reasons: b.reasons, log: c.Logger, cache: cache,
-		networks: b.networks, hours: b.hours, rollouts: b.rollouts, enforced: b.enforced, views: b.views, neverShown: b.neverShown,
+		networks: b.networks, hours: b.hours, rollouts: b.rollouts, enforced: b.enforced, views: b.views, neverShown: b.neverShown, revealers: b.revealers, revealUnused: b.revealUnused,
 	}
 	// Anonymous callers exist everywhere, so rules that cannot judge one are broken.
 	trial := Input{Direction: Request, Effect: "read", Scope: "one", Method: "safe", Actor: InputActor{Kind: KindAnonymous, Strength: StrengthNone}}

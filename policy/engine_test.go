@@ -167,7 +167,7 @@ func TestOverlaysThatAreRefused(t *testing.T) {
 		{"not YAML", "version: [", "o.yaml"},
 		{"no version", "enforcement: []", "o.yaml:1: version is missing"},
 		{"another version", "version: 2", `o.yaml:1: version "2" is not known; this one is 1`},
-		{"unknown member", "version: 1\nrules: []", `o.yaml:2: the document has no member "rules"; it has version, enforcement, grants, approvals, logins, networks, hours, conditions, limits, views, rollout, change`},
+		{"unknown member", "version: 1\nrules: []", `o.yaml:2: the document has no member "rules"; it has version, enforcement, grants, approvals, logins, networks, hours, conditions, limits, views, reveal, rollout, change`},
 		{"a view of nothing", "version: 1\nviews:\n  - {view: hidden}", "o.yaml:3: a views row wants field and view"},
 		{"a view that is none", "version: 1\nviews:\n  - {field: /a, view: blurred}", "o.yaml:3: view wants one of full, masked, hidden"},
 		{"a view of a name", "version: 1\nviews:\n  - {field: email, view: hidden}", "o.yaml:3: field wants a JSON Pointer, as /user/email or /**/phone: it does not begin with /"},
@@ -223,7 +223,7 @@ func TestOverlaysThatAreRefused(t *testing.T) {
 		{"an approval without operation", "version: 1\napprovals:\n  - {approvers: 1}", "o.yaml:3: an approvals row wants operation"},
 		{"an approval of what has no form", "version: 1\napprovals:\n  - {operation: delete}", "o.yaml:3: operation wants the form of a grant"},
 		{"an approval of our own API", "version: 1\napprovals:\n  - {operation: \"caregate:*\"}", "o.yaml:3: operation wants the form of a grant, for a channel"},
-		{"an approval of a call of ours that needs none", "version: 1\napprovals:\n  - {operation: \"caregate:apikey.list\"}", "agree to access.close, apikey.create, apikey.revoke, apikey.rotate, keys.rotate"},
+		{"an approval of a call of ours that needs none", "version: 1\napprovals:\n  - {operation: \"caregate:apikey.list\"}", "agree to access.close, access.renew, apikey.create, apikey.revoke, apikey.rotate, keys.rotate"},
 		{"an approval of a change from some records on", "version: 1\napprovals:\n  - {operation: \"caregate:apikey.create\", records: 2}", "o.yaml:3: records goes with calls of a channel"},
 		{"an approval by nobody", "version: 1\napprovals:\n  - {operation: \"zendesk:*\", approvers: 0}", "o.yaml:3: approvers wants a number from 1 to 5"},
 		{"a list for a document", "- 1", "o.yaml:1: the document wants members"},
@@ -478,7 +478,7 @@ func TestCatalogue(t *testing.T) {
 		}
 	}
 	want := []string{"identity_mismatch", "no_credential", "unknown_role", "mfa_required", "login_too_old", "export_needs_grant", "bulk_needs_grant",
-		"admin_needs_role", "auth_needs_grant", "unmapped_needs_grant", "full_needs_grant", "role_not_allowed", "outside_network", "actor_outside_region", "outside_region", "outside_hours", "purpose_not_covered", "token_needs_role", "purpose_needed", "token_refused", "payment_unknown",
+		"admin_needs_role", "auth_needs_grant", "unmapped_needs_grant", "full_needs_grant", "role_not_allowed", "reveal_lapsed", "outside_network", "actor_outside_region", "outside_region", "outside_hours", "purpose_not_covered", "token_needs_role", "purpose_needed", "token_refused", "payment_unknown",
 		"idempotency_missing", "idempotency_used", "refund_currency", "refund_over_balance", "policy_denied", "finding_blocked", "approval_required"}
 	if !slices.Equal(codes, want) {
 		t.Errorf("codes: got %v, want %v; codes are never renamed", codes, want)

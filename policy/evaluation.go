@@ -48,7 +48,7 @@ func (in *Input) appendKey(b []byte) []byte {
 		b = appendString(b, s)
 	}
 	var flags byte
-	for i, set := range [...]bool{in.Mapped, in.Observe, in.Actor.Asserts, in.Actor.Mismatch, in.Actor.MFA} {
+	for i, set := range [...]bool{in.Mapped, in.Observe, in.Actor.Asserts, in.Actor.Mismatch, in.Actor.MFA, in.Actor.RevealLapsed} {
 		if set {
 			flags |= 1 << i
 		}
@@ -118,6 +118,9 @@ func (in *Input) value(w vocabulary) ast.Value {
 	if in.Actor.Age != 0 {
 		actor.Insert(keyAge, ast.IntNumberTerm(in.Actor.Age))
 	}
+	if in.Actor.RevealLapsed {
+		actor.Insert(keyRevealLapsed, ast.InternedTerm(true))
+	}
 	doc := ast.NewObject(
 		ast.Item(keyV, ast.IntNumberTerm(in.V)),
 		ast.Item(keyTenant, w.term(in.Tenant)),
@@ -177,6 +180,7 @@ var (
 	keyNetwork, keyFindings, keyRecords, keyObserve = ast.StringTerm("network"), ast.StringTerm("findings"), ast.StringTerm("records"), ast.StringTerm("observe")
 	keyApprovals                                    = ast.StringTerm("approvals")
 	keyAMR, keyACR, keyAge                          = ast.StringTerm("amr"), ast.StringTerm("acr"), ast.StringTerm("age")
+	keyRevealLapsed                                 = ast.StringTerm("reveal_lapsed")
 	keyNetworks, keyRegions, keyHours               = ast.StringTerm("networks"), ast.StringTerm("regions"), ast.StringTerm("hours")
 	keyCredential                                   = ast.StringTerm("credential")
 	keyRollouts                                     = ast.StringTerm("rollouts")

@@ -137,6 +137,9 @@ type InputActor struct {
 	// Age is how many minutes ago that was, rounded up by RoundAge, at least 1; 0 when
 	// nobody knows.
 	Age int `json:"age,omitempty"`
+	// RevealLapsed tells, in calls that reveal, that the actor has not used the right to for
+	// as long as [Engine.RevealsUnusedFor] says, and nobody has renewed it.
+	RevealLapsed bool `json:"reveal_lapsed,omitempty"`
 }
 
 // oldestLogin is what every age above it is rounded to, in minutes. A rule cannot tell it

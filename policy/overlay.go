@@ -57,6 +57,8 @@ const OverlayVersion = 1
 //	    regions: [eu]
 //	    hours: [desk]
 //	    purposes: [support]
+//	reveal:
+//	  unused_after_days: 90                 # after how long without use the right to reveal lapses; 0: never
 //	rollout:
 //	  - name: iban-desk       # see Rollout
 //	    class: iban
@@ -91,6 +93,9 @@ type Overlay struct {
 	limits     []rateRow
 	views      []viewRow
 	change     Authorship
+	// reveal is after how many days without use a right to reveal lapses; nil where the
+	// document does not say.
+	reveal *int
 }
 
 // approvalCase is a case in which others must agree.
@@ -168,7 +173,7 @@ func (p *overlayParser) members(n *yaml.Node, what string, f func(key string, va
 }
 
 // documentMembers are the members of a document.
-var documentMembers = [...]string{"version", "enforcement", "grants", "approvals", "logins", "networks", "hours", "conditions", "limits", "views", "rollout", "change"}
+var documentMembers = [...]string{"version", "enforcement", "grants", "approvals", "logins", "networks", "hours", "conditions", "limits", "views", "reveal", "rollout", "change"}
 
 func (p *overlayParser) document(n *yaml.Node) {
 	version := false
@@ -183,6 +188,8 @@ func (p *overlayParser) document(n *yaml.Node) {
 			p.rows(v, "enforcement", p.enforcement)
 		case "change":
 			p.change(v)
+		case "reveal":
+			p.reveal(v)
 		case "grants":
 			p.rows(v, "grants", p.grant)
 		case "approvals":

@@ -418,6 +418,7 @@ func (a *App) Start() (err error) {
 		go a.watchBundle()
 	}
 	go a.watchRollouts(time.NewTicker(rolloutEvery), rules.engine)
+	go a.watchRevealRights(time.NewTicker(lapseEvery))
 	a.ship()
 	a.followTrails()
 	go a.keepExpiring(periods, checked)

@@ -74,7 +74,7 @@ func newConsole(a *App, local bool) http.Handler {
 	return console.New(console.Config{
 		Local: local, Identify: func(r *http.Request) (console.Actor, error) { return c.identify(r, local) }, Authorize: c.authorize, Journal: c,
 		Reason: consoleReason, Keys: consoleKeys{a.gen.data.Keys, a.checkWish}, Sessions: consoleSessions{a.gen.data.Sessions}, RotateKeys: c.rotateKeys, Erase: c.erase, Records: c.records,
-		Approvals: consoleApprovals{a.gen.data.Approvals, a.metrics}, Reviews: consoleReviews{a}, Holds: consoleHolds{a}, Approve: c.approve, Tokens: consoleTokens{a},
+		Approvals: consoleApprovals{a.gen.data.Approvals, a.metrics}, Reviews: consoleReviews{a}, RevealRights: consoleRevealRights{a}, Holds: consoleHolds{a}, Approve: c.approve, Tokens: consoleTokens{a},
 		Event: c.event, Search: c.search().events, Exposures: c.search().exposures, Status: c.status, Observed: a.gen.data.observed.proposals, Replay: c.replay, Checks: c.checks, Logger: processLogger(),
 	})
 }
@@ -92,10 +92,12 @@ type consoleProof struct {
 	situation policy.Situation
 	// rollouts are those that the caller is in.
 	rollouts []string
+	// reveal is how the caller's right to reveal stands.
+	reveal revealStanding
 }
 
-func (a *App) consoleActor(p policy.Actor, rules *rulesInForce, s policy.Situation) console.Actor {
-	return console.Actor{ID: p.ID, Proof: consoleProof{p, rules, s, a.rollouts(rules, &p)}}
+func (a *App) consoleActor(ctx context.Context, p policy.Actor, rules *rulesInForce, s policy.Situation) console.Actor {
+	return console.Actor{ID: p.ID, Proof: consoleProof{p, rules, s, a.rollouts(rules, &p), a.revealStanding(ctx, rules, &p)}}
 }
 
 // proofOf finds what identify noted of an actor.
@@ -129,7 +131,7 @@ func (c consoleMount) identify(r *http.Request, local bool) (console.Actor, erro
 		return console.Actor{}, &console.Refusal{Code: policy.RefusalReason(err)}
 	}
 	address, _ := callerAddress(r)
-	out := c.a.consoleActor(actor, rules, situationOf(rules.engine, address, c.a.now()))
+	out := c.a.consoleActor(r.Context(), actor, rules, situationOf(rules.engine, address, c.a.now()))
 	out.Cookie = p.Session != ""
 	return out, err
 }
@@ -137,6 +139,9 @@ func (c consoleMount) identify(r *http.Request, local bool) (console.Actor, erro
 func (c consoleMount) authorize(ctx context.Context, actor console.Actor, op console.Operation) (console.Decision, error) {
 	p, err := proofOf(actor)
 	if err != nil {
+		return console.Decision{}, err
+	}
+	if err := p.reveal.known(op); err != nil {
 		return console.Decision{}, err
 	}
 	d, err := p.rules.engine.Decide(ctx, consoleInput(p, op))
@@ -149,13 +154,15 @@ func (c consoleMount) authorize(ctx context.Context, actor console.Actor, op con
 // consoleInput describes a call of the gateway's own API as policy knows calls:
 // one more channel.
 func consoleInput(p consoleProof, op console.Operation) policy.Input {
-	return policy.Input{
+	in := policy.Input{
 		V: policy.InputVersion, Tenant: tenant, Route: policy.OwnChannel, Direction: policy.Request,
 		Channel: policy.OwnChannel, Operation: op.Name, Mapped: true,
 		Effect: op.Effect, Scope: scopeOf(op), Mark: op.Mark, Method: policy.MethodClass(op.Method),
 		Actor: p.Input(), Network: "unknown", Approvals: op.Approvals, Rollouts: p.rollouts,
 		Networks: p.situation.Networks, Regions: p.situation.Regions, Hours: p.situation.Hours,
 	}
+	in.Actor.RevealLapsed = p.reveal.lapsed && reveals(op)
+	return in
 }
 
 func scopeOf(op console.Operation) string { return cmp.Or(op.Scope, "one") }
@@ -397,10 +404,11 @@ var (
 // consoleError gives policy's errors the names under which console knows them.
 func consoleError(err error) error {
 	switch {
-	case errors.Is(err, policy.ErrNoKey), errors.Is(err, policy.ErrNoSession), errors.Is(err, policy.ErrNoApproval):
+	case errors.Is(err, policy.ErrNoKey), errors.Is(err, policy.ErrNoSession), errors.Is(err, policy.ErrNoApproval), errors.Is(err, policy.ErrNoRevealRight):
 		return fmt.Errorf("%w: %w", console.ErrNotFound, err)
 	case errors.Is(err, policy.ErrNewKey), errors.Is(err, policy.ErrKeyEnded), errors.Is(err, policy.ErrApprovalEnded),
-		errors.Is(err, policy.ErrOwnApproval), errors.Is(err, policy.ErrAgreedAlready), errors.Is(err, policy.ErrTerms):
+		errors.Is(err, policy.ErrOwnApproval), errors.Is(err, policy.ErrAgreedAlready), errors.Is(err, policy.ErrTerms),
+		errors.Is(err, policy.ErrOwnRevealRight), errors.Is(err, policy.ErrRevealLapsing):
 		return fmt.Errorf("%w: %w", console.ErrInvalid, err)
 	}
 	return err

@@ -112,6 +112,11 @@ func (c consoleTokens) Reveal(ctx context.Context, a console.Actor, op console.O
 		}
 		clear(value.Text)
 	}
+	if len(t.subjects) > 0 { // before anybody sees them
+		if err := c.a.gen.data.RevealRights.Use(ctx, p.ID); err != nil {
+			return nil, nil, err
+		}
+	}
 	c.a.metrics.reveal("revealed", len(t.subjects))
 	c.a.metrics.reveal("not_found", len(r.Tokens)-len(t.subjects))
 	return out, t.joined(), nil

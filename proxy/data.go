@@ -168,6 +168,8 @@ type Data struct {
 	Holds *hold.Store
 	// Limits count what is taken of them.
 	Limits *policy.Limits
+	// RevealRights know when rights to see what stands behind tokens were last used.
+	RevealRights *policy.RevealRights
 	// Vouchers remember which headers Caregate-Actor were used.
 	Vouchers *policy.Vouchers
 	// Rollbacks know which rollouts of the policy went back.
@@ -199,6 +201,8 @@ type Data struct {
 	rewrap chan struct{}
 	// reviewing is held while a review is carried out.
 	reviewing sync.Mutex
+	// revealers are actors who were noted to hold a right to reveal.
+	revealers seenRevealers
 }
 
 // OpenData opens a directory made by CreateData, after the log has checked
@@ -260,6 +264,9 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 	}
 	if d.Limits, err = policy.OpenLimits(ctx, d.state, nil); err != nil {
 		return d, fmt.Errorf("opening the limits: %w", err)
+	}
+	if d.RevealRights, err = policy.OpenRevealRights(ctx, d.state, nil); err != nil {
+		return d, fmt.Errorf("opening the rights to reveal: %w", err)
 	}
 	if d.Vouchers, err = policy.OpenVouchers(ctx, d.state, nil); err != nil {
 		return d, fmt.Errorf("opening the vouchers: %w", err)

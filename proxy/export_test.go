@@ -52,6 +52,9 @@ func Within(tb testing.TB, bound *time.Duration, d time.Duration) {
 // RolloutEvery is how often rollouts are looked at.
 var RolloutEvery = &rolloutEvery
 
+// LapseEvery is how often unused rights to reveal are looked for.
+var LapseEvery = &lapseEvery
+
 // IdleEnough is how long a connection has rested before a reload may close it.
 const IdleEnough = idleEnough
 

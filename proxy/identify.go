@@ -85,6 +85,7 @@ func (x *exchange) identify(r *http.Request, next caddyhttp.Handler) *refusal {
 		x.actor = policy.Actor{ID: policy.KindAnonymous, Kind: policy.KindAnonymous, Strength: policy.StrengthNone}
 	}
 	x.rollouts = x.h.app.rollouts(x.det.policy, &x.actor)
+	x.h.app.noteRevealer(r.Context(), x.det.policy, &x.actor)
 	if ref := x.nameActor(r.Context()); ref != nil {
 		return ref
 	}

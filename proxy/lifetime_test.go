@@ -102,6 +102,7 @@ func TestNothingIsKept(t *testing.T) {
 // A defect in any stage releases nothing, is recorded, and harms no other call.
 func TestPanics(t *testing.T) {
 	proxy.Within(t, proxy.RolloutEvery, time.Hour)
+	proxy.Within(t, proxy.LapseEvery, time.Hour)
 	u := kindsUpstream(t)
 	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
 	for _, stage := range []string{"identify", "detect"} {

@@ -226,7 +226,7 @@ func pageOperation(name string, r *http.Request) console.Operation {
 func (p loginPages) who(r *http.Request, actor policy.Actor) console.Actor {
 	rules := p.a.rules()
 	address, _ := callerAddress(r)
-	return p.a.consoleActor(actor, rules, situationOf(rules.engine, address, p.a.now()))
+	return p.a.consoleActor(r.Context(), actor, rules, situationOf(rules.engine, address, p.a.now()))
 }
 
 func (p loginPages) record(ctx context.Context, rec console.Record) (receipt string, err error) {

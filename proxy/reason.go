@@ -160,6 +160,8 @@ var catalogue = []Reason{
 		"Add the operation to a channel file of your own, or grant it: `caregate apikey create --name NAME --role service --grant GRANT`.", FixSecurity},
 	{"full_needs_grant", http.StatusForbidden, "Whole values are shown to those to whom it was granted, beside their role.",
 		"Ask for the masked value, or give the person the grant caregate:token.reveal_full in the policy's document.", FixSecurity},
+	{"reveal_lapsed", http.StatusForbidden, "The caller's right to see what stands behind tokens has lapsed: it was not used for as long as the policy says.",
+		"Have somebody else who may review access renew it: `caregate access renew ACTOR --ticket ID`, with the actor as `caregate access reveals` lists it.", FixSecurity},
 	{reasonViewUnreadable, http.StatusForbidden, "The policy hides or masks fields of this answer for the caller, and the answer has a form in which nobody can tell where they are.",
 		"Ask for the answer in JSON, or have the policy's view of these fields narrowed to the operations that answer in it.", FixSecurity},
 	{reasonLimit, http.StatusTooManyRequests, "The caller has had as much as a limit of the policy permits within its time: calls, tokens revealed, or different persons.",

@@ -245,6 +245,7 @@ func TestCallersWhoHangUpOnStreams(t *testing.T) {
 // harms no other call.
 func TestPanicInMidStream(t *testing.T) {
 	proxy.Within(t, proxy.RolloutEvery, time.Hour)
+	proxy.Within(t, proxy.LapseEvery, time.Hour)
 	type result struct {
 		body string
 		err  error

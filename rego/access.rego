@@ -211,6 +211,15 @@ reasons contains "full_needs_grant" if {
 	not needs in input.actor.grants
 }
 
+# Whoever has not used a right to reveal for as long as the deployment says has lost it, until
+# somebody else renews it.
+reasons contains "reveal_lapsed" if {
+	input.channel == "caregate"
+	permitted
+	data.access.own_lapsing[input.operation]
+	input.actor.reveal_lapsed == true
+}
+
 refusal := "no_credential" if {
 	not known
 } else := "export_needs_grant" if {

@@ -19,6 +19,8 @@ person(roles, mfa) := {"actor": {"kind": "token", "strength": "proven", "roles":
 
 granted(roles, grants) := {"actor": {"kind": "token", "strength": "proven", "roles": roles, "grants": grants, "mfa": true}}
 
+lapsed(roles, grants) := {"actor": object.union(granted(roles, grants).actor, {"reveal_lapsed": true})}
+
 reveal := {"channel": "caregate", "operation": "token.reveal", "effect": "admin"}
 
 # Each row: what is changed in the base, and the reasons that must follow.
@@ -115,6 +117,13 @@ table := {
 	"a dpo reveals many, two agreed": [object.union(person(["dpo"], true), object.union(reveal, {"scope": "bulk", "approvals": 2})), set()],
 	"a dpo reveals whole values": [object.union(person(["dpo"], true), object.union(reveal, {"operation": "token.reveal_full"})), {"full_needs_grant"}],
 	"a dpo with the grant reveals whole values": [object.union(granted(["dpo"], ["caregate:token.reveal_full"]), object.union(reveal, {"operation": "token.reveal_full"})), set()],
+	"a dpo reveals after long": [object.union(lapsed(["dpo"], []), reveal), {"reveal_lapsed"}],
+	"a dpo reveals many after long": [object.union(lapsed(["dpo"], []), object.union(reveal, {"scope": "bulk", "approvals": 2})), {"reveal_lapsed"}],
+	"a dpo with the grant reveals whole values after long": [object.union(lapsed(["dpo"], ["caregate:token.reveal_full"]), object.union(reveal, {"operation": "token.reveal_full"})), {"reveal_lapsed"}],
+	"a dpo verifies after long": [object.union(lapsed(["dpo"], []), {"channel": "caregate", "operation": "token.verify", "effect": "read"}), set()],
+	"a dpo reads after long": [lapsed(["dpo"], []), set()],
+	"an agent reveals after long": [object.union(lapsed(["agent"], []), reveal), {"admin_needs_role"}],
+	"a dpo whose right counts reveals": [object.union(reveal, {"actor": object.union(lapsed(["dpo"], []).actor, {"reveal_lapsed": false})}), set()],
 	"an agent with the grant reveals whole values": [object.union(granted(["agent"], ["caregate:token.reveal_full"]), object.union(reveal, {"operation": "token.reveal_full"})), {"admin_needs_role"}],
 	"an agent verifies": [object.union(key(["agent"], []), {"channel": "caregate", "operation": "token.verify"}), set()],
 	"security verifies": [object.union(key(["security"], []), {"channel": "caregate", "operation": "token.verify"}), {"role_not_allowed"}],

@@ -25,9 +25,11 @@ func newAccess() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "access",
 		Short: "Review who has access",
-		Long:  `Reviews of who has access: see ` + "`caregate access review`" + ` and docs/access-reviews.md.`,
-		Args:  needsSubcommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Long: `Reviews of who has access: see ` + "`caregate access review`" + ` and docs/access-reviews.md.
+Rights to see what stands behind tokens lapse when they are not used: ` + "`caregate access reveals`" + `
+lists them, and ` + "`caregate access renew`" + ` renews one.`,
+		Args: needsSubcommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	review := &cobra.Command{
 		Use:   "review",
@@ -44,7 +46,7 @@ because nobody reviews a right of one's own. Every step is in the audit log.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	review.AddCommand(newReviewOpen(), newReviewList(), newReviewShow(), newReviewDecide(), newReviewClose(), newReviewReport(), newReviewVerify(), newReviewImport())
-	cmd.AddCommand(review)
+	cmd.AddCommand(review, newAccessReveals(), newAccessRenew())
 	return cmd
 }
 

@@ -35,7 +35,7 @@ func TestCommandList(t *testing.T) {
 	root.InitDefaultCompletionCmd("x")
 	want := []string{
 		"caregate",
-		"caregate access", "caregate access review", "caregate access review close", "caregate access review decide", "caregate access review import", "caregate access review list",
+		"caregate access", "caregate access renew", "caregate access reveals", "caregate access review", "caregate access review close", "caregate access review decide", "caregate access review import", "caregate access review list",
 		"caregate access review open", "caregate access review report", "caregate access review show", "caregate access review verify",
 		"caregate adapt",
 		"caregate apikey", "caregate apikey create", "caregate apikey list", "caregate apikey revoke", "caregate apikey rotate",
