@@ -182,7 +182,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'asked', 0,
 
 const approvalColumns = `id, requester, route, channel, operation, effect, scope, purpose, records, counts, needed, asked, expires, state, settled, terms, used, inside`
 
-func scanApproval(row scanner, now time.Time) (Approval, error) {
+func scanApproval(row store.Row, now time.Time) (Approval, error) {
 	var ap Approval
 	var counts, terms, inside string
 	var asked, expires, settled int64
@@ -211,6 +211,11 @@ func scanApproval(row scanner, now time.Time) (Approval, error) {
 	return ap, nil
 }
 
+// approvalAt is scanApproval for a list.
+func approvalAt(now time.Time) func(store.Row) (Approval, error) {
+	return func(row store.Row) (Approval, error) { return scanApproval(row, now) }
+}
+
 // open tells whether somebody can still do something about it.
 func (ap *Approval) open() bool {
 	return ap.State == ApprovalAsked || ap.State == ApprovalGiven || ap.State == ApprovalStanding
@@ -222,21 +227,9 @@ func (a *Approvals) List(ctx context.Context) ([]Approval, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing approvals: %w", err)
 	}
-	rows, err := a.db.QueryContext(ctx, `SELECT `+approvalColumns+` FROM approval
+	list, err := store.List(ctx, a.db, approvalAt(now), `SELECT `+approvalColumns+` FROM approval
 ORDER BY CASE WHEN state IN ('asked', 'given', 'standing') AND expires > $1 THEN 0 ELSE 1 END, asked DESC, id LIMIT $2`, now.UnixMilli(), listedApprovals)
 	if err != nil {
-		return nil, fmt.Errorf("listing approvals: %w", err)
-	}
-	defer rows.Close()
-	list := []Approval{}
-	for rows.Next() {
-		ap, err := scanApproval(rows, now)
-		if err != nil {
-			return nil, fmt.Errorf("listing approvals: %w", err)
-		}
-		list = append(list, ap)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, fmt.Errorf("listing approvals: %w", err)
 	}
 	return list, a.addVotes(ctx, a.db, list)
@@ -261,12 +254,8 @@ func (a *Approvals) Get(ctx context.Context, id string) (Approval, error) {
 }
 
 // queryer is a database or a transaction.
-type queryer interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
 // addVotes fills in who agreed and who refused.
-func (a *Approvals) addVotes(ctx context.Context, db queryer, list []Approval) error {
+func (a *Approvals) addVotes(ctx context.Context, db store.Queryer, list []Approval) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -468,20 +457,8 @@ func (a *Approvals) Expire(ctx context.Context, tell func(ctx context.Context, a
 	if _, err := a.db.ExecContext(ctx, `UPDATE approval SET state = 'expired', settled = expires WHERE state IN ('asked', 'given', 'standing') AND expires <= $1`, now.UnixMilli()); err != nil {
 		return fmt.Errorf("ending approvals: %w", err)
 	}
-	rows, err := a.db.QueryContext(ctx, `SELECT `+approvalColumns+` FROM approval WHERE state = 'expired' AND told = 0 AND settled > 0 ORDER BY expires, id LIMIT $1`, listedApprovals)
+	ended, err := store.List(ctx, a.db, approvalAt(now), `SELECT `+approvalColumns+` FROM approval WHERE state = 'expired' AND told = 0 AND settled > 0 ORDER BY expires, id LIMIT $1`, listedApprovals)
 	if err != nil {
-		return fmt.Errorf("ending approvals: %w", err)
-	}
-	defer rows.Close()
-	var ended []Approval
-	for rows.Next() {
-		ap, err := scanApproval(rows, now)
-		if err != nil {
-			return fmt.Errorf("ending approvals: %w", err)
-		}
-		ended = append(ended, ap)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return fmt.Errorf("ending approvals: %w", err)
 	}
 	for _, ap := range ended {

@@ -221,10 +221,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, '')`, key.ID, sum, key.Name, string(ro
 
 const keyColumns = `id, name, roles, grants, created, expires, last_used, revoked, successor`
 
-// scanner is a row or rows.
-type scanner interface{ Scan(dest ...any) error }
-
-func scanKey(row scanner) (Key, error) {
+func scanKey(row store.Row) (Key, error) {
 	var key Key
 	var roles, grants string
 	var created, expires, used, revoked int64
@@ -240,20 +237,8 @@ func scanKey(row scanner) (Key, error) {
 
 // List returns all keys, revoked ones too, oldest first.
 func (k *Keys) List(ctx context.Context) ([]Key, error) {
-	rows, err := k.db.QueryContext(ctx, `SELECT `+keyColumns+` FROM api_key ORDER BY created, id`)
+	list, err := store.List(ctx, k.db, scanKey, `SELECT `+keyColumns+` FROM api_key ORDER BY created, id`)
 	if err != nil {
-		return nil, fmt.Errorf("listing API keys: %w", err)
-	}
-	defer rows.Close()
-	list := []Key{}
-	for rows.Next() {
-		key, err := scanKey(rows)
-		if err != nil {
-			return nil, fmt.Errorf("listing API keys: %w", err)
-		}
-		list = append(list, key)
-	}
-	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("listing API keys: %w", err)
 	}
 	return list, nil
@@ -382,22 +367,13 @@ func (k *Keys) SameHolder(ctx context.Context, actor string) (map[string]bool, e
 	return sameHolder(ctx, k.db, actor)
 }
 
-func sameHolder(ctx context.Context, db queryer, actor string) (map[string]bool, error) {
+func sameHolder(ctx context.Context, db store.Queryer, actor string) (map[string]bool, error) {
 	same := map[string]bool{actor: true}
-	rows, err := db.QueryContext(ctx, `SELECT id, successor FROM api_key WHERE successor <> ''`)
+	pairs, err := store.List(ctx, db, func(row store.Row) (pair [2]string, err error) {
+		err = row.Scan(&pair[0], &pair[1])
+		return [2]string{"key:" + pair[0], "key:" + pair[1]}, err
+	}, `SELECT id, successor FROM api_key WHERE successor <> ''`)
 	if err != nil {
-		return nil, fmt.Errorf("reading which API keys are one's: %w", err)
-	}
-	defer rows.Close()
-	var pairs [][2]string
-	for rows.Next() {
-		var from, to string
-		if err := rows.Scan(&from, &to); err != nil {
-			return nil, fmt.Errorf("reading which API keys are one's: %w", err)
-		}
-		pairs = append(pairs, [2]string{"key:" + from, "key:" + to})
-	}
-	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("reading which API keys are one's: %w", err)
 	}
 	for grown := true; grown; {

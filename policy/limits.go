@@ -229,7 +229,7 @@ func (l *Limits) TakeDifferent(ctx context.Context, limits ...Different) (over i
 func (d *Different) stale(at, now time.Time) bool { return now.Sub(at) > d.Window/64 }
 
 // allSeen tells whether all of them count already, for each limit, and need not be noted.
-func allSeen(ctx context.Context, db queryer, now time.Time, limits []Different) (bool, error) {
+func allSeen(ctx context.Context, db store.Queryer, now time.Time, limits []Different) (bool, error) {
 	all := true
 	for i := range limits {
 		lim := &limits[i]
@@ -259,7 +259,7 @@ const countSeen = `SELECT count(*) FROM limit_seen WHERE name = $1 AND at > $2`
 
 // seenOf are those of the call that count at now, each with when it was seen last. A time to
 // come is that of a clock which was set back since, and counts.
-func seenOf(ctx context.Context, db queryer, lim *Different, now time.Time) (map[string]time.Time, error) {
+func seenOf(ctx context.Context, db store.Queryer, lim *Different, now time.Time) (map[string]time.Time, error) {
 	seen := make(map[string]time.Time, len(lim.Who))
 	for who := range slices.Chunk(lim.Who, lookPiece) {
 		if err := addSeen(ctx, db, seen, lim.Name, lim.begin(now), who); err != nil {
@@ -282,7 +282,7 @@ func lookSeen(n int) string {
 }
 
 // addSeen adds to seen those of who that were seen after begin.
-func addSeen(ctx context.Context, db queryer, seen map[string]time.Time, name string, begin int64, who []string) error {
+func addSeen(ctx context.Context, db store.Queryer, seen map[string]time.Time, name string, begin int64, who []string) error {
 	args := []any{name}
 	for _, one := range who {
 		args = append(args, one)

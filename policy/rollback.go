@@ -3,7 +3,6 @@ package policy
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -362,19 +361,7 @@ func (b *Rollbacks) EnforcedBefore(ctx context.Context, r *Rollout) (bool, error
 
 // enforced reads words of Enforced.
 func (b *Rollbacks) enforced(ctx context.Context, where string) (list []string, err error) {
-	rows, err := b.db.QueryContext(ctx, `SELECT what FROM rollout_enforced`+where)
-	if err != nil {
-		return nil, fmt.Errorf("reading what was enforced: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var what string
-		if err := rows.Scan(&what); err != nil {
-			return nil, fmt.Errorf("reading what was enforced: %w", err)
-		}
-		list = append(list, what)
-	}
-	if err := rows.Err(); err != nil {
+	if list, err = store.List(ctx, b.db, store.Scanned[string], `SELECT what FROM rollout_enforced`+where); err != nil {
 		return nil, fmt.Errorf("reading what was enforced: %w", err)
 	}
 	return list, nil
@@ -432,19 +419,7 @@ func (at *RevertAt) counted(byPerson []int) (sum int, enough bool) {
 
 // perActor reads a number for each actor.
 func (b *Rollbacks) perActor(ctx context.Context, query, id, kind string) (list []int, err error) {
-	rows, err := b.db.QueryContext(ctx, query, id, kind)
-	if err != nil {
-		return nil, fmt.Errorf("weighing a rollout: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var n int
-		if err := rows.Scan(&n); err != nil {
-			return nil, fmt.Errorf("weighing a rollout: %w", err)
-		}
-		list = append(list, n)
-	}
-	if err := rows.Err(); err != nil {
+	if list, err = store.List(ctx, b.db, store.Scanned[int], query, id, kind); err != nil {
 		return nil, fmt.Errorf("weighing a rollout: %w", err)
 	}
 	return list, nil
@@ -470,29 +445,17 @@ func (b *Rollbacks) read(ctx context.Context) error {
 }
 
 func (b *Rollbacks) list(ctx context.Context, told int) (list []Ended, err error) {
-	rows, err := b.db.QueryContext(ctx, `SELECT rollout, name, at, evidence, event FROM rollout_end WHERE told = $1 ORDER BY at, rollout`, told)
-	if err != nil {
-		return nil, fmt.Errorf("reading which rollouts went back: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		end, err := scanEnded(rows)
-		if err != nil {
-			return nil, fmt.Errorf("reading which rollouts went back: %w", err)
-		}
-		list = append(list, end)
-	}
-	if err := rows.Err(); err != nil {
+	if list, err = store.List(ctx, b.db, scanEnded, `SELECT rollout, name, at, evidence, event FROM rollout_end WHERE told = $1 ORDER BY at, rollout`, told); err != nil {
 		return nil, fmt.Errorf("reading which rollouts went back: %w", err)
 	}
 	return list, nil
 }
 
-func scanEnded(rows *sql.Rows) (end Ended, err error) {
+func scanEnded(row store.Row) (end Ended, err error) {
 	var at int64
 	var evidence string
 	var event []byte
-	if err := rows.Scan(&end.ID, &end.Name, &at, &evidence, &event); err != nil {
+	if err := row.Scan(&end.ID, &end.Name, &at, &evidence, &event); err != nil {
 		return end, err
 	}
 	if len(event) != len(end.Event) {

@@ -191,7 +191,7 @@ func (s *Sessions) find(ctx context.Context, presented Secret, idle, lasts time.
 	return found, claims, nil
 }
 
-func scanSession(row scanner, more ...any) (Session, error) {
+func scanSession(row store.Row, more ...any) (Session, error) {
 	var s Session
 	var created, used, expires int64
 	if err := row.Scan(append([]any{&s.ID, &s.Actor, &created, &used, &expires}, more...)...); err != nil {
@@ -262,21 +262,9 @@ const mostListed = 10_000
 // List returns the newest 10,000 sessions that have not expired, oldest first. Some may
 // have ended because nobody used them.
 func (s *Sessions) List(ctx context.Context) ([]Session, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT id, actor, created, used, expires FROM (SELECT * FROM session WHERE expires > $1 ORDER BY created DESC, id LIMIT $2) AS newest ORDER BY created, id`,
+	list, err := store.List(ctx, s.db, func(row store.Row) (Session, error) { return scanSession(row) }, `SELECT id, actor, created, used, expires FROM (SELECT * FROM session WHERE expires > $1 ORDER BY created DESC, id LIMIT $2) AS newest ORDER BY created, id`,
 		millis(s.now()), mostListed)
 	if err != nil {
-		return nil, fmt.Errorf("listing sessions: %w", err)
-	}
-	defer rows.Close()
-	list := []Session{}
-	for rows.Next() {
-		one, err := scanSession(rows)
-		if err != nil {
-			return nil, fmt.Errorf("listing sessions: %w", err)
-		}
-		list = append(list, one)
-	}
-	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("listing sessions: %w", err)
 	}
 	return list, nil

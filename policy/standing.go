@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"github.com/caregate/caregate/internal/store"
 )
 
 const (
@@ -134,34 +136,29 @@ func (a *Approvals) Stand(ctx context.Context, c StandingCall) (id string, agree
 	if err != nil {
 		return "", 0, fmt.Errorf("looking for a standing approval: %w", err)
 	}
-	rows, err := a.db.QueryContext(ctx, `SELECT id, terms FROM approval WHERE state = 'standing' AND requester = $1 AND operation = $2 AND channel = $3 AND route = $4 AND expires > $5 ORDER BY asked, id`,
+	type standing struct {
+		id    string
+		terms Terms
+	}
+	all, err := store.List(ctx, a.db, func(row store.Row) (s standing, err error) {
+		var text string
+		if err := row.Scan(&s.id, &text); err != nil {
+			return s, err
+		}
+		return s, json.Unmarshal([]byte(text), &s.terms)
+	}, `SELECT id, terms FROM approval WHERE state = 'standing' AND requester = $1 AND operation = $2 AND channel = $3 AND route = $4 AND expires > $5 ORDER BY asked, id`,
 		c.Requester, c.Operation, c.Channel, c.Route, now.UnixMilli())
 	if err != nil {
 		return "", 0, fmt.Errorf("looking for a standing approval: %w", err)
 	}
-	defer rows.Close()
-	var fitting []string
-	for rows.Next() {
-		var text string
-		var t Terms
-		if err := rows.Scan(&id, &text); err != nil {
-			return "", 0, fmt.Errorf("looking for a standing approval: %w", err)
+	for _, s := range all {
+		if !s.terms.fits(c.Query) {
+			continue
 		}
-		if err := json.Unmarshal([]byte(text), &t); err != nil {
-			return "", 0, fmt.Errorf("looking for a standing approval: %w", err)
-		}
-		if t.fits(c.Query) {
-			fitting = append(fitting, id)
-		}
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return "", 0, fmt.Errorf("looking for a standing approval: %w", err)
-	}
-	for _, id := range fitting {
-		switch err := a.Count(ctx, id, c.Rows); {
+		switch err := a.Count(ctx, s.id, c.Rows); {
 		case err == nil:
-			agreed, err := a.agreed(ctx, id)
-			return id, agreed, err
+			agreed, err := a.agreed(ctx, s.id)
+			return s.id, agreed, err
 		case !errors.Is(err, ErrApproval):
 			return "", 0, err
 		}

@@ -374,14 +374,15 @@ func (a *App) Start() (err error) {
 		return fmt.Errorf("recording the configuration: %w", err)
 	}
 	if opened {
-		if err := a.gen.data.ReplayErasures(ctx, a.config.Logger); err != nil {
+		d := a.gen.data
+		if err := d.ReplayErasures(ctx, a.config.Logger); err != nil {
 			return err
 		}
-		left, err := a.gen.data.Holds.Unended(ctx, a.gen.data.gateway)
+		left, err := d.Holds.Unended(ctx, d.gateway)
 		if err != nil {
 			return err
 		}
-		go a.gen.data.replaySoon(left, a.config.Logger)
+		d.keep(func(ctx context.Context) { d.replaySoon(ctx, left, a.config.Logger) })
 	}
 	if err := a.permitGaps(); err != nil {
 		return err

@@ -308,21 +308,8 @@ const expireApprovalsEvery = time.Minute
 const eventExpired = "approval.expired"
 
 // expireApprovals keeps ending approvals until the data directory is closed.
-func (d *Data) expireApprovals(logger *slog.Logger) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		<-d.closing
-		cancel()
-	}()
-	tick := time.NewTicker(expireApprovalsEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+func (d *Data) expireApprovals(ctx context.Context, logger *slog.Logger) {
+	for next(ctx, expireApprovalsEvery) {
 		if err := d.Approvals.Expire(ctx, d.tellExpired); err != nil && ctx.Err() == nil {
 			logger.Error("ending approvals", slog.Any("error", err))
 		}

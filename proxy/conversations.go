@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -75,17 +76,10 @@ func (c *conversations) sweep(now time.Time) int {
 // wipe forgets everything.
 func (c *conversations) wipe() { c.sweep(time.Now().Add(100 * 365 * 24 * time.Hour)) }
 
-// keepSwept sweeps until closing is closed.
-func (c *conversations) keepSwept(closing <-chan struct{}) {
-	tick := time.NewTicker(conversationSweep)
-	defer tick.Stop()
-	for {
-		select {
-		case <-closing:
-			c.wipe()
-			return
-		case now := <-tick.C:
-			c.sweep(now)
-		}
+// keepSwept sweeps until ctx is done.
+func (c *conversations) keepSwept(ctx context.Context) {
+	for next(ctx, conversationSweep) {
+		c.sweep(time.Now())
 	}
+	c.wipe()
 }

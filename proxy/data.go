@@ -196,7 +196,10 @@ type Data struct {
 	bundles *bundleShelves
 	// replaying is held while a draft of the policy is tried on the log: one at a time.
 	replaying chan struct{}
-	closing   chan struct{} // closed by Close
+	// life ends with end, which Close calls; keeping is what keep began.
+	life    context.Context
+	end     context.CancelFunc
+	keeping sync.WaitGroup
 	// rewrap asks for keys to be wrapped again at once; it holds one wish.
 	rewrap chan struct{}
 	// reviewing is held while a review is carried out.
@@ -226,6 +229,7 @@ func OpenData(ctx context.Context, c DataConfig) (d *Data, err error) {
 // openData opens what OpenData found; with create it makes the state.
 func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err error) {
 	d = &Data{Dir: c.Dir, database: c.Database, gateway: c.Gateway, observed: newObserved(), bundles: newBundleShelves(c.Dir), replaying: make(chan struct{}, 1)}
+	d.life, d.end = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Close())
@@ -305,17 +309,32 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 			return d, err
 		}
 	}
-	d.closing, d.rewrap = make(chan struct{}), make(chan struct{}, 1)
-	go d.conversations.keepSwept(d.closing)
-	go keepRenewed(d.Vault, d.closing, c.Logger)
-	go keepVault(d.Vault, d.closing, d.rewrap, c.Logger)
-	go d.expireApprovals(c.Logger)
-	go d.carryOutReviews(c.Logger)
-	go d.watch(c.Logger)
+	d.rewrap = make(chan struct{}, 1)
+	d.keep(d.conversations.keepSwept)
+	d.keep(func(ctx context.Context) { keepRenewed(ctx, d.Vault, c.Logger) })
+	d.keep(func(ctx context.Context) { keepVault(ctx, d.Vault, d.rewrap, c.Logger) })
+	d.keep(func(ctx context.Context) { d.expireApprovals(ctx, c.Logger) })
+	d.keep(func(ctx context.Context) { d.carryOutReviews(ctx, c.Logger) })
 	if d.gateways != nil {
-		go d.keepName(c.Logger)
+		d.keep(func(ctx context.Context) { d.keepName(ctx, c.Logger) })
 	}
+	go d.watch(c.Logger) // which may call what closes the directory
 	return d, nil
+}
+
+// keep runs work until the directory is closed, which waits for it.
+func (d *Data) keep(work func(ctx context.Context)) {
+	d.keeping.Go(func() { work(d.life) })
+}
+
+// next waits and reports whether ctx is still there.
+func next(ctx context.Context, wait time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(wait):
+		return true
+	}
 }
 
 // OnLogFailure, when set, is called once after the audit log has failed for good
@@ -334,17 +353,12 @@ const probeTime = 10 * time.Second
 // watch waits for the log to fail.
 func (d *Data) watch(logger *slog.Logger) {
 	select {
-	case <-d.closing:
+	case <-d.life.Done():
 		return
 	case <-d.Log.Failed():
 	}
 	logger.Error("the audit log has failed: every call is refused but those of routes with audit_down pass; look at the disk, then start the gateway again")
-	for wait := drainTime; ; wait = probeTime {
-		select {
-		case <-d.closing:
-			return
-		case <-time.After(wait):
-		}
+	for wait := drainTime; next(d.life, wait); wait = probeTime {
 		// A gateway that ends while nobody could start it again would take the routes
 		// along that are to go on.
 		if d.passing.Load() > 0 {
@@ -366,8 +380,9 @@ func (d *Data) watch(logger *slog.Logger) {
 // Close closes everything, the log last so that whatever the others do can still
 // be recorded.
 func (d *Data) Close() error {
-	if d.closing != nil {
-		close(d.closing)
+	if d.end != nil {
+		d.end()
+		d.keeping.Wait()
 	}
 	err := d.socket.close()
 	if d.Keys != nil {

@@ -200,13 +200,7 @@ func (d *Data) ReplayErasures(ctx context.Context, logger *slog.Logger) error {
 //
 // left are the erasures that passed the gate of holds before this process began, and of which
 // nobody noted an end.
-func (d *Data) replaySoon(left [][16]byte, logger *slog.Logger) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		<-d.closing
-		cancel()
-	}()
+func (d *Data) replaySoon(ctx context.Context, left [][16]byte, logger *slog.Logger) {
 	err := d.Log.Settle(ctx)
 	if err == nil {
 		err = d.ReplayErasures(ctx, logger)

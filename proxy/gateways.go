@@ -146,21 +146,8 @@ const keepNameEvery = 15 * time.Second
 // the two, for as long as a look takes, both write: that such a log was forked is found by
 // its archive or by whoever keeps checkpoints (A7). A database that does not answer ends
 // nothing: nothing that needs it is served meanwhile.
-func (d *Data) keepName(logger *slog.Logger) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		<-d.closing
-		cancel()
-	}()
-	tick := time.NewTicker(keepNameEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+func (d *Data) keepName(ctx context.Context, logger *slog.Logger) {
+	for next(ctx, keepNameEvery) {
 		if d.lookAtName(ctx, logger) {
 			return
 		}

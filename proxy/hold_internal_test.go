@@ -81,7 +81,7 @@ func TestErasureInterruptedAtTheGate(t *testing.T) {
 				if err != nil || len(left) != 1 {
 					t.Fatalf("left: %v, %v", left, err)
 				}
-				d.replaySoon(left, quiet)
+				d.replaySoon(t.Context(), left, quiet)
 				if left, err := d.Holds.Unended(t.Context(), d.gateway); err != nil || len(left) != 0 {
 					t.Errorf("left: %v, %v", left, err)
 				}

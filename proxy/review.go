@@ -378,23 +378,10 @@ const (
 const carryOutEvery = 15 * time.Second
 
 // carryOutReviews goes on with what was interrupted, until the data directory is closed.
-func (d *Data) carryOutReviews(logger *slog.Logger) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		<-d.closing
-		cancel()
-	}()
-	tick := time.NewTicker(carryOutEvery)
-	defer tick.Stop()
-	for {
+func (d *Data) carryOutReviews(ctx context.Context, logger *slog.Logger) {
+	for again := true; again; again = next(ctx, carryOutEvery) {
 		if err := d.finishReviews(ctx); err != nil && ctx.Err() == nil {
 			logger.Error("carrying out a review of access; it is tried again", slog.Any("error", err))
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,13 +19,7 @@ const keepEvery = time.Hour
 
 // keepVault keeps the vault swept, and its keys wrapped under the newest, until the data
 // directory is closed. A rotation that was interrupted is ended at the start.
-func keepVault(v *vault.Vault, closing <-chan struct{}, rewrap <-chan struct{}, logger *slog.Logger) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		<-closing
-		cancel()
-	}()
+func keepVault(ctx context.Context, v *vault.Vault, rewrap <-chan struct{}, logger *slog.Logger) {
 	tick := time.NewTicker(keepEvery)
 	defer tick.Stop()
 	wrapAgain(ctx, v, logger)
@@ -70,23 +65,9 @@ func wrapAgain(ctx context.Context, v *vault.Vault, logger *slog.Logger) {
 const lookEvery = time.Minute
 
 // keepRenewed asks a leased seal again and again, until the data directory is closed.
-func keepRenewed(v *vault.Vault, closing <-chan struct{}, logger *slog.Logger) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		<-closing
-		cancel()
-	}()
-	for {
-		every := v.RenewEvery()
-		if every == 0 {
-			every = lookEvery
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(every):
-		}
+func keepRenewed(ctx context.Context, v *vault.Vault, logger *slog.Logger) {
+	every := func() time.Duration { return cmp.Or(v.RenewEvery(), lookEvery) }
+	for next(ctx, every()) {
 		if err := v.Renew(ctx); err != nil && ctx.Err() == nil {
 			logger.Error("renewing the seal of the key files", slog.Any("error", err))
 		}

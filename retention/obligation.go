@@ -233,21 +233,13 @@ func (s *Store) read(ctx context.Context, tx *sql.Tx, id, lock string) (o Obliga
 var errClock = errors.New("the clock of a duty cannot be read")
 
 func steps(ctx context.Context, tx *sql.Tx, id string) (found []Progress, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT name, state, tries, result FROM obligation_step WHERE obligation = $1 ORDER BY n`, id)
-	if err != nil {
-		return nil, fmt.Errorf("reading the steps of a duty: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var p Progress
+	found, err = store.List(ctx, tx, func(row store.Row) (p Progress, err error) {
 		var state string
-		if err := rows.Scan(&p.Name, &state, &p.Tries, &p.Result); err != nil {
-			return nil, fmt.Errorf("reading the steps of a duty: %w", err)
-		}
+		err = row.Scan(&p.Name, &state, &p.Tries, &p.Result)
 		p.Done = state == "done"
-		found = append(found, p)
-	}
-	if err := rows.Err(); err != nil {
+		return p, err
+	}, `SELECT name, state, tries, result FROM obligation_step WHERE obligation = $1 ORDER BY n`, id)
+	if err != nil {
 		return nil, fmt.Errorf("reading the steps of a duty: %w", err)
 	}
 	return found, nil
@@ -256,19 +248,7 @@ func steps(ctx context.Context, tx *sql.Tx, id string) (found []Progress, err er
 // Waiting lists the ids of the duties that wait for a person, those due first, up to
 // limit.
 func (s *Store) Waiting(ctx context.Context, limit int) (ids []string, err error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT id FROM obligation WHERE state = 'needs_human' ORDER BY due, id LIMIT $1`, limit)
-	if err != nil {
-		return nil, fmt.Errorf("reading duties that wait: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("reading duties that wait: %w", err)
-		}
-		ids = append(ids, id)
-	}
-	if err := rows.Err(); err != nil {
+	if ids, err = store.List(ctx, s.db, store.Scanned[string], `SELECT id FROM obligation WHERE state = 'needs_human' ORDER BY due, id LIMIT $1`, limit); err != nil {
 		return nil, fmt.Errorf("reading duties that wait: %w", err)
 	}
 	return ids, nil

@@ -302,26 +302,16 @@ func importName(source string) string { return "import:" + source }
 
 // Imports returns the newest import of each source, by name, with its accounts.
 func (s *Store) Imports(ctx context.Context) ([]Import, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT source, format, at, by_whom, count, digest, accounts FROM review_import ORDER BY source`)
-	if err != nil {
-		return nil, fmt.Errorf("reading imports: %w", err)
-	}
-	defer rows.Close()
-	list := []Import{}
-	for rows.Next() {
-		var in Import
+	list, err := store.List(ctx, s.db, func(row store.Row) (in Import, err error) {
 		var at int64
 		var sealed []byte
-		if err := rows.Scan(&in.Source, &in.Format, &at, &in.By, &in.Count, &in.Digest, &sealed); err != nil {
-			return nil, fmt.Errorf("reading imports: %w", err)
+		if err := row.Scan(&in.Source, &in.Format, &at, &in.By, &in.Count, &in.Digest, &sealed); err != nil {
+			return in, err
 		}
 		in.At = instant(at)
-		if err := s.opened(ctx, importName(in.Source), sealed, &in.Accounts); err != nil {
-			return nil, fmt.Errorf("reading imports: %w", err)
-		}
-		list = append(list, in)
-	}
-	if err := rows.Err(); err != nil {
+		return in, s.opened(ctx, importName(in.Source), sealed, &in.Accounts)
+	}, `SELECT source, format, at, by_whom, count, digest, accounts FROM review_import ORDER BY source`)
+	if err != nil {
 		return nil, fmt.Errorf("reading imports: %w", err)
 	}
 	return list, nil

@@ -284,7 +284,7 @@ func (s *Store) opened(ctx context.Context, name string, stored []byte, v any) e
 
 const columns = `id, state, opened, opened_by, ticket, since, until, due, log, others, closing, closed_by, agreed, close_ticket, closed, event, digest`
 
-func scan(row interface{ Scan(...any) error }) (r Review, err error) {
+func scan(row store.Row) (r Review, err error) {
 	var opened, since, until, due, closing, closed int64
 	var agreed, others string
 	var event []byte
@@ -304,20 +304,8 @@ func scan(row interface{ Scan(...any) error }) (r Review, err error) {
 
 // List returns the reviews, the newest first.
 func (s *Store) List(ctx context.Context) ([]Review, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT `+columns+` FROM review ORDER BY opened DESC, id`)
+	list, err := store.List(ctx, s.db, scan, `SELECT `+columns+` FROM review ORDER BY opened DESC, id`)
 	if err != nil {
-		return nil, fmt.Errorf("listing reviews: %w", err)
-	}
-	defer rows.Close()
-	list := []Review{}
-	for rows.Next() {
-		r, err := scan(rows)
-		if err != nil {
-			return nil, fmt.Errorf("listing reviews: %w", err)
-		}
-		list = append(list, r)
-	}
-	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("listing reviews: %w", err)
 	}
 	return list, nil
@@ -341,33 +329,22 @@ func (s *Store) Get(ctx context.Context, id string) (Review, []Item, error) {
 	return r, items, err
 }
 
-type queryer interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
 // items reads the items of a review.
-func (s *Store) items(ctx context.Context, tx queryer, id string) ([]Item, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT n, kind, action, target, facts, decision, reviewer, why, ticket, decided, outcome, event, done FROM review_item WHERE review = $1 ORDER BY n`, id)
-	if err != nil {
-		return nil, fmt.Errorf("reading a review: %w", err)
-	}
-	defer rows.Close()
-	list := []Item{}
-	for rows.Next() {
-		var it Item
+func (s *Store) items(ctx context.Context, tx store.Queryer, id string) ([]Item, error) {
+	list, err := store.List(ctx, tx, func(row store.Row) (it Item, err error) {
 		var facts, why, event []byte
 		var decided, done int64
-		if err := rows.Scan(&it.Number, &it.Kind, &it.Action, &it.Target, &facts, &it.Decision, &it.Reviewer, &why, &it.Ticket, &decided, &it.Outcome, &event, &done); err != nil {
-			return nil, fmt.Errorf("reading a review: %w", err)
+		if err := row.Scan(&it.Number, &it.Kind, &it.Action, &it.Target, &facts, &it.Decision, &it.Reviewer, &why, &it.Ticket, &decided, &it.Outcome, &event, &done); err != nil {
+			return it, err
 		}
 		if err := errors.Join(s.opened(ctx, id, facts, &it.Facts), s.opened(ctx, id, why, &it.Reason)); err != nil {
-			return nil, fmt.Errorf("reading a review: %w", err)
+			return it, err
 		}
 		it.Decided, it.Finished = instant(decided), instant(done)
 		copy(it.Event[:], event)
-		list = append(list, it)
-	}
-	if err := rows.Err(); err != nil {
+		return it, nil
+	}, `SELECT n, kind, action, target, facts, decision, reviewer, why, ticket, decided, outcome, event, done FROM review_item WHERE review = $1 ORDER BY n`, id)
+	if err != nil {
 		return nil, fmt.Errorf("reading a review: %w", err)
 	}
 	return list, nil

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/caregate/caregate/internal/store"
 )
 
 // States of a link.
@@ -88,25 +90,26 @@ func same(ctx context.Context, db queryer, persons []Person) ([]Person, []Link, 
 
 // links returns the links of one pseudonym that are not cut.
 func links(ctx context.Context, db queryer, p Person) (out []Link, err error) {
-	rows, err := db.QueryContext(ctx, `SELECT a, b, state, since FROM person_link WHERE (a = $1 OR b = $1) AND state <> 'cut' ORDER BY a, b LIMIT $2`, p[:], MaxOne+1)
-	if err != nil {
-		return nil, fmt.Errorf("looking for links of a person: %w", err)
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
+	out, err = store.List(ctx, db, func(row store.Row) (l Link, err error) {
 		var a, b []byte
 		var state string
 		var since int64
-		if err := rows.Scan(&a, &b, &state, &since); err != nil {
-			return nil, fmt.Errorf("looking for links of a person: %w", err)
+		switch err := row.Scan(&a, &b, &state, &since); {
+		case err != nil:
+			return l, err
+		case len(a) != len(p) || len(b) != len(p):
+			return l, errLength
 		}
-		if len(a) != len(p) || len(b) != len(p) {
-			return nil, errors.New("looking for links of a person: the index holds a pseudonym of a wrong length")
-		}
-		out = append(out, Link{A: Person(a), B: Person(b), Merged: state == linkMerged, Since: moment(since)})
+		return Link{A: Person(a), B: Person(b), Merged: state == linkMerged, Since: moment(since)}, nil
+	}, `SELECT a, b, state, since FROM person_link WHERE (a = $1 OR b = $1) AND state <> 'cut' ORDER BY a, b LIMIT $2`, p[:], MaxOne+1)
+	if err != nil {
+		return nil, fmt.Errorf("looking for links of a person: %w", err)
 	}
-	return out, rows.Err()
+	return out, nil
 }
+
+// errLength is a row that somebody else wrote.
+var errLength = errors.New("the index holds a pseudonym of a wrong length")
 
 // Merge links two pseudonyms in the caller's transaction, also when their link was cut: a
 // person says so now.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/caregate/caregate/internal/store"
 )
 
 // Entry is what the index knows of a record.
@@ -100,22 +102,20 @@ func (x *Index) PersonsOf(ctx context.Context, r Record) ([]Person, error) {
 }
 
 func (x *Index) persons(ctx context.Context, query string, args ...any) (out []Person, err error) {
-	rows, err := x.db.QueryContext(ctx, query, args...)
+	out, err = store.List(ctx, x.db, func(row store.Row) (p Person, err error) {
+		b, err := store.Scanned[[]byte](row)
+		switch {
+		case err != nil:
+			return p, err
+		case len(b) != len(p):
+			return p, errLength
+		}
+		return Person(b), nil
+	}, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("looking for persons: %w", err)
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var b []byte
-		if err := rows.Scan(&b); err != nil {
-			return nil, fmt.Errorf("looking for persons: %w", err)
-		}
-		if len(b) != len(Person{}) {
-			return nil, errors.New("looking for persons: the index holds a pseudonym of a wrong length")
-		}
-		out = append(out, Person(b))
-	}
-	return out, rows.Err()
+	return out, nil
 }
 
 func (x *Index) entries(ctx context.Context, where string, args ...any) (out []Entry, err error) {
