@@ -54,6 +54,8 @@ type Config struct {
 	// Records finds the records of vendors that name a person. ErrInvalid for a person or
 	// record that is named in no known form, ErrNotFound for a record that ends no page.
 	Records func(ctx context.Context, q RecordQuestion) (RecordList, error)
+	// Flags are what persons want of whoever holds data of them.
+	Flags Flags
 	// Event finds a recorded event by its receipt. ErrNotFound when there is none.
 	Event func(ctx context.Context, receipt string) (Event, error)
 	// Search and Exposures answer questions about the log. ErrInvalid for a person or
@@ -317,7 +319,7 @@ type api struct {
 // required field of c is missing, because a gateway without it would deny all.
 func New(c Config) http.Handler {
 	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.Sessions == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Reviews == nil || c.Holds == nil || c.RevealRights == nil || c.Approve == nil || c.Tokens == nil ||
-		c.Records == nil || c.Event == nil || c.Search == nil || c.Exposures == nil || c.Status == nil || c.Replay == nil || c.Checks == nil {
+		c.Records == nil || c.Flags == nil || c.Event == nil || c.Search == nil || c.Exposures == nil || c.Status == nil || c.Replay == nil || c.Checks == nil {
 		panic("console: Config lacks a required field")
 	}
 	a := &api{Config: c, hosts: make(map[string]bool, len(c.Hosts)), logger: c.Logger}

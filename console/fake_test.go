@@ -120,6 +120,7 @@ func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 			r := KnownRecord{Record: "desk/acme.example/ticket/35", Channel: "desk", Host: "acme.example", Type: "ticket", ID: "35", FirstSeen: at, LastSeen: at, Created: at, Gone: at, Parent: "desk/acme.example/case/1", Classes: []string{"email"}}
 			return RecordList{Records: []KnownRecord{r}, Known: 1, Linked: 2, More: true}, nil
 		},
+		Flags: fakeFlags{g},
 		Erase: func(_ context.Context, e Erasure) (ErasureAnswer, error) {
 			out := ErasureAnswer{People: []ErasedPerson{{Kind: "email", Known: true, Tokens: 3}}}
 			switch e.Plan {
@@ -443,4 +444,38 @@ func (m *memoryTokens) Verify(_ context.Context, _ Actor, _ Operation, v Verify)
 func bodyOf(w *httptest.ResponseRecorder) []byte {
 	b, _ := io.ReadAll(w.Result().Body)
 	return b
+}
+
+// fakeFlags knows one flag of jane's.
+type fakeFlags struct{ g *gateway }
+
+func (f fakeFlags) change(n NewFlag) (FlagAnswer, error) {
+	switch {
+	case f.g.eventErr != nil:
+		return FlagAnswer{}, f.g.eventErr
+	case n.Subjects[0] == "jane" || n.Flag == "legal_hold":
+		return FlagAnswer{}, ErrInvalid
+	}
+	return FlagAnswer{Changed: 1, Event: "00112233445566778899aabbccddeeff"}, nil
+}
+
+func (f fakeFlags) Set(_ context.Context, _ Actor, n NewFlag) (FlagAnswer, error) {
+	out, err := f.change(n)
+	out.Flags = []SubjectFlag{{Subject: 1, ID: "00112233445566778899aabbccddeeff", Flag: n.Flag, Counts: true, Since: n.Since, Until: n.Until, Reason: n.Reason, Ticket: n.Ticket, SetBy: "key:1"}}
+	return out, err
+}
+
+func (f fakeFlags) End(_ context.Context, _ Actor, n NewFlag) (FlagAnswer, error) { return f.change(n) }
+
+func (f fakeFlags) List(_ context.Context, q FlagQuestion) (FlagList, error) {
+	switch {
+	case f.g.eventErr != nil:
+		return FlagList{}, f.g.eventErr
+	case q.Subjects[0] == "jane":
+		return FlagList{}, ErrInvalid
+	case !q.Linked:
+		return FlagList{}, nil
+	}
+	at := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
+	return FlagList{Flags: []SubjectFlag{{ID: "00112233445566778899aabbccddeeff", Flag: "objection", Since: at, Until: at, Ended: at, Erased: at, EndBy: "key:2"}}}, nil
 }

@@ -100,6 +100,7 @@ func readBundle(c Config) (*bundle, error) {
 	data["logins"] = loginIndex(overlays)
 	data["conditions"] = conditionIndex(overlays)
 	data["limits"] = limitIndex(overlays)
+	data["flags"] = flagIndex(overlays)
 	data["views"], data["guards"] = viewIndex(overlays), guardIndex(overlays)
 	if err := checkViews(overlays); err != nil {
 		return nil, err

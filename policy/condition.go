@@ -40,16 +40,29 @@ func (p *overlayParser) aboutMember(a *about, key string, v *yaml.Node) bool {
 		a.channel, a.operation, _ = strings.Cut(v.Value, ":")
 		a.operation, a.ending, _ = strings.Cut(a.operation, "/")
 	case "roles":
-		a.roles = p.list(v, "roles", func(role string) error {
-			if _, ok := p.tables.Roles[role]; !ok {
-				return fmt.Errorf("role %q is not known; the roles are %s", role, names(p.tables.Roles))
-			}
-			return nil
-		})
+		a.roles = p.roles(v)
 	default:
 		return false
 	}
 	return true
+}
+
+func (p *overlayParser) roles(v *yaml.Node) []string {
+	return p.list(v, "roles", func(role string) error {
+		if _, ok := p.tables.Roles[role]; !ok {
+			return fmt.Errorf("role %q is not known; the roles are %s", role, names(p.tables.Roles))
+		}
+		return nil
+	})
+}
+
+func (p *overlayParser) purposes(v *yaml.Node, what string) []string {
+	return p.list(v, what, func(s string) error {
+		if _, ok := ParsePurpose(s); !ok {
+			return fmt.Errorf("purpose %q cannot be sent in Caregate-Purpose", s)
+		}
+		return nil
+	})
 }
 
 // list reads one or more texts, each once.
@@ -220,12 +233,7 @@ func (p *overlayParser) condition(n *yaml.Node) {
 			out.hours = p.list(v, key, name("hours"))
 			p.named = append(p.named, reference{v, "hours", out.hours})
 		case "purposes":
-			out.purposes = p.list(v, key, func(s string) error {
-				if _, ok := ParsePurpose(s); !ok {
-					return fmt.Errorf("purpose %q cannot be sent in Caregate-Purpose", s)
-				}
-				return nil
-			})
+			out.purposes = p.purposes(v, key)
 		default:
 			return p.aboutMember(&out.about, key, v)
 		}

@@ -167,7 +167,7 @@ func TestOverlaysThatAreRefused(t *testing.T) {
 		{"not YAML", "version: [", "o.yaml"},
 		{"no version", "enforcement: []", "o.yaml:1: version is missing"},
 		{"another version", "version: 2", `o.yaml:1: version "2" is not known; this one is 1`},
-		{"unknown member", "version: 1\nrules: []", `o.yaml:2: the document has no member "rules"; it has version, enforcement, grants, approvals, logins, networks, hours, conditions, limits, views, reveal, rollout, change`},
+		{"unknown member", "version: 1\nrules: []", `o.yaml:2: the document has no member "rules"; it has version, enforcement, grants, approvals, logins, networks, hours, conditions, limits, flags, views, reveal, rollout, change`},
 		{"a view of nothing", "version: 1\nviews:\n  - {view: hidden}", "o.yaml:3: a views row wants field and view"},
 		{"a view that is none", "version: 1\nviews:\n  - {field: /a, view: blurred}", "o.yaml:3: view wants one of full, masked, hidden"},
 		{"a view of a name", "version: 1\nviews:\n  - {field: email, view: hidden}", "o.yaml:3: field wants a JSON Pointer, as /user/email or /**/phone: it does not begin with /"},
@@ -214,6 +214,13 @@ func TestOverlaysThatAreRefused(t *testing.T) {
 		{"a condition for a class that nobody finds", "version: 1\nconditions:\n  - {class: cards, purposes: [support]}", `o.yaml:3: class "cards" is not known`},
 		{"a condition with a purpose in words", "version: 1\nconditions:\n  - {purposes: [\"to help\"]}", `o.yaml:3: purpose "to help" cannot be sent`},
 		{"a condition for calls without a form", "version: 1\nconditions:\n  - {operation: delete, purposes: [support]}", "o.yaml:3: operation wants the form of a grant"},
+		{"a flag that nobody has", "version: 1\nflags:\n  - {flag: legal_hold, purposes: [sale]}", `o.yaml:3: flag "legal_hold" is not known; the flags are limit_sensitive,`},
+		{"a row without its flag", "version: 1\nflags:\n  - {purposes: [sale]}", "o.yaml:3: a flags row wants flag"},
+		{"a flag twice", "version: 1\nflags:\n  - {flag: objection}\n  - {flag: objection}", `o.yaml:4: flag "objection" is there twice`},
+		{"operations that are left of a restriction", "version: 1\nflags:\n  - {flag: restriction, operations: [\"zendesk:*\"]}", "o.yaml:3: operations goes with flags that refuse"},
+		{"roles that may sell", "version: 1\nflags:\n  - {flag: opt_out_sale_sharing, roles: [lead]}", "o.yaml:3: roles goes with flag restriction"},
+		{"a flag with a purpose in words", "version: 1\nflags:\n  - {flag: objection, purposes: [\"to sell\"]}", `o.yaml:3: purpose "to sell" cannot be sent`},
+		{"a flag with a member of another row", "version: 1\nflags:\n  - {flag: objection, hours: [desk]}", `o.yaml:3: a flags row has no member "hours"`},
 		{"a login without role", "version: 1\nlogins:\n  - {max_age: 1h}", "o.yaml:3: a logins row wants role and max_age"},
 		{"a login of nobody", "version: 1\nlogins:\n  - {role: king, max_age: 1h}", `o.yaml:3: role "king" is not known`},
 		{"a login for ever", "version: 1\nlogins:\n  - {role: admin, max_age: 9000h}", "o.yaml:3: max_age wants 1m to 15m"},
@@ -478,7 +485,7 @@ func TestCatalogue(t *testing.T) {
 		}
 	}
 	want := []string{"identity_mismatch", "no_credential", "unknown_role", "mfa_required", "login_too_old", "export_needs_grant", "bulk_needs_grant",
-		"admin_needs_role", "auth_needs_grant", "unmapped_needs_grant", "full_needs_grant", "role_not_allowed", "reveal_lapsed", "outside_network", "actor_outside_region", "outside_region", "outside_hours", "purpose_not_covered", "token_needs_role", "purpose_needed", "token_refused", "payment_unknown",
+		"admin_needs_role", "auth_needs_grant", "unmapped_needs_grant", "full_needs_grant", "role_not_allowed", "reveal_lapsed", "outside_network", "actor_outside_region", "outside_region", "outside_hours", "purpose_not_covered", "subject_restricted", "subject_opted_out", "token_needs_role", "purpose_needed", "token_refused", "payment_unknown",
 		"idempotency_missing", "idempotency_used", "refund_currency", "refund_over_balance", "policy_denied", "finding_blocked", "approval_required"}
 	if !slices.Equal(codes, want) {
 		t.Errorf("codes: got %v, want %v; codes are never renamed", codes, want)

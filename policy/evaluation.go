@@ -63,7 +63,7 @@ func (in *Input) appendKey(b []byte) []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(p.Tokens))
 	b = binary.AppendUvarint(b, uint64(p.Amount))
-	for _, list := range [...][]string{in.Actor.Roles, in.Actor.Grants, in.Actor.AMR, in.Actor.Regions, in.Networks, in.Regions, in.Hours, in.Rollouts} {
+	for _, list := range [...][]string{in.Actor.Roles, in.Actor.Grants, in.Actor.AMR, in.Actor.Regions, in.Networks, in.Regions, in.Hours, in.Rollouts, in.Subject.Flags} {
 		b = binary.AppendUvarint(b, uint64(len(list)))
 		for _, s := range list {
 			b = appendString(b, s)
@@ -149,6 +149,9 @@ func (in *Input) value(w vocabulary) ast.Value {
 			doc.Insert(names.key, w.list(names.list))
 		}
 	}
+	if len(in.Subject.Flags) > 0 {
+		doc.Insert(keySubject, ast.ObjectTerm(ast.Item(keyFlags, w.list(in.Subject.Flags))))
+	}
 	if in.Credential != "" {
 		doc.Insert(keyCredential, w.term(in.Credential))
 	}
@@ -185,6 +188,7 @@ var (
 	keyCredential                                   = ast.StringTerm("credential")
 	keyRollouts                                     = ast.StringTerm("rollouts")
 	keyPayment                                      = ast.StringTerm("payment")
+	keySubject, keyFlags                            = ast.StringTerm("subject"), ast.StringTerm("flags")
 	keyClass, keyPlace, keyCount, keySplit          = ast.StringTerm("class"), ast.StringTerm("place"), ast.StringTerm("count"), ast.StringTerm("split")
 
 	keyAllow, keyReason, keyReasons, keyNeeds = ast.StringTerm("allow"), ast.StringTerm("reason"), ast.StringTerm("reasons"), ast.StringTerm("needs")

@@ -44,6 +44,7 @@ const (
 	maxName     = 128 // bytes of any one name: longer than any operation of a shipped channel
 	maxRoles    = 32  // roles or grants would otherwise be a way to slow down decisions
 	maxGrants   = 256
+	maxFlags    = 32  // kinds of flags; there is a handful
 	maxFindings = 256 // class and place pairs: about four times what the class table can produce
 )
 
@@ -96,6 +97,9 @@ type Input struct {
 	// Payment is what the call wants of the token of a payment. It is absent from calls
 	// that have none at a place where it would be turned back, and from answers.
 	Payment InputPayment `json:"payment,omitzero"`
+	// Subject is what is known of the persons whom the call is about. It is absent where
+	// nothing of it speaks for or against a call.
+	Subject InputSubject `json:"subject,omitzero"`
 	// Findings has one row per class and place. Their order does not matter.
 	Findings []Finding `json:"findings"`
 	// Records is how many of the vendor's records the call touches: those in its body, or
@@ -109,6 +113,14 @@ type Input struct {
 	// Observe tells that the route only watches: the rules are evaluated and the
 	// answer is carried in Decision.Would.
 	Observe bool `json:"observe"`
+}
+
+// InputSubject is the part of what is known of persons that rules may see. It names nobody
+// and counts nobody: of several persons it is what one of them has.
+type InputSubject struct {
+	// Flags are the kinds of the flags that count, sorted: what the persons, or the law, want
+	// of whoever holds their data.
+	Flags []string `json:"flags,omitempty"`
 }
 
 // InputActor is the part of an Actor that rules may see.
@@ -339,6 +351,14 @@ func (in *Input) validate() error {
 			if !isWord(s) {
 				return fmt.Errorf("%w: a network, a region or hours have a name that is none", ErrInput)
 			}
+		}
+	}
+	if len(in.Subject.Flags) > maxFlags {
+		return fmt.Errorf("%w: more than %d flags", ErrInput, maxFlags)
+	}
+	for _, s := range in.Subject.Flags {
+		if !isWord(s) {
+			return fmt.Errorf("%w: a flag has a name that is none", ErrInput)
 		}
 	}
 	if len(in.Actor.AMR) > len(factor)+1 || len(in.Actor.ACR) > maxName || in.Actor.Age < 0 {

@@ -27,6 +27,7 @@ func sample() Input {
 			Balance: "within", Key: "new", Amount: 2000, Unit: "EUR"},
 		Findings: []Finding{{Class: "credit_card", Place: PlaceText, Count: 2, Split: 1}, {Class: "us_ssn", Place: PlaceQuery, Count: 1}},
 		Rollouts: []string{"iban-desk"},
+		Subject:  InputSubject{Flags: []string{"limit_sensitive", "objection"}},
 	}
 }
 
@@ -187,6 +188,8 @@ func TestInputsThatAreRefused(t *testing.T) {
 		{"many roles", func(in *Input) { in.Actor.Roles = make([]string, 33) }, "roles"},
 		{"many grants", func(in *Input) { in.Actor.Grants = make([]string, 257) }, "grants"},
 		{"a long grant", func(in *Input) { in.Actor.Grants = []string{long} }, "grant"},
+		{"many flags", func(in *Input) { in.Subject.Flags = make([]string, 33) }, "flags"},
+		{"a flag with a name", func(in *Input) { in.Subject.Flags = []string{"Jane"} }, "flag"},
 		{"many findings", func(in *Input) { in.Findings = make([]Finding, 257) }, "findings"},
 		{"no class", func(in *Input) { in.Findings = []Finding{{Place: PlaceText}} }, "class"},
 		{"a long class", func(in *Input) { in.Findings = []Finding{{Class: long, Place: PlaceText}} }, "class"},

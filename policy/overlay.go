@@ -72,6 +72,13 @@ const OverlayVersion = 1
 //	    roles: [agent]                      # optional: everybody
 //	    most: 200
 //	    window: 1h
+//	flags:                                  # each in place of the built-in row for it
+//	  - flag: restriction
+//	    roles: [dpo]                        # who reads single records all the same
+//	    purposes: [legal_claims]            # for which calls are made all the same
+//	  - flag: objection
+//	    purposes: [marketing]               # for which calls are refused
+//	    operations: ["zendesk:campaign.*"]  # optional: refused for every purpose
 //	views:
 //	  - operation: zendesk:user.*           # optional: every call
 //	    roles: [agent]                      # optional: everybody
@@ -92,6 +99,7 @@ type Overlay struct {
 	rollouts   []Rollout
 	limits     []rateRow
 	views      []viewRow
+	flags      []flagRow
 	change     Authorship
 	// reveal is after how many days without use a right to reveal lapses; nil where the
 	// document does not say.
@@ -173,7 +181,7 @@ func (p *overlayParser) members(n *yaml.Node, what string, f func(key string, va
 }
 
 // documentMembers are the members of a document.
-var documentMembers = [...]string{"version", "enforcement", "grants", "approvals", "logins", "networks", "hours", "conditions", "limits", "views", "reveal", "rollout", "change"}
+var documentMembers = [...]string{"version", "enforcement", "grants", "approvals", "logins", "networks", "hours", "conditions", "limits", "flags", "views", "reveal", "rollout", "change"}
 
 func (p *overlayParser) document(n *yaml.Node) {
 	version := false
@@ -206,6 +214,8 @@ func (p *overlayParser) document(n *yaml.Node) {
 			p.rows(v, key, p.rollout)
 		case "limits":
 			p.rows(v, key, p.limit)
+		case "flags":
+			p.rows(v, key, p.flag)
 		case "views":
 			p.rows(v, key, p.view)
 		default:

@@ -52,6 +52,12 @@ func (x *exchange) decideUnread(r *http.Request) *refusal {
 // decide asks policy about one half of the exchange. Everything that goes wrong
 // is a denial.
 func (x *exchange) decide(r *http.Request, side *half, direction string) *refusal {
+	var err error
+	if side.flags, err = x.flagsOf(r.Context(), side, r.URL.RawQuery); err != nil {
+		if ref := x.stop(side, refuseErr(reasonIndexDown, err)); ref != nil {
+			return ref
+		}
+	}
 	in := x.input(side, direction, r.Method)
 	d, err := x.det.policy.engine.Decide(r.Context(), in)
 	if direction == policy.Request {
@@ -105,6 +111,7 @@ func (x *exchange) input(side *half, direction, method string) policy.Input {
 	if x.h.Credential != nil {
 		in.Credential = policy.CredentialAdded
 	}
+	in.Subject.Flags = side.flags
 	if direction == policy.Request {
 		in.Payment = x.inputPayment()
 	}

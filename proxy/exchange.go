@@ -128,6 +128,8 @@ type half struct {
 	decision *policy.Decision
 	// found is what was found anywhere but in the body.
 	found []outside
+	// flags are those of the persons whom this half is about, sorted.
+	flags []string
 	// records is how many records a stream has had to the end of the window in body.
 	records int
 	// would is the first refusal that an observing route did not carry out.

@@ -10,6 +10,7 @@ import data.caregate.condition
 import data.caregate.limit
 import data.caregate.payment
 import data.caregate.rollout
+import data.caregate.subject
 import data.caregate.treatment
 import data.caregate.view
 
@@ -24,6 +25,11 @@ reasons contains code if {
 reasons contains code if {
 	input.payment
 	some code in payment.reasons
+}
+
+reasons contains code if {
+	input.subject
+	some code in subject.reasons
 }
 
 reasons contains "finding_blocked" if treatment.blocked

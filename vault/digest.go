@@ -23,6 +23,21 @@ func (v *Vault) Digest(purpose string, b []byte) []byte {
 	return mac[:]
 }
 
+// NameDigest is a keyed digest of 16 bytes of a name of a person, in the form under which equal
+// names meet; false for a name that is none. Unlike a pseudonym it does not end with the
+// person's key, so it is for nothing but what has to be known of a person who was erased.
+// Equal names under different purposes have unrelated digests.
+func (v *Vault) NameDigest(purpose string, id Ident) (name [16]byte, ok bool) {
+	var buf [128]byte
+	canonical := appendCanonical(buf[:0], id.Kind, id.Value)
+	if id.Kind == "" || len(canonical) == 0 {
+		return name, false
+	}
+	var in [192]byte
+	mac := v.Digest(purpose, append(appendPart(in[:0], id.Kind), canonical...))
+	return [16]byte(mac[:16]), true
+}
+
 // Labels of PRF inputs of the index branch. They are parts of their own, so a
 // value that looks like a label cannot collide.
 const (

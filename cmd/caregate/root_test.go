@@ -45,7 +45,7 @@ func TestCommandList(t *testing.T) {
 		"caregate completion", "caregate completion bash", "caregate completion fish", "caregate completion powershell", "caregate completion zsh",
 		"caregate demo", "caregate doctor", "caregate explain", "caregate fmt", "caregate help", "caregate hold", "caregate hold approve-lift", "caregate hold lift", "caregate hold list", "caregate hold place", "caregate hold show", "caregate init",
 		"caregate keys", "caregate keys export-public", "caregate keys rotate", "caregate keys status", "caregate learn",
-		"caregate policy", "caregate policy observed", "caregate policy replay", "caregate policy sign", "caregate policy test", "caregate policy verify", "caregate redact", "caregate reload", "caregate ropa", "caregate ropa check", "caregate ropa diff", "caregate ropa verify", "caregate ropa write", "caregate run", "caregate scan", "caregate subject", "caregate subject erase", "caregate subject records", "caregate token", "caregate token reveal", "caregate token verify", "caregate validate", "caregate version",
+		"caregate policy", "caregate policy observed", "caregate policy replay", "caregate policy sign", "caregate policy test", "caregate policy verify", "caregate redact", "caregate reload", "caregate ropa", "caregate ropa check", "caregate ropa diff", "caregate ropa verify", "caregate ropa write", "caregate run", "caregate scan", "caregate subject", "caregate subject erase", "caregate subject flag", "caregate subject flag end", "caregate subject flag list", "caregate subject flag set", "caregate subject records", "caregate token", "caregate token reveal", "caregate token verify", "caregate validate", "caregate version",
 	}
 	var got []string
 	for _, c := range tree(root) {

@@ -14,14 +14,14 @@ import (
 func newSubject() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "subject",
-		Short: "Find the records of persons, and erase persons from the vault",
+		Short: "Find the records of persons, set their flags, and erase persons from the vault",
 		Long: `A person about whom calls were made has a key in the vault. Under it stands which
 records of which systems name the person. Destroying it makes the person's tokens,
 sealed details and pseudonyms unreadable, here and in every copy of the audit log.`,
 		Args: needsSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newSubjectErase(), newSubjectRecords())
+	cmd.AddCommand(newSubjectErase(), newSubjectFlag(), newSubjectRecords())
 	return cmd
 }
 

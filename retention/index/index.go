@@ -92,6 +92,8 @@ type Index struct {
 	close sync.Once
 
 	w writer
+
+	flags flagged
 }
 
 // noting is one call of Note that waits.
@@ -112,6 +114,9 @@ func Open(ctx context.Context, db *store.DB) (*Index, error) {
 	}
 	x := &Index{db: db, queue: make(chan noting, 256), quit: make(chan struct{}), done: make(chan struct{})}
 	if err := x.w.prepare(ctx, db); err != nil {
+		return nil, err
+	}
+	if err := x.openFlags(ctx); err != nil {
 		return nil, err
 	}
 	go x.write()
@@ -195,8 +200,9 @@ func (x *Index) write() {
 	}
 }
 
-// Forget ends what the index knows of persons: which records name them, and who they are
-// one with. Their records stay, as nobody's, until they are gone at the vendor.
+// Forget ends what the index knows of persons: which records name them, who they are one
+// with, and their flags but for what outlives them. Their records stay, as nobody's, until
+// they are gone at the vendor.
 func (x *Index) Forget(ctx context.Context, persons []Person) error {
 	persons = sortedPersons(slices.Clone(persons)) // in the order in which sightings are written
 	for try := 1; ; try++ {
@@ -221,6 +227,9 @@ func (x *Index) forget(ctx context.Context, persons []Person) error {
 			if _, err := tx.ExecContext(ctx, q, p[:]); err != nil {
 				return fmt.Errorf("forgetting persons in the index: %w", err)
 			}
+		}
+		if err := forgetFlags(ctx, tx, p, time.Now()); err != nil {
+			return fmt.Errorf("forgetting persons in the index: %w", err)
 		}
 	}
 	if err := tx.Commit(); err != nil {

@@ -50,6 +50,10 @@ func TestOnPostgres(t *testing.T) {
 		"KnownCostsNoRows": TestKnownCostsNoRows,
 		"ManyWriters":      TestManyWriters,
 		"Killed":           TestKilled,
+		"Flags":            TestFlags,
+		"FlagsOfErased":    TestFlagsOfErased,
+		"FlagsOfLinked":    TestFlagsOfLinked,
+		"FlagsElsewhere":   TestFlagsElsewhere,
 	} {
 		t.Run(name, test)
 	}

@@ -1,0 +1,116 @@
+package proxy
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caregate/caregate/channel"
+	"github.com/caregate/caregate/redact/walk"
+	"github.com/caregate/caregate/retention/index"
+	"github.com/caregate/caregate/vault"
+)
+
+// flagsOf says which flags the persons have whom one half of the exchange is about: those
+// whom it names, and those who are known to be in a record that it names. An answer is about
+// those of its request as well. Where nobody has a flag it looks at nothing.
+//
+// What else speaks for persons or records as a whole, such as a legal hold, is one more name in
+// this list: rules see it as they see flags.
+func (x *exchange) flagsOf(ctx context.Context, side *half, query string) ([]string, error) {
+	d := x.gen.data
+	if !d.Index.AnyFlag(ctx) {
+		return nil, nil
+	}
+	idents, records := x.concerned(side, query)
+	var persons []index.Person
+	var named []index.NameDigest
+	for _, id := range idents {
+		who, err := d.Vault.Known(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if !who.IsZero() {
+			persons = append(persons, who.Pseudonym(pseudonymIndex))
+		}
+		if name, ok := d.nameDigest(id); ok {
+			named = append(named, name)
+		}
+	}
+	flags, err := d.Index.FlagsOf(ctx, persons, named, records, x.h.app.now())
+	if err != nil {
+		return nil, err
+	}
+	if side == &x.response {
+		flags = append(flags, x.request.flags...)
+		slices.Sort(flags)
+		flags = slices.Compact(flags)
+	}
+	return flags, nil
+}
+
+// concerned is whom and what one half names, each once: in its path and its query, and in its
+// body.
+func (x *exchange) concerned(side *half, query string) (idents []vault.Ident, records []index.Record) {
+	people, things := make(map[vault.Ident]bool), make(map[index.Record]bool)
+	add := func(label, value string) {
+		if value == "" || value == "null" {
+			return
+		}
+		if kind, ok := strings.CutPrefix(label, channel.LabelRecord); ok {
+			if r := x.recordOf(kind, []byte(value)); r.Valid() && !things[r] {
+				things[r] = true
+				records = append(records, r)
+			}
+			return
+		}
+		if id, _, ok := identOf(x.h.ch.Name, label, value); ok && !people[id] {
+			people[id] = true
+			idents = append(idents, id)
+		}
+	}
+	if side == &x.request {
+		for _, p := range x.pathParams() {
+			add(p.Label, p.Value)
+		}
+		queried(x.match.Op, query, add)
+		for i := range x.inner {
+			queried(x.inner[i].match.Op, x.inner[i].RawQuery, add)
+		}
+	}
+	if doc := side.body.doc; doc != nil {
+		for _, c := range doc.Captures {
+			if channel.Indexed(c.Label) && c.Flags&walk.URL == 0 {
+				add(c.Label, string(doc.Value(c)))
+			}
+		}
+	}
+	return idents, records
+}
+
+// queried calls add for what a query names: lists are separated by commas.
+func queried(op *channel.Operation, query string, add func(label, value string)) {
+	if query == "" {
+		return
+	}
+	values, _ := url.ParseQuery(query) // what cannot be read was refused
+	for name, all := range values {
+		label := op.Query(name).Label
+		if label == "" || !channel.Indexed(label) {
+			continue
+		}
+		for _, list := range all {
+			for value := range strings.SplitSeq(list, ",") {
+				add(label, strings.TrimSpace(value))
+			}
+		}
+	}
+}
+
+// nameDigest is the digest of a person's name that outlives the person's key: what is left
+// of a wish that data of the person are not used is found by it when the person comes back.
+func (d *Data) nameDigest(id vault.Ident) (index.NameDigest, bool) {
+	name, ok := d.Vault.NameDigest("flags of persons", id)
+	return index.NameDigest(name), ok
+}

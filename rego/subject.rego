@@ -1,0 +1,41 @@
+# What flags of the persons whom a call is about speak against. What each flag means is data:
+# data.subjects, or the operator's row in data.flags in its place. A call about persons without
+# flags has no input.subject, and nothing here is evaluated.
+package caregate.subject
+
+import data.caregate.access
+
+row(flag) := data.flags[flag]
+
+row(flag) := data.subjects[flag] if not data.flags[flag]
+
+# A verified webhook, and what everybody may call, bring what the person or the vendor says:
+# it is stored.
+reasons contains "subject_restricted" if {
+	"restriction" in input.subject.flags
+	input.mark == ""
+	not row("restriction").purposes[input.purpose]
+	not readable
+}
+
+# Roles that read single records to answer the person.
+readable if {
+	input.effect == "read"
+	input.scope == "one"
+	some role in access.roles
+	row("restriction").roles[role]
+}
+
+reasons contains "subject_opted_out" if {
+	some flag in input.subject.flags
+	flag != "restriction"
+	row(flag).purposes[input.purpose]
+}
+
+reasons contains "subject_opted_out" if {
+	some flag in input.subject.flags
+	some channel in [input.channel, "*"]
+	some name in access.names
+	some ending in ["", concat("", ["/", input.effect]), concat("", ["/", input.scope])]
+	row(flag).operations[concat("", [channel, ":", name, ending])]
+}

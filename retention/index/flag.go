@@ -1,0 +1,350 @@
+package index
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caregate/caregate/internal/store"
+)
+
+// Kinds of flags.
+const (
+	// FlagRestriction: data of the person may be stored and little else (GDPR Art. 18).
+	FlagRestriction = "restriction"
+	// FlagOptOut: data of the person may not be sold or shared (Cal. Civ. Code 1798.120).
+	FlagOptOut = "opt_out_sale_sharing"
+	// FlagLimitSensitive: sensitive data of the person may be used for what the person asked
+	// for (Cal. Civ. Code 1798.121).
+	FlagLimitSensitive = "limit_sensitive"
+	// FlagObjection: the person objects to processing, such as for direct marketing (GDPR
+	// Art. 21).
+	FlagObjection = "objection"
+)
+
+// FlagKinds are the kinds of flags, sorted.
+func FlagKinds() []string {
+	return []string{FlagLimitSensitive, FlagObjection, FlagOptOut, FlagRestriction}
+}
+
+// Outlives tells whether a flag of this kind is still a wish when the person was erased: what
+// must not be done with data of the person, whenever there are some again. A restriction is
+// about the data that there were.
+func Outlives(kind string) bool { return slices.Contains(FlagKinds(), kind) && kind != FlagRestriction }
+
+// FlagID names a flag.
+type FlagID [16]byte
+
+// Flag is one flag of one name of a person.
+type Flag struct {
+	ID     FlagID
+	Kind   string
+	Person Person
+	// Since and Until are when it counts, to the millisecond. Until is zero for a flag that
+	// counts until somebody ends it.
+	Since, Until time.Time
+	// Ended is when somebody ended it, or when it had been over as another one was set.
+	Ended time.Time
+	// Erased is when the person was erased. From then on it has a kind, Since, Until and
+	// Ended, and is found by its name.
+	Erased time.Time
+	// Reason and Ticket are words of whoever set it; SetBy and EndBy are actors as policy
+	// names them.
+	Reason, Ticket string
+	SetBy, EndBy   string
+}
+
+// Counts tells whether the flag counts at an instant.
+func (f *Flag) Counts(at time.Time) bool {
+	return f.Ended.IsZero() && !f.Since.After(at) && (f.Until.IsZero() || f.Until.After(at))
+}
+
+// ErrFlag is returned for a flag that cannot be: of an unknown kind, one that ends before it
+// begins, or one that needs a name and has none.
+var ErrFlag = errors.New("a flag has a known kind, ends after it begins, and has a name where it outlives the person")
+
+// NameDigest is a digest of a person's name under a key of the deployment. It is the same
+// when the person was erased and comes back.
+type NameDigest [16]byte
+
+// flagged knows whether anybody has a flag, so that a deployment without flags asks the
+// database nothing.
+type flagged struct {
+	some atomic.Bool
+	// looking is held by whoever asks the database and changes some after that.
+	//
+	// shared: another process may set the first one. Then looked is when the database was
+	// asked last, in nanoseconds after start.
+	shared  bool
+	start   time.Time
+	looked  atomic.Int64
+	looking sync.Mutex
+}
+
+// How old it may be what is known of the flags that other processes set: from the first on
+// somebody asks, from the second on everybody waits for the answer. The second, with
+// lookTime, is what the first flag of a deployment takes to count everywhere.
+const (
+	lookAfter = 400 * time.Millisecond
+	lookAtOld = 700 * time.Millisecond
+	lookTime  = 300 * time.Millisecond
+)
+
+const anyFlagSQL = `SELECT count(*) FROM (SELECT 1 FROM person_flag WHERE ended = 0 LIMIT 1) f`
+
+func (x *Index) openFlags(ctx context.Context) error {
+	x.flags.shared, x.flags.start = x.db.Dialect == store.Postgres, time.Now()
+	return x.lookForFlags(ctx)
+}
+
+func (x *Index) lookForFlags(ctx context.Context) error {
+	begun := time.Since(x.flags.start)
+	var n int
+	if err := x.db.QueryRowContext(ctx, anyFlagSQL).Scan(&n); err != nil {
+		return fmt.Errorf("looking for flags of persons: %w", err)
+	}
+	x.flags.some.Store(n > 0)
+	x.flags.looked.Store(int64(begun))
+	return nil
+}
+
+// AnyFlag tells whether anybody has a flag, or had one that is over and that nobody ended. On
+// SQLite, which has one process, it reads one word of memory. On PostgreSQL it asks the
+// database a few times a second, whoever calls, and what another process set is known
+// within a second. While the database does not answer, what was known last stands.
+func (x *Index) AnyFlag(ctx context.Context) bool {
+	f := &x.flags
+	if !f.shared {
+		return f.some.Load()
+	}
+	age := func() time.Duration { return time.Since(f.start) - time.Duration(f.looked.Load()) }
+	switch old := age(); {
+	case old < lookAfter:
+		return f.some.Load()
+	case old < lookAtOld:
+		if !f.looking.TryLock() {
+			return f.some.Load()
+		}
+	default:
+		f.looking.Lock()
+	}
+	defer f.looking.Unlock()
+	if age() < lookAfter { // somebody was faster
+		return f.some.Load()
+	}
+	limited, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	if x.lookForFlags(limited) != nil && ctx.Err() == nil {
+		// Whether there is one cannot be known. If there was one, the question for it will
+		// fail too, and deny; if there was none, nobody who sets one gets an answer.
+		f.looked.Store(int64(time.Since(f.start)))
+	}
+	return f.some.Load()
+}
+
+// SetFlag gives a name of a person a flag, from f.Since on, and returns it as it stands. A
+// flag of this kind that the name has already and that is not over stays as it is, and is
+// returned. Only Kind, Person, Since, Until, Reason, Ticket and SetBy of f count; name is for
+// kinds that outlive the person.
+func (x *Index) SetFlag(ctx context.Context, f Flag, name NameDigest, now time.Time) (set Flag, fresh bool, err error) {
+	f.Ended, f.Erased, f.EndBy = time.Time{}, time.Time{}, ""
+	if !slices.Contains(FlagKinds(), f.Kind) || f.Person == (Person{}) || !f.Until.IsZero() && !f.Until.After(f.Since) || Outlives(f.Kind) && name == (NameDigest{}) {
+		return Flag{}, false, ErrFlag
+	}
+	var stored []byte
+	if Outlives(f.Kind) {
+		stored = name[:]
+	} else {
+		stored = []byte{}
+	}
+	_, _ = rand.Read(f.ID[:]) // never fails
+	tx, err := x.db.BeginTx(ctx, nil)
+	if err != nil {
+		return Flag{}, false, fmt.Errorf("setting a flag of a person: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	// One that is over gives way, and keeps the time at which it was.
+	if _, err := tx.ExecContext(ctx, `UPDATE person_flag SET ended = until WHERE person = $1 AND kind = $2 AND erased = 0 AND ended = 0 AND until > 0 AND until <= $3`, f.Person[:], f.Kind, now.UnixMilli()); err != nil {
+		return Flag{}, false, fmt.Errorf("setting a flag of a person: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO person_flag (id, kind, person, name, since, until, ended, erased, reason, ticket, set_by, end_by)
+		VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $8, $9, '') ON CONFLICT (person, kind) WHERE ended = 0 AND erased = 0 DO NOTHING`,
+		f.ID[:], f.Kind, f.Person[:], stored, millis(f.Since), millis(f.Until), f.Reason, f.Ticket, f.SetBy); err != nil {
+		return Flag{}, false, fmt.Errorf("setting a flag of a person: %w", err)
+	}
+	all, err := flagsWhere(ctx, tx, `person = $1 AND kind = $2 AND ended = 0 AND erased = 0`, f.Person[:], f.Kind)
+	if err != nil {
+		return Flag{}, false, err
+	}
+	if len(all) != 1 {
+		return Flag{}, false, errors.New("setting a flag of a person: it is not there")
+	}
+	if err := tx.Commit(); err != nil {
+		return Flag{}, false, fmt.Errorf("setting a flag of a person: %w", err)
+	}
+	x.flags.looking.Lock() // an answer from before this commit must not come after it
+	defer x.flags.looking.Unlock()
+	x.flags.some.Store(true)
+	return all[0], all[0].ID == f.ID, nil
+}
+
+// EndFlags ends the flags of one kind of names of persons, also what is left of those of
+// persons who were erased, by the digests of their names. It returns how many there were.
+func (x *Index) EndFlags(ctx context.Context, kind string, persons []Person, named []NameDigest, by string, now time.Time) (n int64, err error) {
+	tx, err := x.db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, fmt.Errorf("ending flags of persons: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	end := func(query string, args ...any) error {
+		r, err := tx.ExecContext(ctx, query, args...)
+		if err != nil {
+			return fmt.Errorf("ending flags of persons: %w", err)
+		}
+		m, err := r.RowsAffected()
+		n += m
+		return err
+	}
+	for _, p := range persons {
+		if err := end(`UPDATE person_flag SET ended = $1, end_by = $2 WHERE person = $3 AND kind = $4 AND erased = 0 AND ended = 0`, now.UnixMilli(), by, p[:], kind); err != nil {
+			return 0, err
+		}
+	}
+	for _, d := range named {
+		if err := end(`UPDATE person_flag SET ended = $1 WHERE name = $2 AND kind = $3 AND erased > 0 AND ended = 0`, now.UnixMilli(), d[:], kind); err != nil {
+			return 0, err
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return 0, fmt.Errorf("ending flags of persons: %w", err)
+	}
+	x.flags.looking.Lock()
+	defer x.flags.looking.Unlock()
+	_ = x.lookForFlags(ctx) // after a failure flags are looked for in vain, and none is missed
+	return n, nil
+}
+
+// maxFlags bounds what is listed of one name.
+const maxFlags = 200
+
+// Flags lists the flags of a name of a person, those that ended too, and what is left of
+// them when the person was erased, in the order of their begin.
+func (x *Index) Flags(ctx context.Context, person Person, name NameDigest) ([]Flag, error) {
+	return flagsWhere(ctx, x.db, `person = $1 AND erased = 0 OR name = $2 AND erased > 0`, person[:], name[:])
+}
+
+func flagsWhere(ctx context.Context, db store.Queryer, where string, args ...any) ([]Flag, error) {
+	out, err := store.List(ctx, db, func(row store.Row) (f Flag, err error) {
+		var id, person []byte
+		var since, until, ended, erased int64
+		if err = row.Scan(&id, &f.Kind, &person, &since, &until, &ended, &erased, &f.Reason, &f.Ticket, &f.SetBy, &f.EndBy); err != nil {
+			return f, err
+		}
+		if len(id) != len(f.ID) || len(person) != len(f.Person) && len(person) != 0 {
+			return f, errors.New("the index holds a pseudonym of a wrong length")
+		}
+		copy(f.ID[:], id)
+		copy(f.Person[:], person)
+		f.Since, f.Until, f.Ended, f.Erased = moment(since), moment(until), moment(ended), moment(erased)
+		return f, nil
+	}, fmt.Sprintf(`SELECT id, kind, person, since, until, ended, erased, reason, ticket, set_by, end_by FROM person_flag WHERE %s ORDER BY since, kind, id LIMIT %d`, where, maxFlags), args...)
+	if err != nil {
+		return nil, fmt.Errorf("listing flags of a person: %w", err)
+	}
+	return out, nil
+}
+
+// manyAtOnce is how many pseudonyms, names or ids one statement of FlagsOf has.
+const manyAtOnce = 128
+
+// FlagsOf returns the kinds of the flags that count now, sorted, of these persons, of
+// those whom these records name, of all who are one with them, and of what is left of
+// persons who were erased and had one of these names.
+func (x *Index) FlagsOf(ctx context.Context, persons []Person, named []NameDigest, records []Record, now time.Time) (kinds []string, err error) {
+	ask := func(query string, args ...any) error {
+		found, err := store.List(ctx, x.db, store.Scanned[string], query, args...)
+		if err != nil {
+			return fmt.Errorf("looking for flags of persons: %w", err)
+		}
+		for _, kind := range found {
+			if at, there := slices.BinarySearch(kinds, kind); !there {
+				kinds = slices.Insert(kinds, at, kind)
+			}
+		}
+		return nil
+	}
+	at := now.UnixMilli()
+	for part := range slices.Chunk(persons, manyAtOnce) {
+		list, args := placeholders([]any{at}, part, func(p Person) any { return p[:] })
+		if err := ask(linkedSQL(`SELECT a FROM person_link WHERE a IN (`+list+`) UNION SELECT b FROM person_link WHERE b IN (`+list+`)`, `f.person IN (`+list+`) OR `), args...); err != nil {
+			return nil, err
+		}
+	}
+	for part := range slices.Chunk(named, manyAtOnce) {
+		list, args := placeholders([]any{at}, part, func(d NameDigest) any { return d[:] })
+		if err := ask(`SELECT DISTINCT f.kind FROM person_flag f WHERE `+countsSQL+` AND f.erased > 0 AND f.name IN (`+list+`)`, args...); err != nil {
+			return nil, err
+		}
+	}
+	byKind := make(map[kindKey][]string)
+	for _, r := range records {
+		byKind[r.kind()] = append(byKind[r.kind()], r.ID)
+	}
+	for k, ids := range byKind {
+		for part := range slices.Chunk(ids, manyAtOnce) {
+			list, args := placeholders([]any{at, k.channel, k.host, k.typ}, part, func(id string) any { return id })
+			if err := ask(linkedSQL(`SELECT p.person FROM record_person p JOIN record_kind k ON k.id = p.kind WHERE k.channel = $2 AND k.host = $3 AND k.type = $4 AND p.name IN (`+list+`)`, ``), args...); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return kinds, nil
+}
+
+const countsSQL = `f.ended = 0 AND f.since <= $1 AND (f.until = 0 OR f.until > $1)`
+
+// linkedSQL asks for the kinds of those whom first has and of all who are linked to them.
+func linkedSQL(first, or string) string {
+	return `WITH RECURSIVE same (person) AS (` + first + ` UNION SELECT CASE WHEN l.a = s.person THEN l.b ELSE l.a END FROM same s JOIN person_link l ON (l.a = s.person OR l.b = s.person) AND l.state <> 'cut')
+		SELECT DISTINCT f.kind FROM person_flag f WHERE ` + countsSQL + ` AND f.erased = 0 AND (` + or + `f.person IN (SELECT person FROM same))`
+}
+
+// placeholders appends values to the arguments of a statement, and returns the list that
+// names them there.
+func placeholders[T any](args []any, values []T, arg func(T) any) (string, []any) {
+	var list strings.Builder
+	for i, v := range values {
+		if i > 0 {
+			list.WriteString(", ")
+		}
+		fmt.Fprintf(&list, "$%d", len(args)+1)
+		args = append(args, arg(v))
+	}
+	return list.String(), args
+}
+
+// forgetFlags leaves of the flags of a person who is erased what outlives the person: kinds
+// and times under the digest of a name.
+func forgetFlags(ctx context.Context, tx *sql.Tx, p Person, now time.Time) error {
+	// Kinds that end with the person have no name.
+	if _, err := tx.ExecContext(ctx, `DELETE FROM person_flag WHERE person = $1 AND erased = 0 AND (ended > 0 OR length(name) = 0)`, p[:]); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE person_flag SET erased = $1, person = $2, reason = '', ticket = '', set_by = '' WHERE person = $3 AND erased = 0`, now.UnixMilli(), []byte{}, p[:])
+	return err
+}
+
+// millis is how a time is stored, 0 for the zero one.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
