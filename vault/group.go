@@ -181,8 +181,8 @@ func (g *group[W, R]) write(batch []*job[W, R]) error {
 	return err
 }
 
-// begun is the context of statements in a transaction that has begun. On SQLite none of them
-// waits for anybody, and to watch a context while one runs costs more than most of them: the
+// begun is the context of statements in a transaction that has begun, and of nothing else that
+// is done meanwhile. On SQLite none of them waits for anybody, and to watch a context while one runs costs more than most of them: the
 // driver starts a goroutine for each, and wakes a processor for it. Tx.Commit asks the context
 // that the transaction began with.
 func (v *Vault) begun(ctx context.Context) context.Context {

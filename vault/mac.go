@@ -42,7 +42,8 @@ func (m *mac) sum(dst []byte, parts ...[]byte) []byte {
 	}
 	s.hash.Write(s.in[:n])
 	dst = append(dst, s.hash.Sum(s.out[:0])...)
-	clear(s.in[:]) // nobody's details wait here for the next message
+	clear(s.in[:])
+	clear(s.out[:]) // nobody's details wait here for the next message
 	m.states.Put(s)
 	return dst
 }

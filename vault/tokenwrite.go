@@ -103,6 +103,8 @@ func (v *Vault) reached(step string) {
 type tokenWriting struct {
 	v  *Vault
 	tx *sql.Tx
+	// within is the context that ends when the transaction has to: for what waits for anybody else.
+	within context.Context
 	// made are the tokens of values, by blind index.
 	made map[[macSize]byte]outcome
 	// marked are the rows of token_pending, by their marks.
@@ -137,8 +139,9 @@ func (v *Vault) changeAll(ctx context.Context, batch []*job[change, outcome]) er
 		return fmt.Errorf("writing tokens: %w", err)
 	}
 	defer tx.Rollback() // after a commit it has nothing to do
+	within := ctx
 	ctx = v.begun(ctx)
-	w := &tokenWriting{v: v, tx: tx, made: make(map[[macSize]byte]outcome, len(drafts)), marked: make(map[int64]*pendingRow)}
+	w := &tokenWriting{v: v, tx: tx, within: within, made: make(map[[macSize]byte]outcome, len(drafts)), marked: make(map[int64]*pendingRow)}
 	var c carried
 	if v.newest != nil && len(drafts) > 0 {
 		if w.last, err = v.newest.sync(ctx, tx); err != nil {
@@ -416,7 +419,7 @@ func (w *tokenWriting) takeOver(ctx context.Context, chunk []*draft, there map[[
 // extend gives a token more time. Its expiry is sealed with the value, so the value is
 // sealed anew, under the person that it had.
 func (w *tokenWriting) extend(ctx context.Context, row *tokenRow, wanted *wish) error {
-	p, err := w.v.byID(ctx, row.person)
+	p, err := w.v.byID(w.within, row.person)
 	if err != nil {
 		return err
 	}

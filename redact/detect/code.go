@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"encoding/binary"
 	"unicode/utf8"
 
@@ -122,6 +123,8 @@ func (s *scanner) code(dst *[]redact.Finding, g group) {
 	switch {
 	case behind && s.offAfter(g.end):
 		return // "code 150 off", of a shop
+	case n == 4 && bytes.HasPrefix(s.text[g.end:], yearSign) && (s.text[g.start] == '1' || s.text[g.start] == '2'):
+		return // "CSC，2024年"
 	case n <= 4 && s.codeWordBefore(g.start, n):
 		f.Class, f.Rule = redact.CardVerificationCode, "code word"
 	case inRow, n <= 4 && behind && s.expiryBetween(s.card, g.start):
@@ -136,6 +139,9 @@ func (s *scanner) code(dst *[]redact.Finding, g group) {
 	}
 	s.add(dst, f)
 }
+
+// yearSign stands behind a year in Chinese and Japanese.
+var yearSign = []byte("年")
 
 // offAfter reports whether the word behind i says that the number is taken off a price.
 func (s *scanner) offAfter(i int) bool {
@@ -329,7 +335,7 @@ func (s *scanner) codeWordBefore(i, digits int) bool {
 		case sn&senseTail != 0:
 			return back || digits == 3 && s.countedDigits(start, 3) || digits == 4 && (front || plain || n == 0 && s.behindCard(start)) && s.countedDigits(start, 4)
 		case n == 0 && readWords[string(w)]: // "the back says 123"
-		case n == 0 && start > 0 && s.text[start-1] == '2' && end-start <= maxGluedLink && w[0] >= utf8.RuneSelf: // "CVV2是123"
+		case n == 0 && start > 0 && s.text[start-1] == '2' && end-start <= maxGluedLink && w[0] >= utf8.RuneSelf && gluedTail(w): // "CVV2是123"
 		case (n == 0 || says) && digits == 4 && s.among(frontWords, start, end):
 			if s.behindCard(start) && start >= s.card {
 				return true // "front: 1234", as on an American Express

@@ -17,7 +17,10 @@ func TestCodesGlued(t *testing.T) {
 			"cvv는 123입니다", "CVV2是123", "CVV2码：123", "我的cvv2是123", "我的CVV2 123", "CVVคือ123", "，CVV123です", "安全码123",
 			"セキュリティコード：123です", "보안코드는 123입니다", "背面三位 123，", "รหัสความปลอดภัย123",
 		},
-		"": {"客户cid是123", "我的abc是123", "我的cvvs是123", "dcvv是123", "订单2是123", "éCVV123", "CVV是什么"},
+		"": {"客户cid是123", "我的abc是123", "我的cvvs是123", "dcvv是123", "订单2是123", "éCVV123", "CVV是什么",
+			// Organisations, medicine and ships have such names as well.
+			"CVC投资123家企业", "2023年CVC基金投资了312个项目", "CSC奖学金2024年录取名单", "国家留学基金委CSC资助2024年", "CSC在2024年", "CVC置管120例患者", "美国CVN航母全长333米", "CVC収入1234円", "CSC电话1234", "cvv错误123次", "CVV2与2024年",
+			"CSCは2024年に", "CVCは2020年、投資", "我申请了CSC，2024年"},
 	} {
 		for _, text := range texts {
 			for _, around := range []string{"", "今天天气很好，我们", "오늘 날씨가 좋아요 ", "lorem ipsum "} {

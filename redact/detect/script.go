@@ -43,7 +43,10 @@ func (v *vocabulary) scriptSense(word []byte) (s sense) {
 			for to < len(word) && isLetter(word[to]) {
 				to++
 			}
-			if s |= v.codeGlued(word, i, to); to > i+1 {
+			if gluedTail(word[to:]) {
+				s |= v.codeGlued(word, i, to)
+			}
+			if to > i+1 {
 				i = to - 1
 			}
 			continue
@@ -76,6 +79,24 @@ func (v *vocabulary) scriptSense(word []byte) (s sense) {
 	}
 	return s
 }
+
+// gluedTail reports whether nothing stands behind the name of a code but what links it to the code.
+func gluedTail(rest []byte) bool {
+	for cut := true; cut; {
+		cut = false
+		for _, set := range [...][][]byte{scriptTails, gluedTails} {
+			for _, x := range set {
+				if bytes.HasPrefix(rest, x) {
+					rest, cut = rest[len(x):], true
+				}
+			}
+		}
+	}
+	return len(rest) == 0
+}
+
+// gluedTails end the name of a code, or link it to what follows, as scriptTails do.
+var gluedTails = byteWords("码", "碼", "位", "コード", "코드", "รหัส", "的")
 
 // maxGlued is the length of the longest name of a code in ASCII that is looked for in a run of
 // letters of another script.

@@ -224,8 +224,11 @@ func maskedAccount(text []byte, i int) bool {
 	return xs >= minAccount && xs <= maxAccount && (run == xs || run <= accountGroup)
 }
 
-// inWord reports whether b is a letter or a digit, or of a character outside ASCII.
-func inWord(b byte) bool { return isDigit(b) || b|0x20 >= 'a' && b|0x20 <= 'z' || b >= 0x80 }
+// inWord reports whether b is a letter or a digit, the line that keys are joined with, or of a
+// character outside ASCII.
+func inWord(b byte) bool {
+	return b == '_' || isDigit(b) || b|0x20 >= 'a' && b|0x20 <= 'z' || b >= 0x80
+}
 
 // lastFour reports whether exactly four digits, possibly with separators
 // between them, begin at i.

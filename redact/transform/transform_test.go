@@ -100,6 +100,7 @@ func TestMasked(t *testing.T) {
 		"XXXX XXXX XXXX 1111 12/26":                  true,
 		"XXXX XXXX XXXX XXXX XXX":                    true, // nineteen, or sixteen and a code
 		"XXXX XXXX XXXX XXXX XXX, thanks":            true,
+		"sk_test_XXXXXXXXXXXXXXXXXXXXXXXX":           false,
 		"XXXX XXXX XXXX XXXX XXXX":                   true, // an account of Austria
 		"XXXX XXXX XXXX XXX":                         true, // of Norway, the shortest
 		"XXXX XXXX XXXX XXXX XXXX XXXX XXXX XXXX X":  true, // of Russia, the longest
