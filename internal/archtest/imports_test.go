@@ -28,7 +28,7 @@ var rules = map[string]rule{
 	"rego":                            {why: "rules and data only; Go logic about them lives in policy"},
 	"internal/store":                  {why: "opening a database knows nothing of what is kept in it", tests: []string{"internal/pgtest"}},
 	"channel":                         {imports: []string{"redact"}, why: "channel files name data classes and places, and decide nothing"},
-	"audit":                           {imports: []string{"internal/store"}, tests: []string{"internal/pgtest", "internal/callwatch", "internal/leaks", "internal/rights"}, why: "the log must be checkable without the gateway around it"},
+	"audit":                           {imports: []string{"internal/store"}, tests: []string{"internal/pgtest", "internal/callwatch", "internal/leaks", "internal/rights", "internal/chromiumtest"}, why: "the log must be checkable without the gateway around it"},
 	"audit/objectlock/objectlocktest": {imports: []string{"internal/loopback"}, why: "a server of tests needs a port and nothing else of ours"},
 	"vault":                           {imports: []string{"internal/store"}, tests: []string{"internal/leaks", "internal/pgtest"}, why: "plaintext and keys meet nothing but their own tables"},
 	"policy":                          {imports: []string{"rego", "internal/store"}, tests: []string{"internal/leaks", "internal/pgtest"}, why: "policy sees names and counts, never bodies, so it has no use for redact or channel"},
@@ -44,14 +44,15 @@ var rules = map[string]rule{
 	"bench":                           {imports: []string{everything}, why: "benchmarks measure every room"},
 	"test":                            {imports: []string{everything}, why: "tests with other people's clients use every room"},
 
-	"internal/rights":    {why: "what a machine permits does not depend on what is tested"},
-	"internal/callwatch": {why: "it sees calls and files, and knows nothing of what is in them"},
-	"internal/sample":    {why: "a sample system plays the vendor and must not share code with what is tested against it"},
-	"internal/leaks":     {why: "it counts goroutines, whatever they do"},
-	"internal/loopback":  {why: "a port knows nothing of who listens on it"},
-	"internal/nodetest":  {why: "a library for Node is driven without knowing what it does"},
-	"internal/pgtest":    {imports: []string{"internal/store"}, why: "a database for tests knows nothing of what is tested on it"},
-	"internal/archtest":  {why: "it reads the tree from outside"},
+	"internal/rights":       {why: "what a machine permits does not depend on what is tested"},
+	"internal/callwatch":    {why: "it sees calls and files, and knows nothing of what is in them"},
+	"internal/sample":       {why: "a sample system plays the vendor and must not share code with what is tested against it"},
+	"internal/leaks":        {why: "it counts goroutines, whatever they do"},
+	"internal/loopback":     {why: "a port knows nothing of who listens on it"},
+	"internal/nodetest":     {why: "a library for Node is driven without knowing what it does"},
+	"internal/chromiumtest": {why: "a browser is driven without knowing what it shows"},
+	"internal/pgtest":       {imports: []string{"internal/store"}, why: "a database for tests knows nothing of what is tested on it"},
+	"internal/archtest":     {why: "it reads the tree from outside"},
 }
 
 // outside lists libraries that only some rooms may import, tests included. A
