@@ -49,6 +49,13 @@ func openPostgres(ctx context.Context, where string, o Options) (*DB, error) {
 	for _, name := range [...]string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"} {
 		c.RuntimeParams[name] = "0"
 	}
+	// Whoever waited for a row's lock reads what was committed meanwhile, whatever the server's
+	// default is. Transactions that need more say so.
+	c.RuntimeParams["default_transaction_isolation"] = "read committed"
+	// A machine of ours that is gone keeps no locks: the server's own default is two hours.
+	for name, value := range map[string]string{"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"} {
+		c.RuntimeParams[name] = value
+	}
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "caregate"
 	}

@@ -64,6 +64,37 @@ func TestPostgresIsDurable(t *testing.T) {
 	}
 }
 
+// What a server's or a database's defaults say about transactions and time-outs is not ours.
+func TestPostgresSettings(t *testing.T) {
+	t.Parallel()
+	where := pgtest.Database(t)
+	u, err := url.Parse(where)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := map[string][2]string{"default_transaction_isolation": {"'repeatable read'", "read committed"}, "statement_timeout": {"'1min'", "0"}, "lock_timeout": {"'1min'", "0"}}
+	for name, s := range settings {
+		pgtest.Exec(t, where, "ALTER DATABASE "+strings.TrimPrefix(u.Path, "/")+" SET "+name+" = "+s[0])
+	}
+	db, err := store.Open(t.Context(), where, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for name, s := range settings {
+		var got string
+		if err := db.QueryRowContext(t.Context(), "SHOW "+name).Scan(&got); err != nil || got != s[1] {
+			t.Errorf("%s: got %q, %v, want %q", name, got, err, s[1])
+		}
+	}
+	// Of a socket in the file system it is always 0.
+	var idle int
+	var local bool
+	if err := db.QueryRowContext(t.Context(), "SELECT setting, inet_client_addr() IS NULL FROM pg_settings WHERE name = 'tcp_keepalives_idle'").Scan(&idle, &local); err != nil || idle != 15 && !local {
+		t.Errorf("tcp_keepalives_idle: got %d, %v", idle, err)
+	}
+}
+
 func TestPostgresMissing(t *testing.T) {
 	t.Parallel()
 	where := pgtest.Database(t)

@@ -41,7 +41,7 @@ func (s *Store) lockFor(ctx context.Context, tx *sql.Tx, mode string) error {
 // After a crash the mark is there, or not, with the commit. Who passed calls Ended when the
 // keys are gone, and Dropped when the event certainly was not written.
 func (s *Store) Pass(ctx context.Context, event [16]byte, gateway string, persons []index.Person) error {
-	err := s.write(ctx, func(tx *sql.Tx, now time.Time) error {
+	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
 		if err := s.lock(ctx, tx); err != nil {
 			return err
 		}
@@ -52,7 +52,15 @@ func (s *Store) Pass(ctx context.Context, event [16]byte, gateway string, person
 		if _, err := tx.ExecContext(ctx, `DELETE FROM hold_passed WHERE ended > 0 AND ended < $1`, now.Add(-keptMark).UnixMilli()); err != nil {
 			return err
 		}
-		for _, p := range persons {
+		// With the names that are linked now: the index forgets the links before the mark ends.
+		all, err := index.SameIn(ctx, tx, persons)
+		if errors.Is(err, index.ErrTooMany) {
+			all, err = persons, nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, p := range all {
 			if _, err := tx.ExecContext(ctx, `INSERT INTO hold_passed (event, person, gateway, begun, ended) VALUES ($1, $2, $3, $4, 0) ON CONFLICT DO NOTHING`, event[:], p[:], gateway, now.UnixMilli()); err != nil {
 				return err
 			}
@@ -82,7 +90,7 @@ func (s *Store) Check(ctx context.Context, persons []index.Person) error {
 
 // Ended notes that an erasure is carried out.
 func (s *Store) Ended(ctx context.Context, event [16]byte) error {
-	return s.write(ctx, func(tx *sql.Tx, now time.Time) error {
+	return s.write(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
 		_, err := tx.ExecContext(ctx, `UPDATE hold_passed SET ended = $1 WHERE event = $2 AND ended = 0`, now.UnixMilli(), event[:])
 		if err != nil {
 			return fmt.Errorf("noting an erasure: %w", err)
@@ -94,7 +102,7 @@ func (s *Store) Ended(ctx context.Context, event [16]byte) error {
 // Dropped takes the mark of an erasure away that did not happen, and with it what holds say
 // about having come too late for it.
 func (s *Store) Dropped(ctx context.Context, event [16]byte) error {
-	return s.write(ctx, func(tx *sql.Tx, _ time.Time) error {
+	return s.write(ctx, func(ctx context.Context, tx *sql.Tx, _ time.Time) error {
 		for _, q := range [...]string{`DELETE FROM hold_passed WHERE event = $1`, `DELETE FROM hold_late WHERE event = $1`} {
 			if _, err := tx.ExecContext(ctx, q, event[:]); err != nil {
 				return fmt.Errorf("taking the mark of an erasure away: %w", err)
@@ -179,8 +187,10 @@ func (s *Store) stopped(ctx context.Context, tx *sql.Tx, persons []index.Person)
 }
 
 // late notes for which erasures a hold that is being placed comes too late, and counts them.
-// Of one that ended the index knows nothing any more, so the hold has to name the person.
-func (s *Store) late(ctx context.Context, tx *sql.Tx, id string, now time.Time) (n int, err error) {
+// Of one that ended the index knows nothing any more, so the hold has to name the person. Of
+// one that is under way it may have forgotten the records: then a hold by records or queries,
+// byRecord, is told in doubt.
+func (s *Store) late(ctx context.Context, tx *sql.Tx, id string, byRecord bool, now time.Time) (n int, err error) {
 	begun := make(map[[16]byte]int64)
 	err = each(ctx, tx, `SELECT DISTINCT m.event, m.begun FROM hold_passed m JOIN hold_person p ON p.person = m.person WHERE p.hold = $1 AND m.ended >= $2`, func(rows *sql.Rows) error {
 		var event []byte
@@ -214,9 +224,20 @@ func (s *Store) late(ctx context.Context, tx *sql.Tx, id string, now time.Time) 
 		return 0, err
 	}
 	for event, m := range open {
+		if byRecord {
+			unknown, err := unrecorded(ctx, tx, m.persons)
+			if err != nil {
+				return 0, err
+			}
+			if unknown {
+				begun[event] = m.begun
+				continue
+			}
+		}
 		all, err := index.SameIn(ctx, tx, m.persons)
 		if errors.Is(err, index.ErrTooMany) {
-			all, err = m.persons, nil
+			begun[event] = m.begun // nobody can say whom the hold names
+			continue
 		}
 		if err != nil {
 			return 0, err
@@ -237,6 +258,17 @@ func (s *Store) late(ctx context.Context, tx *sql.Tx, id string, now time.Time) 
 	return len(begun), nil
 }
 
+// unrecorded tells whether the index has no record of one of the persons.
+func unrecorded(ctx context.Context, tx *sql.Tx, persons []index.Person) (bool, error) {
+	for _, p := range persons {
+		var has bool
+		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM record_person WHERE person = $1)`, p[:]).Scan(&has); err != nil || !has {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
 func eventID(b []byte) (e [16]byte) {
 	copy(e[:], b)
 	return e
@@ -245,13 +277,11 @@ func eventID(b []byte) (e [16]byte) {
 // seenWithin is how exact the index knows when a record was last seen.
 const seenWithin = 10 * time.Minute
 
-// maxHanging bounds how many records stand above one: a vendor's may hang in a circle.
-const maxHanging = 8
-
-// above are the records that name one of the persons, with those that they hang on.
-var above = fmt.Sprintf(`WITH RECURSIVE above (kind, name, depth) AS (
-	SELECT kind, name, 0 FROM record_person WHERE person IN (PERSONS)
-	UNION SELECT r.parent_kind, r.parent, a.depth + 1 FROM above a JOIN record r ON r.kind = a.kind AND r.name = a.name WHERE r.parent <> '' AND a.depth < %d) `, maxHanging)
+// above are the records that name one of the persons, with all that they hang on. UNION ends a
+// circle, which a vendor's records may hang in.
+var above = `WITH RECURSIVE above (kind, name) AS (
+	SELECT kind, name FROM record_person WHERE person IN (PERSONS)
+	UNION SELECT r.parent_kind, r.parent FROM above a JOIN record r ON r.kind = a.kind AND r.name = a.name WHERE r.parent <> '') `
 
 // coverings find holds that cover persons: by name, by a record, by a query.
 var coverings = [...]string{

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caregate/caregate/internal/pgtest"
 	"github.com/caregate/caregate/retention"
 	"github.com/caregate/caregate/retention/hold"
 	"github.com/caregate/caregate/retention/index"
@@ -27,13 +28,14 @@ func TestHoldAtEachStep(t *testing.T) {
 	t.Parallel()
 	scopes := map[string]hold.Scope{
 		"person": {Persons: []index.Person{ann}}, "record": {Records: []index.Record{ticket("1")}}, "query": {Queries: []hold.Query{{Channel: "desk", Type: "ticket"}}},
+		"linked": {Persons: []index.Person{eve}},
 	}
 	for kind, scope := range scopes {
-		for _, at := range []string{"before", "passed", "event written", "keys gone", "failed before its event"} {
+		for _, at := range []string{"before", "passed", "event written", "index forgotten", "keys gone", "failed before its event"} {
 			t.Run(kind+"/"+at, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)
-				w.see(t, index.Sighting{Record: ticket("1"), Persons: []index.Person{ann}})
+				w.see(t, index.Sighting{Record: ticket("1"), Persons: []index.Person{ann}, Profile: []index.Person{ann, eve}}, index.Sighting{Record: comment("2"), Persons: []index.Person{bob}})
 				if err := w.pass(t, 9, bob); err != nil {
 					t.Fatal(err)
 				}
@@ -49,7 +51,7 @@ func TestHoldAtEachStep(t *testing.T) {
 					t.Fatalf("passing the gate: %v", err)
 				}
 				// Of an erasure that ended the index knows the records no more.
-				late := at != "before" && (at != "keys gone" || kind == "person")
+				late := at != "before" && (at != "keys gone" || kind == "person" || kind == "linked")
 				if err == nil {
 					step("passed")
 					step("event written")
@@ -57,7 +59,9 @@ func TestHoldAtEachStep(t *testing.T) {
 						err = w.s.Dropped(t.Context(), [16]byte{1})
 						late = false
 					} else {
-						err = errors.Join(w.x.Forget(t.Context(), []index.Person{ann}), w.s.Ended(t.Context(), [16]byte{1}))
+						err = w.x.Forget(t.Context(), []index.Person{ann})
+						step("index forgotten")
+						err = errors.Join(err, w.s.Ended(t.Context(), [16]byte{1}))
 					}
 					if err != nil {
 						t.Fatal(err)
@@ -76,7 +80,7 @@ func TestHoldAtEachStep(t *testing.T) {
 					t.Errorf("the log says %q", got)
 				}
 				// For everything from here on it counts.
-				w.see(t, index.Sighting{Record: ticket("1"), Persons: []index.Person{ann}})
+				w.see(t, index.Sighting{Record: ticket("1"), Persons: []index.Person{ann}, Profile: []index.Person{ann, eve}})
 				w.heldBy(t, ann, h.ID)
 			})
 		}
@@ -108,6 +112,95 @@ func TestRace(t *testing.T) {
 			t.Errorf("the erasure: %v, and the hold came too late for %v", errPass, h.TooLate)
 		}
 	}
+}
+
+// W11: whoever waited at the gate sees what was committed meanwhile, also on a server whose
+// transactions read at their beginning unless told otherwise.
+func TestIsolationOfServer(t *testing.T) {
+	t.Parallel()
+	where := pgtest.Database(t)
+	w := openWorld(t, where)
+	var name string
+	if err := w.db.QueryRowContext(t.Context(), "SELECT quote_ident(current_database())").Scan(&name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.db.ExecContext(t.Context(), "ALTER DATABASE "+name+" SET default_transaction_isolation = 'repeatable read'"); err != nil {
+		t.Fatal(err)
+	}
+	w = openWorld(t, where)
+	locked, goOn, placed := make(chan bool), make(chan bool), make(chan error, 1)
+	var once sync.Once
+	w.s.OnStep(func(name string) {
+		if name == "placing: locked" {
+			once.Do(func() { close(locked); <-goOn })
+		}
+	})
+	go func() {
+		_, err := w.s.Place(t.Context(), wish(hold.Scope{Persons: []index.Person{ann}}))
+		placed <- err
+	}()
+	<-locked
+	other, passed := openWorld(t, where), make(chan error, 1)
+	go func() { passed <- other.s.Pass(t.Context(), [16]byte{1}, "", []index.Person{ann}) }()
+	waiting := 0
+	for until := time.Now().Add(5 * time.Minute); waiting == 0; <-time.After(10 * time.Millisecond) {
+		if err := w.db.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waiting); err != nil {
+			t.Error(err)
+			break
+		}
+		if time.Now().After(until) {
+			t.Error("the erasure does not wait at the gate")
+			break
+		}
+	}
+	close(goOn)
+	if err := <-placed; err != nil {
+		t.Error(err)
+	}
+	var held *hold.HeldError
+	if err := <-passed; !errors.As(err, &held) {
+		t.Errorf("the erasure: %v", err)
+	}
+}
+
+// Nobody waits for ever for a gateway that died with the gate locked.
+func TestGateStaysLocked(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t, pgtest.Database(t))
+	tx, err := w.db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	var id int
+	if err := tx.QueryRowContext(t.Context(), "SELECT id FROM hold_gate FOR UPDATE").Scan(&id); err != nil {
+		t.Fatal(err)
+	}
+	w.s.Wait(100 * time.Millisecond)
+	if err := w.s.Pass(t.Context(), [16]byte{1}, "", []index.Person{ann}); err == nil {
+		t.Error("it passed a locked gate")
+	}
+	if _, err := w.s.Place(t.Context(), wish(hold.Scope{Persons: []index.Person{ann}})); err == nil {
+		t.Error("a hold was placed at a locked gate")
+	}
+}
+
+// A record holds whatever hangs on it, however far below, and a circle ends.
+func TestHangsDeep(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const depth = 40
+	for i := range depth {
+		s := index.Sighting{Record: ticket(strconv.Itoa(i + 1)), Parent: ticket(strconv.Itoa(i))}
+		if i == depth-1 {
+			s.Persons = []index.Person{ann}
+		}
+		w.see(t, s)
+	}
+	w.see(t, index.Sighting{Record: ticket("0"), Parent: ticket("7")}, index.Sighting{Record: comment("1"), Parent: comment("1"), Persons: []index.Person{bob}})
+	h := w.place(t, hold.Scope{Records: []index.Record{ticket("0")}})
+	w.heldBy(t, ann, h.ID)
+	w.heldBy(t, bob, "")
 }
 
 // Marks of erasures that nobody ended are found by the gateway that left them.

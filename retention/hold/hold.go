@@ -137,7 +137,13 @@ type Store struct {
 	// telling is held while events are put on record.
 	telling sync.Mutex
 	step    func(string)
+	// patience is how long one transaction may take.
+	patience time.Duration
 }
+
+// patience is the patience of a Store: a gateway whose machine is gone holds its locks until
+// the server finds its connection dead.
+const patience = 30 * time.Second
 
 // Open brings the tables of holds in db up to date. Those of package index are in the same
 // database, and were opened before. The caller closes db.
@@ -149,7 +155,7 @@ func Open(ctx context.Context, db *store.DB, seal Sealer) (*Store, error) {
 	if err := db.Migrate(ctx, "hold", sub); err != nil {
 		return nil, err
 	}
-	return &Store{db: db, seal: seal, now: db.Now, step: func(string) {}}, nil
+	return &Store{db: db, seal: seal, now: db.Now, step: func(string) {}, patience: patience}, nil
 }
 
 // word is the form of matters and custodians.
@@ -208,7 +214,7 @@ func (s *Store) Place(ctx context.Context, n New) (Hold, error) {
 	if err != nil {
 		return Hold{}, fmt.Errorf("placing a hold: %w", err)
 	}
-	err = s.write(ctx, func(tx *sql.Tx, now time.Time) error {
+	err = s.write(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
 		if err := s.lock(ctx, tx); err != nil {
 			return err
 		}
@@ -233,7 +239,7 @@ func (s *Store) Place(ctx context.Context, n New) (Hold, error) {
 				return err
 			}
 		}
-		late, err := s.late(ctx, tx, id, now)
+		late, err := s.late(ctx, tx, id, len(n.Scope.Records)+len(n.Scope.Queries) > 0, now)
 		if err != nil {
 			return err
 		}
@@ -263,7 +269,7 @@ func (s *Store) AskLift(ctx context.Context, id, by, reason string) (Hold, error
 	if err != nil {
 		return Hold{}, fmt.Errorf("asking for a hold to be lifted: %w", err)
 	}
-	err = s.change(ctx, id, func(tx *sql.Tx, h *Hold, now time.Time) error {
+	err = s.change(ctx, id, func(ctx context.Context, tx *sql.Tx, h *Hold, now time.Time) error {
 		if h.State != Placed {
 			return fmt.Errorf("%w: it is %s", ErrWish, h.State)
 		}
@@ -283,7 +289,7 @@ func (s *Store) AskLift(ctx context.Context, id, by, reason string) (Hold, error
 // that on record. same are the IDs of the actors who are whoever agrees, by included.
 // ErrNone, ErrSamePerson, ErrWish.
 func (s *Store) Approve(ctx context.Context, id, by string, same map[string]bool) (Hold, error) {
-	err := s.change(ctx, id, func(tx *sql.Tx, h *Hold, now time.Time) error {
+	err := s.change(ctx, id, func(ctx context.Context, tx *sql.Tx, h *Hold, now time.Time) error {
 		switch {
 		case by == "":
 			return fmt.Errorf("%w: nobody agrees", ErrWish)
@@ -305,13 +311,13 @@ func (s *Store) Approve(ctx context.Context, id, by string, same map[string]bool
 }
 
 // change changes a hold while nobody else does.
-func (s *Store) change(ctx context.Context, id string, do func(tx *sql.Tx, h *Hold, now time.Time) error) error {
-	return s.write(ctx, func(tx *sql.Tx, now time.Time) error {
+func (s *Store) change(ctx context.Context, id string, do func(ctx context.Context, tx *sql.Tx, h *Hold, now time.Time) error) error {
+	return s.write(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
 		h, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM hold WHERE id = $1`+s.db.ForUpdate(), id))
 		if err != nil {
 			return err
 		}
-		return do(tx, &h, now)
+		return do(ctx, tx, &h, now)
 	})
 }
 
@@ -487,7 +493,7 @@ func (s *Store) tell(ctx context.Context, e Event, record func(context.Context, 
 		}
 		s.step("recorded")
 	}
-	return s.write(ctx, func(tx *sql.Tx, _ time.Time) error {
+	return s.write(ctx, func(ctx context.Context, tx *sql.Tx, _ time.Time) error {
 		if s.db.Dialect == store.Postgres {
 			var one int
 			err := tx.QueryRowContext(ctx, `SELECT 1 FROM hold_event WHERE hold = $1 AND seq = $2 AND told = 0 FOR UPDATE SKIP LOCKED`, e.hold, e.seq).Scan(&one)
@@ -513,8 +519,11 @@ func (s *Store) tell(ctx context.Context, e Event, record func(context.Context, 
 	})
 }
 
-// write runs do in a transaction.
-func (s *Store) write(ctx context.Context, do func(tx *sql.Tx, now time.Time) error) error {
+// write runs do in a transaction, which ends when s.patience does: do uses the context that it
+// is given.
+func (s *Store) write(ctx context.Context, do func(ctx context.Context, tx *sql.Tx, now time.Time) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
 	now, err := s.now(ctx)
 	if err != nil {
 		return err
@@ -524,7 +533,7 @@ func (s *Store) write(ctx context.Context, do func(tx *sql.Tx, now time.Time) er
 		return err
 	}
 	defer tx.Rollback()
-	if err := do(tx, now); err != nil {
+	if err := do(ctx, tx, now); err != nil {
 		return err
 	}
 	s.step("before the commit")

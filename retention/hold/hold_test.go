@@ -33,7 +33,7 @@ const onPostgres = "TestOnPostgres"
 func TestOnPostgres(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]func(*testing.T){
-		"Life": TestLife, "Covers": TestCovers, "Hostile": TestHostile, "HoldAtEachStep": TestHoldAtEachStep, "Race": TestRace, "Marks": TestMarks, "Held": TestHeld, "TwoAgree": TestTwoAgree, "Killed": TestKilled,
+		"Life": TestLife, "Covers": TestCovers, "Hostile": TestHostile, "HoldAtEachStep": TestHoldAtEachStep, "Race": TestRace, "Marks": TestMarks, "HangsDeep": TestHangsDeep, "Held": TestHeld, "TwoAgree": TestTwoAgree, "Killed": TestKilled,
 	} {
 		t.Run(name, test)
 	}
