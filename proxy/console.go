@@ -144,6 +144,9 @@ func (c consoleMount) authorize(ctx context.Context, actor console.Actor, op con
 	if err := p.reveal.known(op); err != nil {
 		return console.Decision{}, err
 	}
+	if p.reveal.lapsed && reveals(op) {
+		c.a.tellLapse(ctx, p.rules)
+	}
 	d, err := p.rules.engine.Decide(ctx, consoleInput(p, op))
 	if err != nil {
 		return console.Decision{}, err

@@ -55,6 +55,9 @@ var RolloutEvery = &rolloutEvery
 // LapseEvery is how often unused rights to reveal are looked for.
 var LapseEvery = &lapseEvery
 
+// NoteRevealerPause is for how long no holder of a right to reveal is noted after a failure.
+var NoteRevealerPause = &noteRevealerPause
+
 // IdleEnough is how long a connection has rested before a reload may close it.
 const IdleEnough = idleEnough
 

@@ -36,37 +36,53 @@ func (s revealStanding) known(op console.Operation) error {
 	return s.err
 }
 
-// revealStanding looks at the right of whoever calls the gateway's own API. Where it has just
-// lapsed, the log is told before the call is denied.
+// revealStanding looks at the right of whoever calls the gateway's own API.
 func (a *App) revealStanding(ctx context.Context, rules *rulesInForce, actor *policy.Actor) (s revealStanding) {
 	if !rules.engine.Reveals(actor) {
 		return s
 	}
-	if s.lapsed, s.err = a.gen.data.RevealRights.See(ctx, actor.ID, rules.engine.RevealsUnusedFor()); s.lapsed {
-		ctx, cancel := detached(ctx)
-		defer cancel()
-		if err := a.lapseRevealRights(ctx, rules.engine); err != nil {
-			a.logger.Error("telling of a right to reveal that lapsed; it is tried again", errField(err))
-		}
-	}
+	s.lapsed, s.err = a.gen.data.RevealRights.See(ctx, actor.ID, rules.engine.RevealsUnusedFor())
 	return s
+}
+
+// tellLapse tells the log of a right that has just lapsed, before a call that would use it is
+// denied.
+func (a *App) tellLapse(ctx context.Context, rules *rulesInForce) {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	if err := a.lapseRevealRights(ctx, rules.engine); err != nil {
+		a.logger.Error("telling of a right to reveal that lapsed; it is tried again", errField(err))
+	}
 }
 
 // mostRevealers bounds how many holders of the right are remembered in memory. Beyond that
 // they are looked up again.
 const mostRevealers = 4096
 
-// seenRevealers are actors who need not be noted again.
+// noteRevealerTimeout is how long a governed call waits for the state database to note a holder.
+const noteRevealerTimeout = time.Second
+
+// noteRevealerPause is for how long no call waits for that after one waited in vain.
+var noteRevealerPause = time.Minute
+
+// seenRevealers are actors who need not be noted again, and until when nobody is noted.
 type seenRevealers struct {
-	mu  sync.Mutex
-	ids map[string]bool
+	mu     sync.Mutex
+	ids    map[string]bool
+	paused time.Time
 }
 
-// first tells whether an actor was not noted yet.
-func (s *seenRevealers) first(id string) bool {
+// due tells whether an actor was not noted yet and may be at now.
+func (s *seenRevealers) due(id string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.ids[id]
+	return !s.ids[id] && !now.Before(s.paused)
+}
+
+func (s *seenRevealers) pause(until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paused = until
 }
 
 func (s *seenRevealers) add(id string) {
@@ -79,13 +95,20 @@ func (s *seenRevealers) add(id string) {
 }
 
 // noteRevealer notes that somebody who calls a governed system holds a right to reveal, once:
-// the time begins in which it lapses unused. The call does not depend on it.
+// the time begins in which it lapses unused. The call does not depend on it, and waits for it
+// no longer than noteRevealerTimeout.
 func (a *App) noteRevealer(ctx context.Context, rules *rulesInForce, actor *policy.Actor) {
 	data := a.gen.data
-	if !rules.engine.Reveals(actor) || !data.revealers.first(actor.ID) {
+	if !rules.engine.Reveals(actor) || !data.revealers.due(actor.ID, time.Now()) {
 		return
 	}
-	if _, err := data.RevealRights.See(ctx, actor.ID, 0); err != nil {
+	see, cancel := context.WithTimeout(ctx, noteRevealerTimeout)
+	defer cancel()
+	if _, err := data.RevealRights.See(see, actor.ID, 0); err != nil {
+		if ctx.Err() != nil { // the caller is gone
+			return
+		}
+		data.revealers.pause(time.Now().Add(noteRevealerPause))
 		a.logger.Warn("noting who holds a right to reveal; it is tried again", zap.String("actor", actor.ID), errField(err))
 		return
 	}

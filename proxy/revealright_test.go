@@ -96,6 +96,13 @@ func TestRevealRightLapses(t *testing.T) {
 		t.Errorf("last used: got %v, want %v", got, used)
 	}
 	later(t, db, 2*24*time.Hour)
+	// A call that reveals nothing has nothing to tell.
+	if a := ask(t, g, "POST", "/api/v1/tokens/verify", map[string]any{"token": token, "typed": "3000"}, dpo); a.status != 200 {
+		t.Errorf("to verify after 91 days: got %d %s", a.status, a.body)
+	}
+	if r := one(); r.Event != "" {
+		t.Errorf("told by a call that reveals nothing: %+v", r)
+	}
 	a := try("after 91 days", dpo, []string{token}, 403, "reveal_lapsed")
 	if !strings.Contains(a.body, "caregate access renew") {
 		t.Errorf("it does not say what to do: %s", a.body)
@@ -177,6 +184,34 @@ func TestRevealRightLapses(t *testing.T) {
 		t.Errorf("where rights do not lapse: %+v", r)
 	}
 	g.Verify()
+}
+
+// Where nobody can note a holder the governed call goes on, and none tries it for a while.
+func TestRevealRightNotNoted(t *testing.T) {
+	proxy.Within(t, proxy.LapseEvery, time.Hour)
+	proxy.Within(t, proxy.NoteRevealerPause, time.Hour)
+	g, _, p, _ := startReveals(t)
+	db := stateOf(t, g)
+	rename := func(from, to string) {
+		t.Helper()
+		if _, err := db.ExecContext(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	get := func(when, sub string) {
+		t.Helper()
+		if a := do(t, g, call{method: "GET", path: "/orders/1", header: p.is(t, sub, "dpo", "otp")}); a.status != 200 {
+			t.Fatalf("%s: got %d %s", when, a.status, a.body)
+		}
+	}
+	rename("reveal_right", "elsewhere")
+	get("without the table", "dora")
+	rename("elsewhere", "reveal_right")
+	get("the same again", "dora")
+	get("somebody else", "dan")
+	if rights := revealRights(t, g); len(rights) != 0 {
+		t.Errorf("noted soon after a failure: %v", rights)
+	}
 }
 
 // Somebody whom the gateway sees with the right only in calls to a governed system has it too,
