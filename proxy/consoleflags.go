@@ -108,7 +108,7 @@ func (c consoleFlags) Set(ctx context.Context, by console.Actor, n console.NewFl
 			return out, err
 		}
 		// What is left of somebody who was erased makes way for a flag with a reason.
-		if !slices.ContainsFunc(had, func(f index.Flag) bool { return f.Erased.IsZero() }) {
+		if !slices.ContainsFunc(had, func(f index.Flag) bool { return f.Erased.IsZero() && f.Person == all[i].person() }) {
 			fresh = append(fresh, all[i])
 		}
 	}
@@ -135,7 +135,34 @@ func (c consoleFlags) Set(ctx context.Context, by console.Actor, n console.NewFl
 		}
 		out.Flags = append(out.Flags, flagView(i+1, &set, now))
 	}
-	return out, nil
+	return out, c.stillThere(ctx, all)
+}
+
+// stillThere fails when one of these persons was erased meanwhile: nobody would find the flag
+// by the pseudonym, so what outlives the person is left of it, and the rest goes.
+func (c consoleFlags) stillThere(ctx context.Context, all []flagged) error {
+	d := c.a.gen.data
+	idents := make([]vault.Ident, len(all))
+	for i := range all {
+		idents[i] = all[i].ident
+	}
+	now, err := d.Vault.FindErasable(ctx, idents)
+	if err != nil {
+		return err
+	}
+	var gone []index.Person
+	for i := range all {
+		if now[i].Subject.IsZero() || now[i].Subject.Pseudonym(pseudonymIndex) != all[i].person() {
+			gone = append(gone, all[i].person())
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	if err := d.Index.Forget(ctx, gone); err != nil {
+		return err
+	}
+	return errors.New("a person was erased while a flag was set: set it again")
 }
 
 // End implements console.Flags.

@@ -35,7 +35,7 @@ func (s *stream) judge() *refusal {
 		direction, kind = policy.Response, eventResponseWindow
 	}
 	s.count()
-	if len(side.body.doc.Findings) > 0 || policy.Round(side.records) > policy.Round(s.asked) {
+	if len(side.body.doc.Findings) > 0 || policy.Round(side.records) > policy.Round(s.asked) || names(side.body.doc) && x.gen.data.Index.AnyFlag(s.ctx) {
 		s.asked = max(s.asked, side.records)
 		if ref := x.decide(s.req, side, direction); ref != nil {
 			return ref
@@ -102,10 +102,12 @@ func (s *stream) count() {
 // eventful tells whether a window has something that the opening event did not
 // permit and the closing one will not tell.
 func (s *stream) eventful() bool {
-	if len(s.side.counts) > 0 || s.side.withheld > 0 || len(s.side.viewed.covered) > 0 {
-		return true
-	}
-	for _, c := range s.side.body.doc.Captures {
+	return len(s.side.counts) > 0 || s.side.withheld > 0 || len(s.side.viewed.covered) > 0 || names(s.side.body.doc)
+}
+
+// names tells whether a document names a person or a record.
+func names(doc *walk.Doc) bool {
+	for _, c := range doc.Captures {
 		if channel.Indexed(c.Label) && c.Flags&walk.URL == 0 {
 			return true
 		}

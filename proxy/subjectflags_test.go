@@ -1,7 +1,10 @@
 package proxy_test
 
 import (
+	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -179,5 +182,63 @@ func TestSubjectFlagsRefused(t *testing.T) {
 	var had console.FlagList
 	if g.API("POST", "/api/v1/subjects/flags/list", `{"subjects":["email:a@example.com"]}`, http.StatusOK, &had); len(had.Flags) != 0 {
 		t.Errorf("left: %+v", had)
+	}
+}
+
+// A person with a flag late in a long answer is seen there: not before the window that names
+// the person, whatever was counted by then. Without flags nothing is looked up.
+func TestSubjectFlagsLateInAStream(t *testing.T) {
+	var lines strings.Builder
+	for i := 1; i <= 3600; i++ {
+		who := 1000 + i
+		if i == 3500 {
+			who = 42
+		}
+		fmt.Fprintf(&lines, "{\"tickets\":[{\"id\":%d,\"requester_id\":%d,\"subject\":\"number %d\"}]}\n", 100000+i, who, i)
+	}
+	u := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		_, _ = io.WriteString(w, lines.String())
+	}))
+	defer u.Close()
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL})
+	get := func() (string, error) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.URL+"/api/v2/tickets.json", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", basicAuth)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		got, err := io.ReadAll(res.Body)
+		if res.StatusCode != http.StatusOK {
+			t.Fatalf("got %d %s", res.StatusCode, got)
+		}
+		return string(got), err
+	}
+	db, err := g.OpenDB("state.db", store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), "ALTER TABLE person_flag RENAME TO elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := get(); err != nil || got != lines.String() {
+		t.Errorf("without flags: got %d bytes, %v", len(got), err)
+	}
+	if _, err := db.ExecContext(t.Context(), "ALTER TABLE elsewhere RENAME TO person_flag"); err != nil {
+		t.Fatal(err)
+	}
+	flagSubjects(g, "", "restriction", "", "zendesk:user:42")
+	if got, err := get(); err == nil || !strings.Contains(got, "number 1\"") || strings.Contains(got, "number 3500\"") {
+		t.Errorf("with a restricted person: got %d bytes, %v, want it cut before the person", len(got), err)
+	}
+	flagSubjects(g, "/end", "restriction", "", "zendesk:user:42")
+	if got, err := get(); err != nil || got != lines.String() {
+		t.Errorf("after the end: got %d bytes, %v", len(got), err)
 	}
 }

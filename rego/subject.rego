@@ -9,13 +9,20 @@ row(flag) := data.flags[flag]
 
 row(flag) := data.subjects[flag] if not data.flags[flag]
 
-# A verified webhook, and what everybody may call, bring what the person or the vendor says:
-# it is stored.
 reasons contains "subject_restricted" if {
 	"restriction" in input.subject.flags
-	input.mark == ""
+	not stored
 	not row("restriction").purposes[input.purpose]
 	not readable
+}
+
+# A verified webhook, and what everybody may call, bring what the person or the vendor says; so
+# does whoever is logged in and writes. What such a session reads is a use like any other.
+stored if input.mark in {"signed", "anonymous", "handshake", "preflight"}
+
+stored if {
+	input.mark == "auth"
+	input.effect != "read"
 }
 
 # Roles that read single records to answer the person.

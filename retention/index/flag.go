@@ -82,9 +82,11 @@ type flagged struct {
 	//
 	// shared: another process may set the first one. Then looked is when the database was
 	// asked last, in nanoseconds after start.
-	shared  bool
-	start   time.Time
-	looked  atomic.Int64
+	shared bool
+	start  time.Time
+	looked atomic.Int64
+	// failed is when a question was begun last that got no answer.
+	failed  atomic.Int64
 	looking sync.Mutex
 }
 
@@ -118,13 +120,14 @@ func (x *Index) lookForFlags(ctx context.Context) error {
 // AnyFlag tells whether anybody has a flag, or had one that is over and that nobody ended. On
 // SQLite, which has one process, it reads one word of memory. On PostgreSQL it asks the
 // database a few times a second, whoever calls, and what another process set is known
-// within a second. While the database does not answer, what was known last stands.
+// within a second. While the database does not answer, somebody may have one.
 func (x *Index) AnyFlag(ctx context.Context) bool {
 	f := &x.flags
 	if !f.shared {
 		return f.some.Load()
 	}
 	age := func() time.Duration { return time.Since(f.start) - time.Duration(f.looked.Load()) }
+	came := int64(time.Since(f.start))
 	switch old := age(); {
 	case old < lookAfter:
 		return f.some.Load()
@@ -139,12 +142,18 @@ func (x *Index) AnyFlag(ctx context.Context) bool {
 	if age() < lookAfter { // somebody was faster
 		return f.some.Load()
 	}
+	begun := int64(time.Since(f.start))
+	if f.failed.Load() > came { // no use in waiting one behind the other
+		return true
+	}
 	limited, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	if x.lookForFlags(limited) != nil && ctx.Err() == nil {
-		// Whether there is one cannot be known. If there was one, the question for it will
-		// fail too, and deny; if there was none, nobody who sets one gets an answer.
-		f.looked.Store(int64(time.Since(f.start)))
+	if x.lookForFlags(limited) != nil {
+		// Whether there is one cannot be known, and FlagsOf answers or denies.
+		if ctx.Err() == nil {
+			f.failed.Store(begun)
+		}
+		return true
 	}
 	return f.some.Load()
 }
@@ -195,8 +204,8 @@ func (x *Index) SetFlag(ctx context.Context, f Flag, name NameDigest, now time.T
 	return all[0], all[0].ID == f.ID, nil
 }
 
-// EndFlags ends the flags of one kind of names of persons, also what is left of those of
-// persons who were erased, by the digests of their names. It returns how many there were.
+// EndFlags ends the flags of one kind of names of persons, by their pseudonyms and by the
+// digests of their names: those are what is left of persons who were erased. It returns how many there were.
 func (x *Index) EndFlags(ctx context.Context, kind string, persons []Person, named []NameDigest, by string, now time.Time) (n int64, err error) {
 	tx, err := x.db.BeginTx(ctx, nil)
 	if err != nil {
@@ -218,7 +227,7 @@ func (x *Index) EndFlags(ctx context.Context, kind string, persons []Person, nam
 		}
 	}
 	for _, d := range named {
-		if err := end(`UPDATE person_flag SET ended = $1 WHERE name = $2 AND kind = $3 AND erased > 0 AND ended = 0`, now.UnixMilli(), d[:], kind); err != nil {
+		if err := end(`UPDATE person_flag SET ended = $1 WHERE name = $2 AND kind = $3 AND ended = 0`, now.UnixMilli(), d[:], kind); err != nil {
 			return 0, err
 		}
 	}
@@ -235,9 +244,10 @@ func (x *Index) EndFlags(ctx context.Context, kind string, persons []Person, nam
 const maxFlags = 200
 
 // Flags lists the flags of a name of a person, those that ended too, and what is left of
-// them when the person was erased, in the order of their begin.
+// them when the person was erased: those that nobody ended first, and of both the newest
+// first. It lists no more than 200.
 func (x *Index) Flags(ctx context.Context, person Person, name NameDigest) ([]Flag, error) {
-	return flagsWhere(ctx, x.db, `person = $1 AND erased = 0 OR name = $2 AND erased > 0`, person[:], name[:])
+	return flagsWhere(ctx, x.db, `person = $1 AND erased = 0 OR name = $2`, person[:], name[:])
 }
 
 func flagsWhere(ctx context.Context, db store.Queryer, where string, args ...any) ([]Flag, error) {
@@ -254,7 +264,7 @@ func flagsWhere(ctx context.Context, db store.Queryer, where string, args ...any
 		copy(f.Person[:], person)
 		f.Since, f.Until, f.Ended, f.Erased = moment(since), moment(until), moment(ended), moment(erased)
 		return f, nil
-	}, fmt.Sprintf(`SELECT id, kind, person, since, until, ended, erased, reason, ticket, set_by, end_by FROM person_flag WHERE %s ORDER BY since, kind, id LIMIT %d`, where, maxFlags), args...)
+	}, fmt.Sprintf(`SELECT id, kind, person, since, until, ended, erased, reason, ticket, set_by, end_by FROM person_flag WHERE %s ORDER BY CASE WHEN ended = 0 THEN 0 ELSE 1 END, since DESC, kind, id LIMIT %d`, where, maxFlags), args...)
 	if err != nil {
 		return nil, fmt.Errorf("listing flags of a person: %w", err)
 	}
@@ -265,8 +275,8 @@ func flagsWhere(ctx context.Context, db store.Queryer, where string, args ...any
 const manyAtOnce = 128
 
 // FlagsOf returns the kinds of the flags that count now, sorted, of these persons, of
-// those whom these records name, of all who are one with them, and of what is left of
-// persons who were erased and had one of these names.
+// those whom these records name, of all who are one with them, and of whoever has one of
+// these names, also of persons who were erased.
 func (x *Index) FlagsOf(ctx context.Context, persons []Person, named []NameDigest, records []Record, now time.Time) (kinds []string, err error) {
 	ask := func(query string, args ...any) error {
 		found, err := store.List(ctx, x.db, store.Scanned[string], query, args...)
@@ -289,7 +299,7 @@ func (x *Index) FlagsOf(ctx context.Context, persons []Person, named []NameDiges
 	}
 	for part := range slices.Chunk(named, manyAtOnce) {
 		list, args := placeholders([]any{at}, part, func(d NameDigest) any { return d[:] })
-		if err := ask(`SELECT DISTINCT f.kind FROM person_flag f WHERE `+countsSQL+` AND f.erased > 0 AND f.name IN (`+list+`)`, args...); err != nil {
+		if err := ask(`SELECT DISTINCT f.kind FROM person_flag f WHERE `+countsSQL+` AND f.name IN (`+list+`)`, args...); err != nil {
 			return nil, err
 		}
 	}
@@ -333,8 +343,8 @@ func placeholders[T any](args []any, values []T, arg func(T) any) (string, []any
 // forgetFlags leaves of the flags of a person who is erased what outlives the person: kinds
 // and times under the digest of a name.
 func forgetFlags(ctx context.Context, tx *sql.Tx, p Person, now time.Time) error {
-	// Kinds that end with the person have no name.
-	if _, err := tx.ExecContext(ctx, `DELETE FROM person_flag WHERE person = $1 AND erased = 0 AND (ended > 0 OR length(name) = 0)`, p[:]); err != nil {
+	// Kinds that end with the person have no name, and what is over is no wish any more.
+	if _, err := tx.ExecContext(ctx, `DELETE FROM person_flag WHERE person = $1 AND erased = 0 AND (ended > 0 OR length(name) = 0 OR until > 0 AND until <= $2)`, p[:], now.UnixMilli()); err != nil {
 		return err
 	}
 	_, err := tx.ExecContext(ctx, `UPDATE person_flag SET erased = $1, person = $2, reason = '', ticket = '', set_by = '' WHERE person = $3 AND erased = 0`, now.UnixMilli(), []byte{}, p[:])

@@ -6,8 +6,8 @@ CREATE TABLE person_flag (
 	kind    TEXT NOT NULL,
 	-- The pseudonym, until the person is erased.
 	person  BLOB NOT NULL,
-	-- A keyed digest of the name that outlives the pseudonym; empty for kinds that end with
-	-- it.
+	-- A keyed digest of the name, which outlives the pseudonym; empty for kinds that end
+	-- with it.
 	name    BLOB NOT NULL,
 	since   BIGINT NOT NULL,
 	until   BIGINT NOT NULL,
@@ -22,7 +22,8 @@ CREATE TABLE person_flag (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX person_flag_one ON person_flag (person, kind) WHERE ended = 0 AND erased = 0;
 CREATE INDEX person_flag_person ON person_flag (person) WHERE erased = 0;
-CREATE INDEX person_flag_name ON person_flag (name) WHERE erased > 0;
+CREATE INDEX person_flag_name ON person_flag (name);
+CREATE INDEX person_flag_standing ON person_flag (kind) WHERE ended = 0;
 
 -- +goose Down
 DROP TABLE person_flag;
