@@ -76,13 +76,13 @@ func TestReviewIsCarriedOut(t *testing.T) {
 			opened, err := d.Reviews.Open(t.Context(), review.NewReview{By: "key:sec", Since: now.Add(-time.Hour), Until: now, Due: now, Items: []review.Item{{Kind: itemKey, Action: review.ActKey, Target: key.ID, Facts: review.Facts{Holder: "key:" + key.ID}}}})
 			ok(t, err)
 			ok(t, d.Reviews.Decide(t.Context(), opened.ID, review.Decision{Items: []int{1}, What: review.Revoke, Reviewer: "key:other", Reason: "x", Ticket: "CHG-1"}, func(review.Item) bool { return false }))
-			d.reviewing.Lock() // whoever carries it out has died
+			d.end() // whoever carries it out has died
+			d.keeping.Wait()
 			ok(t, d.Reviews.Close(t.Context(), opened.ID, review.Closer{By: "key:sec", Agreed: []string{"key:third"}}))
 			r, items, err := d.Reviews.Get(t.Context(), opened.ID)
 			ok(t, err)
 			before(t, d, r, items[0])
 			ok(t, d.Close())
-			d.reviewing.Unlock()
 
 			if d, err = OpenData(t.Context(), c); err != nil {
 				t.Fatal(err)

@@ -123,6 +123,9 @@ func newSubjectFlagList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list SUBJECT... [--from FILE] [--linked]",
 		Short: "Say which flags a person has and had",
+		Long: `Say which flags a person has and had: since when, until when, why and by whom. Those
+that count stand first. With --linked the flags of names count that are known to be the same
+person's. Nothing is changed; that somebody asked is in the audit log.`,
 		Example: `  caregate subject flag list email:jane@example.com --linked
   echo phone:+15555550100 | caregate subject flag list --from - --json`,
 	}
