@@ -36,28 +36,49 @@ func (h *Handler) RecordRoute() (ropa.Route, error) {
 
 // Traffic counts, for a record of processing, what the log of a data directory has of calls
 // that were let through from from, and before to where to is set, by the gateway's clock. It
-// reads the whole log, names nobody, and a gateway may run there.
-func Traffic(ctx context.Context, dir string, from, to time.Time) ([]ropa.Seen, error) {
+// reads the whole log, names nobody, and a gateway may run there. changed is when another
+// configuration than before was loaded, last and not before from, also where that is after
+// to; zero where none was.
+func Traffic(ctx context.Context, dir string, from, to time.Time) (seen []ropa.Seen, changed time.Time, err error) {
 	var failed error
-	t := traffic{at: make(map[[2]string]int)}
-	visit(ctx, dir, from, to, func(l *audit.Leaf, err error) bool {
+	t := traffic{from: from, to: to, at: make(map[[2]string]int)}
+	visit(ctx, dir, time.Time{}, time.Time{}, func(l *audit.Leaf, err error) bool {
 		if failed = err; err == nil {
 			t.add(l)
 		}
 		return err == nil
 	})
-	return t.seen, failed
+	return t.seen, t.changed, failed
 }
 
-// traffic is what was seen; at has where, by route and channel.
+// traffic is what was seen in a window; at has where, by route and channel. config is the
+// digest of the configuration that was loaded last, changed when it became another one.
 type traffic struct {
-	seen []ropa.Seen
-	at   map[[2]string]int
+	from, to time.Time
+	seen     []ropa.Seen
+	at       map[[2]string]int
+	config   string
+	changed  time.Time
+}
+
+// load looks at an entry of a configuration that was loaded. Where the oldest entries are
+// gone, nobody knows what was loaded before the first.
+func (t *traffic) load(l *audit.Leaf, wall time.Time) {
+	another := l.Attrs["config"] != t.config && (t.config != "" || len(t.seen) > 0)
+	t.config = l.Attrs["config"]
+	if another && !wall.Before(t.from) && wall.After(t.changed) {
+		t.changed = wall
+	}
 }
 
 // add counts an entry, if it is one of a call that was let through.
 func (t *traffic) add(l *audit.Leaf) {
-	if l.Decision != audit.DecisionAllow || l.Cont > 0 {
+	wall := time.UnixMilli(l.Wall).UTC()
+	if l.Type == "config.loaded" {
+		t.load(l, wall)
+		return
+	}
+	if l.Decision != audit.DecisionAllow || l.Cont > 0 || wall.Before(t.from) || !t.to.IsZero() && !wall.Before(t.to) {
 		return
 	}
 	answer := false

@@ -43,6 +43,41 @@ func TestTraffic(t *testing.T) {
 	}
 }
 
+// Another configuration in the window or after it is noticed; the same one again, and what
+// was before, is not. Calls count in the window only.
+func TestTrafficConfig(t *testing.T) {
+	t.Parallel()
+	load := func(config string, wall int64) *audit.Leaf {
+		return &audit.Leaf{Event: audit.Event{Type: "config.loaded", Attrs: map[string]string{"config": config}}, Wall: wall}
+	}
+	call := func(wall int64) *audit.Leaf {
+		return &audit.Leaf{Event: audit.Event{Type: eventRequest, Decision: audit.DecisionAllow, Route: "desk"}, Wall: wall}
+	}
+	for name, tt := range map[string]struct {
+		leaves         []*audit.Leaf
+		changed, calls int64
+	}{
+		"the same again":           {[]*audit.Leaf{load("a", 50), call(110), load("a", 150), call(160)}, 0, 2},
+		"another before":           {[]*audit.Leaf{load("a", 10), load("b", 50), call(90), call(110), call(200)}, 0, 1},
+		"another in it":            {[]*audit.Leaf{load("a", 10), load("b", 110), call(150), load("a", 160)}, 160, 1},
+		"another after it":         {[]*audit.Leaf{load("a", 10), call(150), load("b", 300)}, 300, 1},
+		"the log begins with one":  {[]*audit.Leaf{load("a", 110), call(150)}, 0, 1},
+		"nobody knows what before": {[]*audit.Leaf{call(110), load("a", 150)}, 150, 1},
+	} {
+		tr := traffic{from: time.UnixMilli(100), to: time.UnixMilli(200), at: make(map[[2]string]int)}
+		for _, l := range tt.leaves {
+			tr.add(l)
+		}
+		var changed int64
+		if !tr.changed.IsZero() {
+			changed = tr.changed.UnixMilli()
+		}
+		if changed != tt.changed || len(tr.seen) != 1 || tr.seen[0].Calls != tt.calls {
+			t.Errorf("%s: changed at %d, seen %+v; want %d and %d calls", name, changed, tr.seen, tt.changed, tt.calls)
+		}
+	}
+}
+
 // The host of a route is as a register writes it.
 func TestRecordRoute(t *testing.T) {
 	t.Parallel()

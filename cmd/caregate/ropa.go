@@ -98,11 +98,11 @@ func makeRecord(ctx context.Context, dir string, reg *ropa.Register, routes []ro
 	if err != nil {
 		return nil, err
 	}
-	seen, err := proxy.Traffic(ctx, dir, window[0], window[1])
+	seen, changed, err := proxy.Traffic(ctx, dir, window[0], window[1])
 	if err != nil {
 		return nil, err
 	}
-	return ropa.Make(reg, routes, seen, ropa.Log{Origin: extent.Last, Size: extent.Size}, ropa.Window{From: window[0], To: window[1]}, now), nil
+	return ropa.Make(reg, routes, seen, ropa.Log{Origin: extent.Last, Size: extent.Size, Changed: changed}, ropa.Window{From: window[0], To: window[1]}, now), nil
 }
 
 func readRegister(name string) (*ropa.Register, error) {
@@ -181,6 +181,9 @@ func printRecord(w io.Writer, r *ropa.Record) error {
 	}
 	if len(r.Findings) > 0 {
 		fmt.Fprintln(w)
+	}
+	if !r.Log.Changed.IsZero() {
+		fmt.Fprintf(w, "Another configuration was loaded at %s: what passed before may have gone to other hosts (host_unsure in --json).\n", instant(r.Log.Changed))
 	}
 	_, err := fmt.Fprintf(w, "%d systems and activities, %d findings\n", len(r.Rows), len(r.Findings))
 	return err
@@ -279,6 +282,9 @@ changed. Counts and times are left out. With --fail it exits with 1 where anythi
 		now, _, err := q.record(cmd)
 		if err != nil {
 			return err
+		}
+		if !earlier.Log.Same(now.Log) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "The earlier record is of another log: %s, and this one is %s.\n", plain(earlier.Log.Origin), plain(now.Log.Origin))
 		}
 		changes, err := ropa.Diff(earlier, now)
 		if err != nil {

@@ -101,7 +101,7 @@ func things(r *Record) (map[place]map[string]json.RawMessage, error) {
 		}
 	}
 	for _, row := range r.Rows {
-		row.Calls, row.Unread, row.First, row.Last = 0, min(row.Unread, 1), time.Time{}, time.Time{}
+		row.Calls, row.Unread, row.First, row.Last, row.HostUnsure = 0, min(row.Unread, 1), time.Time{}, time.Time{}, false
 		row.Data = slices.Clone(row.Data)
 		for i := range row.Data {
 			row.Data[i] = Datum{Class: row.Data[i].Class, State: row.Data[i].State}

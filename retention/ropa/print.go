@@ -54,7 +54,7 @@ func Print(r *Record) (Files, error) {
 // columns are those of the CSV, a row for each Row.
 var columns = []string{
 	"row", "state", "activities", "as", "for", "purposes", "people", "data", "other_data", "vendor", "vendor_role", "channel", "host", "recipients", "places", "outside",
-	"transfer", "dpa_signed", "dpa_expires", "subprocessors", "retention", "measures", "calls", "effects", "unread", "first", "last", "findings",
+	"transfer", "dpa_signed", "dpa_expires", "subprocessors", "retention", "measures", "calls", "effects", "unread", "first", "last", "findings", "host_unsure",
 }
 
 // table is the record for spreadsheets (RFC 4180 with plain newlines). A cell that one would
@@ -77,10 +77,13 @@ func table(r *Record) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// inert keeps text from being read as a formula.
+// inert keeps text from being read as a formula, which full-width signs begin as well.
 func inert(s string) string {
-	if t := strings.TrimSpace(s); t != "" && strings.ContainsAny(t[:1], "=+-@") {
-		return "'" + s
+	for _, c := range strings.TrimSpace(s) {
+		if strings.ContainsRune("=+-@＝＋－＠", c) {
+			return "'" + s
+		}
+		break
 	}
 	return s
 }
@@ -96,8 +99,8 @@ func (r *Record) cells(row *Row) []string {
 		for _, p := range a.For {
 			whom = append(whom, p.Name)
 		}
-		if len(a.Retention) > 0 {
-			keep = append(keep, keepWords(a.Retention))
+		for _, k := range a.Retention {
+			keep = append(keep, k.words())
 		}
 	}
 	for _, d := range row.Data {
@@ -123,10 +126,14 @@ func (r *Record) cells(row *Row) []string {
 	for _, f := range r.Of(row) {
 		found = append(found, f.Code)
 	}
+	unsure := ""
+	if row.HostUnsure {
+		unsure = "yes"
+	}
 	once := func(list []string) string {
 		var out []string
 		for _, s := range list {
-			if !slices.Contains(out, s) {
+			if s = inert(s); !slices.Contains(out, s) { // who splits the cell has each of them
 				out = append(out, s)
 			}
 		}
@@ -134,7 +141,7 @@ func (r *Record) cells(row *Row) []string {
 	}
 	return []string{
 		row.ID, row.State, once(row.Activities), once(as), once(whom), once(purposes), once(people), once(data), once(other), name, role, row.Channel, row.Host, once(recipients), once(places), once(row.Outside),
-		transfer, signed, expires, once(subs), once(keep), once(slices.Concat(r.Register.Measures, measures)), strconv.FormatInt(row.Calls, 10), once(row.Effects), strconv.FormatInt(row.Unread, 10), at(row.First), at(row.Last), once(found),
+		transfer, signed, expires, once(subs), once(keep), once(slices.Concat(r.Register.Measures, measures)), strconv.FormatInt(row.Calls, 10), once(row.Effects), strconv.FormatInt(row.Unread, 10), at(row.First), at(row.Last), once(found), unsure,
 	}
 }
 
@@ -155,12 +162,16 @@ func (d Datum) words() string {
 func keepWords(list []Keep) string {
 	words := make([]string, len(list))
 	for i, k := range list {
-		words[i] = k.What + " " + k.Period
-		if k.Rule != "" {
-			words[i] += " (" + k.Rule + ")"
-		}
+		words[i] = k.words()
 	}
 	return strings.Join(words, "; ")
+}
+
+func (k Keep) words() string {
+	if k.Rule != "" {
+		return k.What + " " + k.Period + " (" + k.Rule + ")"
+	}
+	return k.What + " " + k.Period
 }
 
 // Of are the findings about a row, its vendor and its activities.

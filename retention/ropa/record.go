@@ -3,6 +3,7 @@ package ropa
 import (
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +41,13 @@ type Amount struct{ Clear, Withheld, Unread int64 }
 type Log struct {
 	Origin string `json:"origin"`
 	Size   int64  `json:"size"`
+	// Changed is when the log has, last and not before the window, that the gateway loaded
+	// another configuration than before; zero where it did not. The log does not name hosts.
+	Changed time.Time `json:"config_changed,omitzero"`
 }
+
+// Same tells whether two are of one log, whatever its half year.
+func (l Log) Same(other Log) bool { return path.Dir(l.Origin) == path.Dir(other.Origin) }
 
 // Window is the time that was looked at; To is excluded.
 type Window struct {
@@ -81,8 +88,11 @@ type Row struct {
 	Channel string `json:"channel,omitempty"`
 	// Host is that of the configuration's route; empty when it has no such route (any more),
 	// or the vendor has not been configured.
-	Host   string   `json:"host,omitempty"`
-	Routes []string `json:"routes,omitempty"`
+	Host string `json:"host,omitempty"`
+	// HostUnsure: calls of the row passed before Log.Changed, when its routes may have led to
+	// another host, which the record does not have then.
+	HostUnsure bool     `json:"host_unsure,omitempty"`
+	Routes     []string `json:"routes,omitempty"`
 	// Configured tells that a route of the configuration leads there.
 	Configured bool `json:"configured"`
 	// Activities are the ids of those that name the vendor.
@@ -150,6 +160,7 @@ func Make(reg *Register, routes []Route, seen []Seen, log Log, w Window, now tim
 			Window: Window{w.From.UTC().Truncate(time.Second), w.To.UTC().Truncate(time.Second)}},
 		systems: make(map[string]*system),
 	}
+	j.Log.Changed = log.Changed.UTC()
 	year, month, day := now.UTC().Date()
 	j.today = clock.Date{Year: year, Month: month, Day: day}
 	byName := make(map[string]Route)
@@ -279,6 +290,7 @@ func rowID(vendor, channel, host string) string {
 // observed makes the row of a system.
 func (j *joint) observed(s *system) {
 	r := s.Row
+	r.HostUnsure = r.Host != "" && r.Calls > 0 && r.First.Before(j.Log.Changed)
 	r.Effects = slices.Sorted(maps.Keys(s.effects))
 	for _, class := range slices.Sorted(maps.Keys(s.data)) {
 		r.Data = append(r.Data, *s.data[class])

@@ -48,7 +48,7 @@ type Vendor struct {
 	Role string `json:"role"`
 	// Channels are the channels of its systems that the gateway governs; none for a vendor
 	// that no call passes the gateway to. Hosts are the accounts there, as acme.zendesk.com
-	// or *.zendesk.com; none for any host.
+	// or *.zendesk.com, at most 50; none for any host.
 	Channels []string `json:"channels,omitempty"`
 	Hosts    []string `json:"hosts,omitempty"`
 	// Places are the countries that data goes to, or EEA.
@@ -125,6 +125,9 @@ var (
 	hostForm  = regexp.MustCompile(`^(\*\.)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[1-9][0-9]{0,4})?$`)
 	placeForm = regexp.MustCompile(`^([A-Z]{2}|EEA)$`)
 )
+
+// maxHosts bounds the hosts of a vendor: those of vendors with one channel are compared.
+const maxHosts = 50
 
 // eea are the countries of the European Economic Area.
 var eea = []string{"AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IS", "IT", "LI", "LT", "LU", "LV", "MT", "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK"}
@@ -213,9 +216,12 @@ func clash(a, b *Vendor) bool {
 	if len(a.Hosts) == 0 || len(b.Hosts) == 0 {
 		return true
 	}
-	return slices.ContainsFunc(a.Hosts, func(h string) bool {
-		return b.is(strings.Replace(h, "*.", "x.", 1)) || slices.ContainsFunc(b.Hosts, func(o string) bool { return a.is(strings.Replace(o, "*.", "x.", 1)) })
-	})
+	return a.covers(b) || b.covers(a)
+}
+
+// covers tells whether a host of another vendor, or one below its wildcard, is the vendor's.
+func (v *Vendor) covers(other *Vendor) bool {
+	return slices.ContainsFunc(other.Hosts, func(h string) bool { return v.is(strings.Replace(h, "*.", "x.", 1)) })
 }
 
 // is tells whether a host is one of the vendor's.
@@ -239,6 +245,10 @@ func (r *reader) vendor(n *yaml.Node) (v Vendor) {
 	v.ID, v.Name, v.Role = r.id(m["id"]), r.text(m["name"], "`name`"), r.oneOf(m["role"], "`role`", Controller, Processor)
 	v.Channels = r.matching(m["channels"], "`channels`", idForm, "the name of a channel")
 	v.Hosts = r.matching(m["hosts"], "`hosts`", hostForm, "a host as acme.zendesk.com or *.zendesk.com, without scheme and path")
+	if len(v.Hosts) > maxHosts {
+		r.fail(m["hosts"], "`hosts` has more than %d entries: write *.zendesk.com for all below a name", maxHosts)
+		v.Hosts = v.Hosts[:maxHosts]
+	}
 	if len(v.Hosts) > 0 && len(v.Channels) == 0 && m["channels"] == nil {
 		r.fail(m["hosts"], "`hosts` without `channels`: say which channel is spoken there")
 	}

@@ -2,6 +2,7 @@ package ropa_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -46,6 +47,8 @@ func TestRegisterMistakes(t *testing.T) {
 		"two documents":          {"version: 1", "--- {}\n---\nversion: 1", "a second YAML document"},
 		"no YAML":                {"version: 1", "version: [1", "not YAML"},
 		"one channel, twice":     {"activities:", "  - {id: two, name: Two, role: controller, channels: [zendesk], hosts: [acme.zendesk.com], places: [DE]}\nactivities:", "r.yaml:6:5: vendors desk and two declare one channel"},
+		"too many hosts":         {`["*.zendesk.com"]`, "[" + manyHosts(51) + "]", "r.yaml:5:74: `hosts` has more than 50 entries"},
+		"one host below another": {"activities:", "  - {id: two, name: Two, role: controller, channels: [zendesk], hosts: [\"*.eu.zendesk.com\"], places: [DE]}\nactivities:", "vendors desk and two declare one channel"},
 		"one id, twice":          {"activities:", "  - {id: desk, name: Two, role: controller, places: [DE]}\nactivities:", "a vendor has the id of another one"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,6 +64,25 @@ func TestRegisterMistakes(t *testing.T) {
 		if _, err := ropa.ParseRegister("r.yaml", []byte(src)); !errors.Is(err, ropa.ErrRegister) {
 			t.Errorf("%s: got %v, want ErrRegister", name, err)
 		}
+	}
+}
+
+// manyHosts are n hosts.
+func manyHosts(n int) string {
+	hosts := make([]string, n)
+	for i := range hosts {
+		hosts[i] = fmt.Sprintf("a%d.zendesk.com", i)
+	}
+	return strings.Join(hosts, ", ")
+}
+
+// Vendors with one channel and other hosts are told apart, also with as many as may be.
+func TestRegisterHosts(t *testing.T) {
+	t.Parallel()
+	src := strings.Replace(small, `"*.zendesk.com"`, manyHosts(50), 1)
+	src = strings.Replace(src, "activities:", "  - {id: two, name: Two, role: controller, channels: [zendesk], hosts: [\"*.eu.zendesk.com\"], places: [DE]}\nactivities:", 1)
+	if _, err := ropa.ParseRegister("r.yaml", []byte(src)); err != nil {
+		t.Error(err)
 	}
 }
 

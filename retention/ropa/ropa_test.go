@@ -252,6 +252,63 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// What passed before another configuration was loaded may have gone elsewhere: the record
+// says so in all files, of the systems whose host it names. It is no difference.
+func TestConfigChanged(t *testing.T) {
+	t.Parallel()
+	r := ropa.Make(register(t), routes, seen(), ropa.Log{Origin: "acme/audit/2026h2", Size: 321, Changed: day("2026-11-01")}, ropa.Window{From: day("2026-09-01"), To: day("2026-11-23")}, day("2026-11-23"))
+	var unsure []string
+	for _, row := range r.Rows {
+		if row.HostUnsure {
+			unsure = append(unsure, row.ID)
+		}
+	}
+	if want := []string{"zendesk/zendesk@acme.zendesk.com"}; !slices.Equal(unsure, want) {
+		t.Errorf("unsure are %q, want %q", unsure, want)
+	}
+	f, err := ropa.Print(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{string(f.JSON): `"config_changed": "2026-11-01T00:00:00Z"`, string(f.HTML): "last at 2026-11-01 00:00 UTC", string(f.CSV): ",yes\n"} {
+		if strings.Count(file, want) != 1 {
+			t.Errorf("no %q, or several, in\n%s", want, file)
+		}
+	}
+	if !bytes.Contains(f.JSON, []byte(`"host_unsure": true`)) || !bytes.Contains(f.HTML, []byte("<br>host not sure")) {
+		t.Error("the row does not say so")
+	}
+	if changes, err := ropa.Diff(record(t), r); err != nil || len(changes) > 0 {
+		t.Errorf("got differences: %v (%v)", changes, err)
+	}
+}
+
+func TestSameLog(t *testing.T) {
+	t.Parallel()
+	for origin, want := range map[string]bool{"acme/audit/2026h2": true, "acme/audit/2027h1": true, "other/audit/2026h2": false, "": false} {
+		if got := (ropa.Log{Origin: "acme/audit/2026h2"}).Same(ropa.Log{Origin: origin}); got != want {
+			t.Errorf("%q: got %v, want %v", origin, got, want)
+		}
+	}
+}
+
+// Each part of a cell is no formula, also with full-width signs.
+func TestTableIsInert(t *testing.T) {
+	t.Parallel()
+	reg := register(t)
+	reg.Activities[0].Purposes = []string{"answering", "=1+1", "＝1", " ＋1", "－1", "＠x", "a=b"}
+	reg.Activities[0].Retention = []ropa.Keep{{What: "tickets", Period: "P1M"}, {What: "@logs", Period: "P2M"}}
+	f, err := ropa.Print(ropa.Make(reg, routes, seen(), ropa.Log{}, ropa.Window{}, day("2026-11-23")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"answering; '=1+1; '＝1; ' ＋1; '－1; '＠x; a=b", "tickets P1M; '@logs P2M"} {
+		if !bytes.Contains(f.CSV, []byte(want)) {
+			t.Errorf("no %q in\n%s", want, f.CSV)
+		}
+	}
+}
+
 // A page shows what the operator wrote as text, whatever it looks like.
 func TestPageIsInert(t *testing.T) {
 	t.Parallel()
