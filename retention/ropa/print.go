@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Files are a record for programs, people and spreadsheets.
@@ -79,11 +80,9 @@ func table(r *Record) ([]byte, error) {
 
 // inert keeps text from being read as a formula, which full-width signs begin as well.
 func inert(s string) string {
-	for _, c := range strings.TrimSpace(s) {
-		if strings.ContainsRune("=+-@＝＋－＠", c) {
-			return "'" + s
-		}
-		break
+	t := strings.TrimSpace(s)
+	if c, _ := utf8.DecodeRuneInString(t); t != "" && strings.ContainsRune("=+-@＝＋－＠", c) {
+		return "'" + s
 	}
 	return s
 }
