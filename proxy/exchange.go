@@ -52,6 +52,7 @@ type exchange struct {
 	origin    string // Origin header of a browser
 	accepts   bool   // the caller takes gzip
 	login     login  // where the caller can log in, on a route that takes sessions
+	session   bool   // the caller counts by a session
 
 	request, response half
 	// inner are the calls inside a composite one; innerTakes says for each limit of the

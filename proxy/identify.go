@@ -81,6 +81,7 @@ func (x *exchange) identify(r *http.Request, next caddyhttp.Handler) *refusal {
 			ref = refuseErr(policy.RefusalReason(err), err)
 		}
 	}
+	x.session = ref == nil && presented.Session != ""
 	if ref != nil {
 		x.actor = policy.Actor{ID: policy.KindAnonymous, Kind: policy.KindAnonymous, Strength: policy.StrengthNone}
 	}

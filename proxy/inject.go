@@ -11,7 +11,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/policy"
 	"github.com/caregate/caregate/redact/walk"
 )
@@ -129,7 +128,7 @@ func (x *exchange) foreignPage(r *http.Request, p *policy.Presented) *refusal {
 	for _, site := range r.Header.Values("Sec-Fetch-Site") {
 		foreign = foreign || site != "same-origin" && site != "none"
 	}
-	link := r.Method == http.MethodGet && x.match.Op.Effect == channel.EffectRead && len(r.Header.Values("Origin")) == 0 &&
+	link := r.Method == http.MethodGet && !x.changes(r) && len(r.Header.Values("Origin")) == 0 &&
 		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 	foreign = foreign || p.Session != "" && x.changes(r) && !sameOrigin(r)
 	switch {

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -61,17 +60,6 @@ func (a *App) rollouts(rules *rulesInForce, actor *policy.Actor) (names []string
 		}
 	}
 	return names
-}
-
-// tagSuffix is what is appended to entity tags: the rollouts that the caller is in, and
-// the fields that the caller sees, change answers as much as another policy.
-func (x *exchange) tagSuffix() string {
-	suffix := x.det.suffix + x.viewTag()
-	if len(x.rollouts) == 0 {
-		return suffix
-	}
-	sum := x.gen.data.Vault.Digest("rollouts", []byte(strings.Join(x.rollouts, ",")))
-	return suffix + hex.EncodeToString(sum[:4])
 }
 
 // noteRollouts says in an event what of rollouts was about it.

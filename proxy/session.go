@@ -42,18 +42,44 @@ func (x *exchange) showSession(r *http.Request, p *policy.Presented) *refusal {
 	if !x.h.Session {
 		return nil
 	}
+	if mayLogIn(r) {
+		var ok bool
+		if p.Session, ok = presentedSession(r); !ok {
+			return refuse(reasonHeader)
+		}
+	}
+	// A session decides before the desk's own credential, so a login mends it beside one.
 	shown := func(name string) bool { return name != "Cookie" && r.Header.Get(name) != "" }
-	if p.Key == "" && p.Token == "" && p.Voucher == "" && !slices.ContainsFunc(x.h.vendors, shown) {
+	if p.Key == "" && p.Token == "" && p.Voucher == "" && (p.Session != "" || !slices.ContainsFunc(x.h.vendors, shown)) {
 		x.login = loginFor(r)
 	}
-	if !mayLogIn(r) {
-		return nil
-	}
-	var ok bool
-	if p.Session, ok = presentedSession(r); !ok {
-		return refuse(reasonHeader)
-	}
 	return nil
+}
+
+// person is whose session the call counts by, empty without one.
+func (x *exchange) person() string {
+	if !x.session {
+		return ""
+	}
+	return x.actor.ID
+}
+
+// keepPrivate says of an answer to somebody's session that no other may get a copy, and the
+// same browser none without asking: the next call may be that of another person, and what
+// one sees ends with the session.
+func keepPrivate(h http.Header) {
+	for name := range h {
+		// Targeted fields (RFC 9213) and those of single caches count before Cache-Control.
+		if name == "Expires" || name == "Surrogate-Control" || name == "X-Accel-Expires" || strings.HasSuffix(strings.ToLower(name), "cdn-cache-control") {
+			delete(h, name)
+		}
+	}
+	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
+		if strings.EqualFold(strings.TrimSpace(directive), "no-store") {
+			return
+		}
+	}
+	h.Set("Cache-Control", "private, no-cache")
 }
 
 // loginFor says where the browser of a call logs in. The login's own pages lead to none: a
@@ -137,7 +163,8 @@ func (x *exchange) sendToLogin(w http.ResponseWriter, ref *refusal) bool {
 func (x *exchange) changes(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
-		return x.match.Op.Effect != channel.EffectRead
+		// The desk may read a spelling more freely than the channel file.
+		return x.match.Op.Effect != channel.EffectRead || x.h.ch.MatchPlainest(r.Method, r.URL.EscapedPath()).Op.Effect != channel.EffectRead
 	}
 	return true
 }

@@ -64,7 +64,7 @@ func (x *exchange) releaseStream(res *http.Response) {
 	if x.observe() {
 		return
 	}
-	tagETag(h, x.tagSuffix())
+	tagETag(h, x.tagSuffix)
 	if h.Get("Accept-Ranges") != "" {
 		h.Set("Accept-Ranges", "none")
 	}

@@ -17,7 +17,7 @@ func (x *exchange) transformRequest(r *http.Request) *refusal {
 	side := &x.request
 	x.maskQuery(r)
 	maskHeaders(side, r.Header)
-	untagConditions(r.Header, x.tagSuffix())
+	untagConditions(r.Header, x.tagSuffix)
 	// We inspect whole representations (RFC 9110 section 14.2 lets a server ignore Range).
 	r.Header.Del("Range")
 	r.Header.Del("If-Range")

@@ -171,6 +171,9 @@ func (x *exchange) admitResponse(req *http.Request, res *http.Response) *refusal
 	x.response = half{}
 	x.upstreamStatus = res.StatusCode
 	speakForOurselves(res.Header)
+	if x.h.Session {
+		res.Header.Del("Clear-Site-Data") // no upstream logs anybody out of the gateway
+	}
 	x.h.cors.learn(x.origin, res.Header)
 	if ref := x.readResponse(res); ref != nil {
 		return withheld(ref)
@@ -354,6 +357,9 @@ func (x *exchange) transformResponse(res *http.Response) {
 	maskHeaders(side, h)
 	x.h.ch.RewriteHeaders(h, x.h.Upstream, x.public)
 	exposeOurs(h)
+	if x.session {
+		keepPrivate(h)
+	}
 	if n := x.spend.concealHeaders(h); n > 0 {
 		countFor(&side.counts, string(redact.PaymentReference)).Tokenized += n
 	}
@@ -370,7 +376,7 @@ func (x *exchange) transformResponse(res *http.Response) {
 		res.Body = b.passing()
 		return
 	}
-	tagETag(h, x.tagSuffix())
+	tagETag(h, x.tagSuffix)
 	if h.Get("Accept-Ranges") != "" {
 		h.Set("Accept-Ranges", "none")
 	}

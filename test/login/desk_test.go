@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -290,5 +291,75 @@ func TestWayBackToDesk(t *testing.T) {
 		if p := d.browser().logIn(to.Query().Get("return"), "ada", "1"); p.at.Scheme+"://"+p.at.Host != d.site || !strings.EqualFold(p.at.RequestURI(), test.back) {
 			t.Errorf("%s: after the login at %s, want %s", name, p.at.Redacted(), test.back)
 		}
+	}
+}
+
+// What one person was shown is no copy for the next, and the desk says nothing to the browser
+// that is the gateway's to say.
+func TestDeskCopies(t *testing.T) {
+	d := &desk{upstream: proxytest.NewUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"v1"`)
+		w.Header().Set("Expires", "Thu, 01 Jan 2099 00:00:00 GMT")
+		w.Header().Set("CDN-Cache-Control", "max-age=600")
+		w.Header().Set("Surrogate-Control", "max-age=600")
+		w.Header().Set("Clear-Site-Data", `"cookies"`)
+		w.Header().Set("Cache-Control", "max-age=600, public")
+		if r.URL.Path == "/agent/2" {
+			w.Header().Set("Cache-Control", "private, No-Store")
+		}
+		if strings.Contains(r.Header.Get("If-None-Match"), `"v1"`) {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprint(w, `<!doctype html><title>desk</title><p>DE89 3704 0044 0532 0130 00</p>`)
+	})}
+	file := filepath.Join(t.TempDir(), "data.yaml")
+	if err := os.WriteFile(file, []byte("version: 1\nenforcement:\n  - {class: iban, action: report}\n  - {class: iban, role: agent, action: mask}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.stage = newSite(t, "role platform lead", d.upstream.URL, "handle /caregate/* {\n caregate_api\n }\n handle {\n govern ./testdata/desk.yaml "+d.upstream.URL+" {\n route own\n identity session\n }\n }")
+	o := d.options
+	o.Block += "\npolicy builtin " + file
+	if err := d.gateway.Load(o); err != nil {
+		t.Fatal(err)
+	}
+	tagged := func(b *browser, tag string) page {
+		h := map[string]string{"If-None-Match": tag}
+		maps.Copy(h, opens)
+		return b.once("GET", "/agent/1", "", h)
+	}
+	lead, agent := d.browser(), d.browser()
+	seen := lead.logIn("/agent/1", "root", "1")
+	masked := agent.logIn("/agent/1", "ada", "1")
+	if !strings.Contains(seen.body, "0532") || masked.status != http.StatusOK || strings.Contains(masked.body, "0532") {
+		t.Fatalf("the lead got %d %s, the agent %d %s", seen.status, seen.body, masked.status, masked.body)
+	}
+	if p := tagged(agent, seen.header.Get("ETag")); p.status != http.StatusOK || strings.Contains(p.body, "0532") {
+		t.Errorf("the agent with the lead's tag: got %d %s", p.status, p.body)
+	}
+	for name, p := range map[string]page{"lead": tagged(lead, seen.header.Get("ETag")), "agent": tagged(agent, masked.header.Get("ETag")), "page": seen} {
+		if name != "page" && p.status != http.StatusNotModified {
+			t.Errorf("%s with their own tag: got %d", name, p.status)
+		}
+		if got := p.header.Get("Cache-Control"); got != "private, no-cache" {
+			t.Errorf("%s: Cache-Control %q", name, got)
+		}
+		for _, other := range []string{"Expires", "CDN-Cache-Control", "Surrogate-Control", "Clear-Site-Data"} {
+			if p.header.Get(other) != "" {
+				t.Errorf("%s: %s passed", name, other)
+			}
+		}
+	}
+	if got := lead.once("GET", "/agent/2", "", opens).header.Get("Cache-Control"); got != "private, No-Store" {
+		t.Errorf("what nobody may keep: Cache-Control %q", got)
+	}
+	if got := d.browser().once("GET", "/help/1", "", opens).header.Get("Cache-Control"); got != "max-age=600, public" {
+		t.Errorf("a public page, without a session: Cache-Control %q", got)
+	}
+	p := d.browser().once("GET", "/api/tickets/1", "", map[string]string{"Cookie": "__Host-caregate=cgs1" + strings.Repeat("0", 56), "Authorization": "Bearer abc"})
+	var told struct{ Reason, Login string }
+	if err := json.Unmarshal([]byte(p.body), &told); err != nil || p.status != http.StatusUnauthorized || told.Login != "/caregate/login" {
+		t.Errorf("an ended session beside a script's Authorization: got %d %+v, %v", p.status, told, err)
 	}
 }
