@@ -98,6 +98,7 @@ func TestDesk(t *testing.T) {
 		"one of the two lies":    {"POST", "/api/tickets/1", map[string]string{"Origin": d.site, "Sec-Fetch-Site": "cross-site"}},
 		"the other one lies":     {"POST", "/api/tickets/1", map[string]string{"Origin": "https://attacker.example", "Sec-Fetch-Site": "same-origin"}},
 		"a link that changes":    {"GET", "/api/tickets/1/close", opens},
+		"in another spelling":    {"GET", "/agent/drop.x", map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}},
 		"an image that changes":  {"GET", "/api/tickets/1/close", nil},
 		"a read from next door":  {"GET", "/api/tickets/1", map[string]string{"Origin": "https://127.0.0.1:1", "Sec-Fetch-Site": "same-site"}},
 		"a frame elsewhere":      {"GET", "/agent/1", map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}},
