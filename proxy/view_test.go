@@ -543,7 +543,7 @@ views:
 `)
 	h, _ := newKey(t, g, "lead")
 	a := do(t, g, call{method: "GET", path: "/api/v2/users/7.json", header: h})
-	const want = `{"acct":"bank account XXXXXXXXXXXXXXX, card XXXX-XXXX-XXXX-1111","plain":"bank account number 000123456789","else":{"acct":"bank account number 000123456789 IBAN XXXX XXXX XXXX XXXX XXXX XX"},"other":"bank account number XXXXXXXXXXXX"}`
+	const want = `{"acct":"bank account XXXXXXXXXXX0005, card XXXX-XXXX-XXXX-1111","plain":"bank account number 000123456789","else":{"acct":"bank account number 000123456789 IBAN XXXX XXXX XXXX XXXX XXXX XX"},"other":"bank account number XXXXXXXXXXXX"}`
 	if a.body != want {
 		t.Errorf("got %s\nwant %s", a.body, want)
 	}

@@ -412,7 +412,9 @@ func TestKilled(t *testing.T) {
 			w.heldBy(t, ann, id)
 			// PostgreSQL may take a while to see that the child is gone; until then it has the
 			// row of the event that was being told, which Tell passes by.
-			for end := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+			tick := time.NewTicker(50 * time.Millisecond)
+			defer tick.Stop()
+			for end := time.Now().Add(2 * time.Minute); ; <-tick.C {
 				if err := w.s.Tell(t.Context(), log.record); err != nil {
 					t.Fatal(err)
 				}
