@@ -395,6 +395,7 @@ func TestTokensInStreams(t *testing.T) {
 	if got := tokenForm.ReplaceAllStringFunc(a.body, func(tok string) string { return revealed(t, tok) }); got != text.String() {
 		t.Error("put back, the text is another")
 	}
+	ended(t, g, a.header.Get("Caregate-Receipt"), "response.closed") // the index has all of them then
 	names := map[string]bool{}
 	for _, e := range g.Exchange(a.header.Get("Caregate-Receipt")) {
 		all, err := proxy.TokenNames(t.Context(), e.Receipt)
