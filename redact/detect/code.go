@@ -478,6 +478,9 @@ func three(w []byte) bool {
 // digits behind it.
 func (s *scanner) codeWordAfter(first, i int) bool {
 	digits := i - first
+	if digits == 4 && s.expiryWord(first) {
+		return false // "exp 1226 cvv", also where the card is masked already
+	}
 	to := min(len(s.text), i+wordWindow/2)
 	behindCard := s.behindCard(i)
 	security := false
