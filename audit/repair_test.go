@@ -21,9 +21,13 @@ import (
 func unfinished(t testing.TB) (dir string, acked []ID) {
 	t.Helper()
 	var stopped atomic.Bool
-	goOn := make(chan struct{})
+	stands, goOn := make(chan struct{}, 1), make(chan struct{})
 	l, dir := newLog(t, Config{Checkpoint: 2 * time.Millisecond, hooks: func(p hookPoint) error {
 		if p == hookLock && stopped.Load() {
+			select {
+			case stands <- struct{}{}:
+			default:
+			}
 			<-goOn // covers nothing more
 		}
 		return nil
@@ -35,6 +39,7 @@ func unfinished(t testing.TB) (dir string, acked []ID) {
 	for i := range 5 {
 		acked = append(acked, record(t, l, sample(i)).ID)
 	}
+	<-stands // and writes no file of the tree while they are copied
 	dir = image(t, dir)
 	return dir, acked
 }

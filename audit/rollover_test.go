@@ -468,9 +468,12 @@ func TestRepairShards(t *testing.T) {
 		k := lateIn(2026, time.July)
 		c := k.config()
 		var opening atomic.Bool
+		begun, recorded := make(chan struct{}), make(chan struct{})
 		c.hooks = func(p hookPoint) error {
 			opening.Store(opening.Load() || p == hookInsert)
 			if p == hookIndex && opening.Load() {
+				close(begun)
+				<-recorded // what the next shard has to cover
 				return errInjected
 			}
 			return nil
@@ -483,11 +486,9 @@ func TestRepairShards(t *testing.T) {
 		covered(t, l)
 		abreast(l)
 		k.forward(9 * time.Minute)
-		for i := 0; ; i++ {
-			if _, err := tryRecord(t.Context(), l, sample(i)); err != nil {
-				break
-			}
-		}
+		<-begun
+		record(t, l, sample(0))
+		close(recorded)
 		waitFailed(t, l)
 		crashed := image(t, dir)
 		db := openForgery(t, crashed, intakeFile)
