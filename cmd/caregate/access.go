@@ -68,7 +68,7 @@ func newReviewOpen() *cobra.Command {
 	}
 	since := cmd.Flags().String("since", "", "Day on which the use that is counted begins, as 2026-08-01 (default: 92 days ago)")
 	ticket := cmd.Flags().String("ticket", "", "Number of the change ticket, kept in the audit log")
-	asJSON := cmd.Flags().Bool("json", false, "Print the review as JSON")
+	cmd.Flags().Bool("json", false, "Print the review as JSON")
 	placeFlags(cmd)
 	credentialFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -85,19 +85,13 @@ func newReviewOpen() *cobra.Command {
 			return err
 		}
 		g.ticket, g.client.Timeout = *ticket, openTime
-		var r console.Review
-		receipt, err := g.call(cmd.Context(), "POST", "/access/reviews", wish, &r)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), r)
-		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "Review %s has %d items, due %s (receipt %s).\n", r.ID, len(r.Items), day(r.Due), receipt)
-		if len(r.OtherGateways) > 0 {
-			fmt.Fprintf(cmd.ErrOrStderr(), "Use is counted from the log %s, and not from those of %s.\n", plain(r.Log), plain(strings.Join(r.OtherGateways, ", ")))
-		}
-		return printReview(cmd.OutOrStdout(), r.Items)
+		return askOf(cmd, g, "POST", "/access/reviews", wish, func(r console.Review, receipt string) error {
+			fmt.Fprintf(cmd.ErrOrStderr(), "Review %s has %d items, due %s (receipt %s).\n", r.ID, len(r.Items), day(r.Due), receipt)
+			if len(r.OtherGateways) > 0 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "Use is counted from the log %s, and not from those of %s.\n", plain(r.Log), plain(strings.Join(r.OtherGateways, ", ")))
+			}
+			return printReview(cmd.OutOrStdout(), r.Items)
+		})
 	}
 	return cmd
 }
@@ -110,39 +104,30 @@ func newReviewList() *cobra.Command {
 		Example: `  caregate access review list --json`,
 		Args:    noArgs,
 	}
-	asJSON := cmd.Flags().Bool("json", false, "Print the list as JSON")
+	cmd.Flags().Bool("json", false, "Print the list as JSON")
 	placeFlags(cmd)
 	credentialFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		g, err := gatewayOf(cmd)
-		if err != nil {
+		return ask(cmd, "GET", "/access/reviews", nil, func(list console.ReviewList, _ string) error {
+			w := cmd.OutOrStdout()
+			t := newTable(w, "REVIEW", "STATE", "OPENED", "DUE", "CLOSED", "UNDECIDED", "KEPT", "REVOKED", "BY HAND")
+			for _, r := range list.Reviews {
+				t.row(r.ID, r.State, day(r.Opened), day(r.Due), day(r.Closed), r.Undecided, r.Kept, r.Revoked, r.ByHand)
+			}
+			if err := t.print(); err != nil {
+				return err
+			}
+			fmt.Fprintln(w)
+			t = newTable(w, "IMPORT", "FORMAT", "BROUGHT", "BY", "ACCOUNTS")
+			for _, in := range list.Imports {
+				t.row(in.Source, in.Format, instant(in.At), in.By, in.Accounts)
+			}
+			if err := t.print(); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(w, "\nThe next review is to be closed by %s.\n", instant(list.Due))
 			return err
-		}
-		var list console.ReviewList
-		if _, err := g.call(cmd.Context(), "GET", "/access/reviews", nil, &list); err != nil {
-			return err
-		}
-		w := cmd.OutOrStdout()
-		if *asJSON {
-			return printJSON(w, list)
-		}
-		t := newTable(w, "REVIEW", "STATE", "OPENED", "DUE", "CLOSED", "UNDECIDED", "KEPT", "REVOKED", "BY HAND")
-		for _, r := range list.Reviews {
-			t.row(r.ID, r.State, day(r.Opened), day(r.Due), day(r.Closed), r.Undecided, r.Kept, r.Revoked, r.ByHand)
-		}
-		if err := t.print(); err != nil {
-			return err
-		}
-		fmt.Fprintln(w)
-		t = newTable(w, "IMPORT", "FORMAT", "BROUGHT", "BY", "ACCOUNTS")
-		for _, in := range list.Imports {
-			t.row(in.Source, in.Format, instant(in.At), in.By, in.Accounts)
-		}
-		if err := t.print(); err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(w, "\nThe next review is to be closed by %s.\n", instant(list.Due))
-		return err
+		})
 	}
 	return cmd
 }
@@ -230,7 +215,7 @@ audit log.`,
 	}
 	reason := cmd.Flags().String("reason", "", "Why (required)")
 	ticket := cmd.Flags().String("ticket", "", "Number of the change ticket, kept in the audit log")
-	asJSON := cmd.Flags().Bool("json", false, "Print the review as JSON")
+	cmd.Flags().Bool("json", false, "Print the review as JSON")
 	placeFlags(cmd)
 	credentialFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -250,16 +235,11 @@ audit log.`,
 			return err
 		}
 		g.ticket = *ticket
-		var r console.Review
-		receipt, err := g.call(cmd.Context(), "POST", "/access/reviews/"+id+"/decide", map[string]any{"items": items, "decision": args[2], "reason": *reason}, &r)
-		if err != nil {
+		wish := map[string]any{"items": items, "decision": args[2], "reason": *reason}
+		return askOf(cmd, g, "POST", "/access/reviews/"+id+"/decide", wish, func(r console.Review, receipt string) error {
+			_, err := fmt.Fprintf(cmd.ErrOrStderr(), "Decided about %d items; %d are undecided (receipt %s).\n", len(items), r.Undecided, receipt)
 			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), r)
-		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "Decided about %d items; %d are undecided (receipt %s).\n", len(items), r.Undecided, receipt)
-		return nil
+		})
 	}
 	return cmd
 }
@@ -302,7 +282,7 @@ refusal names the approval, and --approval repeats the call with it.`,
 		Example: `  caregate access review close 7p3m... --ticket CHG-4711 --credential key.txt`,
 		Args:    oneArg("review (see `caregate access review list`)"),
 	}
-	asJSON := cmd.Flags().Bool("json", false, "Print the review as JSON")
+	cmd.Flags().Bool("json", false, "Print the review as JSON")
 	placeFlags(cmd)
 	changeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -315,30 +295,24 @@ refusal names the approval, and --approval repeats the call with it.`,
 			return err
 		}
 		g.client.Timeout = openTime
-		var r console.Review
-		receipt, err := g.call(cmd.Context(), "POST", "/access/reviews/"+id+"/close", nil, &r)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), r)
-		}
-		e := cmd.ErrOrStderr()
-		if r.State != "closed" {
-			fmt.Fprintf(e, "Review %s is closing: the gateway goes on carrying it out, see `caregate access review show` (receipt %s).\n", r.ID, receipt)
-		} else {
-			fmt.Fprintf(e, "Review %s is closed: %d kept, %d revoked, %d for people to revoke (receipt %s). Event %s has the report's digest.\n", r.ID, r.Kept, r.Revoked, r.ByHand, receipt, r.Event)
-		}
-		var hand []console.ReviewItem
-		for _, it := range r.Items {
-			if it.Outcome == "by_hand" {
-				hand = append(hand, it)
+		return askOf(cmd, g, "POST", "/access/reviews/"+id+"/close", nil, func(r console.Review, receipt string) error {
+			e := cmd.ErrOrStderr()
+			if r.State != "closed" {
+				fmt.Fprintf(e, "Review %s is closing: the gateway goes on carrying it out, see `caregate access review show` (receipt %s).\n", r.ID, receipt)
+			} else {
+				fmt.Fprintf(e, "Review %s is closed: %d kept, %d revoked, %d for people to revoke (receipt %s). Event %s has the report's digest.\n", r.ID, r.Kept, r.Revoked, r.ByHand, receipt, r.Event)
 			}
-		}
-		if len(hand) == 0 {
-			return nil
-		}
-		return printReview(cmd.OutOrStdout(), hand)
+			var hand []console.ReviewItem
+			for _, it := range r.Items {
+				if it.Outcome == "by_hand" {
+					hand = append(hand, it)
+				}
+			}
+			if len(hand) == 0 {
+				return nil
+			}
+			return printReview(cmd.OutOrStdout(), hand)
+		})
 	}
 	return cmd
 }
@@ -456,7 +430,7 @@ standard input.`,
 		},
 	}
 	format := cmd.Flags().String("format", "", "csv or scim (default: by the file's name)")
-	asJSON := cmd.Flags().Bool("json", false, "Print what was taken in as JSON")
+	cmd.Flags().Bool("json", false, "Print what was taken in as JSON")
 	placeFlags(cmd)
 	credentialFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -486,20 +460,10 @@ standard input.`,
 		if len(text) > maxAccountsFile {
 			return wrongUsage("the file has more than %d bytes", maxAccountsFile)
 		}
-		g, err := gatewayOf(cmd)
-		if err != nil {
-			return err
-		}
-		var done console.AccountImport
-		receipt, err := g.call(cmd.Context(), "POST", "/access/imports", map[string]any{"source": args[0], "format": *format, "text": string(text)}, &done)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), done)
-		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "%d accounts of %s are there for the next review (receipt %s).\n", done.Accounts, plain(done.Source), receipt)
-		return nil
+		return ask(cmd, "POST", "/access/imports", map[string]any{"source": args[0], "format": *format, "text": string(text)}, func(done console.AccountImport, receipt string) error {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%d accounts of %s are there for the next review (receipt %s).\n", done.Accounts, plain(done.Source), receipt)
+			return nil
+		})
 	}
 	return cmd
 }

@@ -18,39 +18,30 @@ it before. A right that has lapsed counts again when another person renews it.`,
 		Example: `  caregate access reveals --json`,
 		Args:    noArgs,
 	}
-	asJSON := cmd.Flags().Bool("json", false, "Print the list as JSON")
+	cmd.Flags().Bool("json", false, "Print the list as JSON")
 	placeFlags(cmd)
 	credentialFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		g, err := gatewayOf(cmd)
-		if err != nil {
-			return err
-		}
-		var list console.RevealRightList
-		if _, err := g.call(cmd.Context(), "GET", "/access/reveals", nil, &list); err != nil {
-			return err
-		}
-		w := cmd.OutOrStdout()
-		if *asJSON {
-			return printJSON(w, list)
-		}
-		t := newTable(w, "ACTOR", "STATE", "FIRST SEEN", "LAST USE", "RENEWED", "BY", "LAPSES")
-		for _, r := range list.Rights {
-			state := "counts"
-			if r.Lapsed {
-				state = "lapsed"
+		return ask(cmd, "GET", "/access/reveals", nil, func(list console.RevealRightList, _ string) error {
+			w := cmd.OutOrStdout()
+			t := newTable(w, "ACTOR", "STATE", "FIRST SEEN", "LAST USE", "RENEWED", "BY", "LAPSES")
+			for _, r := range list.Rights {
+				state := "counts"
+				if r.Lapsed {
+					state = "lapsed"
+				}
+				t.row(r.Actor, state, day(r.FirstSeen), day(r.LastUsed), day(r.Renewed), dash(r.RenewedBy), day(r.Lapses))
 			}
-			t.row(r.Actor, state, day(r.FirstSeen), day(r.LastUsed), day(r.Renewed), dash(r.RenewedBy), day(r.Lapses))
-		}
-		if err := t.print(); err != nil {
+			if err := t.print(); err != nil {
+				return err
+			}
+			says := "The policy lets no right lapse."
+			if list.UnusedAfterDays > 0 {
+				says = fmt.Sprintf("A right that is not used for %d days lapses.", list.UnusedAfterDays)
+			}
+			_, err := fmt.Fprintf(w, "\n%s\n", says)
 			return err
-		}
-		if list.UnusedAfterDays == 0 {
-			_, err = fmt.Fprintln(w, "\nThe policy lets no right lapse.")
-		} else {
-			_, err = fmt.Fprintf(w, "\nA right that is not used for %d days lapses.\n", list.UnusedAfterDays)
-		}
-		return err
+		})
 	}
 	return cmd
 }
@@ -65,28 +56,18 @@ which ticket and with whose agreement, is in the audit log.`,
 		Example: `  caregate access renew user:0f3a... --ticket CHG-4711 --credential me.key`,
 		Args:    oneArg("actor (see `caregate access reveals`)"),
 	}
-	asJSON := cmd.Flags().Bool("json", false, "Print the right as JSON")
+	cmd.Flags().Bool("json", false, "Print the right as JSON")
 	placeFlags(cmd)
 	changeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		g, err := changingGateway(cmd)
-		if err != nil {
-			return err
-		}
-		var r console.RevealRight
-		receipt, err := g.call(cmd.Context(), "POST", "/access/reveals/renew", map[string]any{"actor": args[0]}, &r)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), r)
-		}
-		until := ""
-		if !r.Lapses.IsZero() {
-			until = ", until " + day(r.Lapses) + " if it is not used"
-		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "The right of %s counts%s (receipt %s).\n", plain(r.Actor), until, receipt)
-		return nil
+		return change(cmd, "POST", "/access/reveals/renew", map[string]any{"actor": args[0]}, func(r console.RevealRight, receipt string) error {
+			until := ""
+			if !r.Lapses.IsZero() {
+				until = ", until " + day(r.Lapses) + " if it is not used"
+			}
+			fmt.Fprintf(cmd.ErrOrStderr(), "The right of %s counts%s (receipt %s).\n", plain(r.Actor), until, receipt)
+			return nil
+		})
 	}
 	return cmd
 }

@@ -61,7 +61,7 @@ that holds a card or social security number.`,
 	flags.StringSliceVar(&roles, "role", nil, "Role of the policy: agent, lead, service ... (repeatable, at least one)")
 	flags.StringSliceVar(&grants, "grant", nil, "What the key may do beyond its roles: CHANNEL:OPERATION, as zendesk:ticket.create or zendesk:ticket.* (repeatable)")
 	expires := flags.Duration("expires", 0, "How long the key counts, for example 720h (default: until it is revoked)")
-	asJSON := flags.Bool("json", false, "Print the key and its description as JSON")
+	flags.Bool("json", false, "Print the key and its description as JSON")
 	placeFlags(cmd)
 	changeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -81,7 +81,7 @@ that holds a card or social security number.`,
 		if *expires > 0 {
 			wish["expires"] = time.Now().Add(*expires).UTC().Truncate(time.Second)
 		}
-		return makeKey(cmd, "/apikeys", wish, *asJSON)
+		return makeKey(cmd, "/apikeys", wish)
 	}
 	return cmd
 }
@@ -97,7 +97,7 @@ given the new one in peace.`,
 		Args:    oneArg("key id (see `caregate apikey list`)"),
 	}
 	overlap := cmd.Flags().Duration("overlap", 24*time.Hour, "How long the old key stays valid")
-	asJSON := cmd.Flags().Bool("json", false, "Print the key and its description as JSON")
+	cmd.Flags().Bool("json", false, "Print the key and its description as JSON")
 	placeFlags(cmd)
 	changeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -108,29 +108,19 @@ given the new one in peace.`,
 		if err != nil {
 			return err
 		}
-		return makeKey(cmd, "/apikeys/"+id+"/rotate", map[string]any{"overlap_seconds": int(overlap.Seconds())}, *asJSON)
+		return makeKey(cmd, "/apikeys/"+id+"/rotate", map[string]any{"overlap_seconds": int(overlap.Seconds())})
 	}
 	return cmd
 }
 
 // makeKey makes the call that shows a key, and shows it.
-func makeKey(cmd *cobra.Command, path string, wish any, asJSON bool) error {
-	g, err := changingGateway(cmd)
-	if err != nil {
+func makeKey(cmd *cobra.Command, path string, wish any) error {
+	return change(cmd, "POST", path, wish, func(m made, receipt string) error {
+		fmt.Fprintf(cmd.ErrOrStderr(), "Key %s (%s), roles %s, made with receipt %s.\nThis is the key. It is not shown again; send it in the header Caregate-Key:\n",
+			plain(m.Key.ID), plain(m.Key.Name), plain(strings.Join(m.Key.Roles, ", ")), receipt)
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), m.Secret)
 		return err
-	}
-	var m made
-	receipt, err := g.call(cmd.Context(), "POST", path, wish, &m)
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return printJSON(cmd.OutOrStdout(), m)
-	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "Key %s (%s), roles %s, made with receipt %s.\nThis is the key. It is not shown again; send it in the header Caregate-Key:\n",
-		plain(m.Key.ID), plain(m.Key.Name), plain(strings.Join(m.Key.Roles, ", ")), receipt)
-	fmt.Fprintln(cmd.OutOrStdout(), m.Secret)
-	return nil
+	})
 }
 
 func newAPIKeyList() *cobra.Command {
@@ -141,28 +131,20 @@ func newAPIKeyList() *cobra.Command {
 		Example: `  caregate apikey list --json`,
 		Args:    noArgs,
 	}
-	asJSON := cmd.Flags().Bool("json", false, "Print the list as JSON")
+	cmd.Flags().Bool("json", false, "Print the list as JSON")
 	placeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		p, err := findPlace(cmd)
-		if err != nil {
-			return err
-		}
-		var list struct {
+		type answer struct {
 			Keys []console.Key `json:"keys"`
 		}
-		if _, err := newGateway(p.Dir).call(cmd.Context(), "GET", "/apikeys", nil, &list); err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), list)
-		}
-		t := newTable(cmd.OutOrStdout(), "ID", "NAME", "ROLES", "GRANTS", "CREATED", "LAST USED", "STATE")
-		now := time.Now()
-		for _, k := range list.Keys {
-			t.row(k.ID, k.Name, dash(strings.Join(k.Roles, ",")), dash(strings.Join(k.Grants, ",")), day(k.Created), day(k.LastUsed), keyState(k, now))
-		}
-		return t.print()
+		return ask(cmd, "GET", "/apikeys", nil, func(list answer, _ string) error {
+			t := newTable(cmd.OutOrStdout(), "ID", "NAME", "ROLES", "GRANTS", "CREATED", "LAST USED", "STATE")
+			now := time.Now()
+			for _, k := range list.Keys {
+				t.row(k.ID, k.Name, dash(strings.Join(k.Roles, ",")), dash(strings.Join(k.Grants, ",")), day(k.Created), day(k.LastUsed), keyState(k, now))
+			}
+			return t.print()
+		})
 	}
 	return cmd
 }

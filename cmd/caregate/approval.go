@@ -111,7 +111,7 @@ does not name may not be in the call. --rows is how many rows may pass in one wi
 	rows := flags.Int("rows", 0, "How many rows may pass in one window (with --standing)")
 	window := flags.String("window", "", "When they may be made each day in UTC, as 01:00-04:00; default: always (with --standing)")
 	lasts := flags.Duration("for", 0, "How long the standing approval lasts, for example 2160h (with --standing)")
-	asJSON := flags.Bool("json", false, "Print the approval as JSON")
+	flags.Bool("json", false, "Print the approval as JSON")
 	placeFlags(cmd)
 	credentialFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -132,7 +132,7 @@ does not name may not be in the call. --rows is how many rows may pass in one wi
 		} else if *filter != "" || *rows != 0 || *window != "" || *lasts != 0 {
 			return wrongUsage("--filter, --rows, --window and --for belong to --standing")
 		}
-		return decideApproval(cmd, args[0], "give", wish, *asJSON)
+		return decideApproval(cmd, args[0], "give", wish)
 	}
 	return cmd
 }
@@ -145,42 +145,32 @@ func newApprovalRefuse() *cobra.Command {
 		Example: `  caregate approval refuse 7p3m...`,
 		Args:    oneArg("approval id (see `caregate approval list`)"),
 	}
-	asJSON := cmd.Flags().Bool("json", false, "Print the approval as JSON")
+	cmd.Flags().Bool("json", false, "Print the approval as JSON")
 	placeFlags(cmd)
 	credentialFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return decideApproval(cmd, args[0], "refuse", nil, *asJSON)
+		return decideApproval(cmd, args[0], "refuse", nil)
 	}
 	return cmd
 }
 
 // decideApproval makes the call that gives or refuses one, and says what came of it.
-func decideApproval(cmd *cobra.Command, arg, verb string, wish any, asJSON bool) error {
+func decideApproval(cmd *cobra.Command, arg, verb string, wish any) error {
 	id, err := keyID(arg)
 	if err != nil {
 		return err
 	}
-	g, err := gatewayOf(cmd)
-	if err != nil {
+	return ask(cmd, "POST", "/approvals/"+id+"/"+verb, wish, func(a console.Approval, receipt string) error {
+		what := "counts no longer"
+		switch a.State {
+		case "asked":
+			what = fmt.Sprintf("waits for %d more", a.Needed-len(a.Agreed))
+		case "given":
+			what = "counts once, until " + a.Expires.UTC().Format("15:04:05 MST")
+		case "standing":
+			what = "stands until " + a.Expires.UTC().Format("2006-01-02 15:04 MST")
+		}
+		_, err := fmt.Fprintf(cmd.ErrOrStderr(), "Approval %s of %s of %s %s (receipt %s).\n", a.ID, plain(a.Operation), plain(a.Channel), what, receipt)
 		return err
-	}
-	var a console.Approval
-	receipt, err := g.call(cmd.Context(), "POST", "/approvals/"+id+"/"+verb, wish, &a)
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return printJSON(cmd.OutOrStdout(), a)
-	}
-	what := "counts no longer"
-	switch a.State {
-	case "asked":
-		what = fmt.Sprintf("waits for %d more", a.Needed-len(a.Agreed))
-	case "given":
-		what = "counts once, until " + a.Expires.UTC().Format("15:04:05 MST")
-	case "standing":
-		what = "stands until " + a.Expires.UTC().Format("2006-01-02 15:04 MST")
-	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "Approval %s of %s of %s %s (receipt %s).\n", a.ID, plain(a.Operation), plain(a.Channel), what, receipt)
-	return nil
+	})
 }

@@ -104,9 +104,9 @@ func readInstant(flag, s string, now time.Time) (time.Time, error) {
 	return time.Time{}, wrongUsage("%s: want 2026-11-22, 2026-11-22T08:00:00Z, or 24h or 30d for a time ago", flag)
 }
 
-// ask puts the question to the running gateway, so that it is on record, or to the
+// searched puts the question to the running gateway, so that it is on record, or to the
 // files when none runs.
-func ask[T any](cmd *cobra.Command, q *question, path string, offline func(context.Context, proxy.DataConfig, console.Search) (T, error)) (list T, err error) {
+func searched[T any](cmd *cobra.Command, q *question, path string, offline func(context.Context, proxy.DataConfig, console.Search) (T, error)) (list T, err error) {
 	if err := q.read(cmd); err != nil {
 		return list, err
 	}
@@ -156,7 +156,7 @@ evidence: ` + "`caregate audit verify`" + ` holds it against the log.`,
 	asJSON := flags.Bool("json", false, "Print JSON")
 	placeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		list, err := ask(cmd, q, "/events/search", proxy.SearchEvents)
+		list, err := searched(cmd, q, "/events/search", proxy.SearchEvents)
 		if err != nil {
 			return err
 		}
@@ -209,7 +209,7 @@ as in ` + "`caregate audit search`" + `, which also says where the answer comes 
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
 	placeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		list, err := ask(cmd, q, "/exposures/search", proxy.SearchExposures)
+		list, err := searched(cmd, q, "/exposures/search", proxy.SearchExposures)
 		if err != nil {
 			return err
 		}

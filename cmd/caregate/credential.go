@@ -42,17 +42,18 @@ func changingGateway(cmd *cobra.Command) (*gateway, error) {
 }
 
 // gatewayOf is the running gateway that a command names, called with the credential that
-// it names.
+// it names, if it has the flag.
 func gatewayOf(cmd *cobra.Command) (*gateway, error) {
 	p, err := findPlace(cmd)
 	if err != nil {
 		return nil, err
 	}
 	g := newGateway(p.Dir)
-	file, err := cmd.Flags().GetString("credential")
-	if err != nil || file == "" {
-		return g, err
+	flag := cmd.Flags().Lookup("credential")
+	if flag == nil || flag.Value.String() == "" {
+		return g, nil
 	}
+	file := flag.Value.String()
 	in := cmd.InOrStdin()
 	if file != "-" {
 		f, err := os.Open(file)
@@ -77,4 +78,40 @@ func gatewayOf(cmd *cobra.Command) (*gateway, error) {
 		g.key = policy.Secret(text)
 	}
 	return g, nil
+}
+
+// ask calls the gateway that a command names and prints the answer: as it is with --json,
+// else by says. Method, path and body are those of gateway.call.
+func ask[T any](cmd *cobra.Command, method, path string, in any, says func(answer T, receipt string) error) error {
+	g, err := gatewayOf(cmd)
+	if err != nil {
+		return err
+	}
+	return askOf(cmd, g, method, path, in, says)
+}
+
+// change is ask for a command with changeFlags.
+func change[T any](cmd *cobra.Command, method, path string, in any, says func(answer T, receipt string) error) error {
+	g, err := changingGateway(cmd)
+	if err != nil {
+		return err
+	}
+	return askOf(cmd, g, method, path, in, says)
+}
+
+// askOf is ask for a gateway that was prepared otherwise.
+func askOf[T any](cmd *cobra.Command, g *gateway, method, path string, in any, says func(answer T, receipt string) error) error {
+	var answer T
+	receipt, err := g.call(cmd.Context(), method, path, in, &answer)
+	if err != nil {
+		return err
+	}
+	asJSON, err := cmd.Flags().GetBool("json")
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), answer)
+	}
+	return says(answer, receipt)
 }

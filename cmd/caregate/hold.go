@@ -69,7 +69,7 @@ place it again when they are done, for what is written about these persons later
 	from := flags.String("from", "", "File with subjects, one a line; - is standard input")
 	records := flags.StringArray("record", nil, "Place of a record, CHANNEL/HOST/TYPE/ID; can be repeated")
 	queries := flags.StringArray("query", nil, "Records by channel, host, type, since and until; can be repeated")
-	asJSON := flags.Bool("json", false, "Print the hold as JSON")
+	flags.Bool("json", false, "Print the hold as JSON")
 	placeFlags(cmd)
 	credentialFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, subjects []string) error {
@@ -96,20 +96,10 @@ place it again when they are done, for what is written about these persons later
 		if len(subjects)+len(*records)+len(covered) == 0 {
 			return wrongUsage("want subjects, --record or --query: a hold of everything is none")
 		}
-		g, err := gatewayOf(cmd)
-		if err != nil {
-			return err
-		}
-		var h console.Hold
-		receipt, err := g.call(cmd.Context(), "POST", "/holds", wish, &h)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), h)
-		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "Hold %s is in force (receipt %s).\n", h.ID, receipt)
-		return printHold(cmd.OutOrStdout(), h)
+		return ask(cmd, "POST", "/holds", wish, func(h console.Hold, receipt string) error {
+			fmt.Fprintf(cmd.ErrOrStderr(), "Hold %s is in force (receipt %s).\n", h.ID, receipt)
+			return printHold(cmd.OutOrStdout(), h)
+		})
 	}
 	return cmd
 }
@@ -149,28 +139,20 @@ func newHoldList() *cobra.Command {
 		Example: `  caregate hold list --json`,
 		Args:    noArgs,
 	}
-	asJSON := cmd.Flags().Bool("json", false, "Print the list as JSON")
+	cmd.Flags().Bool("json", false, "Print the list as JSON")
 	placeFlags(cmd)
 	credentialFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		g, err := gatewayOf(cmd)
-		if err != nil {
-			return err
-		}
-		var list struct {
+		type answer struct {
 			Holds []console.Hold `json:"holds"`
 		}
-		if _, err := g.call(cmd.Context(), "GET", "/holds", nil, &list); err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), list)
-		}
-		t := newTable(cmd.OutOrStdout(), "HOLD", "MATTER", "CUSTODIAN", "STATE", "PLACED", "BY", "LIFTING ASKED BY", "AGREED BY")
-		for _, h := range list.Holds {
-			t.row(h.ID, h.Matter, h.Custodian, h.State, day(h.Placed), h.PlacedBy, dash(h.LiftAskedBy), dash(h.LiftApprovedBy))
-		}
-		return t.print()
+		return ask(cmd, "GET", "/holds", nil, func(list answer, _ string) error {
+			t := newTable(cmd.OutOrStdout(), "HOLD", "MATTER", "CUSTODIAN", "STATE", "PLACED", "BY", "LIFTING ASKED BY", "AGREED BY")
+			for _, h := range list.Holds {
+				t.row(h.ID, h.Matter, h.Custodian, h.State, day(h.Placed), h.PlacedBy, dash(h.LiftAskedBy), dash(h.LiftApprovedBy))
+			}
+			return t.print()
+		})
 	}
 	return cmd
 }
@@ -233,7 +215,7 @@ meanwhile is not done by itself: whoever asked for an erasure asks again.`,
 
 // holdCommand makes cmd call the gateway about one hold. wish, where there is one, is the body.
 func holdCommand(cmd *cobra.Command, method, deed string, wish func() (any, error), says func(*cobra.Command, console.Hold, string) error) *cobra.Command {
-	asJSON := cmd.Flags().Bool("json", false, "Print the hold as JSON")
+	cmd.Flags().Bool("json", false, "Print the hold as JSON")
 	placeFlags(cmd)
 	credentialFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -247,19 +229,9 @@ func holdCommand(cmd *cobra.Command, method, deed string, wish func() (any, erro
 				return err
 			}
 		}
-		g, err := gatewayOf(cmd)
-		if err != nil {
-			return err
-		}
-		var h console.Hold
-		receipt, err := g.call(cmd.Context(), method, "/holds/"+id+deed, body, &h)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), h)
-		}
-		return says(cmd, h, receipt)
+		return ask(cmd, method, "/holds/"+id+deed, body, func(h console.Hold, receipt string) error {
+			return says(cmd, h, receipt)
+		})
 	}
 	return cmd
 }

@@ -57,14 +57,10 @@ values whose owner no record named. The gateway must be running.`,
 	from := flags.String("from", "", "File with subjects, one a line; - is standard input")
 	ticket := flags.String("ticket", "", "Number under which it was asked for, for the log (letters, digits, dashes)")
 	plan := flags.String("plan", "", "The plan to carry out")
-	asJSON := flags.Bool("json", false, "Print the plan, or what was done, as JSON")
+	flags.Bool("json", false, "Print the plan, or what was done, as JSON")
 	placeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		subjects, err := namedSubjects(cmd, args, *from)
-		if err != nil {
-			return err
-		}
-		p, err := findPlace(cmd)
 		if err != nil {
 			return err
 		}
@@ -75,14 +71,9 @@ values whose owner no record named. The gateway must be running.`,
 		if *plan != "" {
 			wish["plan"] = *plan
 		}
-		var done console.ErasureAnswer
-		if _, err := newGateway(p.Dir).call(cmd.Context(), "POST", "/subjects/erase", wish, &done); err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), done)
-		}
-		return printErasure(cmd.OutOrStdout(), done)
+		return ask(cmd, "POST", "/subjects/erase", wish, func(done console.ErasureAnswer, _ string) error {
+			return printErasure(cmd.OutOrStdout(), done)
+		})
 	}
 	return cmd
 }

@@ -86,7 +86,7 @@ func changesFlag(cmd *cobra.Command, path string, more func(map[string]any) erro
 	from := flags.String("from", "", "File with subjects, one a line; - is standard input")
 	reason := flags.String("reason", "", "Why, in a word, for the log (letters, digits, dashes)")
 	ticket := flags.String("ticket", "", "Number under which it was asked for, for the log (letters, digits, dashes)")
-	asJSON := flags.Bool("json", false, "Print JSON")
+	flags.Bool("json", false, "Print JSON")
 	placeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		subjects, err := namedSubjects(cmd, args[1:], *from)
@@ -104,18 +104,7 @@ func changesFlag(cmd *cobra.Command, path string, more func(map[string]any) erro
 				return err
 			}
 		}
-		p, err := findPlace(cmd)
-		if err != nil {
-			return err
-		}
-		var done console.FlagAnswer
-		if _, err := newGateway(p.Dir).call(cmd.Context(), "POST", path, wish, &done); err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), done)
-		}
-		return show(cmd, done)
+		return ask(cmd, "POST", path, wish, func(done console.FlagAnswer, _ string) error { return show(cmd, done) })
 	}
 }
 
@@ -133,25 +122,16 @@ person's. Nothing is changed; that somebody asked is in the audit log.`,
 	flags := cmd.Flags()
 	from := flags.String("from", "", "File with subjects, one a line; - is standard input")
 	linked := flags.Bool("linked", false, "Add the flags of linked names, which count as well")
-	asJSON := flags.Bool("json", false, "Print JSON")
+	flags.Bool("json", false, "Print JSON")
 	placeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		subjects, err := namedSubjects(cmd, args, *from)
 		if err != nil {
 			return err
 		}
-		p, err := findPlace(cmd)
-		if err != nil {
-			return err
-		}
-		var list console.FlagList
-		if _, err := newGateway(p.Dir).call(cmd.Context(), "POST", "/subjects/flags/list", map[string]any{"subjects": subjects, "linked": *linked}, &list); err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), list)
-		}
-		return printFlags(cmd, list.Flags)
+		return ask(cmd, "POST", "/subjects/flags/list", map[string]any{"subjects": subjects, "linked": *linked}, func(list console.FlagList, _ string) error {
+			return printFlags(cmd, list.Flags)
+		})
 	}
 	return cmd
 }

@@ -34,7 +34,7 @@ asked is in its log.`,
 	linked := flags.Bool("linked", false, "Add the linked names")
 	after := flags.String("after", "", "The record that ended the page before: CHANNEL/HOST/TYPE/ID")
 	limit := flags.Int("limit", 100, "The most records to print, up to 10000")
-	asJSON := flags.Bool("json", false, "Print JSON")
+	flags.Bool("json", false, "Print JSON")
 	placeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		subjects, err := namedSubjects(cmd, args, *from)
@@ -44,43 +44,34 @@ asked is in its log.`,
 		if *limit < 1 || *limit > console.MaxFound {
 			return wrongUsage("--limit lies between 1 and %d", console.MaxFound)
 		}
-		p, err := findPlace(cmd)
-		if err != nil {
-			return err
-		}
 		question := map[string]any{"subjects": subjects, "linked": *linked, "limit": *limit}
 		if *after != "" {
 			question["after"] = *after
 		}
-		var list console.RecordList
-		if _, err := newGateway(p.Dir).call(cmd.Context(), "POST", "/subjects/records", question, &list); err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), list)
-		}
-		t := newTable(cmd.OutOrStdout(), "RECORD", "CREATED", "CLOSED", "LAST SEEN", "FOUND", "ON")
-		for _, r := range list.Records {
-			closed := day(r.Closed)
-			switch {
-			case !r.Gone.IsZero():
-				closed = "deleted " + day(r.Gone)
-			case r.Open:
-				closed = "open"
+		return ask(cmd, "POST", "/subjects/records", question, func(list console.RecordList, _ string) error {
+			t := newTable(cmd.OutOrStdout(), "RECORD", "CREATED", "CLOSED", "LAST SEEN", "FOUND", "ON")
+			for _, r := range list.Records {
+				closed := day(r.Closed)
+				switch {
+				case !r.Gone.IsZero():
+					closed = "deleted " + day(r.Gone)
+				case r.Open:
+					closed = "open"
+				}
+				t.row(r.Record, day(r.Created), closed, day(r.LastSeen), dash(strings.Join(r.Classes, " ")), dash(r.Parent))
 			}
-			t.row(r.Record, day(r.Created), closed, day(r.LastSeen), dash(strings.Join(r.Classes, " ")), dash(r.Parent))
-		}
-		if err := t.print(); err != nil {
-			return err
-		}
-		sayMore(cmd, list.More)
-		if list.Known == 0 {
-			fmt.Fprintln(cmd.ErrOrStderr(), "No call ever named a person by these names.")
-		}
-		if list.Linked > 0 && !*linked {
-			fmt.Fprintf(cmd.ErrOrStderr(), "%d more names are linked to these; --linked lists their records too.\n", list.Linked)
-		}
-		return nil
+			if err := t.print(); err != nil {
+				return err
+			}
+			sayMore(cmd, list.More)
+			if list.Known == 0 {
+				fmt.Fprintln(cmd.ErrOrStderr(), "No call ever named a person by these names.")
+			}
+			if list.Linked > 0 && !*linked {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%d more names are linked to these; --linked lists their records too.\n", list.Linked)
+			}
+			return nil
+		})
 	}
 	return cmd
 }
