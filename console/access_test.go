@@ -91,15 +91,9 @@ func (m *memoryReviews) Import(_ context.Context, by Actor, f AccountFile) (Acco
 // answer against the description.
 func TestReviewAnswers(t *testing.T) {
 	t.Parallel()
-	d := describe(t)
 	const reviews, one = "/api/v1/access/reviews", "/api/v1/access/reviews/{id}"
 	fails := func(g *gateway) { g.eventErr = errors.New("database is locked") }
-	tests := []struct {
-		name, method, path, pattern, body string
-		set                               func(*gateway)
-		status                            int
-		reason, cause                     string
-	}{
+	checkAnswers(t, []answerCase{
 		{name: "list", method: "GET", path: reviews, status: 200},
 		{name: "list without a database", method: "GET", path: reviews, status: 500, reason: "internal_error", set: fails},
 		{name: "open", method: "POST", path: reviews, status: 201},
@@ -128,34 +122,7 @@ func TestReviewAnswers(t *testing.T) {
 		{name: "import of another format", method: "POST", path: "/api/v1/access/imports", body: `{"source":"helpdesk","format":"pdf","text":"x"}`, status: 400, reason: "invalid_request", cause: "csv"},
 		{name: "import of nothing", method: "POST", path: "/api/v1/access/imports", body: `{"format":"csv","text":"x"}`, status: 400, reason: "invalid_request", cause: "source"},
 		{name: "import of a large file", method: "POST", path: "/api/v1/access/imports", body: `{"source":"helpdesk","format":"csv","text":"` + strings.Repeat("x", maxBody) + `"}`, status: 200},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			g := newGateway(t)
-			if tt.set != nil {
-				tt.set(g)
-			}
-			w := g.do(tt.method, tt.path, tt.body)
-			body := bodyOf(w)
-			if w.Code != tt.status {
-				t.Fatalf("status %d, want %d: %s", w.Code, tt.status, body)
-			}
-			pattern := tt.pattern
-			if pattern == "" {
-				pattern = tt.path
-			}
-			if err := d.checkAnswer(tt.method, pattern, w.Code, w.Header().Get("Content-Type"), body); err != nil {
-				t.Error(err)
-			}
-			if got := w.Header().Get("Caregate-Error"); got != tt.reason {
-				t.Errorf("reason %q, want %q", got, tt.reason)
-			}
-			if !strings.Contains(string(body), tt.cause) {
-				t.Errorf("%s does not say %q", body, tt.cause)
-			}
-		})
-	}
+	})
 }
 
 // TestReviewEvents: the events of a review name ids, numbers and tickets, and nothing that a

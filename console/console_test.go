@@ -63,15 +63,8 @@ func TestDescription(t *testing.T) {
 // against the description.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
-	d := describe(t)
 	key := `{"name":"sync job","roles":["service"],"grants":["ticket.export"],"expires":"2027-01-01T00:00:00Z"}`
-	tests := []struct {
-		name, method, path, pattern, body string
-		set                               func(*gateway)
-		status                            int
-		reason                            string // of a refusal
-		cause                             string // part of the cause
-	}{
+	checkAnswers(t, []answerCase{
 		{name: "alive", method: "GET", path: "/livez", status: 200},
 		{name: "ready", method: "GET", path: "/readyz", status: 200},
 		{name: "not ready", method: "GET", path: "/readyz", status: 503,
@@ -233,48 +226,7 @@ func TestAnswers(t *testing.T) {
 			set: func(g *gateway) { g.identify = errors.New("state.db is locked") }},
 		{name: "the log takes no events", method: "POST", path: "/api/v1/apikeys", body: key, status: 503, reason: "audit_unavailable",
 			set: func(g *gateway) { g.journal.failBegin = true }},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			g := newGateway(t)
-			if tt.set != nil {
-				tt.set(g)
-			}
-			w := g.do(tt.method, tt.path, tt.body)
-			body := bodyOf(w)
-			if w.Code != tt.status {
-				t.Fatalf("status %d, want %d: %s", w.Code, tt.status, body)
-			}
-			pattern := tt.pattern
-			if pattern == "" {
-				pattern = tt.path
-			}
-			if err := d.checkAnswer(tt.method, pattern, w.Code, w.Header().Get("Content-Type"), body); err != nil {
-				t.Errorf("the answer is not what is described: %v", err)
-			}
-			if got := w.Header().Get(headerError); got != tt.reason {
-				t.Errorf("reason %q, want %q", got, tt.reason)
-			}
-			if tt.cause != "" && !strings.Contains(string(body), tt.cause) {
-				t.Errorf("the answer does not mention %q: %s", tt.cause, body)
-			}
-			if got := w.Header().Get("Cache-Control"); got != "no-store" {
-				t.Errorf("Cache-Control %q", got)
-			}
-			for name := range w.Header() {
-				if strings.HasPrefix(name, "Access-Control-") {
-					t.Errorf("the answer has %s", name)
-				}
-			}
-			if g.journal.open != 0 {
-				t.Errorf("%d reservations were not given back", g.journal.open)
-			}
-			if strings.Contains(g.log.String(), testSecret) {
-				t.Error("the secret is in the log")
-			}
-		})
-	}
+	})
 }
 
 func withKey(g *gateway) {

@@ -55,19 +55,13 @@ func (m memoryHolds) ApproveLift(_ context.Context, id string, _ Actor) (Hold, e
 // the description.
 func TestHoldAnswers(t *testing.T) {
 	t.Parallel()
-	d := describe(t)
 	const holds, one = "/api/v1/holds", "/api/v1/holds/{id}"
 	fails := func(g *gateway) { g.eventErr = errors.New("database is locked") }
 	place := func(scope string) string {
 		return `{"matter":"CASE-7","custodian":"legal","reason":"zebra",` + scope + `}`
 	}
 	list := func(n int, one string) string { return "[" + strings.TrimSuffix(strings.Repeat(one+",", n), ",") + "]" }
-	tests := []struct {
-		name, method, path, pattern, body string
-		set                               func(*gateway)
-		status                            int
-		reason, cause                     string
-	}{
+	checkAnswers(t, []answerCase{
 		{name: "list", method: "GET", path: holds, status: 200},
 		{name: "list without a database", method: "GET", path: holds, status: 500, reason: "internal_error", set: fails},
 		{name: "read", method: "GET", path: holds + "/h1", pattern: one, status: 200},
@@ -101,34 +95,7 @@ func TestHoldAnswers(t *testing.T) {
 		{name: "agree", method: "POST", path: holds + "/h1/approve-lift", pattern: one + "/approve-lift", status: 200},
 		{name: "agree with oneself", method: "POST", path: holds + "/mine/approve-lift", pattern: one + "/approve-lift", status: 400, reason: "invalid_request", cause: "cannot agree"},
 		{name: "agree as somebody else", method: "POST", path: holds + "/h1/approve-lift", pattern: one + "/approve-lift", body: `{"by":"key:k9"}`, status: 413, reason: "body_too_large"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			g := newGateway(t)
-			if tt.set != nil {
-				tt.set(g)
-			}
-			w := g.do(tt.method, tt.path, tt.body)
-			body := bodyOf(w)
-			if w.Code != tt.status {
-				t.Fatalf("status %d, want %d: %s", w.Code, tt.status, body)
-			}
-			pattern := tt.pattern
-			if pattern == "" {
-				pattern = tt.path
-			}
-			if err := d.checkAnswer(tt.method, pattern, w.Code, w.Header().Get("Content-Type"), body); err != nil {
-				t.Error(err)
-			}
-			if got := w.Header().Get("Caregate-Error"); got != tt.reason {
-				t.Errorf("reason %q, want %q", got, tt.reason)
-			}
-			if !strings.Contains(string(body), tt.cause) {
-				t.Errorf("%s does not say %q", body, tt.cause)
-			}
-		})
-	}
+	})
 }
 
 // TestHoldEvents: the events of a hold name it and its matter, and nothing that a person wrote

@@ -41,15 +41,9 @@ func (m *memoryRevealRights) Renew(_ context.Context, actor string, by Actor) (R
 // answer against the description.
 func TestRevealRightAnswers(t *testing.T) {
 	t.Parallel()
-	d := describe(t)
 	const list, renew = "/api/v1/access/reveals", "/api/v1/access/reveals/renew"
 	fails := func(g *gateway) { g.eventErr = errors.New("database is locked") }
-	for _, tt := range []struct {
-		name, method, path, body string
-		set                      func(*gateway)
-		status                   int
-		reason, cause            string
-	}{
+	checkAnswers(t, []answerCase{
 		{name: "list", method: "GET", path: list, status: 200, cause: `"unused_after_days":90`},
 		{name: "list without a database", method: "GET", path: list, status: 500, reason: "internal_error", set: fails},
 		{name: "renew", method: "POST", path: renew, body: `{"actor":"user:d0"}`, status: 200, cause: `"lapsed":false`},
@@ -63,29 +57,7 @@ func TestRevealRightAnswers(t *testing.T) {
 			set: func(g *gateway) { g.decision = Decision{Reason: "approval_required"} }},
 		{name: "renew as nobody who may", method: "POST", path: renew, body: `{"actor":"user:d0"}`, status: 403, reason: "admin_needs_role",
 			set: func(g *gateway) { g.decision = Decision{Reason: "admin_needs_role"} }},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			g := newGateway(t)
-			if tt.set != nil {
-				tt.set(g)
-			}
-			w := g.do(tt.method, tt.path, tt.body)
-			body := bodyOf(w)
-			if w.Code != tt.status {
-				t.Fatalf("status %d, want %d: %s", w.Code, tt.status, body)
-			}
-			if err := d.checkAnswer(tt.method, tt.path, w.Code, w.Header().Get("Content-Type"), body); err != nil {
-				t.Error(err)
-			}
-			if got := w.Header().Get("Caregate-Error"); got != tt.reason {
-				t.Errorf("reason %q, want %q", got, tt.reason)
-			}
-			if !strings.Contains(string(body), tt.cause) {
-				t.Errorf("%s does not say %q", body, tt.cause)
-			}
-		})
-	}
+	})
 }
 
 // A renewal that the log could not hold is taken back.
