@@ -204,7 +204,7 @@ func scanApproval(row store.Row, now time.Time) (Approval, error) {
 			return ap, fmt.Errorf("reading an approval's row: %w", err)
 		}
 	}
-	ap.Asked, ap.Expires, ap.Settled = instant(asked), instant(expires), instant(settled)
+	ap.Asked, ap.Expires, ap.Settled = store.Moment(asked), store.Moment(expires), store.Moment(settled)
 	if ap.open() && !now.Before(ap.Expires) {
 		ap.State, ap.Settled = ApprovalExpired, ap.Expires
 	}
@@ -386,7 +386,7 @@ func (a *Approvals) vote(ctx context.Context, id string, change func(tx *sql.Tx,
 		terms = string(text)
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE approval SET state = $1, expires = $2, settled = $3, terms = $4 WHERE id = $5`,
-		ap.State, millis(ap.Expires), millis(ap.Settled), terms, id); err != nil {
+		ap.State, store.Millis(ap.Expires), store.Millis(ap.Settled), terms, id); err != nil {
 		return Approval{}, fmt.Errorf("deciding about an approval: %w", err)
 	}
 	if err := tx.Commit(); err != nil {

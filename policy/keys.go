@@ -212,7 +212,7 @@ func (k *Keys) insert(ctx context.Context, db execer, key *Key, secret Secret) e
 		return fmt.Errorf("making an API key: %w", err)
 	}
 	_, err = db.ExecContext(ctx, `INSERT INTO api_key (id, digest, name, roles, grants, created, expires, last_used, revoked, successor)
-VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, '')`, key.ID, sum, key.Name, string(roles), string(grants), millis(key.Created), millis(key.Expires))
+VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, '')`, key.ID, sum, key.Name, string(roles), string(grants), store.Millis(key.Created), store.Millis(key.Expires))
 	if err != nil {
 		return fmt.Errorf("making an API key: %w", err)
 	}
@@ -231,7 +231,7 @@ func scanKey(row store.Row) (Key, error) {
 	if err := errors.Join(json.Unmarshal([]byte(roles), &key.Roles), json.Unmarshal([]byte(grants), &key.Grants)); err != nil {
 		return Key{}, fmt.Errorf("reading an API key's row: %w", err)
 	}
-	key.Created, key.Expires, key.LastUsed, key.Revoked = instant(created), instant(expires), instant(used), instant(revoked)
+	key.Created, key.Expires, key.LastUsed, key.Revoked = store.Moment(created), store.Moment(expires), store.Moment(used), store.Moment(revoked)
 	return key, nil
 }
 
@@ -272,7 +272,7 @@ func (k *Keys) Rotate(ctx context.Context, id string, overlap time.Duration) (Ke
 	if !old.Expires.IsZero() && old.Expires.Before(ends) {
 		ends = old.Expires
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE api_key SET expires = $1, successor = $2 WHERE id = $3`, millis(ends), next.ID, id); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE api_key SET expires = $1, successor = $2 WHERE id = $3`, store.Millis(ends), next.ID, id); err != nil {
 		return Key{}, "", fmt.Errorf("rotating an API key: %w", err)
 	}
 	if err := tx.Commit(); err != nil {
@@ -285,7 +285,7 @@ func (k *Keys) Rotate(ctx context.Context, id string, overlap time.Duration) (Ke
 // Revoke ends a key at once; in other processes within five seconds. Revoking
 // twice keeps the first instant.
 func (k *Keys) Revoke(ctx context.Context, id string) error {
-	res, err := k.db.ExecContext(ctx, `UPDATE api_key SET revoked = CASE revoked WHEN 0 THEN $1 ELSE revoked END WHERE id = $2`, millis(k.now()), id)
+	res, err := k.db.ExecContext(ctx, `UPDATE api_key SET revoked = CASE revoked WHEN 0 THEN $1 ELSE revoked END WHERE id = $2`, store.Millis(k.now()), id)
 	if err != nil {
 		return fmt.Errorf("revoking an API key: %w", err)
 	}
@@ -308,7 +308,7 @@ func (k *Keys) RevokeAlong(ctx context.Context, id string, but func(id string) b
 }
 
 func (k *Keys) end(ctx context.Context, tx *sql.Tx, id string) error {
-	_, err := tx.ExecContext(ctx, `UPDATE api_key SET revoked = CASE revoked WHEN 0 THEN $1 ELSE revoked END WHERE id = $2`, millis(k.now()), id)
+	_, err := tx.ExecContext(ctx, `UPDATE api_key SET revoked = CASE revoked WHEN 0 THEN $1 ELSE revoked END WHERE id = $2`, store.Millis(k.now()), id)
 	return err
 }
 
@@ -449,7 +449,7 @@ func (k *Keys) touch(id string, now time.Time) {
 	k.writes.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), lastUsedTimeout)
 		defer cancel()
-		if _, err := k.db.ExecContext(ctx, `UPDATE api_key SET last_used = $1 WHERE id = $2 AND last_used < $1`, millis(now), id); err != nil {
+		if _, err := k.db.ExecContext(ctx, `UPDATE api_key SET last_used = $1 WHERE id = $2 AND last_used < $1`, store.Millis(now), id); err != nil {
 			k.log.Warn("an API key's last use was not written", slog.String("key", id), slog.Any("error", err))
 		}
 	})
@@ -469,18 +469,4 @@ func sorted(list []string) []string {
 	out := append([]string{}, list...)
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
-func instant(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
 }

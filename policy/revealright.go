@@ -92,7 +92,7 @@ func scanRevealRight(scan func(...any) error) (r RevealRight, err error) {
 	if err := scan(&r.Actor, &seen, &used, &renewed, &r.RenewedBy, &lapsed, &event); err != nil {
 		return r, err
 	}
-	r.Seen, r.Used, r.Renewed, r.Lapsed = instant(seen), instant(used), instant(renewed), instant(lapsed)
+	r.Seen, r.Used, r.Renewed, r.Lapsed = store.Moment(seen), store.Moment(used), store.Moment(renewed), store.Moment(lapsed)
 	copy(r.Event[:], event)
 	return r, nil
 }
@@ -174,7 +174,7 @@ func (l *RevealRights) Renew(ctx context.Context, actor, by string, own bool) (r
 			told = 1
 		}
 		_, err := l.db.ExecContext(ctx, `UPDATE reveal_right SET renewed = $1, renewed_by = $2, lapsed = $3, told = $4, event = $5 WHERE actor = $6 AND renewed = $7 AND renewed_by = $8`,
-			millis(was.Renewed), was.RenewedBy, millis(was.Lapsed), told, was.Event[:], actor, now.UnixMilli(), by)
+			store.Millis(was.Renewed), was.RenewedBy, store.Millis(was.Lapsed), told, was.Event[:], actor, now.UnixMilli(), by)
 		if err != nil {
 			return fmt.Errorf("taking back the renewal of a right to reveal: %w", err)
 		}

@@ -462,6 +462,6 @@ func scanEnded(row store.Row) (end Ended, err error) {
 		return end, fmt.Errorf("an event's id has %d bytes", len(event))
 	}
 	copy(end.Event[:], event)
-	end.At = instant(at)
+	end.At = store.Moment(at)
 	return end, json.Unmarshal([]byte(evidence), &end.Evidence)
 }

@@ -143,10 +143,10 @@ func (s *Sessions) open(ctx context.Context, actor string, claims []byte, lasts 
 		text string
 		args []any
 	}{
-		{`DELETE FROM session WHERE expires <= $1`, []any{millis(now)}},
+		{`DELETE FROM session WHERE expires <= $1`, []any{store.Millis(now)}},
 		{`DELETE FROM session WHERE actor = $1 AND id NOT IN (SELECT id FROM session WHERE actor = $1 ORDER BY created DESC, id LIMIT $2)`, []any{actor, maxSessions - 1}},
 		{`INSERT INTO session (id, digest, actor, claims, created, used, expires) VALUES ($1, $2, $3, $4, $5, $5, $6)`,
-			[]any{made.ID, sum, actor, seal.Seal(nil, nil, claims, []byte(made.ID)), millis(now), millis(made.Expires)}},
+			[]any{made.ID, sum, actor, seal.Seal(nil, nil, claims, []byte(made.ID)), store.Millis(now), store.Millis(made.Expires)}},
 	} {
 		if _, err := tx.ExecContext(ctx, q.text, q.args...); err != nil {
 			return Session{}, "", fmt.Errorf("making a session: %w", err)
@@ -197,7 +197,7 @@ func scanSession(row store.Row, more ...any) (Session, error) {
 	if err := row.Scan(append([]any{&s.ID, &s.Actor, &created, &used, &expires}, more...)...); err != nil {
 		return Session{}, err
 	}
-	s.Created, s.Used, s.Expires = instant(created), instant(used), instant(expires)
+	s.Created, s.Used, s.Expires = store.Moment(created), store.Moment(used), store.Moment(expires)
 	return s, nil
 }
 
@@ -216,7 +216,7 @@ func (s *Sessions) touch(id string, now time.Time) {
 	s.writes.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), lastUsedTimeout)
 		defer cancel()
-		if _, err := s.db.ExecContext(ctx, `UPDATE session SET used = $1 WHERE id = $2 AND used < $1`, millis(now), id); err != nil {
+		if _, err := s.db.ExecContext(ctx, `UPDATE session SET used = $1 WHERE id = $2 AND used < $1`, store.Millis(now), id); err != nil {
 			s.log.Warn("a session's last use was not written", slog.String("session", id), slog.Any("error", err))
 		}
 	})
@@ -263,7 +263,7 @@ const mostListed = 10_000
 // have ended because nobody used them.
 func (s *Sessions) List(ctx context.Context) ([]Session, error) {
 	list, err := store.List(ctx, s.db, func(row store.Row) (Session, error) { return scanSession(row) }, `SELECT id, actor, created, used, expires FROM (SELECT * FROM session WHERE expires > $1 ORDER BY created DESC, id LIMIT $2) AS newest ORDER BY created, id`,
-		millis(s.now()), mostListed)
+		store.Millis(s.now()), mostListed)
 	if err != nil {
 		return nil, fmt.Errorf("listing sessions: %w", err)
 	}

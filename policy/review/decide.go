@@ -43,7 +43,7 @@ func (s *Store) Decide(ctx context.Context, id string, d Decision, own func(Item
 				return fmt.Errorf("%w: item %d", ErrOwn, n)
 			}
 			if _, err := tx.ExecContext(ctx, `UPDATE review_item SET decision = $1, reviewer = $2, why = $3, ticket = $4, decided = $5 WHERE review = $6 AND n = $7`,
-				d.What, d.Reviewer, why, d.Ticket, millis(s.now()), id, n); err != nil {
+				d.What, d.Reviewer, why, d.Ticket, store.Millis(s.now()), id, n); err != nil {
 				return err
 			}
 		}
@@ -120,7 +120,7 @@ func (s *Store) Close(ctx context.Context, id string, c Closer) error {
 			}
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE review SET state = 'closing', closing = $1, closed_by = $2, agreed = $3, close_ticket = $4, event = $5 WHERE id = $6`,
-			millis(s.now()), c.By, strings.Join(c.Agreed, ","), c.Ticket, draw(), id)
+			store.Millis(s.now()), c.By, strings.Join(c.Agreed, ","), c.Ticket, draw(), id)
 		return err
 	})
 }
@@ -138,7 +138,7 @@ func (s *Store) Decisions(ctx context.Context, id string) (string, error) {
 func decisions(items []Item) string {
 	var b strings.Builder
 	for _, it := range items {
-		fmt.Fprintf(&b, "%d %s %s %d\n", it.Number, it.Decision, it.Reviewer, millis(it.Decided))
+		fmt.Fprintf(&b, "%d %s %s %d\n", it.Number, it.Decision, it.Reviewer, store.Millis(it.Decided))
 	}
 	return b.String()
 }
@@ -174,8 +174,8 @@ func (s *Store) carryOut(ctx context.Context, r Review, do func(context.Context,
 	if s.db.Dialect == store.Postgres {
 		// The lease is whose value it has: who takes over after its end gives it a later one.
 		now := s.now()
-		lease := millis(now.Add(leaseTime))
-		took, err := s.changed(ctx, `UPDATE review SET lease = $1 WHERE id = $2 AND state = 'closing' AND lease <= $3`, lease, r.ID, millis(now))
+		lease := store.Millis(now.Add(leaseTime))
+		took, err := s.changed(ctx, `UPDATE review SET lease = $1 WHERE id = $2 AND state = 'closing' AND lease <= $3`, lease, r.ID, store.Millis(now))
 		if err != nil || !took {
 			return err
 		}
@@ -183,7 +183,7 @@ func (s *Store) carryOut(ctx context.Context, r Review, do func(context.Context,
 			_, _ = s.changed(context.WithoutCancel(ctx), `UPDATE review SET lease = 0 WHERE id = $1 AND lease = $2`, r.ID, lease) // else it ends by itself
 		}()
 		hold = func() (bool, error) {
-			longer := max(lease, millis(s.now().Add(leaseTime)))
+			longer := max(lease, store.Millis(s.now().Add(leaseTime)))
 			held, err := s.changed(ctx, `UPDATE review SET lease = $1 WHERE id = $2 AND state = 'closing' AND lease = $3`, longer, r.ID, lease)
 			if held {
 				lease = longer
@@ -216,7 +216,7 @@ func (s *Store) carryOut(ctx context.Context, r Review, do func(context.Context,
 			}
 			continue
 		}
-		if _, err := s.db.ExecContext(ctx, `UPDATE review_item SET outcome = 'done', done = $1 WHERE review = $2 AND n = $3`, millis(s.now()), r.ID, it.Number); err != nil {
+		if _, err := s.db.ExecContext(ctx, `UPDATE review_item SET outcome = 'done', done = $1 WHERE review = $2 AND n = $3`, store.Millis(s.now()), r.ID, it.Number); err != nil {
 			return err
 		}
 	}
@@ -236,7 +236,7 @@ func (s *Store) carryOut(ctx context.Context, r Review, do func(context.Context,
 	if err := end(ctx, r, items, report); err != nil {
 		return err
 	}
-	_, err = s.db.ExecContext(ctx, `UPDATE review SET state = 'closed', closed = $1 WHERE id = $2 AND state = 'closing'`, millis(s.now()), r.ID)
+	_, err = s.db.ExecContext(ctx, `UPDATE review SET state = 'closed', closed = $1 WHERE id = $2 AND state = 'closing'`, store.Millis(s.now()), r.ID)
 	return err
 }
 
@@ -291,7 +291,7 @@ func (s *Store) Import(ctx context.Context, in Import) error {
 	}
 	if _, err := s.db.ExecContext(ctx, `INSERT INTO review_import (source, format, at, by_whom, count, digest, accounts) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (source) DO UPDATE SET format = excluded.format, at = excluded.at, by_whom = excluded.by_whom, count = excluded.count, digest = excluded.digest, accounts = excluded.accounts`,
-		in.Source, in.Format, millis(s.now()), in.By, len(in.Accounts), in.Digest, sealed); err != nil {
+		in.Source, in.Format, store.Millis(s.now()), in.By, len(in.Accounts), in.Digest, sealed); err != nil {
 		return fmt.Errorf("keeping accounts: %w", err)
 	}
 	return nil
@@ -308,7 +308,7 @@ func (s *Store) Imports(ctx context.Context) ([]Import, error) {
 		if err := row.Scan(&in.Source, &in.Format, &at, &in.By, &in.Count, &in.Digest, &sealed); err != nil {
 			return in, err
 		}
-		in.At = instant(at)
+		in.At = store.Moment(at)
 		return in, s.opened(ctx, importName(in.Source), sealed, &in.Accounts)
 	}, `SELECT source, format, at, by_whom, count, digest, accounts FROM review_import ORDER BY source`)
 	if err != nil {

@@ -196,7 +196,7 @@ func (s *Store) Anchor(ctx context.Context) (time.Time, error) {
 	if err := s.db.QueryRowContext(ctx, `SELECT at FROM review_anchor WHERE one = 1`).Scan(&at); err != nil {
 		return time.Time{}, fmt.Errorf("reading the reviews: %w", err)
 	}
-	return instant(at), nil
+	return store.Moment(at), nil
 }
 
 // NewReview asks for a review.
@@ -246,7 +246,7 @@ func (s *Store) Open(ctx context.Context, n NewReview) (Review, error) {
 	// Of two gateways that open one at the same moment, the index of open ones refuses one.
 	if _, err := tx.ExecContext(ctx, `INSERT INTO review (id, state, opened, opened_by, ticket, since, until, due, log, others, closing, closed_by, agreed, close_ticket, closed, event, digest, report, lease)
 VALUES ($1, 'open', $2, $3, $4, $5, $6, $7, $8, $9, 0, '', '', '', 0, $10, $10, $10, 0)`,
-		r.ID, millis(r.Opened), r.OpenedBy, r.Ticket, millis(r.Since), millis(r.Until), millis(r.Due), r.Log, strings.Join(r.Others, ","), []byte{}); err != nil {
+		r.ID, store.Millis(r.Opened), r.OpenedBy, r.Ticket, store.Millis(r.Since), store.Millis(r.Until), store.Millis(r.Due), r.Log, strings.Join(r.Others, ","), []byte{}); err != nil {
 		return Review{}, fmt.Errorf("opening a review: %w", err)
 	}
 	for i, it := range n.Items {
@@ -291,7 +291,7 @@ func scan(row store.Row) (r Review, err error) {
 	if err := row.Scan(&r.ID, &r.State, &opened, &r.OpenedBy, &r.Ticket, &since, &until, &due, &r.Log, &others, &closing, &r.ClosedBy, &agreed, &r.CloseTicket, &closed, &event, &r.Digest); err != nil {
 		return r, err
 	}
-	r.Opened, r.Since, r.Until, r.Due, r.Closing, r.Closed = instant(opened), instant(since), instant(until), instant(due), instant(closing), instant(closed)
+	r.Opened, r.Since, r.Until, r.Due, r.Closing, r.Closed = store.Moment(opened), store.Moment(since), store.Moment(until), store.Moment(due), store.Moment(closing), store.Moment(closed)
 	if agreed != "" {
 		r.Agreed = strings.Split(agreed, ",")
 	}
@@ -340,7 +340,7 @@ func (s *Store) items(ctx context.Context, tx store.Queryer, id string) ([]Item,
 		if err := errors.Join(s.opened(ctx, id, facts, &it.Facts), s.opened(ctx, id, why, &it.Reason)); err != nil {
 			return it, err
 		}
-		it.Decided, it.Finished = instant(decided), instant(done)
+		it.Decided, it.Finished = store.Moment(decided), store.Moment(done)
 		copy(it.Event[:], event)
 		return it, nil
 	}, `SELECT n, kind, action, target, facts, decision, reviewer, why, ticket, decided, outcome, event, done FROM review_item WHERE review = $1 ORDER BY n`, id)
@@ -348,18 +348,4 @@ func (s *Store) items(ctx context.Context, tx store.Queryer, id string) ([]Item,
 		return nil, fmt.Errorf("reading a review: %w", err)
 	}
 	return list, nil
-}
-
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
-func instant(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
 }

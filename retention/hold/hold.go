@@ -235,7 +235,7 @@ func (s *Store) Place(ctx context.Context, n New) (Hold, error) {
 		}
 		for i, q := range n.Scope.Queries {
 			if _, err := tx.ExecContext(ctx, `INSERT INTO hold_query (hold, n, channel, host, type, since, until) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-				id, i, q.Channel, q.Host, q.Type, millis(q.Since), millis(q.Until)); err != nil {
+				id, i, q.Channel, q.Host, q.Type, store.Millis(q.Since), store.Millis(q.Until)); err != nil {
 				return err
 			}
 		}
@@ -329,7 +329,7 @@ func scan(row interface{ Scan(...any) error }) (h Hold, err error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return h, ErrNone
 	}
-	h.Placed, h.Asked, h.Agreed = moment(placed), moment(asked), moment(agreed)
+	h.Placed, h.Asked, h.Agreed = store.Moment(placed), store.Moment(asked), store.Moment(agreed)
 	return h, err
 }
 
@@ -380,7 +380,7 @@ func (s *Store) fill(ctx context.Context, tx *sql.Tx, h *Hold) error {
 		var q Query
 		var since, until int64
 		err := rows.Scan(&q.Channel, &q.Host, &q.Type, &since, &until)
-		q.Since, q.Until = moment(since), moment(until)
+		q.Since, q.Until = store.Moment(since), store.Moment(until)
 		h.Queries = append(h.Queries, q)
 		return err
 	}, h.ID)
@@ -393,7 +393,7 @@ func (s *Store) fill(ctx context.Context, tx *sql.Tx, h *Hold) error {
 		var begun int64
 		err := rows.Scan(&event, &begun)
 		copy(l.Event[:], event)
-		l.Begun = moment(begun)
+		l.Begun = store.Moment(begun)
 		h.TooLate = append(h.TooLate, l)
 		return err
 	}, h.ID)
@@ -565,18 +565,4 @@ func places(n int) string {
 		fmt.Fprintf(&b, "$%d", i+1)
 	}
 	return b.String()
-}
-
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
-func moment(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
 }

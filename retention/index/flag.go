@@ -185,7 +185,7 @@ func (x *Index) SetFlag(ctx context.Context, f Flag, name NameDigest, now time.T
 	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO person_flag (id, kind, person, name, since, until, ended, erased, reason, ticket, set_by, end_by)
 		VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $8, $9, '') ON CONFLICT (person, kind) WHERE ended = 0 AND erased = 0 DO NOTHING`,
-		f.ID[:], f.Kind, f.Person[:], stored, millis(f.Since), millis(f.Until), f.Reason, f.Ticket, f.SetBy); err != nil {
+		f.ID[:], f.Kind, f.Person[:], stored, store.Millis(f.Since), store.Millis(f.Until), f.Reason, f.Ticket, f.SetBy); err != nil {
 		return Flag{}, false, fmt.Errorf("setting a flag of a person: %w", err)
 	}
 	all, err := flagsWhere(ctx, tx, `person = $1 AND kind = $2 AND ended = 0 AND erased = 0`, f.Person[:], f.Kind)
@@ -262,7 +262,7 @@ func flagsWhere(ctx context.Context, db store.Queryer, where string, args ...any
 		}
 		copy(f.ID[:], id)
 		copy(f.Person[:], person)
-		f.Since, f.Until, f.Ended, f.Erased = moment(since), moment(until), moment(ended), moment(erased)
+		f.Since, f.Until, f.Ended, f.Erased = store.Moment(since), store.Moment(until), store.Moment(ended), store.Moment(erased)
 		return f, nil
 	}, fmt.Sprintf(`SELECT id, kind, person, since, until, ended, erased, reason, ticket, set_by, end_by FROM person_flag WHERE %s ORDER BY CASE WHEN ended = 0 THEN 0 ELSE 1 END, since DESC, kind, id LIMIT %d`, where, maxFlags), args...)
 	if err != nil {
@@ -349,12 +349,4 @@ func forgetFlags(ctx context.Context, tx *sql.Tx, p Person, now time.Time) error
 	}
 	_, err := tx.ExecContext(ctx, `UPDATE person_flag SET erased = $1, person = $2, reason = '', ticket = '', set_by = '' WHERE person = $3 AND erased = 0`, now.UnixMilli(), []byte{}, p[:])
 	return err
-}
-
-// millis is how a time is stored, 0 for the zero one.
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
 }

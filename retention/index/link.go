@@ -100,7 +100,7 @@ func links(ctx context.Context, db queryer, p Person) (out []Link, err error) {
 		case len(a) != len(p) || len(b) != len(p):
 			return l, errLength
 		}
-		return Link{A: Person(a), B: Person(b), Merged: state == linkMerged, Since: moment(since)}, nil
+		return Link{A: Person(a), B: Person(b), Merged: state == linkMerged, Since: store.Moment(since)}, nil
 	}, `SELECT a, b, state, since FROM person_link WHERE (a = $1 OR b = $1) AND state <> 'cut' ORDER BY a, b LIMIT $2`, p[:], MaxOne+1)
 	if err != nil {
 		return nil, fmt.Errorf("looking for links of a person: %w", err)

@@ -132,9 +132,9 @@ func (x *Index) entries(ctx context.Context, where string, args ...any) (out []E
 			return nil, fmt.Errorf("looking for records: %w", err)
 		}
 		if n := len(out); n == 0 || out[n-1].Record != e.Record {
-			e.FirstSeen, e.LastSeen, e.Created, e.Gone = moment(first), moment(last), moment(created), moment(gone)
+			e.FirstSeen, e.LastSeen, e.Created, e.Gone = store.Moment(first), store.Moment(last), store.Moment(created), store.Moment(gone)
 			if e.Open = closed < 0; !e.Open {
-				e.Closed = moment(closed)
+				e.Closed = store.Moment(closed)
 			}
 			out = append(out, e)
 		}
@@ -144,12 +144,4 @@ func (x *Index) entries(ctx context.Context, where string, args ...any) (out []E
 		}
 	}
 	return out, rows.Err()
-}
-
-// moment is a stored time, zero for 0.
-func moment(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
 }
