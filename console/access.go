@@ -167,7 +167,7 @@ type AccountFile struct {
 
 // Limits of reviews.
 const (
-	maxAccountFile   = 9 << 20 // a file of 8 MiB as a JSON string
+	maxAccountFile   = 17 << 20 // a file of 8 MiB as a JSON string, in which each byte may have a backslash
 	maxReviewItems   = 10_000
 	maxReviewReason  = 500
 	maxAccountSource = 64

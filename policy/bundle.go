@@ -24,6 +24,7 @@ type bundle struct {
 	modules map[string]*ast.Module
 	own     []string // the names of the operator's among them
 	data    map[string]any
+	builtin []string // the names of the built-in documents in data
 	reasons []Reason
 	digest  string
 	// networks and hours are what the operator's documents call by a name.
@@ -94,6 +95,7 @@ func readBundle(c Config) (*bundle, error) {
 	for _, o := range overlays {
 		add("overlay/"+o.name, o.source)
 	}
+	known := slices.Collect(maps.Keys(data))
 	data["enforcement"] = enforcementIndex(overlays)
 	data["undo"] = undoIndex(overlays)
 	data["approvals"] = approvalIndex(overlays)
@@ -115,7 +117,7 @@ func readBundle(c Config) (*bundle, error) {
 		return nil, err
 	}
 
-	b := &bundle{modules: modules, own: own, data: data, digest: hex.EncodeToString(sum.Sum(nil)), rollouts: rollouts, enforced: enforcedTargets(t, overlays, codes, rollouts)}
+	b := &bundle{modules: modules, own: own, data: data, builtin: known, digest: hex.EncodeToString(sum.Sum(nil)), rollouts: rollouts, enforced: enforcedTargets(t, overlays, codes, rollouts)}
 	b.neverShown, b.revealers, b.revealUnused = t.NeverShown, t.revealers(), revealUnused(t, overlays)
 	for _, o := range overlays {
 		b.views = append(b.views, o.views...)
@@ -172,6 +174,9 @@ func (b *bundle) compile() (*ast.Compiler, error) {
 	compiler := newCompiler()
 	if compiler.Compile(b.modules); compiler.Failed() {
 		return nil, fmt.Errorf("compiling the policy: %w", compiler.Errors)
+	}
+	if err := b.checkReferences(compiler, b.own); err != nil {
+		return nil, err
 	}
 	return compiler, checkAsked(compiler, b.own)
 }

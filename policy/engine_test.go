@@ -305,6 +305,36 @@ deny contains "no_deletes_from_outside" if {
 	}
 }
 
+// Rules may ask for every rule and document that there is, also for rows that there are not
+// yet and for names that a call has.
+func TestReferencesOfOwnRules(t *testing.T) {
+	t.Parallel()
+	e := engine(t, policy.Config{Dir: rules(t, `package caregate.operator
+
+import data.caregate.condition
+import data.caregate.access
+
+deny contains "x" if {
+	input.effect == "delete"
+	"agent" in access.roles
+	not condition.reasons[input.channel]
+	not data.enforcement.nothing.yet
+	not data.flags.objection
+	not data.caregate.access.roles.nobody
+	count(data.treatment.classes) > 0
+	data.treatment.classes[lower("IBAN")]
+	not data.treatment.classes[input.channel]
+}
+`)})
+	in := ticket()
+	in.Effect = "delete"
+	d, err := e.Decide(t.Context(), in)
+	must(t, err)
+	if d.Allow || !slices.Contains(d.Reasons, "operator.x") {
+		t.Errorf("got %+v", d)
+	}
+}
+
 // Hostile inputs 91: what is broken, or could reach out, is not loaded.
 func TestPoliciesThatAreRefused(t *testing.T) {
 	t.Parallel()
@@ -335,6 +365,15 @@ func TestPoliciesThatAreRefused(t *testing.T) {
 		{"a number for a code", "package caregate.operator\n\ndeny contains 7 if input.effect == \"delete\"\n", "own.rego:3: the code of a reason"},
 		{"more codes than fit", "package caregate.operator\n\ndeny contains sprintf(\"rule_%d\", [i]) if some i in numbers.range(1, 70)\n", "more than 64 reasons"},
 		{"unused variable", "package caregate.operator\n\ndeny contains \"x\" if {\n\ty := input.effect\n}\n", "own.rego:4: rego_compile_error: assigned var y unused"},
+		{"a package that is not there", "package caregate.operator\n\ndeny contains \"x\" if {\n\tinput.effect == \"delete\"\n\tnot \"lead\" in data.caregate.acess.roles\n}\n", "own.rego:5: there is no data.caregate.acess;"},
+		{"a rule that is not there", "package caregate.operator\n\ndeny contains \"x\" if not \"lead\" in data.caregate.access.rolls\n", "own.rego:3: there is no data.caregate.access.rolls;"},
+		{"an import of what is not there", "package caregate.operator\n\nimport data.caregate.acess\n\ndeny contains \"x\" if \"lead\" in acess.roles\n", "own.rego:5: there is no data.caregate.acess;"},
+		{"a rule that is not there, behind an import", "package caregate.operator\n\nimport data.caregate.access\n\ndeny contains \"x\" if {\n\tsome role in access.rolls\n\trole == \"lead\"\n}\n", "own.rego:6: there is no data.caregate.access.rolls;"},
+		{"a rule of its own that is not there", "package caregate.operator\n\nlead if \"lead\" in input.actor.roles\n\ndeny contains \"x\" if {\n\tlead\n\tdata.caregate.operator.leed\n}\n", "own.rego:7: there is no data.caregate.operator.leed;"},
+		{"a document that is not there", "package caregate.operator\n\ndeny contains \"x\" if not data.enforcment[input.channel]\n", "own.rego:3: there is no data.enforcment;"},
+		{"a member that is not there", "package caregate.operator\n\ndeny contains \"x\" if data.treatment.clases.iban == \"mask\"\n", "own.rego:3: there is no data.treatment.clases;"},
+		{"a reference that stands in a reference", "package caregate.operator\n\ndeny contains \"x\" if input.actor.roles[data.caregate.accesss.n] == \"lead\"\n", "own.rego:3: there is no data.caregate.accesss;"},
+		{"a rule that is not there, in a function", "package caregate.operator\n\ndeny contains \"x\" if lead(input.actor)\n\nlead(a) if \"lead\" in a.roles\n\nelse if data.caregate.access.lead\n", "own.rego:7: there is no data.caregate.access.lead;"},
 		{"a code that is made and is none", "package caregate.operator\n\ndeny contains concat(\" \", [\"not\", \"a\", \"code\"])\n", "no decision"},
 		{"a code of another type", "package caregate.operator\n\ndeny contains {\"a\": input.v}\n", "no decision"},
 		{"a built-in error", "package caregate.operator\n\ndeny contains \"x\" if to_number(input.channel) == 1\n", "no decision"},

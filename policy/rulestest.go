@@ -86,6 +86,17 @@ func RunTests(ctx context.Context, c Config) (*TestReport, error) {
 		}
 		b.modules[f.name] = m
 	}
+	compiled, err := b.compile()
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(tests))
+	for i, f := range tests {
+		names[i] = f.name
+	}
+	if err := b.checkReferences(compiled, names); err != nil {
+		return nil, err
+	}
 	data := inmem.NewFromObject(b.data)
 	txn, err := data.NewTransaction(ctx)
 	if err != nil {

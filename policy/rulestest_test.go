@@ -96,6 +96,7 @@ func TestRunTestsThatAreRefused(t *testing.T) {
 		"the network":  {"package caregate.operator_test\n\ntest_x if http.send({\"method\": \"get\", \"url\": \"http://127.0.0.1\"}).status_code == 200\n", "undefined function http.send"},
 		"no test":      {"package caregate.operator_test\n\nchecks_x if true\n", "own_test.rego:1: no test in it"},
 		"below ours":   {"package caregate.operator_test.desk\n\ntest_x if true\n", "own_test.rego:1: caregate.operator_test.desk is closed"},
+		"asks nobody":  {"package caregate.operator_test\n\ntest_x if {\n\tnot data.caregate.operator.denied\n}\n", "own_test.rego:4: there is no data.caregate.operator.denied"},
 		"not compiled": {"package caregate.operator_test\n\ntest_x if nonsense(1)\n", "own_test.rego:3"},
 	} {
 		t.Run(name, func(t *testing.T) {

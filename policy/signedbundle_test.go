@@ -389,6 +389,7 @@ func TestBundleMistakes(t *testing.T) {
 		{"a function that is not there", "rules/own.rego:3", map[string]string{"rules/own.rego": "package caregate.operator\n\ndeny contains \"x\" if http.send({}).status == 1\n"}},
 		{"another package", "own.rego:1: caregate.access is closed", map[string]string{"own.rego": "package caregate.access\n\nallow := true\n"}},
 		{"a rule that nobody asks", "own.rego:3: denied is never asked", map[string]string{"own.rego": "package caregate.operator\n\ndenied contains \"x\" if true\n\ndeny contains \"y\" if input.effect == \"x\"\n"}},
+		{"a rule that is not there", "rules/own.rego:3: there is no data.caregate.access.role;", map[string]string{"rules/own.rego": "package caregate.operator\n\ndeny contains \"x\" if data.caregate.access.role == \"agent\"\n"}},
 		{"no denial", "the bundle: no rule named deny", map[string]string{"own.rego": "package caregate.operator\n\nx := 1\n"}},
 		{"a class that is not there", "data.yaml:3: class", map[string]string{"data.yaml": "version: 1\nenforcement:\n  - {class: nonsense, action: mask}\n"}},
 		{"a document that is none", "data.yaml", map[string]string{"data.yaml": "version: [\n"}},

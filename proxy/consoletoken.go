@@ -94,6 +94,10 @@ func (c consoleTokens) Reveal(ctx context.Context, a console.Actor, op console.O
 		}
 		in := consoleInput(p, op)
 		in.Findings = []policy.Finding{{Class: class, Place: policy.PlaceText, Count: 1}}
+		if in.Subject.Flags, err = c.flagsOf(ctx, token); err != nil {
+			clear(value.Text)
+			return nil, nil, err
+		}
 		d, err := p.rules.engine.Decide(ctx, in)
 		if err != nil || !d.Allow || !known {
 			clear(value.Text)
@@ -120,6 +124,16 @@ func (c consoleTokens) Reveal(ctx context.Context, a console.Actor, op console.O
 	c.a.metrics.reveal("revealed", len(t.subjects))
 	c.a.metrics.reveal("not_found", len(r.Tokens)-len(t.subjects))
 	return out, t.joined(), nil
+}
+
+// flagsOf says which flags the persons of a token have.
+func (c consoleTokens) flagsOf(ctx context.Context, token string) ([]string, error) {
+	flags, err := c.a.gen.data.flagsOfToken(ctx, token, c.a.now())
+	if err != nil {
+		c.a.logger.Error("looking for flags of the persons of a token", errField(err))
+		return nil, &console.Refusal{Code: reasonIndexDown}
+	}
+	return flags, nil
 }
 
 // joined names every person once.

@@ -53,6 +53,9 @@ func (c consoleTokens) Verify(ctx context.Context, a console.Actor, op console.O
 	}
 	in := consoleInput(p, op)
 	in.Findings = []policy.Finding{{Class: class, Place: policy.PlaceText, Count: 1}}
+	if in.Subject.Flags, err = c.flagsOf(ctx, w.Token); err != nil {
+		return false, nil, err
+	}
 	d, err := p.rules.engine.Decide(ctx, in)
 	if err != nil || !d.Allow || !known {
 		c.a.metrics.verification("no")

@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/redact/walk"
@@ -26,7 +28,22 @@ func (x *exchange) flagsOf(ctx context.Context, side *half, query string) ([]str
 	idents, records := x.concerned(side, query)
 	var persons []index.Person
 	var named []index.NameDigest
+	if x.spend != nil && x.spend.Token != "" && side == &x.request {
+		idents = append(idents, vault.Ident{Value: x.spend.Token})
+	}
 	for _, id := range idents {
+		// A token that stands where a name is asked for is about whom its value is about.
+		if _, ok := d.Vault.TokenName(id.Value); ok {
+			more, name, err := d.whose(ctx, id.Value)
+			if err != nil {
+				return nil, err
+			}
+			persons, named = append(persons, more...), append(named, name)
+			continue
+		}
+		if id.Kind == "" {
+			continue
+		}
 		who, err := d.Vault.Known(ctx, id)
 		if err != nil {
 			return nil, err
@@ -49,6 +66,32 @@ func (x *exchange) flagsOf(ctx context.Context, side *half, query string) ([]str
 	}
 	return flags, nil
 }
+
+// flagsOfToken says which flags the persons have whom the value behind a token is about. Of a
+// text that is no token it looks at as much, so that a failure says nothing of it.
+func (d *Data) flagsOfToken(ctx context.Context, token string, now time.Time) ([]string, error) {
+	if !d.Index.AnyFlag(ctx) {
+		return nil, nil
+	}
+	persons, name, err := d.whose(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	return d.Index.FlagsOf(ctx, persons, []index.NameDigest{name}, nil, now)
+}
+
+// whose are the persons whom the value behind a token is about, and the digest of the name
+// that it is. For nobody, and for no name, they are zero, which nothing in the index is.
+func (d *Data) whose(ctx context.Context, token string) ([]index.Person, index.NameDigest, error) {
+	w, err := d.Vault.Whose(ctx, token, flagsPurpose)
+	if err != nil && !errors.Is(err, vault.ErrToken) {
+		return nil, index.NameDigest{}, err
+	}
+	return []index.Person{w.Owner.Pseudonym(pseudonymIndex), w.Named.Pseudonym(pseudonymIndex)}, w.Name, nil
+}
+
+// flagsPurpose separates the digests of names that flags have from all others.
+const flagsPurpose = "flags of persons"
 
 // concerned is whom and what one half names, each once: in its path and its query, and in its
 // body.
@@ -111,6 +154,6 @@ func queried(op *channel.Operation, query string, add func(label, value string))
 // nameDigest is the digest of a person's name that outlives the person's key: what is left
 // of a wish that data of the person are not used is found by it when the person comes back.
 func (d *Data) nameDigest(id vault.Ident) (index.NameDigest, bool) {
-	name, ok := d.Vault.NameDigest("flags of persons", id)
+	name, ok := d.Vault.NameDigest(flagsPurpose, id)
 	return index.NameDigest(name), ok
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -240,5 +241,97 @@ func TestSubjectFlagsLateInAStream(t *testing.T) {
 	flagSubjects(g, "/end", "restriction", "", "zendesk:user:42")
 	if got, err := get(); err != nil || got != lines.String() {
 		t.Errorf("after the end: got %d bytes, %v", len(got), err)
+	}
+}
+
+// A token whose value names a restricted person is none to whoever may not read of the person,
+// whoever's record it came in, and while flags cannot be read it is nothing to anybody.
+func TestSubjectFlagsOfTokens(t *testing.T) {
+	const address = "jane.flag@example.com"
+	g, u, p, _ := startTokens(t, "{class: email, action: tokenize}")
+	token, other := tokenFor(t, g, u, address), tokenFor(t, g, u, "john.flag@example.com")
+	agent, _ := newKey(t, g, "agent")
+	dpo := p.is(t, "dora", "dpo", "otp")
+	flagSubjects(g, "", "restriction", "", "email:"+address)
+	if a := ask(t, g, "POST", verifyPath, typed(token, address), agent); a.status != http.StatusOK || a.body != answersNo {
+		t.Errorf("verified by an agent: got %d %s", a.status, a.body)
+	}
+	if a := ask(t, g, "POST", revealPath, wish([]string{token}, false), dpo); a.status != http.StatusOK || !strings.Contains(a.body, `"class":"email"`) {
+		t.Errorf("revealed to the dpo: got %d %s", a.status, a.body)
+	}
+	if a := ask(t, g, "POST", verifyPath, typed(other, "john.flag@example.com"), agent); a.body != answersYes {
+		t.Errorf("a token of somebody else: got %d %s", a.status, a.body)
+	}
+	db, err := g.OpenDB("state.db", store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rename := func(from, to string) {
+		t.Helper()
+		if _, err := db.ExecContext(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename("person_flag", "elsewhere")
+	for path, body := range map[string]any{verifyPath: typed(token, address), revealPath: wish([]string{token}, false)} {
+		header := agent
+		if path == revealPath {
+			header = dpo
+		}
+		if a := ask(t, g, "POST", path, body, header); a.status != http.StatusServiceUnavailable || a.problem.Reason != "index_unavailable" {
+			t.Errorf("%s while flags cannot be read: got %d %s", path, a.status, a.body)
+		}
+	}
+	rename("elsewhere", "person_flag")
+	flagSubjects(g, "/end", "restriction", "", "email:"+address)
+	if a := ask(t, g, "POST", verifyPath, typed(token, address), agent); a.body != answersYes {
+		t.Errorf("after the end: got %d %s", a.status, a.body)
+	}
+}
+
+// A call to a governed system is about whom the value of a token is about that stands where
+// a name is asked for, and a refund about the person of its payment.
+func TestSubjectFlagsByTokensInCalls(t *testing.T) {
+	const address = "jane.flag@example.com"
+	g, u, _, _ := startTokens(t, "{class: email, action: tokenize}")
+	token := tokenFor(t, g, u, address)
+	create := call{method: "POST", path: "/orders", body: `{"order":{"mail":"` + token + `","note":"hello"}}`}
+	if a := do(t, g, create); a.status != http.StatusOK {
+		t.Errorf("without flags: got %d %s", a.status, a.body)
+	}
+	flagSubjects(g, "", "restriction", "", "email:"+address)
+	if a := do(t, g, create); a.problem.Reason != "subject_restricted" {
+		t.Errorf("an order of the person: got %d %s", a.status, a.body)
+	}
+	create.body = strings.Replace(create.body, token, "somebody.else@example.com", 1)
+	if a := do(t, g, create); a.status != http.StatusOK {
+		t.Errorf("an order of somebody else: got %d %s", a.status, a.body)
+	}
+}
+
+func TestSubjectFlagsOfRefunds(t *testing.T) {
+	k := openTill(t, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet {
+			return false
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"object":"list","has_more":false,"data":[{"id":"ch_3MqZlPLkdIwHu7ix0123","object":"charge","amount":10000,"currency":"eur","billing_details":{"email":"jane@example.com"}}]}`)
+		return true
+	}, "")
+	refund := func(key string) answer {
+		return k.do(t, k.refund(key, url.Values{"amount": {"3000"}}))
+	}
+	if a := refund("first"); a.problem.Reason == "subject_restricted" {
+		t.Errorf("without flags: got %d %s", a.status, a.body)
+	}
+	flagSubjects(k.Gateway, "", "restriction", "", "email:jane@example.com")
+	calls := len(k.processor.Seen())
+	if a := refund("second"); a.problem.Reason != "subject_restricted" || len(k.processor.Seen()) != calls {
+		t.Errorf("a payment of the person: got %d %s", a.status, a.body)
+	}
+	flagSubjects(k.Gateway, "/end", "restriction", "", "email:jane@example.com")
+	if a := refund("third"); a.problem.Reason == "subject_restricted" {
+		t.Errorf("after the end: got %d %s", a.status, a.body)
 	}
 }

@@ -25,12 +25,19 @@ stored if {
 	input.effect != "read"
 }
 
-# Roles that read single records to answer the person.
+# Roles that read single records, and what stands behind single tokens, to answer the person.
 readable if {
-	input.effect == "read"
+	reading
 	input.scope == "one"
 	some role in access.roles
 	row("restriction").roles[role]
+}
+
+reading if input.effect == "read"
+
+reading if {
+	input.channel == "caregate"
+	input.operation in {"token.reveal", "token.reveal_full"}
 }
 
 reasons contains "subject_opted_out" if {

@@ -13,6 +13,8 @@ base := {
 
 dpo := {"actor": {"roles": ["dpo"]}}
 
+of_gateway(operation, effect) := {"channel": "caregate", "operation": operation, "effect": effect}
+
 flagged(flags, changes) := object.union_n([base, {"subject": {"flags": flags}}, changes])
 
 # Each row: flags, what is changed in the base, and the reasons that must follow.
@@ -23,6 +25,11 @@ table := {
 	"the dpo exports": [["restriction"], object.union(dpo, {"scope": "export"}), {"subject_restricted"}],
 	"the dpo exports for a claim": [["restriction"], object.union(dpo, {"scope": "export", "purpose": "legal_claims"}), set()],
 	"the dpo writes": [["restriction"], object.union(dpo, {"effect": "write"}), {"subject_restricted"}],
+	"the dpo opens a token": [["restriction"], object.union(dpo, of_gateway("token.reveal", "admin")), set()],
+	"the dpo opens a token in full": [["restriction"], object.union(dpo, of_gateway("token.reveal_full", "admin")), set()],
+	"an agent compares with a token": [["restriction"], of_gateway("token.verify", "read"), {"subject_restricted"}],
+	"the dpo does something else": [["restriction"], object.union(dpo, of_gateway("apikey.create", "admin")), {"subject_restricted"}],
+	"the dpo opens many records": [["restriction"], object.union(dpo, object.union(of_gateway("token.reveal", "admin"), {"scope": "bulk"})), {"subject_restricted"}],
 	"an agent deletes": [["restriction"], {"effect": "delete"}, {"subject_restricted"}],
 	"with consent": [["restriction"], {"effect": "write", "purpose": "consent"}, set()],
 	"for the rights of others": [["restriction"], {"purpose": "rights_of_others"}, set()],

@@ -15,6 +15,12 @@ const (
 	MaxImport = 8 << 20
 	// MaxAccounts is how many accounts one source may have.
 	MaxAccounts = 10_000
+	// MaxKept bounds what a source's accounts bring into a review, in bytes: a review has each
+	// role of an account with all its texts, and a file of SCIM names a group once for all its
+	// members.
+	MaxKept = 16 << 20
+	// MaxSources is how many sources there may be.
+	MaxSources = 32
 	// maxValue bounds one text of an account, in bytes.
 	maxValue = 256
 	// maxList bounds the roles, and the groups, of one account.
@@ -77,15 +83,31 @@ func ParseAccounts(format string, src []byte) ([]Account, error) {
 	if len(list) == 0 {
 		return nil, fmt.Errorf("%w: there is no account in it", ErrImport)
 	}
-	seen := make(map[string]bool, len(list))
+	seen, kept := make(map[string]bool, len(list)), 0
 	for i := range list {
 		if name := strings.ToLower(list[i].Name); seen[name] {
 			return nil, fmt.Errorf("%w: account %d has the name of one before it", ErrImport, i+1)
 		} else {
 			seen[name] = true
 		}
+		if kept += list[i].kept(); kept > MaxKept {
+			return nil, fmt.Errorf("%w: the roles and groups of its accounts have more than %d bytes, with the groups once for each role: bring the accounts as several sources", ErrImport, MaxKept)
+		}
 	}
 	return list, nil
+}
+
+// kept is how many bytes of text a review has of an account.
+func (a *Account) kept() int {
+	n := len(a.Name) + len(a.Mail)
+	for _, group := range a.Groups {
+		n += len(group)
+	}
+	n *= max(1, len(a.Roles))
+	for _, role := range a.Roles {
+		n += len(role)
+	}
+	return n
 }
 
 // checkText refuses what is too long, and what a terminal or a page could take for more

@@ -68,6 +68,8 @@ func TestParseAccounts(t *testing.T) {
 		{name: "SCIM with too many resources", format: "scim", src: fmt.Sprintf(scim, 20_001, strings.Repeat("{},", 20_000)+"{}"), err: "Resources has more than 20000 elements"},
 		{name: "SCIM without an array", format: "scim", src: strings.Replace(fmt.Sprintf(scim, 1, ""), "[]}", `{"zebra":1}}`, 1), err: "Resources has another type than SCIM gives it"},
 		{name: "SCIM of one account in many groups, often", format: "scim", src: fmt.Sprintf(scim, 2, other+","+strings.ReplaceAll(manyMembers(200_000), `"a"`, `"u2"`)), want: []review.Account{{Name: "joe@example.com", Groups: []string{"desk"}, Active: "no"}}},
+		{name: "SCIM of a few large groups with everybody in them", format: "scim", src: largeGroups(2500, 8), err: "have more than 16777216 bytes"},
+		{name: "CSV with the same groups for each role", format: "csv", src: largeRoles(40), err: "have more than 16777216 bytes"},
 		{name: "SCIM that is none", format: "scim", src: `{"zebra`, err: "not JSON"},
 		{name: "SCIM of another type", format: "scim", src: fmt.Sprintf(scim, 1, strings.Replace(user, "true", `"zebra"`, 1)), err: "another type than SCIM gives it"},
 	}
@@ -86,6 +88,33 @@ func TestParseAccounts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// largeGroups are accounts with 4 roles that are all in some groups with long names: a small
+// file that a review would have much of.
+func largeGroups(accounts, groups int) string {
+	var all, members []string
+	for i := range accounts {
+		all = append(all, fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"u%d","userName":"n%d","roles":[{"value":"a"},{"value":"b"},{"value":"c"},{"value":"d"}]}`, i, i))
+		members = append(members, fmt.Sprintf(`{"value":"u%d"}`, i))
+	}
+	for i := range groups {
+		all = append(all, fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"%d%s","members":[%s]}`, i, strings.Repeat("g", 255), strings.Join(members, ",")))
+	}
+	return fmt.Sprintf(scim, len(all), strings.Join(all, ","))
+}
+
+// largeRoles are accounts with 64 roles and 64 groups each.
+func largeRoles(accounts int) string {
+	var roles, groups []string
+	for i := range 64 {
+		roles, groups = append(roles, fmt.Sprintf("r%d", i)), append(groups, fmt.Sprintf("%d%s", i, strings.Repeat("g", 200)))
+	}
+	src := "account,roles,groups\n"
+	for i := range accounts {
+		src += fmt.Sprintf("n%d,%s,%s\n", i, strings.Join(roles, ";"), strings.Join(groups, ";"))
+	}
+	return src
 }
 
 func manyMembers(n int) string {
@@ -121,15 +150,19 @@ func FuzzParseAccounts(f *testing.F) {
 			}
 			return
 		}
-		seen := map[string]bool{}
+		seen, kept := map[string]bool{}, 0
 		for _, a := range list {
+			for range max(1, len(a.Roles)) {
+				kept += len(a.Name) + len(a.Mail) + len(strings.Join(a.Groups, ""))
+			}
+			kept += len(strings.Join(a.Roles, ""))
 			name := strings.ToLower(a.Name)
 			if a.Name == "" || seen[name] || len(a.Roles) > 64 || len(a.Groups) > 64 {
 				t.Errorf("an account that is none: %d roles, %d groups", len(a.Roles), len(a.Groups))
 			}
 			seen[name] = true
 			for _, s := range append(append([]string{a.Name, a.Mail}, a.Roles...), a.Groups...) {
-				if len(s) > 256 || strings.ContainsAny(s, "\x1b\n\r\x00") {
+				if len(s) > 256 || kept > review.MaxKept || strings.ContainsAny(s, "\x1b\n\r\x00") {
 					t.Errorf("a text that is none: %q", s)
 				}
 			}

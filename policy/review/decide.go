@@ -283,8 +283,16 @@ func (s *Store) Report(ctx context.Context, id string) (report []byte, err error
 	return report, nil
 }
 
-// Import keeps the accounts of a source, in place of what was imported of it before.
+// Import keeps the accounts of a source, in place of what was imported of it before. ErrWish
+// when there are MaxSources others; two calls at one moment may make one more.
 func (s *Store) Import(ctx context.Context, in Import) error {
+	var others int
+	if err := s.db.QueryRowContext(ctx, `SELECT count(*) FROM review_import WHERE source <> $1`, in.Source).Scan(&others); err != nil {
+		return fmt.Errorf("keeping accounts: %w", err)
+	}
+	if others >= MaxSources {
+		return fmt.Errorf("%w: there are %d sources already, and can be no more", ErrWish, others)
+	}
 	sealed, err := s.sealed(ctx, importName(in.Source), in.Accounts)
 	if err != nil {
 		return fmt.Errorf("keeping accounts: %w", err)

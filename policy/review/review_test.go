@@ -396,3 +396,23 @@ func TestNothingInClear(t *testing.T) {
 		}
 	}
 }
+
+// What many sources bring is bounded; those that are there can be brought anew.
+func TestSourcesAreBounded(t *testing.T) {
+	t.Parallel()
+	s, _, _ := open(t)
+	bring := func(n int) error {
+		return s.Import(t.Context(), review.Import{Source: fmt.Sprintf("s%d", n), Format: "csv", By: "key:a", Accounts: []review.Account{{Name: "jane"}}})
+	}
+	for n := range review.MaxSources {
+		if err := bring(n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := bring(review.MaxSources); !errors.Is(err, review.ErrWish) {
+		t.Errorf("one more: got %v", err)
+	}
+	if err := bring(0); err != nil {
+		t.Errorf("one of them again: got %v", err)
+	}
+}
