@@ -467,6 +467,8 @@ func (c *chain) judge(k *candidate, f *redact.Finding, joined bool) bool {
 		switch {
 		case strong:
 			f.Strong, f.Confidence, f.Rule = true, 0.6, "card in an id"
+		case bare && k.bankCard() && !joined && !c.hint.ID && c.bankKey():
+			f.Never, f.Confidence, f.Rule = false, 0.5, "card digits, named a bank account"
 		case bare && k.digits >= 14 && !k.brand.context:
 			f.Confidence, f.Rule = 0.2, "card shape in an id"
 		default:
@@ -477,7 +479,7 @@ func (c *chain) judge(k *candidate, f *redact.Finding, joined bool) bool {
 	named := w.other() != 0 && !near
 	switch k.shape {
 	case withoutGroup:
-		if named && w.other() == senseSoft && k.digits >= 14 && k.luhn && k.brand.usual && !joined && c.bankBefore(k.start) {
+		if named && w.other() == senseSoft && k.bankCard() && !joined && c.bankBefore(k.start) {
 			f.Confidence, f.Rule = 0.5, "card digits, named a bank account"
 			break
 		}
@@ -549,9 +551,19 @@ func isDial(text []byte) bool {
 	return n >= 0 && string(text[n:]) == scheme && (n == 0 || !isWordByte(text[n-1]))
 }
 
-// bankBefore reports whether the words right in front of i name the account of a bank. Those who
-// write that mean a card at times, and the number of a card can be nothing else by its issuer, length and
-// check digit but one account number in thirty.
+// bankCard reports whether k is the number of a card though it is called the account of a bank.
+// Those who write that mean a card at times, and the number of a card can be nothing else by its
+// issuer, length and check digit but one account number in thirty.
+func (k *candidate) bankCard() bool { return k.digits >= 14 && k.luhn && k.brand.usual }
+
+// bankKey reports whether the key beside the text names the account of a bank, and not an id of it.
+func (s *scanner) bankKey() bool {
+	var k keyNames
+	k.read(s.d, s.hint.Key, s.text)
+	return k.set&nameAccount != 0
+}
+
+// bankBefore reports whether the words right in front of i name the account of a bank.
 func (s *scanner) bankBefore(i int) bool {
 	from := lo(i, directReach)
 	for at := i; ; {

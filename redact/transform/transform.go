@@ -144,16 +144,33 @@ func Masked(text []byte) bool {
 		if bytes.HasPrefix(text[i:], []byte(ssnMask)) {
 			return true
 		}
-		if maskedAccount(text, i) {
-			return true
-		}
 		ok, next := maskedCard(text, i)
 		if ok {
 			return true
 		}
 		i = next
 	}
-	return bytes.Contains(text, []byte(removed))
+	return anyAccount(text) || bytes.Contains(text, []byte(removed))
+}
+
+// anyAccount reports whether text holds the mask of a bank account. Each run of X is asked for
+// itself, because others may stand in front of the first group of it.
+func anyAccount(text []byte) bool {
+	for i := 0; i < len(text); {
+		j := bytes.IndexByte(text[i:], 'X')
+		if j < 0 {
+			break
+		}
+		i += j
+		if maskedAccount(text, i) {
+			return true
+		}
+		glued := i > 0 && inWord(text[i-1]) // and so is what stands behind, a blank apart
+		for i < len(text) && (text[i] == 'X' || glued && text[i] == ' ' && i+1 < len(text) && text[i+1] == 'X') {
+			i++
+		}
+	}
+	return false
 }
 
 const (
@@ -224,10 +241,10 @@ func maskedAccount(text []byte, i int) bool {
 	return xs >= minAccount && xs <= maxAccount && (run == xs || run <= accountGroup)
 }
 
-// inWord reports whether b is a letter or a digit, the line that keys are joined with, or of a
-// character outside ASCII.
+// inWord reports whether b is a letter or a digit of ASCII, or the line that keys are joined with.
+// Blanks and words of other scripts stand right beside a value.
 func inWord(b byte) bool {
-	return b == '_' || isDigit(b) || b|0x20 >= 'a' && b|0x20 <= 'z' || b >= 0x80
+	return b == '_' || isDigit(b) || b|0x20 >= 'a' && b|0x20 <= 'z'
 }
 
 // lastFour reports whether exactly four digits, possibly with separators

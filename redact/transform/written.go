@@ -201,15 +201,11 @@ const leastNumber = 9
 
 // hidden appends what stands between two characters of a view: tags and soft line
 // breaks stay. A tag is no part of what is masked, but what it holds stands within the
-// finding, and nobody else looks at it: where that may be a number, none of its digits stays.
+// finding, and nobody else looks at it; see appendTag.
 func hidden(dst, raw []byte) []byte {
 	for i := 0; i < len(raw); {
 		if n, _ := view.Tag(raw[i:]); n > 0 {
-			if tag := raw[i : i+n]; digitsIn(tag) >= leastNumber {
-				dst = maskDigits(dst, tag, 0)
-			} else {
-				dst = append(dst, tag...)
-			}
+			dst = appendTag(dst, raw[i:i+n])
 			i += n
 			continue
 		}
@@ -221,6 +217,59 @@ func hidden(dst, raw []byte) []byte {
 		i++
 	}
 	return dst
+}
+
+// appendTag appends a tag that stands within a value. Where its digits, of any script, may be a number,
+// none of them stays, and of an e-mail address no letter.
+func appendTag(dst, tag []byte) []byte {
+	digits := 0
+	for i := 0; i < len(tag); {
+		r, size := utf8.DecodeRune(tag[i:])
+		if isNumeral(r) {
+			digits++
+		}
+		i += size
+	}
+	address := 0 // up to where one reaches
+	for i := 0; i < len(tag); {
+		if i >= address && inAddress(tag[i]) {
+			address = addressEnd(tag, i)
+		}
+		r, size := utf8.DecodeRune(tag[i:])
+		switch {
+		case isNumeral(r) && digits >= leastNumber, i < address && (r >= utf8.RuneSelf || isDigit(tag[i]) || tag[i]|0x20 >= 'a' && tag[i]|0x20 <= 'z'):
+			dst = append(dst, 'X')
+		default:
+			dst = append(dst, tag[i:i+size]...)
+		}
+		i += size
+	}
+	return dst
+}
+
+// isNumeral reports whether r is a digit of some script.
+func isNumeral(r rune) bool {
+	return r >= '0' && r <= '9' || r >= utf8.RuneSelf && view.SignOf(r) >= 0
+}
+
+// addressEnd returns the end of the e-mail address that begins at i, the first of a row of bytes
+// that one has, and i when that is none.
+func addressEnd(text []byte, i int) int {
+	end, at := i, -1
+	for ; end < len(text) && (inAddress(text[end]) || text[end] == '@'); end++ {
+		if text[end] == '@' {
+			at = end
+		}
+	}
+	if at <= i || at+1 >= end {
+		return i
+	}
+	return end
+}
+
+// inAddress reports whether b may stand in an e-mail address on either side of its sign.
+func inAddress(b byte) bool {
+	return b >= utf8.RuneSelf || inWord(b) || b == '.' || b == '-' || b == '+'
 }
 
 // mask64 masks value, of class c, as base64 when that reading has more digits than

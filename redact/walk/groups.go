@@ -67,7 +67,7 @@ func (p *jsonReader) groups(from, to int, st int32) {
 		return
 	}
 	bare := false // nothing says what they are
-	if key := p.key(); !p.det.NamesCard(key) && (len(all) != digits || digits < usualDigits || string(key) != "digits") {
+	if key := p.key(); !p.det.NamesCard(key) && (len(all) != digits || digits < usualDigits || !strings.EqualFold(string(key), "digits")) {
 		if !printed(all) || p.raw[all[0].from-1] != '"' {
 			return
 		}
@@ -133,11 +133,11 @@ func printed(groups []span) bool {
 }
 
 // neutral reports whether a name says nothing of what its array holds, only that these are values,
-// or parts of one.
+// or parts of one: values, fieldValues, FIELD_VALUES.
 func neutral(key []byte) bool {
 	for len(key) > 0 {
 		n := 0
-		for n < len(key) && (key[n]|0x20)-'a' < 26 && (n == 0 || key[n]-'A' >= 26) {
+		for n < len(key) && (key[n]|0x20)-'a' < 26 && (n == 0 || key[n]-'A' >= 26 || key[n-1]-'A' < 26) {
 			n++
 		}
 		if n > 0 && !neutralNames[string(bytes.ToLower(key[:n]))] {
