@@ -42,6 +42,10 @@ type Config struct {
 	Holds Holds
 	// RevealRights are rights to see what stands behind tokens, which lapse unused.
 	RevealRights RevealRights
+	// Incidents are suspicions of breaches, and what they owe.
+	Incidents Incidents
+	// Duties are what the gateway carries out when it is due.
+	Duties Duties
 	// Approve finds out whether others have agreed to a call of this API, and asks them
 	// otherwise. An approval that does not count is a *Refusal.
 	Approve func(ctx context.Context, a Actor, op Operation, w Wanted) (Agreement, error)

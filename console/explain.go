@@ -77,6 +77,12 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 		fmt.Fprintf(&b, "somebody asked for the legal hold %s of matter %s to be lifted", e.Attrs["hold"], e.Attrs["matter"])
 	case e.Type == "hold.lifted":
 		fmt.Fprintf(&b, "the legal hold %s of matter %s was lifted: %s asked, %s agreed", e.Attrs["hold"], e.Attrs["matter"], e.Attrs["asked_by"], e.Attrs["approved_by"])
+	case e.Type == "incident.notice_raised":
+		fmt.Fprintf(&b, "the gateway raised the notice %s (%s) of the incident %s, which is %s", e.Attrs["rule"], e.Attrs["place"], e.Attrs["incident"], urgency(e.Attrs["stage"]))
+	case strings.HasPrefix(e.Type, "incident."):
+		fmt.Fprintf(&b, "entry %s of the incident %s was made: %s", e.Attrs["entry"], e.Attrs["incident"], strings.ReplaceAll(strings.TrimPrefix(e.Type, "incident."), "_", " "))
+	case strings.HasPrefix(e.Type, "duty."):
+		fmt.Fprintf(&b, "entry %s of the duty %s was made: %s", e.Attrs["entry"], e.Attrs["duty"], strings.TrimPrefix(e.Type, "duty."))
 	case e.Type == "log.gap":
 		fmt.Fprintf(&b, "the gateway recorded a gap: the log does not know %s", gap(e.Attrs))
 	default:
@@ -271,6 +277,17 @@ func vendorGap(why string) string {
 		return "the vendor's clock lay behind what was read before"
 	}
 	return why
+}
+
+// urgency says how much time a notice has.
+func urgency(stage string) string {
+	switch stage {
+	case "overdue":
+		return stage
+	case "doubt":
+		return "due at a moment that nobody knows, because the clock jumped"
+	}
+	return "due soon"
 }
 
 // gap says what a gap in the log lacks, as far as its event knows.

@@ -17,7 +17,9 @@ import (
 	"github.com/caregate/caregate/policy"
 	"github.com/caregate/caregate/policy/review"
 	"github.com/caregate/caregate/proxy/oauth"
+	"github.com/caregate/caregate/retention"
 	"github.com/caregate/caregate/retention/hold"
+	"github.com/caregate/caregate/retention/incident"
 	"github.com/caregate/caregate/retention/index"
 	"github.com/caregate/caregate/vault"
 )
@@ -166,6 +168,9 @@ type Data struct {
 	Reviews *review.Store
 	// Holds are legal holds.
 	Holds *hold.Store
+	// Duties are what is owed by law, Incidents suspicions of breaches.
+	Duties    *retention.Store
+	Incidents *incident.Store
 	// Limits count what is taken of them.
 	Limits *policy.Limits
 	// RevealRights know when rights to see what stands behind tokens were last used.
@@ -202,6 +207,8 @@ type Data struct {
 	keeping sync.WaitGroup
 	// rewrap asks for keys to be wrapped again at once; it holds one wish.
 	rewrap chan struct{}
+	// dutiful asks for duties to be looked at at once; it holds one wish.
+	dutiful chan struct{}
 	// reviewing is held while a review is carried out.
 	reviewing sync.Mutex
 	// revealers are actors who were noted to hold a right to reveal.
@@ -266,6 +273,9 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 	if d.Reviews, err = review.New(ctx, d.state, reviewSealer(d.Vault), nil); err != nil {
 		return d, fmt.Errorf("opening the reviews: %w", err)
 	}
+	if err := d.openDuties(ctx); err != nil {
+		return d, err
+	}
 	if d.Limits, err = policy.OpenLimits(ctx, d.state, nil); err != nil {
 		return d, fmt.Errorf("opening the limits: %w", err)
 	}
@@ -309,12 +319,15 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 			return d, err
 		}
 	}
-	d.rewrap = make(chan struct{}, 1)
+	d.rewrap, d.dutiful = make(chan struct{}, 1), make(chan struct{}, 1)
 	d.keep(d.conversations.keepSwept)
 	d.keep(func(ctx context.Context) { keepRenewed(ctx, d.Vault, c.Logger) })
 	d.keep(func(ctx context.Context) { keepVault(ctx, d.Vault, d.rewrap, c.Logger) })
 	d.keep(func(ctx context.Context) { d.expireApprovals(ctx, c.Logger) })
 	d.keep(func(ctx context.Context) { d.carryOutReviews(ctx, c.Logger) })
+	if err := d.startDuties(c.Logger); err != nil {
+		return d, err
+	}
 	if d.gateways != nil {
 		d.keep(func(ctx context.Context) { d.keepName(ctx, c.Logger) })
 	}

@@ -46,6 +46,10 @@ type metrics struct {
 	archiveSize, archiveFailing prometheus.Gauge
 
 	policyBehind, bundleRevision prometheus.Gauge
+
+	notices       *prometheus.GaugeVec
+	noticesRaised *prometheus.CounterVec
+	dutiesWaiting prometheus.Gauge
 }
 
 // processMetrics is shared by all configurations of the process: a counter must
@@ -133,6 +137,15 @@ func newMetrics() *metrics {
 		archiveFailing: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "caregate", Name: "archive_failing", Help: "1 while the last run of the archive failed.",
 		}),
+		notices: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "caregate", Name: "incident_notices", Help: "Notices that incidents owe and nobody has sent, by urgency: later, soon, overdue.",
+		}, []string{"urgency"}),
+		noticesRaised: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caregate", Name: "incident_notices_raised_total", Help: "Times that this gateway raised a notice that is due soon or overdue.",
+		}, []string{"rule", "urgency"}),
+		dutiesWaiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "caregate", Name: "duties_waiting", Help: "Duties with which the gateway does not go on until a person says so.",
+		}),
 		policyBehind: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "caregate", Name: "policy_behind", Help: "1 while what the files or the bundle source have of the policy is not in force.",
 		}),
@@ -147,7 +160,7 @@ func (m *metrics) register(r *prometheus.Registry) error {
 	if r == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{m.trails.entries, m.trails.gaps, m.trails.failures, m.trails.failing, m.trails.until, m.exchanges, m.duration, m.findings, m.earlier, m.notInspected, m.approvals, m.reveals, m.verified, m.limited, m.withoutVault, m.streams, m.inspected, m.unmappedOps, m.addedRefused, m.tokensAsked, m.spends, m.wait, m.unrecorded, m.paused, m.reverted, m.shipped, m.shipBehind, m.shipFailed, m.log, m.archiveSize, m.archiveFailing, m.policyBehind, m.bundleRevision} {
+	for _, c := range []prometheus.Collector{m.trails.entries, m.trails.gaps, m.trails.failures, m.trails.failing, m.trails.until, m.exchanges, m.duration, m.findings, m.earlier, m.notInspected, m.approvals, m.reveals, m.verified, m.limited, m.withoutVault, m.streams, m.inspected, m.unmappedOps, m.addedRefused, m.tokensAsked, m.spends, m.wait, m.unrecorded, m.paused, m.reverted, m.shipped, m.shipBehind, m.shipFailed, m.log, m.archiveSize, m.archiveFailing, m.policyBehind, m.bundleRevision, m.notices, m.noticesRaised, m.dutiesWaiting} {
 		var already prometheus.AlreadyRegisteredError
 		if err := r.Register(c); err != nil && !errors.As(err, &already) {
 			return err

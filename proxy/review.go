@@ -436,14 +436,18 @@ func addTicket(attrs map[string]string, tickets ...string) {
 	}
 }
 
-// recordOnce writes an event of administration whose ID is given, if the log has it not.
+// recordOnce writes an event of administration whose ID is given, if the log has it not. by is
+// empty for what the gateway does by itself.
 func (d *Data) recordOnce(ctx context.Context, e audit.Event, by string) error {
 	if has, err := d.Log.Has(ctx, e.ID); has || err != nil {
 		return err
 	}
-	who, err := d.Vault.Actor(ctx, by)
-	if err != nil {
-		return err
+	if by != "" {
+		who, err := d.Vault.Actor(ctx, by)
+		if err != nil {
+			return err
+		}
+		e.Actor = who.Pseudonym(d.Log.Origin())
 	}
 	slot, err := d.Log.Reserve(ctx, audit.LaneReserved)
 	if err != nil {
@@ -451,7 +455,6 @@ func (d *Data) recordOnce(ctx context.Context, e audit.Event, by string) error {
 	}
 	defer slot.Release()
 	e.Tenant, e.Retention, e.Class, e.Channel, e.Effect, e.Scope = tenant, retentionAdministration, ocsfAPIActivity, policy.OwnChannel, "admin", "one"
-	e.Actor = who.Pseudonym(d.Log.Origin())
 	_, err = slot.Append(e).Wait(ctx)
 	return err
 }

@@ -19,12 +19,15 @@
 //     outcome: the step runs again when the lease is over, with the same key and a
 //     higher number of the try, and must first look whether it has happened already.
 //  5. In one transaction, by its fence, it stores the outcome. The last step ends the duty.
+//     A step that waits for a person (Later) is done again; the person's deed ends the duty
+//     (Store.End).
 //  6. What happened is put on record from the same database, again and again until the
 //     log has it; each entry has an id, so the log keeps it once.
 //
-// After maxFailures failures in a row, or when a step says so, the duty waits for a person
-// (needs_human) and its clock runs on. Nothing is ever discarded. Kinds and rules that
-// this program does not know are left alone: another version of it may.
+// After maxFailures failures in a row of a kind that destroys, or when a step says so, the
+// duty waits for a person (needs_human) and its clock runs on, until Store.Retry. Other kinds
+// are tried again and again, with pauses that grow to half an hour. Nothing is ever discarded.
+// Kinds and rules that this program does not know are left alone: another version of it may.
 //
 // # Time
 //
@@ -37,8 +40,8 @@
 //
 // # What is not here
 //
-// Holds are in package hold. Schedules, requests and breaches do not exist yet, so nothing adds
-// duties and no command starts a Runner. Vendors' limits (W8) belong to connectors. Store.Replay brings
+// Holds are in package hold. Breaches add duties (package incident), and each gateway runs a
+// Runner for them. Schedules and requests do not exist yet. Vendors' limits (W8) belong to connectors. Store.Replay brings
 // duties back that a database lost which was restored from an older copy, from the log's
 // entries; nothing reads the log for it yet.
 package retention

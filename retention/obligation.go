@@ -61,6 +61,17 @@ func Open(ctx context.Context, db *store.DB, register *clock.Register) (*Store, 
 	return s, nil
 }
 
+// WithClock is the store with another clock than the database's: for tests of what stands
+// on duties.
+func (s *Store) WithClock(now func() time.Time) *Store {
+	other := *s
+	other.now = func(context.Context, *sql.Tx) (time.Time, error) { return now(), nil }
+	return &other
+}
+
+// Now is the time by which duties are due, in the caller's transaction.
+func (s *Store) Now(ctx context.Context, tx *sql.Tx) (time.Time, error) { return s.now(ctx, tx) }
+
 // databaseTime is the one clock that all gateways on a database share. SQLite's is the
 // machine's.
 func (s *Store) databaseTime(ctx context.Context, tx *sql.Tx) (time.Time, error) {
@@ -166,7 +177,7 @@ func (s *Store) Add(ctx context.Context, tx *sql.Tx, o Obligation) error {
 
 // Happened adds an event to the clock of a duty that is not done, in the caller's
 // transaction, and returns what the clock then says. What the rule does not allow is
-// refused, with the errors of Fold.
+// refused, with the errors of Fold. A pause of the duty ends: its moment may be another.
 func (s *Store) Happened(ctx context.Context, tx *sql.Tx, id string, e clock.Event) (clock.State, error) {
 	o, err := s.read(ctx, tx, id, s.db.ForUpdate())
 	if err != nil {
@@ -188,10 +199,36 @@ func (s *Store) Happened(ctx context.Context, tx *sql.Tx, id string, e clock.Eve
 	if err != nil {
 		return clock.State{}, err
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE obligation SET clock = $1, due = $2 WHERE id = $3`, encoded, moment(state).UnixMilli(), id); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE obligation SET clock = $1, due = $2, next_try = 0 WHERE id = $3`, encoded, moment(state).UnixMilli(), id); err != nil {
 		return clock.State{}, fmt.Errorf("storing the clock of a duty: %w", err)
 	}
 	return state, s.note(ctx, tx, id, "clock."+string(e.Kind), "", now, detail{Actor: e.Actor, Reason: e.Reason, Clock: encoded})
+}
+
+// End ends a duty in the caller's transaction because somebody has done it, or it is owed no
+// more. Actor is the id of who says so, reason a code, result refers to the proof. A step
+// that runs meanwhile loses its claim. ErrNone when the duty does not exist or is done.
+func (s *Store) End(ctx context.Context, tx *sql.Tx, id, actor, reason, result string) error {
+	for _, c := range []string{actor, reason, result} {
+		if !code.MatchString(c) {
+			return errors.New("ending a duty: actor, reason and result are codes")
+		}
+	}
+	o, err := s.read(ctx, tx, id, s.db.ForUpdate())
+	if err != nil {
+		return err
+	}
+	if o.State == StateDone {
+		return ErrNone
+	}
+	now, err := s.now(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE obligation SET state = 'done', failures = 0, next_try = 0, lease = 0 WHERE id = $1`, id); err != nil {
+		return fmt.Errorf("ending a duty: %w", err)
+	}
+	return s.note(ctx, tx, id, "obligation.ended", "", now, detail{Actor: actor, Reason: reason, Result: result})
 }
 
 // Get reads a duty.
@@ -207,6 +244,11 @@ func (s *Store) Get(ctx context.Context, id string) (Obligation, error) {
 	}
 	o.Steps, err = steps(ctx, tx, id)
 	return o, err
+}
+
+// In reads a duty in the caller's transaction, without its steps.
+func (s *Store) In(ctx context.Context, tx *sql.Tx, id string) (Obligation, error) {
+	return s.read(ctx, tx, id, "")
 }
 
 // read reads the row of a duty; lock is the end of the statement.
@@ -245,13 +287,27 @@ func steps(ctx context.Context, tx *sql.Tx, id string) (found []Progress, err er
 	return found, nil
 }
 
-// Waiting lists the ids of the duties that wait for a person, those due first, up to
-// limit.
-func (s *Store) Waiting(ctx context.Context, limit int) (ids []string, err error) {
-	if ids, err = store.List(ctx, s.db, store.Scanned[string], `SELECT id FROM obligation WHERE state = 'needs_human' ORDER BY due, id LIMIT $1`, limit); err != nil {
+// CountWaiting says how many duties wait for a person.
+func (s *Store) CountWaiting(ctx context.Context) (n int, err error) {
+	if err := s.db.QueryRowContext(ctx, `SELECT count(*) FROM obligation WHERE state = 'needs_human'`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("counting duties that wait: %w", err)
+	}
+	return n, nil
+}
+
+// Waiting lists the duties that wait for a person, those due first, up to limit: their ID,
+// Kind and Due, because of some the clock cannot be read.
+func (s *Store) Waiting(ctx context.Context, limit int) (list []Obligation, err error) {
+	list, err = store.List(ctx, s.db, func(row store.Row) (o Obligation, err error) {
+		var due int64
+		err = row.Scan(&o.ID, &o.Kind, &due)
+		o.Due, o.State = time.UnixMilli(due).UTC(), StateNeedsHuman
+		return o, err
+	}, `SELECT id, kind, due FROM obligation WHERE state = 'needs_human' ORDER BY due, id LIMIT $1`, limit)
+	if err != nil {
 		return nil, fmt.Errorf("reading duties that wait: %w", err)
 	}
-	return ids, nil
+	return list, nil
 }
 
 // Retry gives a duty that waits for a person back to the runners. Actor is the id of who

@@ -124,7 +124,9 @@ func (s *Store) redo(ctx context.Context, tx *sql.Tx, e Entry, d detail) error {
 		return exec(`UPDATE obligation SET state = 'needs_human' WHERE id = $1`, id)
 	case "obligation.retried":
 		return exec(`UPDATE obligation SET state = 'open', failures = 0 WHERE id = $1`, id)
-	case "obligation.done":
+	case "step.waiting":
+		return exec(`UPDATE obligation SET failures = 0 WHERE id = $1`, id)
+	case "obligation.done", "obligation.ended":
 		return exec(`UPDATE obligation SET state = 'done' WHERE id = $1`, id)
 	}
 	if strings.HasPrefix(e.Kind, "clock.") {

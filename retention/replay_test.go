@@ -71,7 +71,7 @@ func TestReplay(t *testing.T) {
 	}
 	if waiting, err := w.s.Waiting(t.Context(), 10); err != nil || len(waiting) == 0 {
 		t.Fatalf("nothing waits for a person (%v): the test has lost its point", err)
-	} else if err := w.s.Retry(t.Context(), waiting[0], "dpo-1", "again"); err != nil {
+	} else if err := w.s.Retry(t.Context(), waiting[0].ID, "dpo-1", "again"); err != nil {
 		t.Fatal(err)
 	}
 	drain(t, r)

@@ -18,7 +18,8 @@ const (
 	defaultLease = 2 * time.Minute
 	// scanEvery is the time between two looks for what is due.
 	scanEvery = 30 * time.Second
-	// maxFailures in a row are some two hours of tries; after them a person is needed.
+	// maxFailures in a row are some two hours of tries; after them what destroys waits for a
+	// person. Everything else goes on trying: what tells somebody something is better late.
 	maxFailures = 10
 	// firstPause follows the first failure; each further one doubles it, up to longestPause.
 	firstPause   = 30 * time.Second
@@ -34,6 +35,13 @@ const (
 
 // ErrPerson is wrapped by errors of steps that no repetition will mend.
 var ErrPerson = errors.New("a person is needed")
+
+// Later is the error of a step that has done its part for now and is to be called again: what
+// it waits for somebody else has to do. It is no failure. After is at most an hour.
+type Later struct{ After time.Duration }
+
+// Error implements error.
+func (l Later) Error() string { return "to be done again in " + l.After.String() }
 
 // Kind is what a runner knows about duties of one kind.
 type Kind struct {
@@ -55,7 +63,7 @@ type Step struct {
 	// Do does it and returns a reference to the proof, a code. It may be called again
 	// with the same Work.Key, after a failure or when a process was killed: a second call
 	// has to leave things as one does, so with Work.Try above 1 it looks first whether it
-	// has happened. It must end when ctx does.
+	// has happened. It must end when ctx does. Later has it called again.
 	Do func(ctx context.Context, w Work) (result string, err error)
 }
 
@@ -396,11 +404,15 @@ var errFenced = errors.New("the claim was over before the step was; its outcome 
 func (r *Runner) finish(ctx context.Context, tx *sql.Tx, c *claimed, now time.Time, result string, failed error) error {
 	s, name := r.cfg.Store, c.kind.Steps[c.n].Name
 	state, failures, next := StateOpen, 0, int64(0)
+	var later Later
+	waits := errors.As(failed, &later)
 	switch {
+	case waits:
+		next = now.Add(min(later.After, heldPause)).UnixMilli()
 	case failed != nil:
 		failures = c.Failures + 1
 		next = now.Add(min(firstPause<<min(failures-1, 10), longestPause)).UnixMilli()
-		if failures >= maxFailures || errors.Is(failed, ErrPerson) {
+		if failures >= maxFailures && c.kind.Destroys || errors.Is(failed, ErrPerson) {
 			state = StateNeedsHuman
 		}
 	case c.n == len(c.kind.Steps)-1:
@@ -414,12 +426,20 @@ func (r *Runner) finish(ctx context.Context, tx *sql.Tx, c *claimed, now time.Ti
 	if n, err := res.RowsAffected(); err != nil || n != 1 {
 		return errors.Join(err, errFenced)
 	}
+	if waits {
+		return s.note(ctx, tx, c.ID, "step.waiting", name, now, detail{Try: c.work.Try, Fence: c.Claims})
+	}
 	if failed != nil {
-		r.cfg.Log.Warn("a step of a duty failed", "obligation", c.ID, "step", name, "failures", failures)
+		if failures < maxFailures {
+			r.cfg.Log.Warn("a step of a duty failed", "obligation", c.ID, "step", name, "failures", failures)
+		} else {
+			r.cfg.Log.Error("a step of a duty fails again and again", "obligation", c.ID, "step", name, "failures", failures)
+		}
 		if err := s.note(ctx, tx, c.ID, "step.failed", name, now, detail{Try: c.work.Try, Fence: c.Claims}); err != nil {
 			return err
 		}
 		if state == StateNeedsHuman {
+			r.cfg.Log.Error("a duty needs a person", "obligation", c.ID, "reason", "failures")
 			return s.note(ctx, tx, c.ID, "obligation.needs_human", "", now, detail{Reason: "failures"})
 		}
 		return nil

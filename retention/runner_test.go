@@ -110,6 +110,33 @@ func TestClockMoves(t *testing.T) {
 	}
 }
 
+// A clock that moves ends a pause of its duty: it may be due now.
+func TestMovedClockEndsPause(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.add(t, "inc-1:escalate", "notice", "int.escalate", began)
+	tried := 0
+	r := w.runner(t, retention.Kind{Name: "notice", Margin: 72 * time.Hour, Steps: []retention.Step{{Name: "tell", Do: func(context.Context, retention.Work) (string, error) {
+		tried++
+		return "", retention.Later{After: time.Hour}
+	}}}})
+	drain(t, r)
+	drain(t, r)
+	if tried != 1 {
+		t.Fatalf("tried %d times within its pause", tried)
+	}
+	if err := w.tx(t, func(tx *sql.Tx) error {
+		_, err := w.s.Happened(t.Context(), tx, "inc-1:escalate", clock.Event{Kind: clock.Restarted, At: w.now(), Actor: "dpo-1", Reason: "decided", Cause: "decision", Anchor: began.Add(-time.Hour)})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	drain(t, r)
+	if tried != 2 {
+		t.Errorf("tried %d times, want it looked at when its clock had moved", tried)
+	}
+}
+
 func nopTx(t *testing.T, w *world) *sql.Tx {
 	t.Helper()
 	tx, err := w.db.BeginTx(t.Context(), nil)
@@ -372,14 +399,14 @@ func TestCompletedOnce(t *testing.T) {
 	checkLog(t, w.log)
 }
 
-// W9: after many failures a duty waits for a person and stays in sight, with its moment;
-// the person gives it back, and nothing is lost however often that happens.
+// W9: after many failures a duty that destroys waits for a person and stays in sight, with its
+// moment; the person gives it back, and nothing is lost however often that happens.
 func TestFailures(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	o := w.add(t, "inc-1:authority", "notice", "eu.breach.authority", began)
+	o := w.add(t, "log-1:purge", "purge", "int.logpii", began.Add(-2*month))
 	tried, broken := 0, true
-	k := retention.Kind{Name: "notice", Margin: 72 * time.Hour, Steps: []retention.Step{{Name: "tell", Do: func(context.Context, retention.Work) (string, error) {
+	k := retention.Kind{Name: "purge", Destroys: true, Steps: []retention.Step{{Name: "tell", Do: func(context.Context, retention.Work) (string, error) {
 		tried++
 		if broken {
 			return "", errors.New("503 from a vendor")
@@ -389,6 +416,9 @@ func TestFailures(t *testing.T) {
 	r := w.runner(t, k)
 	for tried < 26 {
 		drain(t, r)
+		if n, err := w.s.CountWaiting(t.Context()); err != nil || n != 0 != (tried%retention.MaxFailures == 0 && w.get(t, o.ID).State == retention.StateNeedsHuman) {
+			t.Fatalf("%d wait for a person after %d tries (%v)", n, tried, err)
+		}
 		if waiting, err := w.s.Waiting(t.Context(), 10); err != nil {
 			t.Fatal(err)
 		} else if len(waiting) == 1 {
@@ -414,6 +444,24 @@ func TestFailures(t *testing.T) {
 		t.Errorf("a duty that is done was given back: %v", err)
 	}
 	checkLog(t, w.log)
+
+	// What tells somebody something is tried on, and never given up by itself.
+	o = w.add(t, "inc-1:authority", "notice", "eu.breach.authority", began)
+	tried, broken = 0, true
+	k.Name, k.Destroys, k.Margin = "notice", false, 72*time.Hour
+	r = w.runner(t, k)
+	for tried < 3*retention.MaxFailures {
+		drain(t, r)
+		if got := w.get(t, o.ID); got.State != retention.StateOpen || got.Failures != tried {
+			t.Fatalf("got %+v after %d tries", got, tried)
+		}
+		w.pass(31 * time.Minute)
+	}
+	broken = false
+	drain(t, r)
+	if got := w.get(t, o.ID); got.State != retention.StateDone {
+		t.Errorf("got %+v, want it done", got)
+	}
 
 	// What no repetition mends waits at once.
 	w.add(t, "inc-2:authority", "notice", "eu.breach.authority", began)

@@ -216,28 +216,32 @@ as in ` + "`caregate audit search`" + `, which also says where the answer comes 
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), list)
 		}
-		out := cmd.OutOrStdout()
-		t := newTable(out, "WHO", "CLASS", "ACTOR", "IDENTITY", "ROUTE", "TIMES", "FIRST", "LAST", "RECEIPT")
-		for _, e := range list.Exposures {
-			t.row(e.Kind+" "+shortName(e.Who), e.Class, dash(shortName(e.Actor)), dash(e.Identity), e.Route, e.Times, instant(e.First), instant(e.Last), e.Receipt)
-		}
-		if err := t.print(); err != nil {
-			return err
-		}
-		sayMore(cmd, list.More)
-		sayNotAsked(cmd, list.NotAsked)
-		if len(list.Coverage) == 0 {
-			fmt.Fprintln(out, "\nCoverage: no answer went out.")
-			return nil
-		}
-		fmt.Fprintln(out)
-		t = newTable(out, "COVERAGE", "ANSWERS", "WITH BYTES NOBODY INSPECTED")
-		for _, c := range list.Coverage {
-			t.row(c.Route, c.Answers, c.Unread)
-		}
-		return t.print()
+		return printExposures(cmd, list)
 	}
 	return cmd
+}
+
+func printExposures(cmd *cobra.Command, list console.ExposureList) error {
+	out := cmd.OutOrStdout()
+	t := newTable(out, "WHO", "CLASS", "ACTOR", "IDENTITY", "ROUTE", "TIMES", "FIRST", "LAST", "RECEIPT")
+	for _, e := range list.Exposures {
+		t.row(e.Kind+" "+shortName(e.Who), e.Class, dash(shortName(e.Actor)), dash(e.Identity), e.Route, e.Times, instant(e.First), instant(e.Last), e.Receipt)
+	}
+	if err := t.print(); err != nil {
+		return err
+	}
+	sayMore(cmd, list.More)
+	sayNotAsked(cmd, list.NotAsked)
+	if len(list.Coverage) == 0 {
+		fmt.Fprintln(out, "\nCoverage: no answer went out.")
+		return nil
+	}
+	fmt.Fprintln(out)
+	t = newTable(out, "COVERAGE", "ANSWERS", "WITH BYTES NOBODY INSPECTED")
+	for _, c := range list.Coverage {
+		t.row(c.Route, c.Answers, c.Unread)
+	}
+	return t.print()
 }
 
 // sayNotAsked tells whose logs the answer is not about.

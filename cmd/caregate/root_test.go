@@ -43,7 +43,9 @@ func TestCommandList(t *testing.T) {
 		"caregate audit", "caregate audit export", "caregate audit exposures", "caregate audit prove", "caregate audit repair", "caregate audit search", "caregate audit tail", "caregate audit trust", "caregate audit verify",
 		"caregate channel", "caregate channel check", "caregate channel list",
 		"caregate completion", "caregate completion bash", "caregate completion fish", "caregate completion powershell", "caregate completion zsh",
-		"caregate demo", "caregate doctor", "caregate explain", "caregate fmt", "caregate help", "caregate hold", "caregate hold approve-lift", "caregate hold lift", "caregate hold list", "caregate hold place", "caregate hold show", "caregate init",
+		"caregate demo", "caregate doctor", "caregate duty", "caregate duty list", "caregate duty retry", "caregate explain", "caregate fmt", "caregate help", "caregate hold", "caregate hold approve-lift", "caregate hold lift", "caregate hold list", "caregate hold place", "caregate hold show",
+		"caregate incident", "caregate incident ack", "caregate incident affected", "caregate incident aware", "caregate incident close", "caregate incident list", "caregate incident notice", "caregate incident open", "caregate incident scope", "caregate incident show", "caregate incident trust-clock",
+		"caregate init",
 		"caregate keys", "caregate keys export-public", "caregate keys rotate", "caregate keys status", "caregate learn",
 		"caregate policy", "caregate policy observed", "caregate policy replay", "caregate policy sign", "caregate policy test", "caregate policy verify", "caregate redact", "caregate reload", "caregate ropa", "caregate ropa check", "caregate ropa diff", "caregate ropa verify", "caregate ropa write", "caregate run", "caregate scan", "caregate subject", "caregate subject erase", "caregate subject flag", "caregate subject flag end", "caregate subject flag list", "caregate subject flag set", "caregate subject records", "caregate token", "caregate token reveal", "caregate token verify", "caregate validate", "caregate version",
 	}

@@ -337,6 +337,20 @@ func (rule *Rule) on(d Date) *Version {
 	return nil
 }
 
+// InForce is the moment at which the first version of a rule came into force in a zone: no
+// clock of the rule starts before it. ErrUnknown for a rule or zone that is not known.
+func (r *Register) InForce(id, zone string) (time.Time, error) {
+	rule, err := r.rule(id)
+	if err != nil {
+		return time.Time{}, err
+	}
+	in, err := zoneOf(zone)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return endOf(rule.Versions[0].From.AddDays(-1), in), nil
+}
+
 // newest is the newest version of a calendar, or nil.
 func (r *Register) newest(id string) (found *Calendar) {
 	for _, c := range r.calendars {
