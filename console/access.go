@@ -83,6 +83,8 @@ type ReviewItem struct {
 	Right  string `json:"right"`
 	// Reveals tells that the right is one to see what stands behind tokens.
 	Reveals bool `json:"reveals,omitempty"`
+	// Lapsed is when such a right lapsed unused; zero for one that counts.
+	Lapsed time.Time `json:"lapsed,omitzero"`
 	// Use is absent where the log cannot know it.
 	Use       *ReviewUse `json:"use,omitempty"`
 	Created   time.Time  `json:"created,omitzero"`

@@ -25,7 +25,7 @@ func (m *memoryReviews) one() Review {
 		ID: "r1", State: "open", Opened: at, OpenedBy: "key:k1", Ticket: "CHG-1", Since: at, Until: at, Due: at, Log: "test/audit/2026h2", OtherGateways: []string{"eu-2"}, Undecided: 2 - m.decided, Kept: m.decided,
 		Items: []ReviewItem{
 			{Number: 1, Kind: "apikey", Holder: "key:k2", Source: "apikey", Name: "sync", Right: "roles service", Created: at, Use: &ReviewUse{Calls: 3, People: 9, Last: at, Receipt: testReceipt}},
-			{Number: 2, Kind: "account", Holder: "jane", Source: "helpdesk", Name: "jane@example.com", Right: "admin", Reveals: true, LastLogin: at, Expires: at, MFA: "no", Active: "yes", Groups: []string{"all"},
+			{Number: 2, Kind: "account", Holder: "jane", Source: "helpdesk", Name: "jane@example.com", Right: "admin", Reveals: true, Lapsed: at, LastLogin: at, Expires: at, MFA: "no", Active: "yes", Groups: []string{"all"},
 				Decision: "revoke", Reviewer: "key:k1", Reason: "has left", Ticket: "CHG-2", Decided: at, Outcome: "by_hand"},
 		},
 	}

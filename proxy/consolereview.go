@@ -30,7 +30,7 @@ func consoleReview(r review.Review, items []review.Item) console.Review {
 	for _, it := range items {
 		f := it.Facts
 		v := console.ReviewItem{
-			Number: it.Number, Kind: it.Kind, Holder: f.Holder, Source: f.Source, Name: f.Name, Right: f.Right, Reveals: f.Reveals,
+			Number: it.Number, Kind: it.Kind, Holder: f.Holder, Source: f.Source, Name: f.Name, Right: f.Right, Reveals: f.Reveals, Lapsed: f.Lapsed,
 			Created: f.Created, Expires: f.Expires, LastLogin: f.LastLogin, MFA: f.MFA, Active: f.Active, Groups: f.Groups,
 			Decision: it.Decision, Reviewer: it.Reviewer, Reason: it.Reason, Ticket: it.Ticket, Decided: it.Decided, Outcome: it.Outcome, Done: it.Finished,
 		}

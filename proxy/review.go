@@ -65,6 +65,9 @@ type collector struct {
 	// uses are by the pseudonym of who called.
 	uses    map[audit.Pseudonym][]audit.Used
 	reveals map[string]bool // by role
+	// lapsed is when rights to reveal lapsed, by the actor's ID, lapsedOf by its pseudonyms.
+	lapsed   map[string]time.Time
+	lapsedOf map[audit.Pseudonym]time.Time
 	// people are accounts that were imported, by the pseudonym of their address.
 	people map[audit.Pseudonym]string
 	items  []review.Item
@@ -72,7 +75,7 @@ type collector struct {
 
 // collect finds the rights that there are, with their use in a window of the log.
 func (d *Data) collect(ctx context.Context, rules *rulesInForce, since, until time.Time) ([]review.Item, error) {
-	c := &collector{Data: d, rules: rules, since: since, until: until, uses: map[audit.Pseudonym][]audit.Used{}, reveals: map[string]bool{}, people: map[audit.Pseudonym]string{}}
+	c := &collector{Data: d, rules: rules, since: since, until: until, uses: map[audit.Pseudonym][]audit.Used{}, reveals: map[string]bool{}, lapsed: map[string]time.Time{}, lapsedOf: map[audit.Pseudonym]time.Time{}, people: map[audit.Pseudonym]string{}}
 	settling, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
 	if err := d.Log.Settle(settling); err != nil && settling.Err() == nil {
@@ -89,7 +92,7 @@ func (d *Data) collect(ctx context.Context, rules *rulesInForce, since, until ti
 	for _, u := range used {
 		c.uses[u.Actor] = append(c.uses[u.Actor], u)
 	}
-	for _, find := range []func(context.Context) error{c.keys, c.policyGrants, c.standing, c.accounts, c.roles} {
+	for _, find := range []func(context.Context) error{c.lapses, c.keys, c.policyGrants, c.standing, c.accounts, c.roles} {
 		if err := find(ctx); err != nil {
 			return nil, fmt.Errorf("finding who has access: %w", err)
 		}
@@ -169,6 +172,35 @@ func revealGrant(grant string) bool {
 	return policy.Covers(grant, policy.OwnChannel, "token.reveal_full", "admin", "one")
 }
 
+// lapses are the rights to reveal that have lapsed: their holders keep the role or grant.
+func (c *collector) lapses(ctx context.Context) error {
+	after := c.rules.engine.RevealsUnusedFor()
+	if after == 0 {
+		return nil
+	}
+	list, now, err := c.RevealRights.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range list {
+		if !r.HasLapsed(after, now) {
+			continue
+		}
+		at := r.Ends(after).UTC()
+		c.lapsed[r.Actor] = at
+		who, err := c.Vault.KnownActor(ctx, r.Actor)
+		if err != nil {
+			return err
+		}
+		for _, origin := range c.origins {
+			if !who.IsZero() {
+				c.lapsedOf[who.Pseudonym(origin)] = at
+			}
+		}
+	}
+	return nil
+}
+
 // keys are API keys that count: an item for the key with its roles, and one for each grant.
 func (c *collector) keys(ctx context.Context) error {
 	list, err := c.Keys.List(ctx)
@@ -206,7 +238,11 @@ func (c *collector) policyGrants(ctx context.Context) error {
 			return err
 		}
 		for _, g := range c.rules.grants[actor] {
-			c.add(itemPolicy, review.ActByHand, "", review.Facts{Holder: actor, Source: "policy", Right: g, Reveals: revealGrant(g), Use: useOf(uses, covered(g))})
+			f := review.Facts{Holder: actor, Source: "policy", Right: g, Reveals: revealGrant(g), Use: useOf(uses, covered(g))}
+			if f.Reveals {
+				f.Lapsed = c.lapsed[actor]
+			}
+			c.add(itemPolicy, review.ActByHand, "", f)
 		}
 	}
 	return nil
@@ -333,6 +369,9 @@ func (c *collector) roles(ctx context.Context) error {
 			f.Right = role
 			if f.Reveals, err = c.revealing(ctx, role); err != nil {
 				return err
+			}
+			if f.Lapsed = (time.Time{}); f.Reveals {
+				f.Lapsed = c.lapsedOf[who]
 			}
 			c.add(itemRole, review.ActByHand, "", f)
 		}

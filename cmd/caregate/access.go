@@ -177,6 +177,14 @@ they did. BY HAND says that people have to revoke it, and not that they did.`,
 	return cmd
 }
 
+// lapsedWords says of a right to reveal that it has lapsed.
+func lapsedWords(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return "; lapsed unused " + day(at)
+}
+
 func printReview(w io.Writer, items []console.ReviewItem) error {
 	t := newTable(w, "NO", "FROM", "HOLDER", "NAME", "RIGHT", "CALLS", "PEOPLE", "LAST USE", "LAST LOGIN", "MFA", "GROUPS", "DECISION", "OUTCOME")
 	for _, it := range items {
@@ -186,7 +194,7 @@ func printReview(w io.Writer, items []console.ReviewItem) error {
 		}
 		right := it.Right
 		if it.Reveals {
-			right += " (reveals)"
+			right += " (reveals" + lapsedWords(it.Lapsed) + ")"
 		}
 		outcome := it.Outcome
 		if outcome == "by_hand" {

@@ -113,6 +113,8 @@ type Facts struct {
 	Right string `json:"right"`
 	// Reveals tells that the right is one to see what stands behind tokens.
 	Reveals bool `json:"reveals,omitempty"`
+	// Lapsed is when a right to reveal lapsed unused; zero for one that counts, and for others.
+	Lapsed time.Time `json:"lapsed,omitzero"`
 	// Use is nil where the log cannot know it.
 	Use *Use `json:"use,omitempty"`
 	// Created, Expires and LastLogin are zero where they do not apply.

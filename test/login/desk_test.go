@@ -295,6 +295,9 @@ func TestWayBackToDesk(t *testing.T) {
 	}
 }
 
+// longStream is more than the gateway looks at before it lets anything pass.
+var longStream = strings.Repeat(`{"ok":true}`+"\n", 50_000)
+
 // What one person was shown is no copy for the next, and the desk says nothing to the browser
 // that is the gateway's to say.
 func TestDeskCopies(t *testing.T) {
@@ -312,6 +315,17 @@ func TestDeskCopies(t *testing.T) {
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
+		switch r.URL.Path {
+		case "/agent/3": // passes as it comes
+			w.Header().Set("Content-Type", "application/x-ndjson")
+			w.Header().Set("Incremental", "?1")
+			fmt.Fprint(w, longStream)
+			return
+		case "/agent/4": // passes unread
+			w.Header().Set("Content-Type", "image/png")
+			fmt.Fprint(w, "\x89PNG\r\n\x1a\n")
+			return
+		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(w, `<!doctype html><title>desk</title><p>DE89 3704 0044 0532 0130 00</p>`)
 	})}
@@ -319,7 +333,7 @@ func TestDeskCopies(t *testing.T) {
 	if err := os.WriteFile(file, []byte("version: 1\nenforcement:\n  - {class: iban, action: report}\n  - {class: iban, role: agent, action: mask}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d.stage = newSite(t, "role platform lead", d.upstream.URL, "handle /caregate/* {\n caregate_api\n }\n handle {\n govern ./testdata/desk.yaml "+d.upstream.URL+" {\n route own\n identity session\n }\n }")
+	d.stage = newSite(t, "role platform lead", d.upstream.URL, "handle /caregate/* {\n caregate_api\n }\n handle {\n govern ./testdata/desk.yaml "+d.upstream.URL+" {\n route own\n identity session\n uninspected pass\n }\n }")
 	o := d.options
 	o.Block += "\npolicy builtin " + file
 	if err := d.gateway.Load(o); err != nil {
@@ -354,6 +368,20 @@ func TestDeskCopies(t *testing.T) {
 	}
 	if got := lead.once("GET", "/agent/2", "", opens).header.Get("Cache-Control"); got != "private, No-Store" {
 		t.Errorf("what nobody may keep: Cache-Control %q", got)
+	}
+	stream, picture := lead.once("GET", "/agent/3", "", opens), lead.once("GET", "/agent/4", "", opens)
+	if stream.header.Get("Incremental") != "?1" || stream.body != longStream {
+		t.Errorf("a stream: got %d with %d bytes, %v", stream.status, len(stream.body), stream.header)
+	}
+	if e := d.gateway.Exchange(picture.header.Get("Caregate-Receipt")); picture.body != "\x89PNG\r\n\x1a\n" || len(e) == 0 || e[len(e)-1].Attrs["unread"] != "type" {
+		t.Errorf("a picture: got %d with %d bytes, %+v", picture.status, len(picture.body), e)
+	}
+	for name, p := range map[string]page{"a stream": stream, "a picture": picture} {
+		for header, want := range map[string]string{"Cache-Control": "private, no-cache", "Expires": "", "CDN-Cache-Control": "", "Surrogate-Control": ""} {
+			if got := p.header.Get(header); got != want {
+				t.Errorf("%s: %s is %q, want %q", name, header, got, want)
+			}
+		}
 	}
 	if got := d.browser().once("GET", "/help/1", "", opens).header.Get("Cache-Control"); got != "max-age=600, public" {
 		t.Errorf("a public page, without a session: Cache-Control %q", got)
