@@ -319,7 +319,7 @@ type api struct {
 	logger *slog.Logger
 }
 
-// New returns the handler for /livez, /readyz and /api/v1. It panics when a
+// New returns the handler for /livez, /readyz, /api/v1 and the page of drafts. It panics when a
 // required field of c is missing, because a gateway without it would deny all.
 func New(c Config) http.Handler {
 	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.Sessions == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Reviews == nil || c.Holds == nil || c.RevealRights == nil || c.Approve == nil || c.Tokens == nil ||
@@ -347,6 +347,8 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.live(w, r)
 	case "/readyz":
 		a.ready(w, r)
+	case replayPagePath:
+		a.replayDraft(w, r)
 	default:
 		a.call(w, r)
 	}

@@ -27,6 +27,8 @@
 //     anything is opened, and those of reviews of access, which name the people who work
 //     here. The one secret, a new key, is in the answer
 //     that made it and nowhere else; nothing here logs a body or a header.
+//   - The one page here, on which a draft of the policy is tried in a browser, is the same for
+//     everybody and holds nothing: it asks the API as any program does.
 //   - There is no CORS: no page of another origin can read an answer.
 //
 // The description in openapi.json is part of the interface; a test holds every

@@ -18,8 +18,8 @@ import (
 // And whatever the name, a browser says with Origin or Sec-Fetch-Site when
 // another site is behind a call.
 func (a *api) checkOrigin(r *http.Request) *Refusal {
-	if !a.Local && r.TLS == nil && !a.ownName(hostname(r.Host)) {
-		return refuse(reasonHost, "", nil)
+	if ref := a.checkHost(r); ref != nil {
+		return ref
 	}
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "same-origin", "none":
@@ -35,6 +35,14 @@ func (a *api) checkOrigin(r *http.Request) *Refusal {
 		if err != nil || len(origins) > 1 || u.Scheme != scheme || !strings.EqualFold(u.Host, r.Host) {
 			return refuse(reasonOrigin, "", nil)
 		}
+	}
+	return nil
+}
+
+// checkHost refuses what came over plain HTTP under a name that may be another site's.
+func (a *api) checkHost(r *http.Request) *Refusal {
+	if !a.Local && r.TLS == nil && !a.ownName(hostname(r.Host)) {
+		return refuse(reasonHost, "", nil)
 	}
 	return nil
 }
