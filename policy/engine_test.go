@@ -192,6 +192,7 @@ func TestOverlaysThatAreRefused(t *testing.T) {
 		{"a limit within no time", "version: 1\nlimits:\n  - {of: calls, most: 1, window: 1s}", "o.yaml:3: window wants whole seconds from 1m0s to 168h0m0s"},
 		{"a limit with a norm of hours", "version: 1\nlimits:\n  - {of: calls, most: 1, window: 1h, norm: 3}", "o.yaml:3: norm goes with calls or reveals and a window of 24h"},
 		{"a limit of millions of persons", "version: 1\nlimits:\n  - {of: subjects, most: 1000000, window: 1h}", "o.yaml:3: most wants a number from 1 to 100000 for subjects"},
+		{"a limit with half an incident", "version: 1\nlimits:\n  - {of: calls, most: 1, window: 1h, incident: perhaps}", "o.yaml:3: incident wants true or false"},
 		{"a limit of calls to the gateway", "version: 1\nlimits:\n  - {of: calls, operation: \"caregate:*\", most: 1, window: 1h}", "o.yaml:3: operation is one of a channel that is governed"},
 		{"a limit of some reveals", "version: 1\nlimits:\n  - {of: reveals, operation: \"*:*\", most: 1, window: 1h}", "o.yaml:3: operation is one of a channel that is governed; reveals"},
 		{"an approval from a number that rules do not see", "version: 1\napprovals:\n  - {operation: \"zendesk:*\", records: 15}", "o.yaml:3: records wants a number that rules can tell apart"},

@@ -195,7 +195,7 @@ var (
 	keyApprovers, keyActions, keyPlaces       = ast.StringTerm("approvers"), ast.StringTerm("actions"), ast.StringTerm("places")
 	keyUndo, keyLimits, keyWould              = ast.StringTerm("undo"), ast.StringTerm("limits"), ast.StringTerm("would")
 	keyOf, keyName, keyMost, keyWindow        = ast.StringTerm("of"), ast.StringTerm("name"), ast.StringTerm("most"), ast.StringTerm("window")
-	keyNorm                                   = ast.StringTerm("norm")
+	keyNorm, keyIncident                      = ast.StringTerm("norm"), ast.StringTerm("incident")
 	keyViews, keyGuarded, keyField, keyView   = ast.StringTerm("views"), ast.StringTerm("guarded"), ast.StringTerm("field"), ast.StringTerm("view")
 )
 

@@ -369,6 +369,13 @@ func TestLimitRows(t *testing.T) {
 	if len(one) != 1 || len(other) != 1 || one[0].Name != other[0].Name || one[0].Most != 3 || other[0].Most != 9 || one[0].Period() != time.Hour {
 		t.Errorf("a row with another number: got %+v and %+v", one, other)
 	}
+	opens := limits("  - {of: calls, operation: \"zendesk:*\", roles: [agent, lead], most: 9, window: 60m, incident: true}\n")
+	if len(opens) != 1 || !opens[0].Incident || one[0].Incident || opens[0].Name != one[0].Name {
+		t.Errorf("a row that opens incidents: got %+v", opens)
+	}
+	if again := limits("  - {of: calls, most: 9, window: 1h, incident: true}\n", "  - {of: calls, most: 9, window: 1h, incident: false}\n"); len(again) != 1 || again[0].Incident {
+		t.Errorf("a later row that opens none: got %+v", again)
+	}
 	both := limits("  - {of: calls, most: 3, window: 1h}\n  - {of: calls, most: 9, window: 2h}\n  - {of: subjects, most: 9, window: 1h}\n  - {of: calls, roles: [dpo], most: 1, window: 1h}\n",
 		"  - {of: calls, most: 4, window: 1h}\n")
 	most := 0

@@ -40,7 +40,7 @@ const (
 type RateLimit struct {
 	// Of is one of the Limit constants.
 	Of string `json:"of"`
-	// Name tells rows apart. It stays the same when Most and Norm change, so that a changed
+	// Name tells rows apart. It stays the same when Most, Norm and Incident change, so that a changed
 	// row goes on with what was counted.
 	Name string `json:"name"`
 	// Most is how many there may be within Window seconds. The window slides.
@@ -49,6 +49,8 @@ type RateLimit struct {
 	// Norm, when set, permits as many times what the caller had in an average day of the
 	// seven days before, if that is more than Most.
 	Norm int `json:"norm,omitempty"`
+	// Incident: who goes over it is suspected of a breach, and the gateway opens an incident.
+	Incident bool `json:"incident,omitempty"`
 }
 
 // Period is Window as a time.
@@ -81,6 +83,11 @@ func (p *overlayParser) limit(n *yaml.Node) {
 			out.Most = number(v, "most", mostOfRate)
 		case "norm":
 			out.Norm = number(v, "norm", largestNorm)
+		case "incident":
+			if v.Value != "true" && v.Value != "false" {
+				p.fail(v, "incident wants true or false")
+			}
+			out.Incident = v.Value == "true"
 		case "window":
 			window, err := time.ParseDuration(v.Value)
 			if err != nil || window < shortestRate || window > longestRate || window%time.Second != 0 {
@@ -92,7 +99,7 @@ func (p *overlayParser) limit(n *yaml.Node) {
 			return p.aboutMember(&out.about, key, v)
 		}
 		return true
-	}, "of", "operation", "roles", "most", "window", "norm")
+	}, "of", "operation", "roles", "most", "window", "norm", "incident")
 	switch {
 	case out.Of == "" || out.Most == 0 || out.Window == 0:
 		p.fail(n, "a limits row wants of, most and window")
@@ -110,8 +117,8 @@ func (p *overlayParser) limit(n *yaml.Node) {
 	p.out.limits = append(p.out.limits, out)
 }
 
-// limitIndex has the limits of all documents. A later row that differs in most or norm only
-// takes the place of the earlier.
+// limitIndex has the limits of all documents. A later row that differs in most, norm or
+// incident only takes the place of the earlier.
 func limitIndex(overlays []*Overlay) map[string]any {
 	rows := make(map[string]rateRow)
 	var order []string
@@ -126,7 +133,11 @@ func limitIndex(overlays []*Overlay) map[string]any {
 	index := make(aboutIndex)
 	for _, name := range order {
 		r := rows[name]
-		index.add(r.about, map[string]any{"of": r.Of, "name": r.Name, "most": r.Most, "window": r.Window, "norm": r.Norm})
+		row := map[string]any{"of": r.Of, "name": r.Name, "most": r.Most, "window": r.Window, "norm": r.Norm}
+		if r.Incident {
+			row["incident"] = true
+		}
+		index.add(r.about, row)
 	}
 	return index
 }
@@ -147,6 +158,11 @@ func readLimits(v ast.Value) ([]RateLimit, error) {
 			return n
 		}
 		l := RateLimit{Most: number(keyMost), Window: number(keyWindow), Norm: number(keyNorm)}
+		incident, ok := member(x.Value, keyIncident).(ast.Boolean)
+		if !ok && member(x.Value, keyIncident) != nil {
+			return nil, fmt.Errorf("%w: a limit is not of its form", ErrUndecided)
+		}
+		l.Incident = bool(incident)
 		l.Of, _ = textOf(member(x.Value, keyOf))
 		l.Name, _ = textOf(member(x.Value, keyName))
 		if !slices.Contains(countable[:], l.Of) || len(l.Name) != rateNameLength || l.Most < 1 || l.Norm < 0 || l.Period() < shortestRate || l.Period() > longestRate {

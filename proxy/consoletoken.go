@@ -181,8 +181,10 @@ func (c consoleTokens) takeReveals(ctx context.Context, p consoleProof, op conso
 		limits = append(limits, policy.Limit{Name: name, Most: revealsOfOneToken, Window: day, Take: times})
 	}
 	own := len(limits) // those of the policy come behind
+	var of []policy.RateLimit
 	for _, l := range d.Limits {
 		if l.Of == policy.LimitReveals {
+			of = append(of, l)
 			limits = append(limits, policy.Limit{Name: limitOf(c.a.gen.data.Vault, l, actor), Most: l.Most, Window: l.Period(), Norm: l.Norm, Take: n})
 		}
 	}
@@ -193,7 +195,7 @@ func (c consoleTokens) takeReveals(ctx context.Context, p consoleProof, op conso
 	case over < 0:
 		return nil
 	case over >= own:
-		return c.overLimit(p, limits[over])
+		return c.overLimit(ctx, p, of[over-own], limits[over])
 	}
 	code := reasonRevealLimit
 	if over < len(codes) {
@@ -204,12 +206,16 @@ func (c consoleTokens) takeReveals(ctx context.Context, p consoleProof, op conso
 }
 
 // overLimit tells of a limit of the policy that somebody has reached.
-func (c consoleTokens) overLimit(p consoleProof, l policy.Limit) error {
+func (c consoleTokens) overLimit(ctx context.Context, p consoleProof, of policy.RateLimit, l policy.Limit) error {
 	c.a.metrics.reveal("limited", l.Take)
 	c.a.metrics.limitReached(policy.OwnChannel, policy.LimitReveals)
 	if c.a.gen.data.alarms.first(l.Name, c.a.now(), l.Window) {
-		c.a.logger.Warn("a caller has reached a limit of the policy", zap.String("actor", p.ID),
-			zap.String("limit", limitWords(&policy.RateLimit{Of: policy.LimitReveals, Most: l.Most, Window: int(l.Window / time.Second)})))
+		c.a.logger.Warn("a caller has reached a limit of the policy", zap.String("actor", p.ID), zap.String("limit", limitWords(&of)))
+	}
+	if of.Incident { // before the refusal, as in exchange.overLimit
+		if _, err := openBreach(ctx, c.a.gen.data, c.a.logger, of, p.ID, ""); err != nil {
+			return err
+		}
 	}
 	return &console.Refusal{Code: reasonLimit}
 }

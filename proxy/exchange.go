@@ -72,7 +72,11 @@ type exchange struct {
 	// limited is the limit of the policy that was reached, alarm says that nobody has
 	// been told of it yet.
 	limited *policy.RateLimit
-	alarm   bool
+	// incident is the one that was opened for that, refusal the id of the event of a refusal
+	// that it names.
+	incident string
+	refusal  audit.ID
+	alarm    bool
 	// spend is what a call to a processor wants of a token, nil in most; merchant is the
 	// account that the call names.
 	spend    *spending

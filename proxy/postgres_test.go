@@ -22,6 +22,9 @@ func TestOnPostgres(t *testing.T) {
 		"StandingApproval":      TestStandingApproval,
 		"RevealOfMany":          TestRevealOfMany, // V11
 		"RevealLimits":          TestRevealLimits, // V10
+		"Incident":              TestIncident,
+		"LimitIncidents":        TestLimitIncidents,
+		"LimitIncidentsReveals": TestLimitIncidentsOfReveals,
 		"Verify":                TestVerify,
 		"VerifyLimits":          TestVerifyLimits, // V10
 		"WebhookReplays":        TestWebhookReplays,

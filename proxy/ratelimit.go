@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -14,9 +15,11 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/policy"
 	"github.com/caregate/caregate/redact/walk"
+	"github.com/caregate/caregate/retention/incident"
 	"github.com/caregate/caregate/vault"
 )
 
@@ -48,7 +51,7 @@ func (x *exchange) takeCall(r *http.Request) *refusal {
 		ctx, cancel := detached(r.Context())
 		defer cancel()
 		over, err := x.gen.data.Limits.Take(ctx, limits...)
-		if ref := x.overLimit(&x.request, of, over, err); ref != nil {
+		if ref := x.overLimit(ctx, &x.request, of, over, err); ref != nil {
 			return ref
 		}
 	}
@@ -80,7 +83,7 @@ func (x *exchange) takeSubjects(ctx context.Context, side *half) *refusal {
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	over, err := x.gen.data.Limits.TakeDifferent(ctx, limits...)
-	return x.overLimit(side, of, over, err)
+	return x.overLimit(ctx, side, of, over, err)
 }
 
 // whoByKind are keyed digests of everybody whom one half names, by the kind of name.
@@ -131,8 +134,10 @@ func digestName(v *vault.Vault, purpose string, parts ...string) string {
 	return hex.EncodeToString(v.Digest(purpose, appendParts(nil, parts...))[:16])
 }
 
-// overLimit is the refusal of a call that goes over the limit number over, if any.
-func (x *exchange) overLimit(side *half, of []policy.RateLimit, over int, err error) *refusal {
+// overLimit is the refusal of a call that goes over the limit number over, if any. Of a limit
+// that opens incidents the incident is there before the refusal: whoever ends the process between
+// the two loses the refusal.
+func (x *exchange) overLimit(ctx context.Context, side *half, of []policy.RateLimit, over int, err error) *refusal {
 	switch {
 	case err != nil:
 		return x.stop(side, refuseErr(reasonLimitsDown, err))
@@ -147,7 +152,52 @@ func (x *exchange) overLimit(side *half, of []policy.RateLimit, over int, err er
 		x.alarm = true
 		x.h.logger.Warn("a caller has reached a limit of the policy", zap.String("actor", x.actor.ID), zap.String("limit", limitWords(ref.limit)), zap.Bool("observe", x.observe()))
 	}
+	// A route that observes tries a policy out, and nobody is suspected by one that is tried out.
+	if ref.limit.Incident && !x.observe() {
+		receipt := ""
+		if !x.released {
+			receipt = x.refusalID().String()
+		}
+		id, err := openBreach(ctx, x.gen.data, x.h.logger, *ref.limit, x.actor.ID, receipt)
+		if err != nil {
+			return x.stop(side, refuseErr(reasonLimitsDown, err))
+		}
+		if id != "" {
+			x.incident, x.alarm = id, true
+		}
+	}
 	return x.stop(side, ref)
+}
+
+// refusalID is the id of the event that an exchange is refused with.
+func (x *exchange) refusalID() audit.ID {
+	if x.refusal.IsZero() {
+		x.refusal = audit.NewID()
+	}
+	return x.refusal
+}
+
+// openBreach opens an incident about a caller who went over a limit, unless there was one of
+// the two within the limit's window: then it returns "". Receipt names an event of the caller, or is
+// empty. An error means that nobody could.
+func openBreach(ctx context.Context, d *Data, logger *zap.Logger, l policy.RateLimit, actor, receipt string) (string, error) {
+	cause := limitOf(d.Vault, l, actor) // whoever comes without a name is one
+	id, err := d.Incidents.OpenFor(ctx, incident.NewIncident{
+		Title: "A caller went over a limit of the policy: " + limitWords(&l), Facts: incident.Facts{From: time.Now().Add(-l.Period()), Receipt: receipt},
+	}, incident.Cause{Name: cause, Window: l.Period(), Codes: map[string]string{"cause": "limit", "limit": l.Of, "limit_most": strconv.Itoa(l.Most), "limit_window": strconv.Itoa(l.Window)}})
+	switch {
+	case errors.Is(err, incident.ErrMany):
+		if d.alarms.first("incidents", time.Now(), l.Period()) {
+			logger.Error("a caller has reached a limit of the policy, and NO INCIDENT was opened", zap.String("actor", actor), zap.String("limit", limitWords(&l)), zap.Error(err))
+		}
+		return "", nil
+	case err != nil:
+		return "", err
+	case id != "":
+		logger.Error("an incident was opened, because a caller has reached a limit of the policy: caregate incident show", zap.String("incident", id), zap.String("actor", actor), zap.String("limit", limitWords(&l)))
+		d.dutiesSoon()
+	}
+	return id, nil
 }
 
 // limitWords are a limit in the log: "200 subjects in 1h0m0s".
@@ -159,6 +209,9 @@ func limitWords(l *policy.RateLimit) string {
 func (x *exchange) noteLimit(attrs map[string]string) {
 	if l := x.limited; l != nil {
 		attrs["limit"], attrs["limit_most"], attrs["limit_window"] = l.Of, strconv.Itoa(l.Most), fmt.Sprint(l.Window)
+	}
+	if x.incident != "" {
+		attrs["incident"] = x.incident
 	}
 }
 

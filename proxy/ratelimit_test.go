@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caregate/caregate/console"
+	"github.com/caregate/caregate/internal/store"
 	"github.com/caregate/caregate/proxy/proxytest"
 )
 
@@ -228,5 +230,154 @@ func TestPolicyLimitSpendsNoApproval(t *testing.T) {
 	eventually(t, "the second is made with its approval", func() bool { return do(t, g, second).status == http.StatusOK })
 	if a := do(t, g, second); a.status != http.StatusForbidden || a.problem.Reason != "approval_invalid" {
 		t.Errorf("the second again: got %d %s", a.status, a.body)
+	}
+}
+
+// incidentsOf are the incidents of a gateway, with their history.
+func incidentsOf(t *testing.T, g *proxytest.Gateway) (list []console.Incident) {
+	t.Helper()
+	var found console.IncidentList
+	g.API("GET", "/api/v1/incidents", "", http.StatusOK, &found)
+	for _, i := range found.Incidents {
+		var whole console.Incident
+		g.API("GET", "/api/v1/incidents/"+i.ID, "", http.StatusOK, &whole)
+		list = append(list, whole)
+	}
+	return list
+}
+
+// A limit with incident: whoever goes over it is refused and suspected, once for a caller and
+// window, also across a restart. The incident is there before the refusal: without it, nobody
+// hears of a limit.
+func TestLimitIncidents(t *testing.T) {
+	u := proxytest.NewUpstream(t, jsonUpstream(http.StatusOK, `{"user":{"id":1,"email":"a@customer.example"}}`))
+	document := filepath.Join(t.TempDir(), "policy.yaml")
+	write(t, document, `
+version: 1
+limits:
+  - {of: calls, operation: "zendesk:*/write", most: 1, window: 24h, incident: true}
+  - {of: subjects, operation: "zendesk:user.*/read", most: 1, window: 24h, incident: true}
+  - {of: calls, operation: "zendesk:ticket.*", most: 1, window: 24h}
+`)
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Block: "policy builtin " + document})
+	one, _ := newKey(t, g, "agent")
+	other, _ := newKey(t, g, "agent")
+	asks := func(what string, c call, status int, reason string) answer {
+		t.Helper()
+		a := do(t, g, c)
+		if a.status != status || a.problem.Reason != reason {
+			t.Errorf("%s: got %d %s, want %d %s", what, a.status, a.body, status, reason)
+		}
+		return a
+	}
+	put := func(h http.Header) call {
+		return call{method: "PUT", path: "/api/v2/users/1.json", body: `{"user":{"name":"x"}}`, header: h}
+	}
+	ticket := call{method: "GET", path: "/api/v2/tickets/1.json", header: one}
+	asks("a ticket", ticket, http.StatusOK, "")
+	asks("over a limit without incidents", ticket, http.StatusTooManyRequests, "limit_reached")
+	asks("a write", put(one), http.StatusOK, "")
+	if list := incidentsOf(t, g); len(list) != 0 {
+		t.Fatalf("incidents before anything happened: %+v", list)
+	}
+
+	// While no incident can be opened, the call is refused for that.
+	db, err := g.OpenDB("state.db", store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rename := func(from, to string) {
+		t.Helper()
+		if _, err := db.ExecContext(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename("incident_cause", "away")
+	asks("a second write, no incident", put(one), http.StatusServiceUnavailable, "limits_unavailable")
+	rename("away", "incident_cause")
+
+	refused := asks("a second write", put(one), http.StatusTooManyRequests, "limit_reached")
+	list := incidentsOf(t, g)
+	if len(list) != 1 {
+		t.Fatalf("got %d incidents, want one", len(list))
+	}
+	i := list[0]
+	if i.Phase != "suspected" || i.OpenedBy != "gateway" || !i.AwareAt.IsZero() || i.SuspectedAt.IsZero() || len(i.Duties) != 2 || i.Receipt != refused.problem.Receipt {
+		t.Errorf("got %+v", i)
+	}
+	if f := i.History[0].Facts; f["cause"] != "limit" || f["limit"] != "calls" || f["limit_most"] != "1" || f["limit_window"] != "86400" {
+		t.Errorf("its history begins with %v", f)
+	}
+	if e := g.Event(refused.problem.Receipt); e.Reason != "limit_reached" || e.Attrs["incident"] != i.ID {
+		t.Errorf("the refusal in the log is %+v", e)
+	}
+	var affected console.ExposureList
+	g.API("POST", "/api/v1/incidents/"+i.ID+"/affected", "", http.StatusOK, &affected)
+
+	for range 3 {
+		asks("a further write", put(one), http.StatusTooManyRequests, "limit_reached")
+	}
+	g.Restart()
+	asks("a write after a restart", put(one), http.StatusTooManyRequests, "limit_reached")
+	if list := incidentsOf(t, g); len(list) != 1 {
+		t.Errorf("got %d incidents for one caller, limit and window", len(list))
+	}
+	asks("another caller's write", put(other), http.StatusOK, "")
+	asks("another caller's second write", put(other), http.StatusTooManyRequests, "limit_reached")
+	if list := incidentsOf(t, g); len(list) != 2 {
+		t.Errorf("got %d incidents, want one for each of two callers", len(list))
+	}
+
+	// An answer that names too many is withheld, and opens one, too.
+	asks("a user", call{method: "GET", path: "/api/v2/users/1.json", header: one}, http.StatusOK, "")
+	if a := do(t, g, call{method: "GET", path: "/api/v2/users/2.json", header: one}); a.status == http.StatusOK {
+		t.Errorf("a second user: got %d %s", a.status, a.body)
+	}
+	eventually(t, "all is in the log", func() bool {
+		list = incidentsOf(t, g)
+		for _, i := range list {
+			if i.History[0].Receipt == "" {
+				return false
+			}
+		}
+		return len(list) == 3
+	})
+	for _, i := range list {
+		if e := g.Event(i.History[0].Receipt); e.Type != "incident.opened" || e.Attrs["cause"] != "limit" || e.Attrs["incident"] != i.ID {
+			t.Errorf("the log says %+v", e)
+		}
+	}
+}
+
+// A route that observes suspects nobody.
+func TestLimitIncidentsObserved(t *testing.T) {
+	u := proxytest.NewUpstream(t, jsonUpstream(http.StatusOK, `{}`))
+	document := filepath.Join(t.TempDir(), "policy.yaml")
+	write(t, document, "version: 1\nlimits:\n  - {of: calls, most: 1, window: 1h, incident: true}\n")
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Govern: "observe", Block: "policy builtin " + document})
+	show := call{method: "GET", path: "/api/v2/tickets/1.json"}
+	for range 3 {
+		if a := do(t, g, show); a.status != http.StatusOK {
+			t.Fatalf("observed: got %d %s", a.status, a.body)
+		}
+	}
+	if list := incidentsOf(t, g); len(list) != 0 {
+		t.Errorf("a policy that is tried out opened %+v", list)
+	}
+}
+
+// Reveals over a limit with incident open one.
+func TestLimitIncidentsOfReveals(t *testing.T) {
+	g, token, p, _ := startReveals(t, "{class: email, action: allow}\nlimits:\n  - {of: reveals, roles: [dpo], most: 1, window: 1h, incident: true}")
+	dora := p.is(t, "dora", "dpo", "otp")
+	for _, want := range []int{http.StatusOK, http.StatusTooManyRequests, http.StatusTooManyRequests} {
+		if a := ask(t, g, "POST", revealPath, wish([]string{token}, false), dora); a.status != want {
+			t.Errorf("got %d %s, want %d", a.status, a.body, want)
+		}
+	}
+	list := incidentsOf(t, g)
+	if len(list) != 1 || list[0].History[0].Facts["limit"] != "reveals" || !list[0].AwareAt.IsZero() {
+		t.Errorf("got %+v", list)
 	}
 }

@@ -136,6 +136,9 @@ func (x *exchange) recordRefusal(r *http.Request, ref *refusal) error {
 		side, direction = &x.response, policy.Response
 	}
 	e := x.event(eventRefused, direction, side, r.Method)
+	if !x.refusal.IsZero() {
+		e.ID = x.refusal
+	}
 	e.Class = ocsfHTTPActivity
 	e.Decision, e.Reason, e.Forwarded, e.Outcome = audit.DecisionDeny, ref.code, x.forwarded, audit.OutcomeNotReleased
 	e.Status = x.statusOf(ref)

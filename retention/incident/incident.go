@@ -224,8 +224,92 @@ type NewIncident struct {
 	Facts     Facts
 }
 
+// Cause is what the gateway itself opens an incident for.
+type Cause struct {
+	// Name tells causes apart, in 1 to 128 characters of a code: keyed digests, and nobody's name.
+	Name string
+	// Window is for how long after one was opened for it there is no other.
+	Window time.Duration
+	// Codes are put in the log with the incident.
+	Codes map[string]string
+}
+
+// mostOwn is how many incidents the gateway itself opens in a day: who provokes more has drawn
+// attention enough.
+const mostOwn = 100
+
+// ErrMany is returned by OpenFor when the gateway has opened as many in a day as it may.
+var ErrMany = errors.New("the gateway itself has opened 100 incidents within a day, and opens no more")
+
+// errOpened: an incident was opened for the cause before.
+var errOpened = errors.New("opened before")
+
+// OpenFor opens an incident that a machine suspects, if none was opened for its cause within
+// its window: then id is "". The incident and that it was opened for the cause are there both or
+// not at all.
+func (s *Store) OpenFor(ctx context.Context, n NewIncident, c Cause) (id string, err error) {
+	if !code.MatchString(c.Name) || c.Window <= 0 {
+		return "", errors.New("opening an incident: the cause is not described")
+	}
+	// Who goes on with what an incident is about writes nothing.
+	var at int64
+	err = s.db.QueryRowContext(ctx, `SELECT at FROM incident_cause WHERE cause = $1`, c.Name).Scan(&at)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("looking for an incident: %w", err)
+	}
+	if err == nil {
+		tx, err := s.db.Snapshot(ctx)
+		if err != nil {
+			return "", fmt.Errorf("looking for an incident: %w", err)
+		}
+		now, err := s.duties.Now(ctx, tx)
+		_ = tx.Rollback() // it only reads
+		if err != nil {
+			return "", err
+		}
+		if now.Sub(time.UnixMilli(at)).Abs() < c.Window {
+			return "", nil
+		}
+	}
+	n.By = Machine
+	i, err := s.open(ctx, n, &c)
+	if errors.Is(err, errOpened) {
+		return "", nil
+	}
+	return i.ID, err
+}
+
+// claim notes in the incident's transaction what it is opened for. Of several at once one
+// comes through. A time that is further ahead than the window is that of a wrong clock.
+func (s *Store) claim(ctx context.Context, tx *sql.Tx, i *Incident, c *Cause) error {
+	window := c.Window.Milliseconds()
+	res, err := tx.ExecContext(ctx, `INSERT INTO incident_cause (cause, at, incident) VALUES ($1, $2, $3)
+		ON CONFLICT (cause) DO UPDATE SET at = excluded.at, incident = excluded.incident WHERE incident_cause.at <= $4 OR incident_cause.at >= $5`,
+		c.Name, i.Opened.UnixMilli(), i.ID, i.Opened.UnixMilli()-window, i.Opened.UnixMilli()+window)
+	if err != nil {
+		return fmt.Errorf("noting the cause of an incident: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil {
+		return fmt.Errorf("noting the cause of an incident: %w", err)
+	} else if n == 0 {
+		return errOpened
+	}
+	var today int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM incident WHERE opened_by = $1 AND opened > $2`, Machine, i.Opened.Add(-24*time.Hour).UnixMilli()).Scan(&today); err != nil {
+		return fmt.Errorf("counting incidents: %w", err)
+	}
+	if today > mostOwn { // with this one
+		return ErrMany
+	}
+	return nil
+}
+
 // Open opens an incident, with the clocks that begin at the suspicion.
 func (s *Store) Open(ctx context.Context, n NewIncident) (Incident, error) {
+	return s.open(ctx, n, nil)
+}
+
+func (s *Store) open(ctx context.Context, n NewIncident, c *Cause) (Incident, error) {
 	if n.Title == "" || len(n.Title) > MaxTitle || !code.MatchString(n.By) {
 		return Incident{}, wish("it has a title of 1 to %d bytes", MaxTitle)
 	}
@@ -262,6 +346,15 @@ func (s *Store) Open(ctx context.Context, n NewIncident) (Incident, error) {
 			return fmt.Errorf("opening an incident: %w", err)
 		}
 		s.step("opened")
+		if c != nil {
+			if err := s.claim(ctx, tx, &i, c); err != nil {
+				return err
+			}
+			for name, v := range c.Codes {
+				added[name] = v
+			}
+			s.step("claimed")
+		}
 		added["suspected_at"] = stamp(i.Suspected)
 		if err := s.note(ctx, tx, &i, now, EventOpened, n.By, added); err != nil {
 			return err

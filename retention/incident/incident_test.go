@@ -47,7 +47,7 @@ func TestOnPostgres(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]func(*testing.T){
 		"Dates": TestDates, "Failsafe": TestFailsafe, "Decision": TestDecision, "Drill": TestDrill, "Scope": TestScope, "Notices": TestNotices,
-		"Waived": TestWaived, "Moments": TestMoments, "BeforeTheLaw": TestBeforeTheLaw, "Classified": TestClassified, "Doubt": TestDoubt, "Seen": TestSeen,
+		"Causes": TestCauses, "CausesAtOnce": TestCausesAtOnce, "Waived": TestWaived, "Moments": TestMoments, "BeforeTheLaw": TestBeforeTheLaw, "Classified": TestClassified, "Doubt": TestDoubt, "Seen": TestSeen,
 		"Raised": TestRaised, "ManyGateways": TestManyGateways, "Closing": TestClosing, "Recorded": TestRecorded, "Killed": TestKilled,
 	} {
 		t.Run(name, test)
@@ -964,6 +964,10 @@ func changeAndDie() error {
 		_, err = s.Open(ctx, incident.NewIncident{Title: "x", By: "user:1", Facts: incident.Facts{Places: []string{"de"}}})
 		return err
 	}
+	if os.Getenv(dieDoing) == "cause" {
+		_, err = s.OpenFor(ctx, incident.NewIncident{Title: "x", Facts: incident.Facts{Places: []string{"de"}}}, limitCause())
+		return err
+	}
 	list, err := s.List(ctx)
 	if err != nil || len(list) != 1 {
 		return errors.Join(err, errors.New("no incident"))
@@ -972,12 +976,104 @@ func changeAndDie() error {
 	return err
 }
 
+// limitCause is a caller who went over a limit.
+func limitCause() incident.Cause {
+	return incident.Cause{Name: "policy:0123:abcd", Window: time.Hour, Codes: map[string]string{"cause": "limit", "limit": "subjects"}}
+}
+
+// What the gateway itself suspects opens one incident for a cause and window, with a suspicion
+// and nothing that is known, and no more than some in a day.
+func TestCauses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	open := func(c incident.Cause) string {
+		t.Helper()
+		id, err := w.s.OpenFor(t.Context(), incident.NewIncident{Title: "A limit"}, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	c := limitCause()
+	first := open(c)
+	i := must(t)(w.s.Get(t.Context(), first))
+	if !i.Suspected.Equal(began) || !i.Aware.IsZero() || i.OpenedBy != incident.Machine || len(i.Events) != 1 || i.Events[0].Body["limit"] != "subjects" || len(i.Duties) != 2 {
+		t.Errorf("got %+v", i)
+	}
+	w.set(began.Add(time.Hour - time.Millisecond))
+	if id := open(c); id != "" {
+		t.Error("a second one within the window")
+	}
+	other := c
+	other.Name = "policy:0123:ef01"
+	if id := open(other); id == "" || id == first {
+		t.Errorf("another caller: got %q", id)
+	}
+	w.set(began.Add(time.Hour))
+	second := open(c)
+	if second == "" || second == first {
+		t.Errorf("after the window: got %q", second)
+	}
+	w.set(began.Add(time.Hour - time.Minute)) // set back a little
+	if id := open(c); id != "" {
+		t.Error("another one because the clock was set back")
+	}
+	w.set(began.Add(-100 * time.Hour)) // the clock had been far ahead
+	if id := open(c); id == "" {
+		t.Error("none until the clock has caught up")
+	}
+	for _, bad := range []incident.Cause{{Name: "jane doe", Window: time.Hour}, {Name: "x"}} {
+		if _, err := w.s.OpenFor(t.Context(), incident.NewIncident{Title: "x"}, bad); err == nil {
+			t.Errorf("%+v opened an incident", bad)
+		}
+	}
+
+	w.set(began.Add(200 * time.Hour))
+	for n := range 100 {
+		c.Name = fmt.Sprintf("policy:0123:%d", n)
+		open(c)
+	}
+	c.Name = "policy:0123:last"
+	if _, err := w.s.OpenFor(t.Context(), incident.NewIncident{Title: "x"}, c); !errors.Is(err, incident.ErrMany) {
+		t.Errorf("got %v, want it refused", err)
+	}
+	w.set(began.Add(224 * time.Hour))
+	if id := open(c); id == "" {
+		t.Error("none on the day after")
+	}
+}
+
+// Of many at once, in several gateways, one opens an incident.
+func TestCausesAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var group sync.WaitGroup
+	opened := make(chan string, 8)
+	for range 8 {
+		group.Go(func() {
+			id, err := w.s.OpenFor(t.Context(), incident.NewIncident{Title: "A limit"}, limitCause())
+			if err != nil {
+				t.Error(err)
+			}
+			if id != "" {
+				opened <- id
+			}
+		})
+	}
+	group.Wait()
+	list, err := w.s.List(t.Context())
+	if err != nil || len(list) != 1 || len(opened) != 1 {
+		t.Errorf("%d were opened and %d are there (%v), want one", len(opened), len(list), err)
+	}
+}
+
 // W1: whoever is killed while an incident is opened or decided about leaves all of it or
 // nothing: the incident, its duties, their clocks and what goes into the log.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	for _, v := range []struct{ doing, step string }{
 		{"open", "opened"}, {"open", "noted"}, {"open", "waiting"}, {"open", "duty"}, {"open", "notice"}, {"open", "committed"},
+		{"cause", "opened"}, {"cause", "claimed"}, {"cause", "noted"}, {"cause", "waiting"}, {"cause", "notice"}, {"cause", "committed"},
 		{"aware", "aware"}, {"aware", "decided"}, {"aware", "duty"}, {"aware", "notice"}, {"aware", "committed"},
 	} {
 		t.Run(v.doing+"/"+v.step, func(t *testing.T) {
@@ -999,7 +1095,7 @@ func TestKilled(t *testing.T) {
 			}
 			if v.step == "committed" {
 				events++
-				if v.doing == "open" {
+				if v.doing != "aware" {
 					incidents, duties = 1, 2
 				} else {
 					duties = 3
@@ -1019,6 +1115,13 @@ func TestKilled(t *testing.T) {
 			obligations := duties
 			if incidents > 0 {
 				obligations++ // the wait for a decision
+			}
+			causes := 0
+			if v.doing == "cause" && v.step == "committed" {
+				causes = 1
+			}
+			if got := count(`SELECT count(*) FROM incident_cause`); got != causes {
+				t.Errorf("%d causes, want %d", got, causes)
 			}
 			if got := count(`SELECT count(*) FROM incident_duty`); got != duties {
 				t.Errorf("%d notices, want %d", got, duties)
