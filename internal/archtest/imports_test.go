@@ -35,6 +35,7 @@ var rules = map[string]rule{
 	"retention":                       {imports: []string{"channel", "vault", "audit", "internal/store"}, tests: []string{"internal/leaks", "internal/pgtest"}, why: "duties act on vendors, keys and the log, never on traffic"},
 	"retention/index":                 {imports: []string{"internal/store"}, tests: []string{"internal/leaks", "internal/pgtest"}, why: "which records there are, and of whom, is asked by duties and told by traffic: it knows neither"},
 	"retention/hold":                  {imports: []string{"internal/store", "retention/index"}, tests: []string{"internal/leaks", "internal/pgtest", "retention"}, why: "what must stay is decided from holds and from where records are known to be, by whoever destroys"},
+	"retention/request":               {imports: []string{"internal/store", "retention", "retention/clock", "retention/index"}, tests: []string{"internal/leaks", "internal/pgtest"}, why: "who asked for what is kept beside duties and flags; what carries it out asks here first"},
 	"retention/clock":                 {why: "a date must come out the same whatever is stored, and wherever: arithmetic knows nothing of us"},
 	"retention/ropa":                  {imports: []string{"redact", "retention/clock"}, why: "a record of processing is made of what was declared and of counts: it reads no log and no configuration"},
 	"console":                         {why: "handlers reach the rest through interfaces that console declares"},

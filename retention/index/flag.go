@@ -163,6 +163,24 @@ func (x *Index) AnyFlag(ctx context.Context) bool {
 // returned. Only Kind, Person, Since, Until, Reason, Ticket and SetBy of f count; name is for
 // kinds that outlive the person.
 func (x *Index) SetFlag(ctx context.Context, f Flag, name NameDigest, now time.Time) (set Flag, fresh bool, err error) {
+	tx, err := x.db.BeginTx(ctx, nil)
+	if err != nil {
+		return Flag{}, false, fmt.Errorf("setting a flag of a person: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if set, fresh, err = SetFlagIn(ctx, tx, f, name, now); err != nil {
+		return Flag{}, false, err
+	}
+	if err := tx.Commit(); err != nil {
+		return Flag{}, false, fmt.Errorf("setting a flag of a person: %w", err)
+	}
+	x.FlagsSet()
+	return set, fresh, nil
+}
+
+// SetFlagIn is SetFlag in a transaction on the index's database. The caller calls FlagsSet
+// when the transaction has ended, however it has.
+func SetFlagIn(ctx context.Context, tx *sql.Tx, f Flag, name NameDigest, now time.Time) (set Flag, fresh bool, err error) {
 	f.Ended, f.Erased, f.EndBy = time.Time{}, time.Time{}, ""
 	if !slices.Contains(FlagKinds(), f.Kind) || f.Person == (Person{}) || !f.Until.IsZero() && !f.Until.After(f.Since) || Outlives(f.Kind) && name == (NameDigest{}) {
 		return Flag{}, false, ErrFlag
@@ -174,11 +192,6 @@ func (x *Index) SetFlag(ctx context.Context, f Flag, name NameDigest, now time.T
 		stored = []byte{}
 	}
 	_, _ = rand.Read(f.ID[:]) // never fails
-	tx, err := x.db.BeginTx(ctx, nil)
-	if err != nil {
-		return Flag{}, false, fmt.Errorf("setting a flag of a person: %w", err)
-	}
-	defer func() { _ = tx.Rollback() }()
 	// One that is over gives way, and keeps the time at which it was.
 	if _, err := tx.ExecContext(ctx, `UPDATE person_flag SET ended = until WHERE person = $1 AND kind = $2 AND erased = 0 AND ended = 0 AND until > 0 AND until <= $3`, f.Person[:], f.Kind, now.UnixMilli()); err != nil {
 		return Flag{}, false, fmt.Errorf("setting a flag of a person: %w", err)
@@ -195,13 +208,14 @@ func (x *Index) SetFlag(ctx context.Context, f Flag, name NameDigest, now time.T
 	if len(all) != 1 {
 		return Flag{}, false, errors.New("setting a flag of a person: it is not there")
 	}
-	if err := tx.Commit(); err != nil {
-		return Flag{}, false, fmt.Errorf("setting a flag of a person: %w", err)
-	}
-	x.flags.looking.Lock() // an answer from before this commit must not come after it
+	return all[0], all[0].ID == f.ID, nil
+}
+
+// FlagsSet has flags looked for that a transaction with SetFlagIn may have set.
+func (x *Index) FlagsSet() {
+	x.flags.looking.Lock() // an answer from before the commit must not come after it
 	defer x.flags.looking.Unlock()
 	x.flags.some.Store(true)
-	return all[0], all[0].ID == f.ID, nil
 }
 
 // EndFlags ends the flags of one kind of names of persons, by their pseudonyms and by the
