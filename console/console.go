@@ -44,6 +44,8 @@ type Config struct {
 	RevealRights RevealRights
 	// Incidents are suspicions of breaches, and what they owe.
 	Incidents Incidents
+	// Requests are what persons ask for by law.
+	Requests Requests
 	// Duties are what the gateway carries out when it is due.
 	Duties Duties
 	// Approve finds out whether others have agreed to a call of this API, and asks them
@@ -322,7 +324,7 @@ type api struct {
 // New returns the handler for /livez, /readyz, /api/v1 and the page of drafts. It panics when a
 // required field of c is missing, because a gateway without it would deny all.
 func New(c Config) http.Handler {
-	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.Sessions == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Reviews == nil || c.Holds == nil || c.RevealRights == nil || c.Approve == nil || c.Tokens == nil ||
+	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.Sessions == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Reviews == nil || c.Holds == nil || c.Requests == nil || c.RevealRights == nil || c.Approve == nil || c.Tokens == nil ||
 		c.Records == nil || c.Flags == nil || c.Event == nil || c.Search == nil || c.Exposures == nil || c.Status == nil || c.Replay == nil || c.Checks == nil {
 		panic("console: Config lacks a required field")
 	}

@@ -81,6 +81,10 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 		fmt.Fprintf(&b, "the gateway raised the notice %s (%s) of the incident %s, which is %s", e.Attrs["rule"], e.Attrs["place"], e.Attrs["incident"], urgency(e.Attrs["stage"]))
 	case strings.HasPrefix(e.Type, "incident."):
 		fmt.Fprintf(&b, "entry %s of the incident %s was made: %s", e.Attrs["entry"], e.Attrs["incident"], strings.ReplaceAll(strings.TrimPrefix(e.Type, "incident."), "_", " "))
+	case e.Type == "request.deadline_raised":
+		fmt.Fprintf(&b, "the gateway raised that the request %s is to be %s: %s", e.Attrs["request"], deadline(e.Attrs["duty"]), e.Attrs["stage"])
+	case strings.HasPrefix(e.Type, "request.") && e.Attrs["entry"] != "":
+		fmt.Fprintf(&b, "entry %s of the privacy request %s was made: %s", e.Attrs["entry"], e.Attrs["request"], strings.ReplaceAll(strings.TrimPrefix(e.Type, "request."), "_", " "))
 	case strings.HasPrefix(e.Type, "duty."):
 		fmt.Fprintf(&b, "entry %s of the duty %s was made: %s", e.Attrs["entry"], e.Attrs["duty"], strings.TrimPrefix(e.Type, "duty."))
 	case e.Type == "log.gap":
@@ -288,6 +292,14 @@ func urgency(stage string) string {
 		return "due at a moment that nobody knows, because the clock jumped"
 	}
 	return "due soon"
+}
+
+// deadline says what is due of a privacy request.
+func deadline(duty string) string {
+	if duty == "acknowledge" {
+		return "acknowledged"
+	}
+	return "answered"
 }
 
 // gap says what a gap in the log lacks, as far as its event knows.

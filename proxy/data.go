@@ -21,6 +21,7 @@ import (
 	"github.com/caregate/caregate/retention/hold"
 	"github.com/caregate/caregate/retention/incident"
 	"github.com/caregate/caregate/retention/index"
+	"github.com/caregate/caregate/retention/request"
 	"github.com/caregate/caregate/vault"
 )
 
@@ -171,6 +172,8 @@ type Data struct {
 	// Duties are what is owed by law, Incidents suspicions of breaches.
 	Duties    *retention.Store
 	Incidents *incident.Store
+	// Requests are what persons ask for by law.
+	Requests *request.Store
 	// Limits count what is taken of them.
 	Limits *policy.Limits
 	// RevealRights know when rights to see what stands behind tokens were last used.
@@ -293,6 +296,9 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 	}
 	if d.Holds, err = hold.Open(ctx, d.state, holdSealer(d.Vault)); err != nil {
 		return d, fmt.Errorf("opening the legal holds: %w", err)
+	}
+	if err := d.openRequests(ctx); err != nil {
+		return d, err
 	}
 	if d.deliveries, err = openDeliveries(ctx, d.state); err != nil {
 		return d, fmt.Errorf("opening the deliveries of webhooks: %w", err)

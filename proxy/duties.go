@@ -38,7 +38,7 @@ func (d *Data) openDuties(ctx context.Context) error {
 // startDuties has duties carried out until the data directory is closed. Each of several
 // gateways does so, and one of them claims a duty.
 func (d *Data) startDuties(logger *slog.Logger) error {
-	runner, err := retention.NewRunner(retention.Config{Store: d.Duties, Kinds: d.Incidents.Kinds(raiseNotice(logger)), Record: d.recordDuty, Log: logger})
+	runner, err := retention.NewRunner(retention.Config{Store: d.Duties, Kinds: append(d.Incidents.Kinds(raiseNotice(logger)), d.Requests.Kinds(raiseDeadline(logger))...), Record: d.recordDuty, Log: logger})
 	if err != nil {
 		return fmt.Errorf("starting to carry out duties: %w", err)
 	}
@@ -103,6 +103,7 @@ func (d *Data) doDuties(ctx context.Context, runner *retention.Runner) error {
 			break
 		}
 	}
+	failed = errors.Join(failed, d.tellRequests(ctx), d.countDeadlines(ctx))
 	stages, err := d.Incidents.Stages(ctx)
 	if err != nil {
 		return errors.Join(failed, err)

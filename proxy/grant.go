@@ -181,6 +181,9 @@ func reviewSealer(v *vault.Vault) rowSealer { return rowSealer{v, "review:", "ac
 // holdSealer seals what people wrote about legal holds.
 func holdSealer(v *vault.Vault) rowSealer { return rowSealer{v, "hold:", "legal hold"} }
 
+// requestSealer seals who makes requests of persons.
+func requestSealer(v *vault.Vault) rowSealer { return rowSealer{v, "request:", "privacy request"} }
+
 // sealedToken is what is stored. V is 1.
 type sealedToken struct {
 	V          int    `json:"v"`

@@ -49,7 +49,10 @@ type metrics struct {
 
 	notices       *prometheus.GaugeVec
 	noticesRaised *prometheus.CounterVec
-	dutiesWaiting prometheus.Gauge
+
+	deadlines       *prometheus.GaugeVec
+	deadlinesRaised *prometheus.CounterVec
+	dutiesWaiting   prometheus.Gauge
 }
 
 // processMetrics is shared by all configurations of the process: a counter must
@@ -146,6 +149,12 @@ func newMetrics() *metrics {
 		dutiesWaiting: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "caregate", Name: "duties_waiting", Help: "Duties with which the gateway does not go on until a person says so.",
 		}),
+		deadlines: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "caregate", Name: "request_deadlines", Help: "What is owed to persons who asked for something by law, by what (acknowledge, respond) and urgency: later, soon, overdue (behind the plan), late (behind the law).",
+		}, []string{"what", "urgency"}),
+		deadlinesRaised: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caregate", Name: "request_deadlines_raised_total", Help: "Times that this gateway raised a deadline of a person's request.",
+		}, []string{"what", "urgency"}),
 		policyBehind: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "caregate", Name: "policy_behind", Help: "1 while what the files or the bundle source have of the policy is not in force.",
 		}),
@@ -160,7 +169,7 @@ func (m *metrics) register(r *prometheus.Registry) error {
 	if r == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{m.trails.entries, m.trails.gaps, m.trails.failures, m.trails.failing, m.trails.until, m.exchanges, m.duration, m.findings, m.earlier, m.notInspected, m.approvals, m.reveals, m.verified, m.limited, m.withoutVault, m.streams, m.inspected, m.unmappedOps, m.addedRefused, m.tokensAsked, m.spends, m.wait, m.unrecorded, m.paused, m.reverted, m.shipped, m.shipBehind, m.shipFailed, m.log, m.archiveSize, m.archiveFailing, m.policyBehind, m.bundleRevision, m.notices, m.noticesRaised, m.dutiesWaiting} {
+	for _, c := range []prometheus.Collector{m.trails.entries, m.trails.gaps, m.trails.failures, m.trails.failing, m.trails.until, m.exchanges, m.duration, m.findings, m.earlier, m.notInspected, m.approvals, m.reveals, m.verified, m.limited, m.withoutVault, m.streams, m.inspected, m.unmappedOps, m.addedRefused, m.tokensAsked, m.spends, m.wait, m.unrecorded, m.paused, m.reverted, m.shipped, m.shipBehind, m.shipFailed, m.log, m.archiveSize, m.archiveFailing, m.policyBehind, m.bundleRevision, m.notices, m.noticesRaised, m.deadlines, m.deadlinesRaised, m.dutiesWaiting} {
 		var already prometheus.AlreadyRegisteredError
 		if err := r.Register(c); err != nil && !errors.As(err, &already) {
 			return err

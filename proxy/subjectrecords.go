@@ -46,13 +46,19 @@ func (c consoleMount) records(ctx context.Context, q console.RecordQuestion) (li
 	if !q.Linked {
 		all = named
 	}
+	return c.a.recordsOf(ctx, list, all, q)
+}
+
+// recordsOf adds a page of the records that name persons.
+func (a *App) recordsOf(ctx context.Context, list console.RecordList, persons []index.Person, q console.RecordQuestion) (console.RecordList, error) {
 	var after index.Record
+	var err error
 	if q.After != "" {
 		if after, err = placeOfRecord(q.After); err != nil {
 			return list, err
 		}
 	}
-	found, err := d.Index.Of(ctx, all, after, q.Limit+1)
+	found, err := a.gen.data.Index.Of(ctx, persons, after, q.Limit+1)
 	if errors.Is(err, index.ErrNone) {
 		return list, fmt.Errorf("%w: %w", console.ErrNotFound, err)
 	}

@@ -40,8 +40,8 @@
 //
 // # What is not here
 //
-// Holds are in package hold. Breaches add duties (package incident), and each gateway runs a
-// Runner for them. Schedules and requests do not exist yet. Vendors' limits (W8) belong to connectors. Store.Replay brings
+// Holds are in package hold. Breaches and requests of persons add duties (packages incident
+// and request), and each gateway runs a Runner for them. Schedules do not exist yet. Vendors' limits (W8) belong to connectors. Store.Replay brings
 // duties back that a database lost which was restored from an older copy, from the log's
 // entries; nothing reads the log for it yet.
 package retention

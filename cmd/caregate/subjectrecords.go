@@ -49,21 +49,9 @@ asked is in its log.`,
 			question["after"] = *after
 		}
 		return ask(cmd, "POST", "/subjects/records", question, func(list console.RecordList, _ string) error {
-			t := newTable(cmd.OutOrStdout(), "RECORD", "CREATED", "CLOSED", "LAST SEEN", "FOUND", "ON")
-			for _, r := range list.Records {
-				closed := day(r.Closed)
-				switch {
-				case !r.Gone.IsZero():
-					closed = "deleted " + day(r.Gone)
-				case r.Open:
-					closed = "open"
-				}
-				t.row(r.Record, day(r.Created), closed, day(r.LastSeen), dash(strings.Join(r.Classes, " ")), dash(r.Parent))
-			}
-			if err := t.print(); err != nil {
+			if err := printRecords(cmd, list); err != nil {
 				return err
 			}
-			sayMore(cmd, list.More)
 			if list.Known == 0 {
 				fmt.Fprintln(cmd.ErrOrStderr(), "No call ever named a person by these names.")
 			}
@@ -74,4 +62,24 @@ asked is in its log.`,
 		})
 	}
 	return cmd
+}
+
+// printRecords shows a page of records.
+func printRecords(cmd *cobra.Command, list console.RecordList) error {
+	t := newTable(cmd.OutOrStdout(), "RECORD", "CREATED", "CLOSED", "LAST SEEN", "FOUND", "ON")
+	for _, r := range list.Records {
+		closed := day(r.Closed)
+		switch {
+		case !r.Gone.IsZero():
+			closed = "deleted " + day(r.Gone)
+		case r.Open:
+			closed = "open"
+		}
+		t.row(r.Record, day(r.Created), closed, day(r.LastSeen), dash(strings.Join(r.Classes, " ")), dash(r.Parent))
+	}
+	if err := t.print(); err != nil {
+		return err
+	}
+	sayMore(cmd, list.More)
+	return nil
 }

@@ -39,7 +39,7 @@ func TestPage(t *testing.T) {
 <!-- Generated from retention/clock/rules.yaml and calendars.yaml by ` + "`go test ./retention/clock -run TestPage -update`" + `. -->
 
 The periods of law that Caregate can compute, and how. **This is engineering, not legal advice**: check a rule with counsel before you rely on it.
-Breach clocks and [access reviews](access-reviews.md) run by it ([incidents](incidents.md)); requests and purges are not in the gateway yet ([design 0024](design/0024-legal-clocks.md)).
+Breach clocks and [access reviews](access-reviews.md) run by it ([incidents](incidents.md)), and so do [requests of persons](requests.md); purges are not in the gateway yet ([design 0024](design/0024-legal-clocks.md)).
 
 Each clock has up to three moments. ` + "`legal_due`" + ` is the last defensible one: past it, a duty was breached. ` + "`plan_by`" + ` is the strictest reading of the rule, never later; alarms go by it.
 ` + "`not_before`" + `, of what is kept for a time, is the first moment at which it may be destroyed or done.

@@ -96,7 +96,7 @@ func (s *Store) raise(ctx context.Context, w retention.Work, raised Raised) (str
 		if fresh = d.Stage != is || now.Before(d.raised) || now.Sub(d.raised) >= again; !fresh {
 			return nil
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE request_duty SET stage = $1, raised = $2 WHERE id = $3`, is, millis(now), d.ID); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE request_duty SET stage = $1, raised = $2 WHERE id = $3`, is, store.Millis(now), d.ID); err != nil {
 			return fmt.Errorf("raising a deadline: %w", err)
 		}
 		attrs := map[string]string{"duty": d.What, "rule": d.Rule, "stage": is, "plan_by": stamp(d.PlanBy), "legal_due": stamp(d.LegalDue)}

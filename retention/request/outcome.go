@@ -78,7 +78,7 @@ func (s *Store) Note(ctx context.Context, id, by string, items []Item, rest stri
 			}
 			counts[it.Result]++
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE request SET begun = $1 WHERE id = $2`, millis(begun), id); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE request SET begun = $1 WHERE id = $2`, store.Millis(begun), id); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM request_item WHERE request = $1 AND place = $2`, id, Everything); err != nil {
@@ -91,7 +91,7 @@ func (s *Store) Note(ctx context.Context, id, by string, items []Item, rest stri
 		}
 		defer put.Close()
 		for _, it := range items {
-			if _, err := put.ExecContext(ctx, id, it.Place, it.Result, it.Hold, it.Statute, it.Until, millis(now), by); err != nil {
+			if _, err := put.ExecContext(ctx, id, it.Place, it.Result, it.Hold, it.Statute, it.Until, store.Millis(now), by); err != nil {
 				return err
 			}
 		}
@@ -274,7 +274,7 @@ func (s *Store) Items(ctx context.Context, id, after string, limit int) ([]Item,
 	list, err := store.List(ctx, s.DB, func(row store.Row) (it Item, err error) {
 		var at int64
 		err = row.Scan(&it.Place, &it.Result, &it.Hold, &it.Statute, &it.Until, &at, &it.By)
-		it.At = moment(at)
+		it.At = store.Moment(at)
 		return it, err
 	}, `SELECT place, result, hold, statute, until, at, actor FROM request_item WHERE request = $1 AND place > $2 ORDER BY place LIMIT $3`, id, after, limit)
 	if err != nil {
@@ -415,7 +415,7 @@ func (s *Store) close(ctx context.Context, tx *sql.Tx, r *Request, now time.Time
 	}
 	s.step("ended")
 	if _, err := tx.ExecContext(ctx, `UPDATE request SET state = $1, closed = $2, closed_by = $3, reason = $4, notice = $5, other = $6 WHERE id = $7`,
-		state, millis(now), by, reason, notice, other, r.ID); err != nil {
+		state, store.Millis(now), by, reason, notice, other, r.ID); err != nil {
 		return err
 	}
 	return s.note(ctx, tx, r.ID, EventClosed, by, attrs, now)

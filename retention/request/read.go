@@ -21,7 +21,7 @@ func scan(row store.Row) (r Request, err error) {
 	var agent int
 	var received, opened, again, begun, closed int64
 	err = row.Scan(&r.ID, &r.Kind, &r.Place, &r.Manner, &agent, &r.Authority, &r.sealed, &received, &opened, &r.OpenedBy, &r.State, &r.Failed, &again, &begun, &closed, &r.ClosedBy, &r.Reason, &r.Notice, &r.Other)
-	r.Agent, r.Received, r.Opened, r.Again, r.Begun, r.Closed = agent == 1, moment(received), moment(opened), moment(again), moment(begun), moment(closed)
+	r.Agent, r.Received, r.Opened, r.Again, r.Begun, r.Closed = agent == 1, store.Moment(received), store.Moment(opened), store.Moment(again), store.Moment(begun), store.Moment(closed)
 	return r, err
 }
 
@@ -46,7 +46,7 @@ func (s *Store) read(ctx context.Context, tx *sql.Tx, id, lock string) (Request,
 		}
 		copy(p.Person[:], who)
 		copy(p.Digest[:], name)
-		p.At = moment(at)
+		p.At = store.Moment(at)
 		return p, nil
 	}, `SELECT person, name, verified, method FROM request_person WHERE request = $1 ORDER BY n`, id); err != nil {
 		return r, fmt.Errorf("reading the names of a request: %w", err)
@@ -132,7 +132,7 @@ const dutyColumns = `id, what, rule, plan, legal, ended, stage, raised`
 func scanDuty(row store.Row) (d Duty, err error) {
 	var plan, legal, ended, raised int64
 	err = row.Scan(&d.ID, &d.What, &d.Rule, &plan, &legal, &ended, &d.Stage, &raised)
-	d.PlanBy, d.LegalDue, d.Done, d.raised = moment(plan), moment(legal), moment(ended), moment(raised)
+	d.PlanBy, d.LegalDue, d.Done, d.raised = store.Moment(plan), store.Moment(legal), store.Moment(ended), store.Moment(raised)
 	return d, err
 }
 
@@ -238,7 +238,7 @@ func events(ctx context.Context, q store.Queryer, tail string, args ...any) ([]E
 			return e, err
 		}
 		copy(e.ID[:], id)
-		e.At = moment(at)
+		e.At = store.Moment(at)
 		return e, json.Unmarshal(attrs, &e.Attrs)
 	}, `SELECT request, seq, event, type, at, actor, attrs FROM request_event WHERE `+tail, args...)
 	if err != nil {
@@ -249,6 +249,9 @@ func events(ctx context.Context, q store.Queryer, tail string, args ...any) ([]E
 
 // Request is the id of the request that it happened to.
 func (e *Event) Request() string { return e.request }
+
+// Seq is the number of the event among those of its request, from 1.
+func (e *Event) Seq() int64 { return e.seq }
 
 // tellAtOnce bounds the events that one call puts on record.
 const tellAtOnce = 100

@@ -79,7 +79,7 @@ var (
 	ErrNone = errors.New("there is no such request")
 	// ErrWish is wrapped by errors about what cannot be done as it stands; the text may be
 	// shown.
-	ErrWish = errors.New("the request cannot be changed so")
+	ErrWish = errors.New("the request cannot be made or changed so")
 	// ErrUnproven is returned for what needs to know who somebody is, while nobody has found
 	// that out. It wraps ErrWish.
 	ErrUnproven = fmt.Errorf("%w: nobody has found out that the person is who they say: see verify", ErrWish)
@@ -358,7 +358,7 @@ func (s *Store) Open(ctx context.Context, n NewRequest) (Request, error) {
 			agent = 1
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO request (id, kind, place, manner, agent, authority, requester, received, opened, opened_by, state, failed, again, begun, closed, closed_by, reason, notice, other)
-			VALUES ($1, $2, $3, $4, $5, '', $6, $7, $8, $9, 'open', 0, 0, 0, 0, '', '', '', '')`, id, n.Kind, n.Place, n.Manner, agent, sealed, millis(n.Received), millis(now), n.By); err != nil {
+			VALUES ($1, $2, $3, $4, $5, '', $6, $7, $8, $9, 'open', 0, 0, 0, 0, '', '', '', '')`, id, n.Kind, n.Place, n.Manner, agent, sealed, store.Millis(n.Received), store.Millis(now), n.By); err != nil {
 			return err
 		}
 		s.step("opening: stored")
@@ -424,7 +424,7 @@ func (s *Store) owe(ctx context.Context, tx *sql.Tx, id, what, rule string, at t
 		return d, err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO request_duty (id, request, what, rule, plan, legal, state, ended, stage, raised) VALUES ($1, $2, $3, $4, $5, $6, 'open', 0, '', 0)`,
-		d.ID, id, what, rule, millis(d.PlanBy), millis(d.LegalDue))
+		d.ID, id, what, rule, store.Millis(d.PlanBy), store.Millis(d.LegalDue))
 	return d, err
 }
 
@@ -525,7 +525,7 @@ func (s *Store) Verify(ctx context.Context, id, by string, c Check) (Request, er
 				continue
 			}
 			names = append(names, p.Name)
-			if _, err := tx.ExecContext(ctx, `UPDATE request_person SET verified = $1, method = $2 WHERE request = $3 AND n = $4`, millis(at), c.Method, id, i+1); err != nil {
+			if _, err := tx.ExecContext(ctx, `UPDATE request_person SET verified = $1, method = $2 WHERE request = $3 AND n = $4`, store.Millis(at), c.Method, id, i+1); err != nil {
 				return err
 			}
 		}
@@ -571,7 +571,7 @@ func (s *Store) checked(ctx context.Context, tx *sql.Tx, r *Request, by, purpose
 		return at, err
 	}
 	res, err := tx.ExecContext(ctx, `INSERT INTO request_check (proof, request, purpose, method, at, noted, actor) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (proof) DO NOTHING`,
-		c.Proof, r.ID, purpose, c.Method, millis(at), millis(now), by)
+		c.Proof, r.ID, purpose, c.Method, store.Millis(at), store.Millis(now), by)
 	if err != nil {
 		return at, err
 	}
@@ -614,7 +614,7 @@ func (s *Store) Reauthenticated(ctx context.Context, id, by string, c Check) (Re
 				return wish("at: the person proves again who they are after the first time")
 			}
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE request SET again = $1 WHERE id = $2`, millis(at), id); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE request SET again = $1 WHERE id = $2`, store.Millis(at), id); err != nil {
 			return err
 		}
 		return s.note(ctx, tx, id, EventAgain, by, map[string]string{"method": c.Method, "proof": c.Proof, "checked": stamp(at)}, now)
@@ -693,7 +693,7 @@ func (s *Store) happened(ctx context.Context, tx *sql.Tx, d *Duty, e clock.Event
 	}
 	s.step("clock")
 	d.PlanBy, d.LegalDue = state.PlanBy.At, state.LegalDue.At
-	_, err = tx.ExecContext(ctx, `UPDATE request_duty SET plan = $1, legal = $2, stage = '', raised = 0 WHERE id = $3`, millis(d.PlanBy), millis(d.LegalDue), d.ID)
+	_, err = tx.ExecContext(ctx, `UPDATE request_duty SET plan = $1, legal = $2, stage = '', raised = 0 WHERE id = $3`, store.Millis(d.PlanBy), store.Millis(d.LegalDue), d.ID)
 	return err
 }
 
@@ -711,7 +711,7 @@ func (s *Store) end(ctx context.Context, tx *sql.Tx, d *Duty, by, reason, result
 	if err := s.Duties.End(ctx, tx, d.ID, by, reason, result); err != nil {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, `UPDATE request_duty SET state = 'done', ended = $1 WHERE id = $2`, millis(now), d.ID)
+	_, err := tx.ExecContext(ctx, `UPDATE request_duty SET state = 'done', ended = $1 WHERE id = $2`, store.Millis(now), d.ID)
 	return err
 }
 
@@ -767,22 +767,8 @@ func (s *Store) note(ctx context.Context, tx *sql.Tx, id, typ, by string, attrs 
 	}
 	event := draw()
 	_, err = tx.ExecContext(ctx, `INSERT INTO request_event (request, seq, event, type, at, actor, attrs, told)
-		SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4, $5, $6, 0 FROM request_event WHERE request = $1`, id, event[:], typ, millis(now), by, body)
+		SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4, $5, $6, 0 FROM request_event WHERE request = $1`, id, event[:], typ, store.Millis(now), by, body)
 	return err
-}
-
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
-func moment(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
 }
 
 func stamp(t time.Time) string {
