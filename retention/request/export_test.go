@@ -9,3 +9,6 @@ func (s *Store) OnStep(f func(string)) { s.step = f }
 func (s *Store) WithDuties(d *retention.Store) *Store {
 	return &Store{Config: Config{DB: s.DB, Duties: d, Register: s.Register, Index: s.Index, Seal: s.Seal, HoldInForce: s.HoldInForce}, step: s.step, patience: s.patience}
 }
+
+// RecordOf reads the place of a record.
+var RecordOf = recordOf
