@@ -31,29 +31,20 @@ func newDutyList() *cobra.Command {
 		Example: `  caregate duty list`,
 		Args:    noArgs,
 	}
-	asJSON := cmd.Flags().Bool("json", false, "Print the list as JSON")
+	cmd.Flags().Bool("json", false, "Print the list as JSON")
 	placeFlags(cmd)
 	credentialFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		g, err := gatewayOf(cmd)
-		if err != nil {
-			return err
-		}
-		var list console.DutyList
-		if _, err := g.call(cmd.Context(), "GET", "/duties", nil, &list); err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), list)
-		}
-		t := newTable(cmd.OutOrStdout(), "DUTY", "KIND", "DUE")
-		for _, d := range list.Duties {
-			t.row(d.ID, d.Kind, instant(d.Due))
-		}
-		if list.Waiting > len(list.Duties) {
-			fmt.Fprintf(cmd.ErrOrStderr(), "%d more wait.\n", list.Waiting-len(list.Duties))
-		}
-		return t.print()
+		return ask(cmd, "GET", "/duties", nil, func(list console.DutyList, _ string) error {
+			t := newTable(cmd.OutOrStdout(), "DUTY", "KIND", "DUE")
+			for _, d := range list.Duties {
+				t.row(d.ID, d.Kind, instant(d.Due))
+			}
+			if list.Waiting > len(list.Duties) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%d more wait.\n", list.Waiting-len(list.Duties))
+			}
+			return t.print()
+		})
 	}
 	return cmd
 }

@@ -295,7 +295,7 @@ func newIncidentShow() *cobra.Command {
 		Example: `  caregate incident show 7p3m...`,
 		Args:    oneArg(incidentArg),
 	}
-	asJSON := cmd.Flags().Bool("json", false, "Print the incident as JSON")
+	cmd.Flags().Bool("json", false, "Print the incident as JSON")
 	placeFlags(cmd)
 	credentialFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -303,37 +303,28 @@ func newIncidentShow() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		g, err := gatewayOf(cmd)
-		if err != nil {
-			return err
-		}
-		var i console.Incident
-		if _, err := g.call(cmd.Context(), "GET", "/incidents/"+id, nil, &i); err != nil {
-			return err
-		}
-		w := cmd.OutOrStdout()
-		if *asJSON {
-			return printJSON(w, i)
-		}
-		if err := printIncidents(w, console.IncidentList{Incidents: []console.Incident{i}}, false); err != nil {
-			return err
-		}
-		printIdle(cmd.ErrOrStderr(), i)
-		fmt.Fprintln(w)
-		if err := printDuties(w, i.Duties); err != nil {
-			return err
-		}
-		fmt.Fprintln(w)
-		t := newTable(w, "AT", "WHAT", "BY", "FACTS", "RECEIPT")
-		for _, e := range i.History {
-			var facts []string
-			for name, v := range e.Facts {
-				facts = append(facts, name+"="+v)
+		return ask(cmd, "GET", "/incidents/"+id, nil, func(i console.Incident, _ string) error {
+			w := cmd.OutOrStdout()
+			if err := printIncidents(w, console.IncidentList{Incidents: []console.Incident{i}}, false); err != nil {
+				return err
 			}
-			slices.Sort(facts)
-			t.row(instant(e.At), strings.TrimPrefix(e.Kind, "incident."), e.Actor, dash(strings.Join(facts, " ")), dash(e.Receipt))
-		}
-		return t.print()
+			printIdle(cmd.ErrOrStderr(), i)
+			fmt.Fprintln(w)
+			if err := printDuties(w, i.Duties); err != nil {
+				return err
+			}
+			fmt.Fprintln(w)
+			t := newTable(w, "AT", "WHAT", "BY", "FACTS", "RECEIPT")
+			for _, e := range i.History {
+				var facts []string
+				for name, v := range e.Facts {
+					facts = append(facts, name+"="+v)
+				}
+				slices.Sort(facts)
+				t.row(instant(e.At), strings.TrimPrefix(e.Kind, "incident."), e.Actor, dash(strings.Join(facts, " ")), dash(e.Receipt))
+			}
+			return t.print()
+		})
 	}
 	return cmd
 }
@@ -563,7 +554,7 @@ pseudonyms. What the answer is worth, and what it does not know, is as in
 		Args:    oneArg(incidentArg),
 	}
 	limit := cmd.Flags().Int("limit", 100, "The most rows to print, up to 10000")
-	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
+	cmd.Flags().Bool("json", false, "Print JSON")
 	placeFlags(cmd)
 	credentialFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -574,18 +565,9 @@ pseudonyms. What the answer is worth, and what it does not know, is as in
 		if *limit < 1 || *limit > console.MaxFound {
 			return wrongUsage("--limit lies between 1 and %d", console.MaxFound)
 		}
-		g, err := gatewayOf(cmd)
-		if err != nil {
-			return err
-		}
-		var list console.ExposureList
-		if _, err := g.call(cmd.Context(), "POST", "/incidents/"+id+"/affected", map[string]any{"limit": *limit}, &list); err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), list)
-		}
-		return printExposures(cmd, list)
+		return ask(cmd, "POST", "/incidents/"+id+"/affected", map[string]any{"limit": *limit}, func(list console.ExposureList, _ string) error {
+			return printExposures(cmd, list)
+		})
 	}
 	return cmd
 }
