@@ -1,21 +1,48 @@
 package policy
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
 
-// Authorship says of a document who changed it last, who else agreed, and under which ticket. It
-// decides nothing: the event of the policy that counts has it.
+// Authorship says of a document, or of a configuration, who changed it last, who else agreed,
+// and under which ticket. It decides nothing: the event of what counts has it.
 type Authorship struct {
 	// Ticket is a number in another system: 1 to 64 letters, digits, dashes and underscores.
 	// Empty for a document that says nothing.
-	Ticket string
+	Ticket string `json:"ticket"`
 	// Author and Approver are e-mail addresses or the IDs of actors, empty where nobody is
 	// named. They are never the same.
-	Author, Approver string
+	Author   string `json:"author,omitempty"`
+	Approver string `json:"approver,omitempty"`
 }
+
+// What an Authorship is refused for.
+var (
+	errTicket = fmt.Errorf("ticket wants 1 to %d letters, digits, dashes and underscores", maxTicket)
+	errPerson = errors.New("author and approver want an e-mail address, or an actor as the log prints it, key:7f3a for instance")
+	errAlone  = errors.New("the approver is somebody else than the author")
+)
+
+// Check says what is wrong with an Authorship that was not read from a document. It repeats
+// nobody's name.
+func (c Authorship) Check() error {
+	switch {
+	case !isTicket(c.Ticket):
+		return errTicket
+	case c.Author != "" && !isPerson(c.Author), c.Approver != "" && !isPerson(c.Approver):
+		return errPerson
+	case c.alone():
+		return errAlone
+	}
+	return nil
+}
+
+// alone reports whether somebody approved what is their own.
+func (c Authorship) alone() bool { return c.Approver != "" && strings.EqualFold(c.Author, c.Approver) }
 
 // Limits of an Authorship.
 const (
@@ -40,8 +67,8 @@ func Changes(overlays []*Overlay) []Authorship {
 func (p *overlayParser) change(n *yaml.Node) {
 	c := &p.out.change
 	person := func(to *string, v *yaml.Node) {
-		if len(v.Value) > maxPerson || strings.ContainsAny(v.Value, " ,\t\r\n") || !strings.ContainsAny(v.Value, "@:") {
-			p.fail(v, "author and approver want an e-mail address, or an actor as the log prints it, key:7f3a for instance")
+		if !isPerson(v.Value) {
+			p.fail(v, "%v", errPerson)
 		}
 		*to = v.Value
 	}
@@ -49,7 +76,7 @@ func (p *overlayParser) change(n *yaml.Node) {
 		switch key {
 		case "ticket":
 			if !isTicket(v.Value) {
-				p.fail(v, "ticket wants 1 to %d letters, digits, dashes and underscores", maxTicket)
+				p.fail(v, "%v", errTicket)
 			}
 			c.Ticket = v.Value
 		case "author":
@@ -64,9 +91,13 @@ func (p *overlayParser) change(n *yaml.Node) {
 	switch {
 	case c.Ticket == "":
 		p.fail(n, "change wants a ticket")
-	case c.Approver != "" && strings.EqualFold(c.Author, c.Approver):
-		p.fail(n, "the approver is somebody else than the author")
+	case c.alone():
+		p.fail(n, "%v", errAlone)
 	}
+}
+
+func isPerson(s string) bool {
+	return len(s) <= maxPerson && !strings.ContainsAny(s, " ,\t\r\n") && strings.ContainsAny(s, "@:")
 }
 
 func isTicket(s string) bool {

@@ -83,6 +83,9 @@ type App struct {
 	// Archive is where the audit log is copied to, locked against deletion. Default
 	// nowhere.
 	Archive *ArchiveConfig `json:"archive,omitempty"`
+	// Change says who changed the configuration last. Default: nothing.
+	Change *policy.Authorship `json:"change,omitempty"`
+
 	// Details says how long the sealed details of events are kept. Default: 30 days for
 	// the part about the persons, 12 months for the part about who looked.
 	Details *DetailsConfig `json:"details,omitempty"`
@@ -186,6 +189,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if _, err := a.Details.periods(); err != nil {
+		return err
+	}
+	if err := a.checkChange(); err != nil {
 		return err
 	}
 	if err := a.OIDC.provision(); err != nil {
@@ -527,46 +533,11 @@ func (a *App) recordConfig(ctx context.Context, det *detection) error {
 	if e := a.exceptions(); len(e) > 0 {
 		attrs["exceptions"] = strings.Join(e, ", ")
 	}
-	if err := a.noteChanges(ctx, attrs, det.policy.changes); err != nil {
+	if err := a.noteChange(ctx, attrs, det.policy.changes); err != nil {
 		return err
 	}
 	_, err = slot.Append(audit.Event{Type: "config.loaded", Tenant: tenant, Policy: det.policy.engine.Digest(), Attrs: attrs, Retention: retentionAdministration}).Wait(ctx)
 	return err
-}
-
-// noteChanges says in the event of a configuration who changed its policy documents, who
-// agreed, and under which tickets: a list each, in the order of the documents, with a dash
-// for nobody. People stand there as they do everywhere, by their pseudonyms.
-func (a *App) noteChanges(ctx context.Context, attrs map[string]string, changes []policy.Authorship) error {
-	if len(changes) == 0 {
-		return nil
-	}
-	d := a.gen.data
-	name := func(who string) (string, error) {
-		if who == "" {
-			return "-", nil
-		}
-		if isMail(who) {
-			who = mailActor(who)
-		}
-		known, err := d.Vault.Actor(ctx, who)
-		if err != nil {
-			return "", err
-		}
-		p := known.Pseudonym(d.Log.Origin())
-		return hex.EncodeToString(p[:]), nil
-	}
-	var tickets, authors, approvers []string
-	for _, c := range changes {
-		author, err := name(c.Author)
-		approver, err2 := name(c.Approver)
-		if err := errors.Join(err, err2); err != nil {
-			return err
-		}
-		tickets, authors, approvers = append(tickets, c.Ticket), append(authors, author), append(approvers, approver)
-	}
-	attrs["ticket"], attrs["author"], attrs["approved_by"] = strings.Join(tickets, ","), strings.Join(authors, ","), strings.Join(approvers, ",")
-	return nil
 }
 
 // digest names the governing part of the configuration.

@@ -66,6 +66,7 @@ func init() {
 //		}
 //		trail <channel>/<log> <upstream> { ... }
 //		archive s3://<bucket>[/<prefix>] { ... }
+//		change <ticket> { ... }
 //	}
 //
 // A relative directory is meant from the folder of the Caddyfile.
@@ -120,6 +121,15 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 				return nil, err
 			}
 			app.Trails = append(app.Trails, t)
+		case "change":
+			if app.Change != nil {
+				return nil, d.Err("there may be one change only: the last one")
+			}
+			change, err := parseChange(d)
+			if err != nil {
+				return nil, err
+			}
+			app.Change = change
 		case "details":
 			details, err := parseDetails(d)
 			if err != nil {
@@ -136,7 +146,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 			}
 			app.Archive = archive
 		default:
-			return nil, d.Errf("unknown option %s in the caregate block; it has name, store, keys, policy, detect, vault, identity, archive, syslog, trail, details", option)
+			return nil, d.Errf("unknown option %s in the caregate block; it has name, store, keys, policy, detect, vault, identity, archive, syslog, trail, details, change", option)
 		}
 		if d.NextArg() {
 			return nil, d.ArgErr()

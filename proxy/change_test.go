@@ -62,3 +62,25 @@ func TestChangeOfPolicy(t *testing.T) {
 		}
 	}
 }
+
+// TestChangeOfConfiguration: the leaf of a configuration says who changed it, beside who
+// changed the policy.
+func TestChangeOfConfiguration(t *testing.T) {
+	t.Parallel()
+	u := proxytest.NewUpstream(t, nil)
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Block: "change CHG-7 {\nauthor zebra@example.com\napprover key:7f3a\n}"})
+	var list console.FoundList
+	g.API("POST", "/api/v1/events/search", `{"type":"config.loaded"}`, http.StatusOK, &list)
+	attrs := g.Event(list.Events[0].Receipt).Attrs
+	if attrs["config_ticket"] != "CHG-7" || len(attrs["config_author"]) != 32 || len(attrs["config_approved_by"]) != 32 || attrs["config_author"] == attrs["config_approved_by"] {
+		t.Errorf("got %v", attrs)
+	}
+	if _, ok := attrs["ticket"]; ok {
+		t.Error("the policy says nothing, and has a ticket")
+	}
+	for _, v := range attrs {
+		if strings.Contains(v, "zebra") {
+			t.Errorf("the log names somebody: %s", v)
+		}
+	}
+}

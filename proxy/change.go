@@ -1,0 +1,101 @@
+package proxy
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caregate/caregate/policy"
+)
+
+// parseChange reads who changed the configuration last:
+//
+//	change <ticket> {
+//		author   <e-mail address or actor>
+//		approver <e-mail address or actor>
+//	}
+func parseChange(d *caddyfile.Dispenser) (*policy.Authorship, error) {
+	c := new(policy.Authorship)
+	if !d.Args(&c.Ticket) {
+		return nil, d.Err("change wants the number of a ticket: change CHG-4711 { author jane@example.com }")
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		who := &c.Author
+		switch option := d.Val(); option {
+		case "author":
+		case "approver":
+			who = &c.Approver
+		default:
+			return nil, d.Errf("unknown option %s of change; it has author, approver", option)
+		}
+		if *who != "" || !d.Args(who) || d.NextArg() {
+			return nil, d.ArgErr()
+		}
+	}
+	if err := c.Check(); err != nil {
+		return nil, d.Errf("change: %v", err)
+	}
+	return c, nil
+}
+
+// checkChange looks at what a configuration in JSON says.
+func (a *App) checkChange() error {
+	if a.Change == nil {
+		return nil
+	}
+	if err := a.Change.Check(); err != nil {
+		return fmt.Errorf("change: %w", err)
+	}
+	return nil
+}
+
+// noteChange says in the event of a configuration who changed it and its policy documents,
+// who agreed, and under which tickets: of the documents a list each, in their order, with a
+// dash for nobody. People stand there as they do everywhere, by their pseudonyms.
+func (a *App) noteChange(ctx context.Context, attrs map[string]string, documents []policy.Authorship) error {
+	if err := a.noteAuthors(ctx, attrs, "", documents); err != nil {
+		return err
+	}
+	if a.Change == nil {
+		return nil
+	}
+	return a.noteAuthors(ctx, attrs, "config_", []policy.Authorship{*a.Change})
+}
+
+func (a *App) noteAuthors(ctx context.Context, attrs map[string]string, prefix string, changes []policy.Authorship) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	d := a.gen.data
+	name := func(who string) (string, error) {
+		if who == "" {
+			return "-", nil
+		}
+		if isMail(who) {
+			who = mailActor(who)
+		}
+		known, err := d.Vault.Actor(ctx, who)
+		if err != nil {
+			return "", err
+		}
+		p := known.Pseudonym(d.Log.Origin())
+		return hex.EncodeToString(p[:]), nil
+	}
+	var tickets, authors, approvers []string
+	for _, c := range changes {
+		author, err := name(c.Author)
+		if err != nil {
+			return err
+		}
+		approver, err := name(c.Approver)
+		if err != nil {
+			return err
+		}
+		tickets, authors, approvers = append(tickets, c.Ticket), append(authors, author), append(approvers, approver)
+	}
+	attrs[prefix+"ticket"], attrs[prefix+"author"], attrs[prefix+"approved_by"] = strings.Join(tickets, ","), strings.Join(authors, ","), strings.Join(approvers, ",")
+	return nil
+}
