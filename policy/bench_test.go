@@ -1,8 +1,10 @@
 package policy_test
 
 import (
+	"cmp"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/caregate/caregate/policy"
 )
@@ -36,6 +38,7 @@ func ticket() policy.Input {
 
 func engine(t testing.TB, c policy.Config) *policy.Engine {
 	t.Helper()
+	c.Timeout = cmp.Or(c.Timeout, time.Minute) // other tests share the processors
 	e, err := policy.NewEngine(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

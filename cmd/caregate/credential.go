@@ -101,12 +101,12 @@ func change[T any](cmd *cobra.Command, method, path string, in any, says func(an
 
 // askOf is ask for a gateway that was prepared otherwise.
 func askOf[T any](cmd *cobra.Command, g *gateway, method, path string, in any, says func(answer T, receipt string) error) error {
-	var answer T
-	receipt, err := g.call(cmd.Context(), method, path, in, &answer)
+	asJSON, err := cmd.Flags().GetBool("json")
 	if err != nil {
 		return err
 	}
-	asJSON, err := cmd.Flags().GetBool("json")
+	var answer T
+	receipt, err := g.call(cmd.Context(), method, path, in, &answer)
 	if err != nil {
 		return err
 	}
