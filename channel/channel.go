@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/caregate/caregate/redact/walk"
@@ -102,6 +103,8 @@ type Channel struct {
 	trim     []string // suffixes such as ".json" that a path may carry
 	unmapped map[string]*Operation
 	names    map[string]*Operation
+
+	recordTypes []string
 }
 
 // Operation returns the operation called name, or nil.
@@ -136,6 +139,9 @@ type Operation struct {
 	query  map[string]Query
 	params []param
 }
+
+// RecordTypes are the types of records that the channel's calls name, sorted.
+func (c *Channel) RecordTypes() []string { return slices.Clone(c.recordTypes) }
 
 // Query says how to treat one query parameter.
 type Query struct {

@@ -108,6 +108,7 @@ func (r *reader) channel(top *yaml.Node) *Channel {
 		b.unusedParameters()
 		b.silentRecords()
 		b.strayPayments()
+		c.recordTypes = sortedKeys(b.recordTypes())
 	}
 	return c
 }

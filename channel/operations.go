@@ -383,9 +383,8 @@ func (b *builder) unusedParameters() {
 	}
 }
 
-// silentRecords reports messages of a type of record that nothing else names: then
-// no call tells which conversation they belong to.
-func (b *builder) silentRecords() {
+// recordTypes are the types of records that parameters and places name.
+func (b *builder) recordTypes() map[string]bool {
 	known := make(map[string]bool)
 	note := func(label string) {
 		if kind, ok := strings.CutPrefix(label, LabelRecord); ok {
@@ -400,6 +399,13 @@ func (b *builder) silentRecords() {
 			note(rule.Label)
 		}
 	}
+	return known
+}
+
+// silentRecords reports messages of a type of record that nothing else names: then
+// no call tells which conversation they belong to.
+func (b *builder) silentRecords() {
+	known := b.recordTypes()
 	for _, key := range sortedKeys(b.sets) {
 		for _, n := range b.sets[key].talks {
 			if !known[n.Value] {

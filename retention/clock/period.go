@@ -118,3 +118,15 @@ func (p Period) after(d Date) (end Date, clamped bool) {
 
 // duration is the length of a period of hours.
 func (p Period) duration() time.Duration { return time.Duration(p.Hours) * time.Hour }
+
+// KeepUntil is when the time is over for which something is kept at most, counted from
+// anchor: hours on the UTC timeline, months and days with the end of the last local day. It
+// rounds down: one month from the 31st of January ends with the last of February. The period
+// is not zero.
+func (p Period) KeepUntil(anchor time.Time, zone *time.Location) time.Time {
+	if p.Hours != 0 {
+		return anchor.Add(p.duration()).UTC()
+	}
+	end, _ := p.after(dateOf(anchor, zone))
+	return endOf(end, zone).UTC()
+}
