@@ -24,7 +24,7 @@ FUZZTIME ?= 20000x
 
 # How many events the question of `bench` is asked over.
 EVENTS ?= 200000
-# How many records the index has in which `bench` looks for a person.
+# How many records the index has in which `bench` looks for a person, and plans a purge.
 RECORDS ?= 200000
 
 GO_TOOL := go tool -modfile=tools/go.mod
@@ -104,6 +104,8 @@ bench: build ## print the table of ratios (see bench/README.md)
 	@go test -timeout 2h -run '^$$' -bench '^(BenchmarkTree|BenchmarkExposures)$$' -benchtime 200ms ./audit -events $(EVENTS) | grep -E '^(Benchmark|FAIL|---)'
 	@echo "all records of one person, in an index of $(RECORDS) records (RECORDS=10000000 writes for some minutes, 3 GB)"
 	@go test -timeout 2h -run '^$$' -bench '^BenchmarkFind$$' -benchtime 50x ./retention/index -records $(RECORDS) | grep -E '^(Benchmark|FAIL|---)'
+	@echo "a plan of a purge over $(RECORDS) records, without holds and with one (RECORDS=1000000 writes for a minute)"
+	@go test -timeout 2h -run '^$$' -bench '^BenchmarkPlan$$' -benchtime 1x ./retention/schedule -records $(RECORDS) | grep -E '^(Benchmark|FAIL|---)'
 
 fmt: ## format all Go files
 	@.ci/need go

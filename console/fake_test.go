@@ -179,6 +179,25 @@ func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 			}
 			return r, nil
 		},
+		PlanRetention: func(_ context.Context, q RetentionQuestion) (RetentionPlan, error) {
+			switch {
+			case g.eventErr != nil:
+				return RetentionPlan{}, g.eventErr
+			case q.Schedule == "rules: []":
+				return RetentionPlan{}, fmt.Errorf("%w: schedule:1:1: the schedule has no `version`", ErrInvalid)
+			}
+			at := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
+			p := RetentionPlan{Schedule: strings.Repeat("0a", 32), Revision: "r1", Made: at, At: at, Due: []RetentionDue{}, Samples: []RetentionSample{}, Spared: []RetentionSpared{}, Kept: []RetentionKept{}, Uncovered: []RetentionNoRules{}}
+			if !q.At.IsZero() {
+				p.At, p.Doubt, p.Records, p.Matched, p.Held, p.Gone = q.At, "it is 1h behind what it was", 9, 4, 1, 1
+				p.Due = append(p.Due, RetentionDue{Rule: "chats", Action: "delete", Carried: "by_hand", Channel: "desk", Type: "ticket", Records: 3, Reopened: 1, Classes: map[string]int64{"email": 2}})
+				p.Samples = append(p.Samples, RetentionSample{Rule: "chats", Records: []string{"desk/acme.example/ticket/35"}})
+				p.Spared = append(p.Spared, RetentionSpared{Hold: "h1", Matter: "CASE-7", Records: 1})
+				p.Kept = append(p.Kept, RetentionKept{Rule: "chats", Why: "open", Records: 2})
+				p.Uncovered = append(p.Uncovered, RetentionNoRules{Channel: "desk", Type: "user", Records: 2})
+			}
+			return p, nil
+		},
 		Observed: func(context.Context) (Observed, error) {
 			if g.eventErr != nil {
 				return Observed{}, g.eventErr

@@ -102,6 +102,8 @@ func routes() []route {
 			operation: Operation{Name: "access.report", Effect: effectRead}, act: reportReview},
 		{method: http.MethodPost, pattern: "/access/imports",
 			operation: Operation{Name: "access.import", Effect: effectAdmin}, decode: decodeAccountFile, limit: maxAccountFile, act: importAccounts, recorded: true},
+		{method: http.MethodPost, pattern: "/retention/plan",
+			operation: Operation{Name: "retention.plan", Effect: effectRead}, decode: decodeRetentionQuestion, limit: maxSchedule, act: planRetention, recorded: true},
 		{method: http.MethodGet, pattern: "/holds",
 			operation: Operation{Name: "hold.list", Effect: effectRead}, act: listHolds},
 		{method: http.MethodPost, pattern: "/holds",

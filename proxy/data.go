@@ -204,6 +204,8 @@ type Data struct {
 	bundles *bundleShelves
 	// replaying is held while a draft of the policy is tried on the log: one at a time.
 	replaying chan struct{}
+	// planning is held while a purge is planned: one at a time.
+	planning chan struct{}
 	// life ends with end, which Close calls; keeping is what keep began.
 	life    context.Context
 	end     context.CancelFunc
@@ -238,7 +240,7 @@ func OpenData(ctx context.Context, c DataConfig) (d *Data, err error) {
 
 // openData opens what OpenData found; with create it makes the state.
 func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err error) {
-	d = &Data{Dir: c.Dir, database: c.Database, gateway: c.Gateway, observed: newObserved(), bundles: newBundleShelves(c.Dir), replaying: make(chan struct{}, 1)}
+	d = &Data{Dir: c.Dir, database: c.Database, gateway: c.Gateway, observed: newObserved(), bundles: newBundleShelves(c.Dir), replaying: make(chan struct{}, 1), planning: make(chan struct{}, 1)}
 	d.life, d.end = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {

@@ -71,7 +71,7 @@ func newRoot() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add(groupGateway, newDemo(), newInit(), caddyRun(), caddyReload(), caddyValidate(), caddyAdapt(), caddyFmt(), newAPIKey(), newKeys(), newSubject(), newHold(), newApproval(), newAccess(), newIncident(), newRequest(), newDuty(), newRopa(), newToken())
+	add(groupGateway, newDemo(), newInit(), caddyRun(), caddyReload(), caddyValidate(), caddyAdapt(), caddyFmt(), newAPIKey(), newKeys(), newSubject(), newHold(), newApproval(), newAccess(), newIncident(), newRequest(), newDuty(), newRopa(), newRetention(), newToken())
 	add(groupLook, newExplain(), newAudit(), newChannel(), newPolicy(), newDoctor(), newVersion())
 	add(groupText, newScan(), newRedact(), newLearn())
 	plainUsage(root)

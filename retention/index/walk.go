@@ -79,7 +79,7 @@ func agedPage(ctx context.Context, tx *sql.Tx, kinds map[int64]kindKey, after re
 		}
 		if n := len(page); n == 0 || page[n-1].Kind != kind || page[n-1].ID != name {
 			k := kinds[kind]
-			a := Aged{Record: Record{k.channel, k.host, k.typ, name}, Kind: kind, Created: moment(created), Reopened: reopened, LastSeen: moment(last), Gone: moment(gone)}
+			a := Aged{Record: Record{k.channel, k.host, k.typ, name}, Kind: kind, Created: store.Moment(created), Reopened: reopened, LastSeen: store.Moment(last), Gone: store.Moment(gone)}
 			a.Closed, a.Open = closing(closed)
 			if on == 0 {
 				on = above
@@ -106,5 +106,5 @@ func closing(ms int64) (at time.Time, open bool) {
 	if ms < 0 {
 		return at, true
 	}
-	return moment(ms), false
+	return store.Moment(ms), false
 }
