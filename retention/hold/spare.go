@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/caregate/caregate/retention/index"
 )
@@ -16,8 +15,8 @@ import (
 // it hangs on or by one that hangs on it; or when a hold covers one of these by its place or
 // by a query: whoever deletes a ticket deletes its comments.
 //
-// It is for one goroutine and ends with the transaction. It permits nothing by itself: whoever
-// destroys asks in the transaction of the destruction, behind Lock.
+// It is for one goroutine and ends with the transaction. It permits nothing: it does not lock
+// the gate, so a hold that is placed a moment later is not seen.
 type Sparing struct {
 	tx    *sql.Tx
 	holds []Hold
@@ -26,13 +25,13 @@ type Sparing struct {
 	persons map[index.Person][]int
 	unclear []int
 	number  map[string]int
-	// records and queries tell whether any hold has such a scope.
-	records, queries bool
+	// queries are those of holds, by the kind of record they cover.
+	queries map[int64][]spareQuery
 }
 
 // SparingIn reads the holds in force in a transaction on the store's database.
 func SparingIn(ctx context.Context, tx *sql.Tx) (*Sparing, error) {
-	s := &Sparing{tx: tx, persons: make(map[index.Person][]int), number: make(map[string]int)}
+	s := &Sparing{tx: tx, persons: make(map[index.Person][]int), number: make(map[string]int), queries: make(map[int64][]spareQuery)}
 	if err := s.read(ctx); err != nil {
 		return nil, fmt.Errorf("reading the holds in force: %w", err)
 	}
@@ -86,15 +85,16 @@ func (s *Sparing) read(ctx context.Context) error {
 			}
 		}
 	}
-	for query, has := range map[string]*bool{
-		`SELECT EXISTS (SELECT 1 FROM hold_record s JOIN hold h ON h.id = s.hold WHERE h.state <> 'lifted')`: &s.records,
-		`SELECT EXISTS (SELECT 1 FROM hold_query s JOIN hold h ON h.id = s.hold WHERE h.state <> 'lifted')`:  &s.queries,
-	} {
-		if err := s.tx.QueryRowContext(ctx, query).Scan(has); err != nil {
-			return err
-		}
-	}
-	return nil
+	return each(ctx, s.tx, `SELECT k.id, q.hold, q.since, q.until FROM hold_query q JOIN hold h ON h.id = q.hold
+		JOIN record_kind k ON k.channel = q.channel AND (q.host = '' OR q.host = k.host) AND (q.type = '' OR q.type = k.type) WHERE h.state <> 'lifted'`, func(rows *sql.Rows) error {
+		var kind int64
+		var id string
+		var q spareQuery
+		err := rows.Scan(&kind, &id, &q.since, &q.until)
+		q.hold = s.number[id]
+		s.queries[kind] = append(s.queries[kind], q)
+		return err
+	})
 }
 
 // Holds are those in force, the oldest first, with id and matter only.
@@ -106,72 +106,77 @@ type Key struct {
 	ID   string
 }
 
-// parts are the records between two keys, both included, each with itself, all that it hangs
-// on and all that hangs on it. UNION ends a circle.
-const parts = `WITH RECURSIVE up (k0, n0, kind, name) AS (
+// spareSQL are the records between two keys, both included, each with itself, all that it hangs
+// on and all that hangs on it, and of each of these what holds can cover it by. UNION ends a
+// circle.
+const spareSQL = `WITH RECURSIVE up (k0, n0, kind, name) AS (
 	SELECT kind, name, kind, name FROM record WHERE (kind, name) >= ($1, $2) AND (kind, name) <= ($3, $4)
 	UNION SELECT u.k0, u.n0, r.parent_kind, r.parent FROM up u JOIN record r ON r.kind = u.kind AND r.name = u.name WHERE r.parent <> ''),
 down (k0, n0, kind, name) AS (
 	SELECT kind, name, kind, name FROM record WHERE (kind, name) >= ($1, $2) AND (kind, name) <= ($3, $4)
-	UNION SELECT d.k0, d.n0, r.kind, r.name FROM down d JOIN record r ON r.parent_kind = d.kind AND r.parent = d.name WHERE r.parent <> ''),
-part AS (SELECT k0, n0, kind, name FROM up UNION SELECT k0, n0, kind, name FROM down) `
-
-var sparings = struct{ persons, records, queries string }{
-	persons: parts + `SELECT DISTINCT p.k0, p.n0, o.person FROM part p JOIN record_person o ON o.kind = p.kind AND o.name = p.name`,
-	records: parts + `SELECT DISTINCT p.k0, p.n0, h.id FROM part p JOIN record_kind k ON k.id = p.kind
-		JOIN hold_record s ON s.channel = k.channel AND s.host = k.host AND s.type = k.type AND s.name = p.name
-		JOIN hold h ON h.id = s.hold WHERE h.state <> 'lifted'`,
-	queries: parts + `SELECT DISTINCT p.k0, p.n0, h.id FROM part p JOIN record_kind k ON k.id = p.kind
-		JOIN hold_query q ON q.channel = k.channel AND (q.host = '' OR q.host = k.host) AND (q.type = '' OR q.type = k.type)
-		JOIN hold h ON h.id = q.hold LEFT JOIN record r ON r.kind = p.kind AND r.name = p.name
-		WHERE h.state <> 'lifted' AND (q.until = 0 OR coalesce(r.created, 0) = 0 OR r.created < q.until) AND (q.since = 0 OR r.last_seen IS NULL OR r.last_seen + ` +
-		strconv.FormatInt(seenWithin.Milliseconds(), 10) + ` >= q.since)`,
-}
+	UNION SELECT d.k0, d.n0, r.kind, r.name FROM down d JOIN record r ON r.parent_kind = d.kind AND r.parent = d.name WHERE r.parent <> '')
+SELECT p.k0, p.n0, p.kind, coalesce(r.created, 0), coalesce(r.last_seen, -1), o.person, coalesce(s.hold, '')
+	FROM (SELECT k0, n0, kind, name FROM up UNION SELECT k0, n0, kind, name FROM down) p
+	JOIN record_kind k ON k.id = p.kind
+	LEFT JOIN record r ON r.kind = p.kind AND r.name = p.name
+	LEFT JOIN record_person o ON o.kind = p.kind AND o.name = p.name
+	LEFT JOIN hold_record s ON s.channel = k.channel AND s.host = k.host AND s.type = k.type AND s.name = p.name`
 
 // Of returns which of the records between two keys, both included, must stay: by each its
 // holds, as places in Holds, sorted.
 func (s *Sparing) Of(ctx context.Context, first, last Key) (map[Key][]int, error) {
 	out := make(map[Key][]int)
-	note := func(k Key, holds ...int) {
-		for _, n := range holds {
-			if at, found := slices.BinarySearch(out[k], n); !found {
-				out[k] = slices.Insert(out[k], at, n)
-			}
+	if len(s.holds) == 0 {
+		return out, nil
+	}
+	note := func(k Key, n int) {
+		if at, found := slices.BinarySearch(out[k], n); !found {
+			out[k] = slices.Insert(out[k], at, n)
 		}
 	}
-	byID := func(rows *sql.Rows) error {
+	err := each(ctx, s.tx, spareSQL, func(rows *sql.Rows) error {
 		var k Key
-		var id string
-		err := rows.Scan(&k.Kind, &k.ID, &id)
-		note(k, s.number[id])
-		return err
-	}
-	for _, q := range []struct {
-		wanted bool
-		query  string
-		take   func(*sql.Rows) error
-	}{
-		{len(s.persons)+len(s.unclear) > 0, sparings.persons, func(rows *sql.Rows) error {
-			var k Key
-			var b []byte
-			var p index.Person
-			if err := rows.Scan(&k.Kind, &k.ID, &b); err != nil {
-				return err
+		var kind, created, seen int64
+		var person []byte
+		var byRecord string
+		if err := rows.Scan(&k.Kind, &k.ID, &kind, &created, &seen, &person, &byRecord); err != nil {
+			return err
+		}
+		if n, ok := s.number[byRecord]; ok {
+			note(k, n)
+		}
+		for i := range s.queries[kind] {
+			if q := &s.queries[kind][i]; q.covers(created, seen) {
+				note(k, q.hold)
 			}
-			copy(p[:], b)
-			note(k, s.persons[p]...)
-			note(k, s.unclear...)
+		}
+		if person == nil {
 			return nil
-		}},
-		{s.records, sparings.records, byID},
-		{s.queries, sparings.queries, byID},
-	} {
-		if !q.wanted {
-			continue
 		}
-		if err := each(ctx, s.tx, q.query, q.take, first.Kind, first.ID, last.Kind, last.ID); err != nil {
-			return nil, fmt.Errorf("looking for records that are held: %w", err)
+		var p index.Person
+		copy(p[:], person)
+		for _, n := range s.persons[p] {
+			note(k, n)
 		}
+		for _, n := range s.unclear {
+			note(k, n)
+		}
+		return nil
+	}, first.Kind, first.ID, last.Kind, last.ID)
+	if err != nil {
+		return nil, fmt.Errorf("looking for records that are held: %w", err)
 	}
 	return out, nil
+}
+
+// spareQuery is a query of a hold, for records of one kind.
+type spareQuery struct {
+	hold         int
+	since, until int64
+}
+
+// covers tells whether a record was there in the time of the query, as the gate sees it; seen
+// is negative for a record that was only named by others.
+func (q *spareQuery) covers(created, seen int64) bool {
+	return (q.until == 0 || created == 0 || created < q.until) && (q.since == 0 || seen < 0 || seen+seenWithin.Milliseconds() >= q.since)
 }

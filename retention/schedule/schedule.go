@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v4"
 
@@ -124,7 +125,7 @@ type known struct {
 }
 
 func whatIsKnown(own []*channel.Channel) (k known, err error) {
-	k = known{types: make(map[string][]string), periods: make(map[string]clock.Period)}
+	k.types = make(map[string][]string)
 	for _, name := range channel.Names() {
 		c, err := channel.Load(name)
 		if err != nil {
@@ -135,17 +136,25 @@ func whatIsKnown(own []*channel.Channel) (k known, err error) {
 	for _, c := range own {
 		k.types[c.Name] = c.RecordTypes()
 	}
+	k.periods, err = periods()
+	return k, err
+}
+
+// periods are those of the rules of package clock that say for how long something is kept at
+// most. They are part of the program, so they are read once.
+var periods = sync.OnceValues(func() (map[string]clock.Period, error) {
 	register, err := clock.Builtin()
 	if err != nil {
-		return k, err
+		return nil, err
 	}
+	found := make(map[string]clock.Period)
 	for _, rule := range register.Rules() {
 		if v := rule.Versions[len(rule.Versions)-1]; v.Kind == clock.Purge {
-			k.periods[rule.ID] = v.Period
+			found[rule.ID] = v.Period
 		}
 	}
-	return k, nil
-}
+	return found, nil
+})
 
 func (r *reader) schedule(top *yaml.Node, s *Schedule, own []*channel.Channel) error {
 	k, err := whatIsKnown(own)
