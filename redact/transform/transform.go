@@ -154,7 +154,9 @@ func Masked(text []byte) bool {
 }
 
 // anyAccount reports whether text holds the mask of a bank account. Each run of X is asked for
-// itself, because others may stand in front of the first group of it.
+// itself, because others may stand in front of the first group of it. Groups of four that are
+// part of something else, by what they are glued to or because they are too many, are no mask
+// from a later one on either; a word that ends in X, such as FEDEX, is no such group.
 func anyAccount(text []byte) bool {
 	for i := 0; i < len(text); {
 		j := bytes.IndexByte(text[i:], 'X')
@@ -165,12 +167,30 @@ func anyAccount(text []byte) bool {
 		if maskedAccount(text, i) {
 			return true
 		}
-		glued := i > 0 && inWord(text[i-1]) // and so is what stands behind, a blank apart
-		for i < len(text) && (text[i] == 'X' || glued && text[i] == ' ' && i+1 < len(text) && text[i+1] == 'X') {
-			i++
+		first := runEnd(text, i)
+		end := first
+		for at := i; end-at == accountGroup && end+1 < len(text) && text[end] == ' ' && text[end+1] == 'X'; {
+			next := runEnd(text, end+1)
+			if next-end-1 > accountGroup {
+				break
+			}
+			at, end = end+1, next
+		}
+		if i > 0 && inWord(text[i-1]) || bytes.Count(text[i:end], []byte("X")) > maxAccount {
+			i = end
+		} else {
+			i = first
 		}
 	}
 	return false
+}
+
+// runEnd returns where the X that begin at i end.
+func runEnd(text []byte, i int) int {
+	for i < len(text) && text[i] == 'X' {
+		i++
+	}
+	return i
 }
 
 const (

@@ -96,51 +96,64 @@ func TestAppend(t *testing.T) {
 func TestMasked(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
-		"XXXX XXXX XXXX 1111":                        true,
-		"my card XXXX-XXXXXX-X0005, thanks":          true,
-		"XXXXXXXXXXXX1111":                           true,
-		"XXXXXXXX1111":                               true, // twelve digits
-		"XXXXXXXXXXXXXXX1111":                        true, // nineteen
-		"X X X X X X X X X X X X 1 2 3 4":            true,
-		"XXXX\u00a0XXXX\u00a0XXXX\u00a01111":         true,
-		"XXXX XXXX XXXX 1111 12/26":                  true,
-		"XXXX XXXX XXXX XXXX XXX":                    true, // nineteen, or sixteen and a code
-		"XXXX XXXX XXXX XXXX XXX, thanks":            true,
-		"sk_test_XXXXXXXXXXXXXXXXXXXXXXXX":           false,
-		"XXXX XXXX XXXX XXXX XXXX":                   true, // an account of Austria
-		"XXXX XXXX XXXX XXX":                         true, // of Norway, the shortest
-		"XXXX XXXX XXXX XXXX XXXX XXXX XXXX XXXX X":  true, // of Russia, the longest
-		"pay to XXXX XXXX XXXX XXXX XXXX XX, thanks": true,
-		"XXXXXXXXXXXXXXXXXXXXXX":                     true, // of Germany
-		"XXXX XXXX XXXX XXXX":                        true, // a card that was dropped
-		"XXXX-XXXX-XXXX-XXXX-XXXX":                   false,
-		"XXXX  XXXX  XXXX  XXXX":                     false,
-		"XXXX XXXX XXXX XX":                          false,
-		"XX XXXX XXXX XXXX XXXX XXXX":                true, // an account behind another mask
-		"XXXX XXXX XXXX XXXX XXXXX":                  false,
-		"XXXXXXXXXXXXXXXXXXXXXXx":                    false,
-		"aXXXX XXXX XXXX XXXX XXXX":                  false,
-		"IBAN:\u00a0XXXX XXXX XXXX XXXX XXXX XX":     true,
-		"für XXXX XXXX XXXX XXXX XXXX XX\u00a0€":     true,
-		"口座XXXXXXXXXXXXXXXXXXXXXXです":                 true,
-		"cvv XXX, XXXX XXXX XXXX XXXX XXXX XX":       true, // behind the mask of a code
-		"XX/XX/XXXX XXXX XXXX XXXX XXXX XXXX XX":     true, // of a date
-		"tel XXX XXX XXXXX, XXXXXXXXXXXXXXXXXXXXXX":  true,
-		"ssn XXX-XX-XXXX.":                           true,
-		"[removed]":                                  true,
-		"":                                           false,
-		"XXXX":                                       false,
-		"XXXXXXX1111":                                false, // too short
-		"XXXXXXXXXXXXXXXX1111":                       false, // too long
-		"XXXX XXXX XXXX 111":                         false,
-		"XXXX XXXX XXXX 11112":                       false,
-		"XXXX XXXX XXXX":                             false,
-		"XXX-XX-1234":                                false, // a truncation of others
-		"size XXL, XXXL and XXXXL, item 1111":        false,
-		"4111 1111 1111 1111":                        false,
-		"****1111":                                   false,
-		strings.Repeat("X", 5000) + "1111":           false,
-		"XXXXXXXX XXXX XXXX XXXX 1111 and XXXX XXXX": false,
+		"XXXX XXXX XXXX 1111":                                  true,
+		"my card XXXX-XXXXXX-X0005, thanks":                    true,
+		"XXXXXXXXXXXX1111":                                     true,
+		"XXXXXXXX1111":                                         true, // twelve digits
+		"XXXXXXXXXXXXXXX1111":                                  true, // nineteen
+		"X X X X X X X X X X X X 1 2 3 4":                      true,
+		"XXXX\u00a0XXXX\u00a0XXXX\u00a01111":                   true,
+		"XXXX XXXX XXXX 1111 12/26":                            true,
+		"XXXX XXXX XXXX XXXX XXX":                              true, // nineteen, or sixteen and a code
+		"XXXX XXXX XXXX XXXX XXX, thanks":                      true,
+		"sk_test_XXXXXXXXXXXXXXXXXXXXXXXX":                     false,
+		"XXXX XXXX XXXX XXXX XXXX":                             true, // an account of Austria
+		"XXXX XXXX XXXX XXX":                                   true, // of Norway, the shortest
+		"XXXX XXXX XXXX XXXX XXXX XXXX XXXX XXXX X":            true, // of Russia, the longest
+		"pay to XXXX XXXX XXXX XXXX XXXX XX, thanks":           true,
+		"XXXXXXXXXXXXXXXXXXXXXX":                               true, // of Germany
+		"XXXX XXXX XXXX XXXX":                                  true, // a card that was dropped
+		"XXXX-XXXX-XXXX-XXXX-XXXX":                             false,
+		"XXXX  XXXX  XXXX  XXXX":                               false,
+		"XXXX XXXX XXXX XX":                                    false,
+		"XX XXXX XXXX XXXX XXXX XXXX":                          true, // an account behind another mask
+		"XXXX XXXX XXXX XXXX XXXXX":                            false,
+		"XXXXXXXXXXXXXXXXXXXXXXx":                              false,
+		"aXXXX XXXX XXXX XXXX XXXX":                            false,
+		"IBAN:\u00a0XXXX XXXX XXXX XXXX XXXX XX":               true,
+		"für XXXX XXXX XXXX XXXX XXXX XX\u00a0€":               true,
+		"口座XXXXXXXXXXXXXXXXXXXXXXです":                           true,
+		"cvv XXX, XXXX XXXX XXXX XXXX XXXX XX":                 true, // behind the mask of a code
+		"XX/XX/XXXX XXXX XXXX XXXX XXXX XXXX XX":               true, // of a date
+		"tel XXX XXX XXXXX, XXXXXXXXXXXXXXXXXXXXXX":            true,
+		"FEDEX XXXX XXXX XXXX XXXX XXXX XX":                    true, // behind a word that ends in X
+		"AMEX XXXX XXXX XXXX XXXX":                             true,
+		"TX XXXXXXXXXXXXXXXXXXXXXX":                            true,
+		"AMEXXXX XXXX XXXX XXXX XXXX":                          false,
+		"aXXXX XXXX XXXX XXXX XXXX FEDEX XXXX XXXX XXXX XXXX":  true,
+		strings.Repeat("XXXX ", 10) + "XX":                     true,  // as many as an account has with what may stand between
+		strings.Repeat("XXXX ", 10) + "XXX":                    false, // and one more
+		strings.Repeat("XXXX ", 12):                            false,
+		"AMEX " + strings.Repeat("XXXX ", 12):                  false,
+		strings.Repeat("XXXX ", 5000):                          false,
+		strings.Repeat("XXXX ", 12) + "to XXXX XXXX XXXX XXXX": true,
+		"XXXX XXXXXXXXXXXXXXXX":                                true, // a bare one behind another mask
+		strings.Repeat("XXXX ", 12) + "XXXXXXXXXXXXXXXX":       true,
+		"ssn XXX-XX-XXXX.":                                     true,
+		"[removed]":                                            true,
+		"":                                                     false,
+		"XXXX":                                                 false,
+		"XXXXXXX1111":                                          false, // too short
+		"XXXXXXXXXXXXXXXX1111":                                 false, // too long
+		"XXXX XXXX XXXX 111":                                   false,
+		"XXXX XXXX XXXX 11112":                                 false,
+		"XXXX XXXX XXXX":                                       false,
+		"XXX-XX-1234":                                          false, // a truncation of others
+		"size XXL, XXXL and XXXXL, item 1111":                  false,
+		"4111 1111 1111 1111":                                  false,
+		"****1111":                                             false,
+		strings.Repeat("X", 5000) + "1111":                     false,
+		"XXXXXXXX XXXX XXXX XXXX 1111 and XXXX XXXX":           false,
 	} {
 		if got := Masked([]byte(text)); got != want {
 			t.Errorf("%.40q: %v, want %v", text, got, want)
