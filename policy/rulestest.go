@@ -72,6 +72,9 @@ func RunTests(ctx context.Context, c Config) (*TestReport, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := b.compile(); err != nil {
+		return nil, err // without the tests, as a gateway that starts sees the rules
+	}
 	tests, err := operatorFiles(c.Dir, true)
 	if err != nil {
 		return nil, err

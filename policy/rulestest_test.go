@@ -106,6 +106,13 @@ func TestRunTestsThatAreRefused(t *testing.T) {
 			}
 		})
 	}
+	dir := withTests(t, "package caregate.operator\n\nlimit := 50000\n\ntest_x if limit > 0\n")
+	if err := os.WriteFile(filepath.Join(dir, "more.rego"), []byte("package caregate.operator\n\ndeny contains \"large\" if input.payment.amount > limit\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := policy.RunTests(t.Context(), policy.Config{Dir: dir}); err == nil || !strings.Contains(err.Error(), "more.rego:3") || !strings.Contains(err.Error(), "limit") {
+		t.Errorf("a rule with a helper among the tests, which no gateway loads: got %v", err)
+	}
 	if _, err := policy.RunTests(t.Context(), policy.Config{Dir: rules(t, ownRules)}); err == nil || !strings.Contains(err.Error(), "no *_test.rego") {
 		t.Errorf("no tests: got %v", err)
 	}
