@@ -29,7 +29,8 @@ type Tokens interface {
 // Limits of a call that reveals.
 const (
 	// revealBulk is how many tokens one person may have revealed at once; more needs two
-	// others.
+	// others. A call with no more counts as about single records, which some roles read of
+	// restricted persons too.
 	revealBulk = 20
 	maxReveal  = 200
 	maxToken   = 256 // with the punctuation around it

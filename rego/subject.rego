@@ -25,7 +25,8 @@ stored if {
 	input.effect != "read"
 }
 
-# Roles that read single records, and what stands behind single tokens, to answer the person.
+# Roles that read single records, and what stands behind up to 20 tokens in a call (the scope of
+# those is one), to answer the person.
 readable if {
 	reading
 	input.scope == "one"
