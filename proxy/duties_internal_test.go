@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caregate/caregate/audit"
+	"github.com/caregate/caregate/internal/pgtest"
 	"github.com/caregate/caregate/retention"
 	"github.com/caregate/caregate/retention/clock"
 	"github.com/caregate/caregate/retention/incident"
@@ -136,6 +137,73 @@ func TestDutiesWithoutLog(t *testing.T) {
 		}
 	}
 	t.Error("the metric of notices was not set")
+}
+
+// A log that hangs keeps no duty waiting.
+func TestDutiesWhileLogHangs(t *testing.T) {
+	Within(t, &recordTimeout, time.Second)
+	c := DataConfig{Dir: filepath.Join(t.TempDir(), "data"), Database: pgtest.Database(t), Name: "test"}
+	if _, err := CreateData(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	d, err := OpenData(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	register, err := clock.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Its kind is unknown to the gateway's own runner, which goes on beside.
+	for i := range 3 {
+		start, err := register.Start("int.escalate", time.Now().Add(-48*time.Hour), clock.Place{Zone: "UTC"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tx, err := d.state.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Duties.Add(t.Context(), tx, retention.Obligation{ID: "test/" + strconv.Itoa(i), Kind: "test", Subject: "test", Clock: []clock.Event{start}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := 0
+	runner, err := retention.NewRunner(retention.Config{Store: d.Duties, Log: slog.New(slog.DiscardHandler), Record: d.recordDuty,
+		Kinds: []retention.Kind{{Name: "test", Steps: []retention.Step{{Name: "tell", Do: func(context.Context, retention.Work) (string, error) {
+			done++
+			return "told", nil
+		}}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := d.state.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }() // before the log is closed
+	if _, err := tx.ExecContext(t.Context(), `LOCK TABLE audit_intake IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Incidents.Open(t.Context(), incident.NewIncident{Title: "x", By: "user:1"}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	if err := d.doDuties(ctx, runner); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+		t.Errorf("got %v (%v), want it given up", err, ctx.Err())
+	}
+	if done != 3 {
+		t.Errorf("%d of 3 duties were done while the log hung", done)
+	}
 }
 
 // An entry of a duty whose body is longer than an attribute is in the log whole, and one that

@@ -476,8 +476,11 @@ func addTicket(attrs map[string]string, tickets ...string) {
 }
 
 // recordOnce writes an event of administration whose ID is given, if the log has it not. by is
-// empty for what the gateway does by itself.
+// empty for what the gateway does by itself. It waits for the log no longer than recordTimeout:
+// who puts things there one after another goes on with other work, and tries again.
 func (d *Data) recordOnce(ctx context.Context, e audit.Event, by string) error {
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
 	if has, err := d.Log.Has(ctx, e.ID); has || err != nil {
 		return err
 	}

@@ -104,7 +104,8 @@ type Obligation struct {
 	State string
 	// Failures are those in a row of the present step.
 	Failures int
-	// Claims counts how often a runner took it.
+	// Claims counts how often a runner took it, and the events of its clock since it was added:
+	// each makes the result of a step that runs a stale one.
 	Claims int64
 	// Steps are those that were begun.
 	Steps []Progress
@@ -177,7 +178,8 @@ func (s *Store) Add(ctx context.Context, tx *sql.Tx, o Obligation) error {
 
 // Happened adds an event to the clock of a duty that is not done, in the caller's
 // transaction, and returns what the clock then says. What the rule does not allow is
-// refused, with the errors of Fold. A pause of the duty ends: its moment may be another.
+// refused, with the errors of Fold. A pause of the duty ends, because its moment may be another,
+// and a step that runs meanwhile loses its claim: what it found belongs to the moment before.
 func (s *Store) Happened(ctx context.Context, tx *sql.Tx, id string, e clock.Event) (clock.State, error) {
 	o, err := s.read(ctx, tx, id, s.db.ForUpdate())
 	if err != nil {
@@ -199,7 +201,7 @@ func (s *Store) Happened(ctx context.Context, tx *sql.Tx, id string, e clock.Eve
 	if err != nil {
 		return clock.State{}, err
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE obligation SET clock = $1, due = $2, next_try = 0 WHERE id = $3`, encoded, moment(state).UnixMilli(), id); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE obligation SET clock = $1, due = $2, next_try = 0, fence = fence + 1, lease = 0 WHERE id = $3`, encoded, moment(state).UnixMilli(), id); err != nil {
 		return clock.State{}, fmt.Errorf("storing the clock of a duty: %w", err)
 	}
 	return state, s.note(ctx, tx, id, "clock."+string(e.Kind), "", now, detail{Actor: e.Actor, Reason: e.Reason, Clock: encoded})
@@ -265,14 +267,14 @@ func (s *Store) read(ctx context.Context, tx *sql.Tx, id, lock string) (o Obliga
 	}
 	o.Due = time.UnixMilli(due).UTC()
 	if o.Clock, err = clock.DecodeEvents(events); err != nil {
-		return o, fmt.Errorf("%w: %w", errClock, err)
+		return o, fmt.Errorf("%w: %w", ErrClock, err)
 	}
 	return o, nil
 }
 
-// errClock: the clock of a row cannot be read. A newer version of this program may have
-// written it.
-var errClock = errors.New("the clock of a duty cannot be read")
+// ErrClock is wrapped by errors about the clock of a row that cannot be read. A newer version
+// of this program may have written it.
+var ErrClock = errors.New("the clock of a duty cannot be read")
 
 func steps(ctx context.Context, tx *sql.Tx, id string) (found []Progress, err error) {
 	found, err = store.List(ctx, tx, func(row store.Row) (p Progress, err error) {
@@ -348,6 +350,18 @@ func (s *Store) TrustClock(ctx context.Context, actor, reason string) error {
 		}
 		return s.note(ctx, tx, "", "clock.trusted", "", now, detail{Actor: actor, Reason: reason})
 	})
+}
+
+// Doubt is the number of the doubt in which the clock is, in the caller's transaction: each has
+// its own, so that what somebody says in one of them counts for no other. 0 is a clock that is
+// trusted.
+func (s *Store) Doubt(ctx context.Context, tx *sql.Tx) (n int64, err error) {
+	if err := tx.QueryRowContext(ctx, `SELECT CASE WHEN suspect = 0 THEN 0
+		ELSE (SELECT coalesce(max(seq), 0) FROM obligation_event WHERE obligation = '' AND kind = 'clock.suspect') + 1 END
+		FROM obligation_time WHERE id = 1`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("asking whether the clock is in doubt: %w", err)
+	}
+	return n, nil
 }
 
 // write runs do in a transaction.

@@ -134,7 +134,7 @@ func (s *Store) redo(ctx context.Context, tx *sql.Tx, e Entry, d detail) error {
 		if err != nil {
 			return err
 		}
-		return exec(`UPDATE obligation SET clock = $1, due = $2 WHERE id = $3`, []byte(d.Clock), at, id)
+		return exec(`UPDATE obligation SET clock = $1, due = $2, fence = fence + 1 WHERE id = $3`, []byte(d.Clock), at, id)
 	}
 	// An older program must not count a duty done whose log it does not understand.
 	return fmt.Errorf("an entry of kind %.40q: %w", e.Kind, clock.ErrUnknown)

@@ -311,14 +311,14 @@ func (r *Runner) claimOf(ctx context.Context, tx *sql.Tx, k *Kind, now time.Time
 	}
 
 	// The clock is computed again: what is due must still come out the same.
-	if c.Obligation, err = s.read(ctx, tx, id, ""); err != nil && !errors.Is(err, errClock) {
+	if c.Obligation, err = s.read(ctx, tx, id, ""); err != nil && !errors.Is(err, ErrClock) {
 		return nil, err
 	}
 	var state clock.State
 	if err == nil {
 		state, err = s.register.Fold(c.Clock)
 	}
-	if errors.Is(err, errClock) || errors.Is(err, clock.ErrUnknown) {
+	if errors.Is(err, ErrClock) || errors.Is(err, clock.ErrUnknown) {
 		r.cfg.Log.Error("a duty has a clock that this version does not know; it is left alone", "obligation", id)
 		return later()
 	}
@@ -423,8 +423,10 @@ func (r *Runner) finish(ctx context.Context, tx *sql.Tx, c *claimed, now time.Ti
 	if err != nil {
 		return fmt.Errorf("storing the outcome of a step: %w", err)
 	}
-	if n, err := res.RowsAffected(); err != nil || n != 1 {
-		return errors.Join(err, errFenced)
+	if n, err := res.RowsAffected(); err != nil {
+		return fmt.Errorf("storing the outcome of a step: %w", err)
+	} else if n != 1 {
+		return s.overtaken(ctx, tx, c)
 	}
 	if waits {
 		return s.note(ctx, tx, c.ID, "step.waiting", name, now, detail{Try: c.work.Try, Fence: c.Claims})
@@ -454,6 +456,19 @@ func (r *Runner) finish(ctx context.Context, tx *sql.Tx, c *claimed, now time.Ti
 		return s.note(ctx, tx, c.ID, "obligation.done", "", now, detail{})
 	}
 	return nil
+}
+
+// overtaken is errFenced, but nil when a person has ended the duty during the step or moved its
+// clock: then nothing went wrong. Of the latter the step is done again.
+func (s *Store) overtaken(ctx context.Context, tx *sql.Tx, c *claimed) error {
+	o, err := s.read(ctx, tx, c.ID, "")
+	switch {
+	case err != nil:
+		return errors.Join(err, errFenced)
+	case len(o.Clock) > len(c.Clock), o.State == StateDone && o.Claims == c.Claims:
+		return nil
+	}
+	return errFenced
 }
 
 // recordAtOnce bounds the entries that one call puts on record.

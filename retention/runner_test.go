@@ -137,6 +137,41 @@ func TestMovedClockEndsPause(t *testing.T) {
 	}
 }
 
+// Who moves a clock or ends a duty while its step runs is not overwritten by the outcome of the
+// step, and nothing went wrong.
+func TestMovedDuringStep(t *testing.T) {
+	t.Parallel()
+	for _, ends := range []bool{false, true} {
+		w := newWorld(t)
+		w.add(t, "inc-1:escalate", "notice", "int.escalate", began)
+		tried := 0
+		r := w.runner(t, retention.Kind{Name: "notice", Margin: 72 * time.Hour, Steps: []retention.Step{{Name: "tell", Do: func(ctx context.Context, _ retention.Work) (string, error) {
+			if tried++; tried > 1 {
+				return "", retention.Later{After: time.Hour}
+			}
+			return "", errors.Join(retention.Later{After: time.Hour}, w.tx(t, func(tx *sql.Tx) error {
+				if ends {
+					return w.s.End(ctx, tx, "inc-1:escalate", "dpo-1", "sent", "proof-1")
+				}
+				_, err := w.s.Happened(ctx, tx, "inc-1:escalate", clock.Event{Kind: clock.Restarted, At: w.now(), Actor: "dpo-1", Reason: "decided", Cause: "decision", Anchor: began.Add(-time.Hour)})
+				return err
+			}))
+		}}}})
+		for range 5 {
+			if _, err := r.Once(t.Context()); err != nil {
+				t.Errorf("ended %t: %v", ends, err)
+			}
+		}
+		want, state := 2, retention.StateOpen
+		if ends {
+			want, state = 1, retention.StateDone
+		}
+		if o := w.get(t, "inc-1:escalate"); tried != want || o.State != state {
+			t.Errorf("ended %t: tried %d times, want %d; %+v", ends, tried, want, o)
+		}
+	}
+}
+
 func nopTx(t *testing.T, w *world) *sql.Tx {
 	t.Helper()
 	tx, err := w.db.BeginTx(t.Context(), nil)

@@ -45,6 +45,7 @@ func TestOnPostgres(t *testing.T) {
 		"SuspectClock":         TestSuspectClock,
 		"DoubtOfAnother":       TestDoubtOfAnother,
 		"StaleWorker":          TestStaleWorker,
+		"MovedDuringStep":      TestMovedDuringStep,
 		"ClaimTooOld":          TestClaimTooOld,
 		"LostReply":            TestLostReply,
 		"CompletedOnce":        TestCompletedOnce,

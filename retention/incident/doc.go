@@ -25,5 +25,6 @@
 //
 // A Runner with Store.Kinds raises each open notice some time before its plan_by, again when
 // that is over, and repeats it until somebody acknowledges it for that stage.
-// By a clock in doubt all are raised, as Doubt.
+// By a clock in doubt all are raised, those that are not due by it as Doubt, and what somebody
+// acknowledges then counts for this doubt alone.
 package incident

@@ -149,8 +149,10 @@ type Duty struct {
 	Stage  string
 	Raised time.Time
 	Acked  string
-	// kind is that of its obligation, which says how early it is raised.
-	kind string
+	// kind is that of its obligation, which says how early it is raised. doubt is the doubt about
+	// the clock in which it was acknowledged, 0 for none.
+	kind  string
+	doubt int64
 }
 
 // Due is the moment past which the notice is late.
@@ -691,11 +693,16 @@ func (i *Incident) duty(rule, place string) (found *Duty, err error) {
 type Seen struct{ Rule, Place, Stage string }
 
 // Ack acknowledges what was seen, and no more: what came to a further stage meanwhile is
-// raised on.
+// raised on. While the clock is in doubt nobody knows the stage: only the doubt is
+// acknowledged, and this one alone.
 func (s *Store) Ack(ctx context.Context, id, by string, seen ...Seen) (Incident, error) {
 	return s.change(ctx, id, by, "ack", func(tx *sql.Tx, i *Incident, now time.Time) error {
 		if len(seen) == 0 {
 			return wish("want what was seen, as int.escalate/all/soon")
+		}
+		doubt, err := s.duties.Doubt(ctx, tx)
+		if err != nil {
+			return err
 		}
 		for _, v := range seen {
 			n := slices.IndexFunc(i.Duties, func(d Duty) bool { return d.Rule == v.Rule && d.Place == v.Place && d.State == DutyOpen })
@@ -703,11 +710,19 @@ func (s *Store) Ack(ctx context.Context, id, by string, seen ...Seen) (Incident,
 				return wish("the notice %s/%s is not open and raised as %s", v.Rule, v.Place, v.Stage)
 			}
 			d := &i.Duties[n]
-			if rank[d.Acked] >= rank[v.Stage] {
+			counts := v.Stage
+			switch {
+			case doubt != 0:
+				counts = Doubt
+			case rank[v.Stage] > max(rank[Doubt], rank[stage(d, now)]):
+				return wish("the notice %s/%s was raised as %s by a wrong clock, and is not", v.Rule, v.Place, v.Stage)
+			}
+			d.forget(stage(d, now), doubt)
+			if rank[d.Acked] >= rank[counts] {
 				continue // somebody else was faster
 			}
-			d.Acked = v.Stage
-			if _, err := tx.ExecContext(ctx, `UPDATE incident_duty SET acked = $1 WHERE id = $2`, d.Acked, d.ID); err != nil {
+			d.Acked = counts
+			if _, err := tx.ExecContext(ctx, `UPDATE incident_duty SET acked = $1, doubt = $2 WHERE id = $3`, d.Acked, doubt, d.ID); err != nil {
 				return fmt.Errorf("acknowledging a notice: %w", err)
 			}
 			if err := s.note(ctx, tx, i, now, EventAcked, by, map[string]string{"rule": d.Rule, "place": d.Place, "duty": d.ID, "stage": d.Acked}); err != nil {
@@ -876,8 +891,8 @@ func (s *Store) add(ctx context.Context, tx *sql.Tx, i *Incident, o owed, n int,
 		return err
 	}
 	s.step("duty")
-	if _, err := tx.ExecContext(ctx, `INSERT INTO incident_duty (id, incident, rule, place, n, kind, anchor, plan, legal, state, ended, sent, reason, proof, stage, raised, acked)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', 0, 0, '', '', '', 0, '')`,
+	if _, err := tx.ExecContext(ctx, `INSERT INTO incident_duty (id, incident, rule, place, n, kind, anchor, plan, legal, state, ended, sent, reason, proof, stage, raised, acked, doubt)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', 0, 0, '', '', '', 0, '', 0)`,
 		d.ID, i.ID, o.rule, o.place, n, d.kind, store.Millis(o.trigger), store.Millis(state.PlanBy.At), store.Millis(state.LegalDue.At)); err != nil {
 		return fmt.Errorf("storing a notice: %w", err)
 	}
@@ -906,8 +921,38 @@ func later(a, b time.Time) time.Time {
 
 // moved stores what the clock of a notice says after an event.
 func (s *Store) moved(ctx context.Context, tx *sql.Tx, d *Duty, anchor time.Time, state clock.State) error {
-	if _, err := tx.ExecContext(ctx, `UPDATE incident_duty SET anchor = $1, plan = $2, legal = $3, stage = '', acked = '' WHERE id = $4`,
+	if _, err := tx.ExecContext(ctx, `UPDATE incident_duty SET anchor = $1, plan = $2, legal = $3, stage = '', acked = '', doubt = 0 WHERE id = $4`,
 		store.Millis(anchor), store.Millis(state.PlanBy.At), store.Millis(state.LegalDue.At), d.ID); err != nil {
+		return fmt.Errorf("storing a notice: %w", err)
+	}
+	return nil
+}
+
+// recount stores the dates of an open notice that its clock comes to and its duty goes by, where
+// they are others: a version of this program counted differently before, and a person has
+// given the duty back (retention.Store.Retry). Until then, and where this version cannot count
+// them, they stay.
+func (s *Store) recount(ctx context.Context, tx *sql.Tx, d *Duty) error {
+	if d.State != DutyOpen {
+		return nil
+	}
+	o, err := s.duties.In(ctx, tx, d.ID)
+	if errors.Is(err, retention.ErrClock) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	state, err := s.register.Fold(o.Clock)
+	if err != nil {
+		return nil //nolint:nilerr // the runner has it wait, for a person or another version
+	}
+	plan, legal := store.Millis(state.PlanBy.At), store.Millis(state.LegalDue.At)
+	if o.Due.UnixMilli() != plan || store.Millis(d.PlanBy) == plan && store.Millis(d.LegalDue) == legal {
+		return nil
+	}
+	d.PlanBy, d.LegalDue = store.Moment(plan), store.Moment(legal)
+	if _, err := tx.ExecContext(ctx, `UPDATE incident_duty SET plan = $1, legal = $2 WHERE id = $3`, plan, legal, d.ID); err != nil {
 		return fmt.Errorf("storing a notice: %w", err)
 	}
 	return nil
@@ -946,6 +991,11 @@ func (s *Store) change(ctx context.Context, id, by, reason string, do func(tx *s
 		}
 		if i.Duties, err = s.dutiesOf(ctx, tx, id); err != nil {
 			return err
+		}
+		for n := range i.Duties {
+			if err := s.recount(ctx, tx, &i.Duties[n]); err != nil {
+				return err
+			}
 		}
 		return do(tx, &i, now)
 	})

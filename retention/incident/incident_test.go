@@ -47,7 +47,7 @@ func TestOnPostgres(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]func(*testing.T){
 		"Dates": TestDates, "Failsafe": TestFailsafe, "Decision": TestDecision, "Drill": TestDrill, "Scope": TestScope, "Notices": TestNotices,
-		"Causes": TestCauses, "CausesAtOnce": TestCausesAtOnce, "Waived": TestWaived, "Moments": TestMoments, "BeforeTheLaw": TestBeforeTheLaw, "Classified": TestClassified, "Doubt": TestDoubt, "Seen": TestSeen,
+		"Causes": TestCauses, "CausesAtOnce": TestCausesAtOnce, "Waived": TestWaived, "Moments": TestMoments, "BeforeTheLaw": TestBeforeTheLaw, "Classified": TestClassified, "Doubt": TestDoubt, "WrongClock": TestWrongClock, "SecondDoubt": TestSecondDoubt, "Recounted": TestRecounted, "Seen": TestSeen,
 		"Raised": TestRaised, "ManyGateways": TestManyGateways, "Closing": TestClosing, "Recorded": TestRecorded, "Killed": TestKilled,
 	} {
 		t.Run(name, test)
@@ -784,6 +784,157 @@ func TestDoubt(t *testing.T) {
 	w.run(t)
 	if got := w.took(); len(got) > 0 {
 		t.Errorf("raised: %v", got)
+	}
+}
+
+// onward lets a runner that saw the time before do what is due.
+func onward(t *testing.T, r *retention.Runner) {
+	t.Helper()
+	for range 1000 {
+		worked, err := r.Once(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !worked {
+			return
+		}
+	}
+	t.Fatal("the runner finds no end")
+}
+
+// What a wrong clock raised as overdue is acknowledged for the doubt alone: when the clock is right,
+// each stage is raised.
+func TestWrongClock(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.runner(t)
+	onward(t, r)
+	i := w.open(t, began, incident.Facts{Places: []string{"de"}})
+	must(t)(w.s.Aware(t.Context(), i.ID, "user:1", incident.Decision{At: began, Reason: "confirmed"}))
+	w.set(began.Add(100 * time.Hour))
+	onward(t, r)
+	if got, want := w.took(), []string{"eu.breach.authority/de overdue", "int.escalate/all overdue", "int.external/all overdue"}; !slices.Equal(got, want) {
+		t.Fatalf("got %v, want %v", got, want)
+	}
+	seen := func(rule, place string) incident.Seen {
+		return incident.Seen{Rule: rule, Place: place, Stage: incident.Overdue}
+	}
+	i = must(t)(w.s.Ack(t.Context(), i.ID, "user:1", seen("int.escalate", "all"), seen("eu.breach.authority", "de")))
+	if d := duty(t, i, "int.escalate"); d.Acked != incident.Doubt {
+		t.Errorf("in doubt %s was acknowledged", d.Acked)
+	}
+	if e := i.Events[len(i.Events)-3]; e.Kind != incident.EventRaised || e.Body["clock"] != "in_doubt" {
+		t.Errorf("the entry does not tell of the doubt: %+v", e)
+	}
+	w.set(began.Add(time.Minute))
+	if err := w.duties.TrustClock(t.Context(), "user:1", "put_right"); err != nil {
+		t.Fatal(err)
+	}
+	// Whoever comes later to what the wrong clock raised acknowledges nothing.
+	_, err := w.s.Ack(t.Context(), i.ID, "user:1", seen("int.external", "all"))
+	refused(t, "an acknowledgement of what is not overdue", err)
+	for _, v := range []struct {
+		hours int
+		want  []string
+	}{
+		{15, nil}, {17, []string{"int.escalate/all soon"}}, {25, []string{"int.escalate/all overdue"}},
+		{50, []string{"eu.breach.authority/de soon", "int.escalate/all overdue", "int.external/all soon"}},
+		{73, []string{"eu.breach.authority/de overdue", "int.escalate/all overdue", "int.external/all overdue"}},
+	} {
+		w.set(began.Add(time.Duration(v.hours) * time.Hour))
+		w.run(t)
+		if got := w.took(); !slices.Equal(got, v.want) {
+			t.Errorf("after %d hours %v was raised, want %v", v.hours, got, v.want)
+		}
+	}
+	// A jump that nobody saw was trusted, and is acknowledged as what it seemed to be.
+	j := w.open(t, began.Add(73*time.Hour), incident.Facts{})
+	w.set(began.Add(120 * time.Hour))
+	w.run(t)
+	must(t)(w.s.Ack(t.Context(), j.ID, "user:1", seen("int.escalate", "all")))
+	w.set(began.Add(73 * time.Hour))
+	if err := w.duties.TrustClock(t.Context(), "user:1", "put_right"); err != nil {
+		t.Fatal(err)
+	}
+	w.set(began.Add(90 * time.Hour))
+	w.run(t)
+	j = must(t)(w.s.Get(t.Context(), j.ID))
+	if d := duty(t, j, "int.escalate"); d.Stage != incident.Soon || d.Acked != "" {
+		t.Errorf("raised as %q, acknowledged as %q", d.Stage, d.Acked)
+	}
+}
+
+// What is acknowledged in one doubt is raised in the next.
+func TestSecondDoubt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.run(t)
+	i := w.open(t, began, incident.Facts{})
+	all := []string{"int.escalate/all doubt", "int.external/all doubt"}
+	for _, now := range []time.Time{began, began.Add(2 * time.Hour), began.Add(2 * time.Hour)} {
+		w.set(now)
+		w.run(t)
+		w.set(now.Add(-10 * time.Minute))
+		w.run(t)
+		if got := w.took(); !slices.Equal(got, all) {
+			t.Fatalf("got %v, want %v", got, all)
+		}
+		w.set(now)
+		must(t)(w.s.Ack(t.Context(), i.ID, "user:1", incident.Seen{Rule: "int.escalate", Place: "all", Stage: incident.Doubt}, incident.Seen{Rule: "int.external", Place: "all", Stage: incident.Doubt}))
+		w.set(now.Add(2 * time.Hour))
+		w.run(t)
+		if got := w.took(); len(got) > 0 {
+			t.Errorf("raised again: %v", got)
+		}
+		w.set(now)
+		if err := w.duties.TrustClock(t.Context(), "user:1", "looked"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// When a date comes out differently by this version, and a person has given the duty back, the
+// incident has that date.
+func TestRecounted(t *testing.T) {
+	t.Parallel()
+	for _, raised := range []bool{true, false} {
+		w := newWorld(t)
+		i := w.open(t, began, incident.Facts{Places: []string{"us-ca"}})
+		i = must(t)(w.s.Aware(t.Context(), i.ID, "user:1", incident.Decision{At: began, Reason: "confirmed"}))
+		d := duty(t, i, "ca.breach.residents")
+		for _, q := range []string{`UPDATE obligation SET due = due + 864000000 WHERE id = $1`, `UPDATE incident_duty SET plan = plan + 864000000, legal = legal + 864000000 WHERE id = $1`} {
+			if _, err := w.db.ExecContext(t.Context(), q, d.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.set(d.PlanBy.Add(6 * 24 * time.Hour))
+		w.run(t)
+		w.took()
+		if o, err := w.duties.Get(t.Context(), d.ID); err != nil || o.State != retention.StateNeedsHuman {
+			t.Fatalf("got %+v (%v)", o, err)
+		}
+		// A change before it leaves the date to the person.
+		i = must(t)(w.s.Scope(t.Context(), i.ID, "user:1", incident.Facts{Class: "email"}))
+		if got := duty(t, i, "ca.breach.residents"); got.PlanBy.Equal(d.PlanBy) {
+			t.Errorf("the date is %s, and nobody has seen it", got.PlanBy)
+		}
+		if err := w.duties.Retry(t.Context(), d.ID, "user:1", "looked"); err != nil {
+			t.Fatal(err)
+		}
+		if raised {
+			w.run(t)
+			if got := w.took(); !slices.Contains(got, "ca.breach.residents/us-ca overdue") {
+				t.Errorf("raised: %v", got)
+			}
+			i = must(t)(w.s.Get(t.Context(), i.ID))
+		} else {
+			_, err := w.s.Notice(t.Context(), i.ID, "user:1", incident.Notice{Rule: "ca.breach.residents", Sent: w.now()})
+			refused(t, "a late notice without a reason", err)
+			i = must(t)(w.s.Scope(t.Context(), i.ID, "user:1", incident.Facts{Route: "desk"}))
+		}
+		if got := duty(t, i, "ca.breach.residents"); !got.PlanBy.Equal(d.PlanBy) || !got.LegalDue.Equal(d.LegalDue) {
+			t.Errorf("the dates are %s and %s, want %s and %s", got.PlanBy, got.LegalDue, d.PlanBy, d.LegalDue)
+		}
 	}
 }
 

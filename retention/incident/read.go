@@ -89,11 +89,11 @@ func byPlan(list []Duty) {
 	slices.SortStableFunc(list, func(a, b Duty) int { return a.PlanBy.Compare(b.PlanBy) })
 }
 
-const dutyColumns = `id, incident, rule, place, kind, anchor, plan, legal, state, ended, sent, reason, proof, stage, raised, acked`
+const dutyColumns = `id, incident, rule, place, kind, anchor, plan, legal, state, ended, sent, reason, proof, stage, raised, acked, doubt`
 
 func scanDuty(row store.Row) (d Duty, err error) {
 	var anchor, plan, legal, ended, sent, raised int64
-	if err := row.Scan(&d.ID, &d.Incident, &d.Rule, &d.Place, &d.kind, &anchor, &plan, &legal, &d.State, &ended, &sent, &d.Reason, &d.Proof, &d.Stage, &raised, &d.Acked); err != nil {
+	if err := row.Scan(&d.ID, &d.Incident, &d.Rule, &d.Place, &d.kind, &anchor, &plan, &legal, &d.State, &ended, &sent, &d.Reason, &d.Proof, &d.Stage, &raised, &d.Acked, &d.doubt); err != nil {
 		return d, err
 	}
 	d.Anchor, d.PlanBy, d.LegalDue, d.Ended, d.Sent, d.Raised = store.Moment(anchor), store.Moment(plan), store.Moment(legal), store.Moment(ended), store.Moment(sent), store.Moment(raised)
@@ -254,8 +254,20 @@ func (s *Store) failsafe(ctx context.Context, w retention.Work) (string, error) 
 	return "failsafe", err
 }
 
+// forget takes an acknowledgement for none that is of another time: above the stage in which the
+// notice is now, by a clock that was wrong, or of another doubt than this. While the clock is in
+// doubt, one above nothing may be right.
+func (d *Duty) forget(is string, doubt int64) {
+	other := d.Acked == Doubt && d.doubt != doubt
+	above := rank[d.Acked] > rank[is] && (doubt == 0 || is != "")
+	if other || above {
+		d.Acked, d.doubt = "", 0
+	}
+}
+
 // raise raises a notice, unless its stage is acknowledged, and has itself called again: only
-// a person's word ends the duty.
+// a person's word ends the duty. A clock in doubt may raise it as what it is not: what is raised
+// then is acknowledged as the doubt alone, and raised as what it is when the clock is trusted.
 func (s *Store) raise(ctx context.Context, w retention.Work, raised Raised) (string, error) {
 	var d Duty
 	var is string
@@ -272,6 +284,15 @@ func (s *Store) raise(ctx context.Context, w retention.Work, raised Raised) (str
 		if over = d.State != DutyOpen; over {
 			return nil
 		}
+		if err := s.recount(ctx, tx, &d); err != nil {
+			return err
+		}
+		doubt, err := s.duties.Doubt(ctx, tx)
+		if err != nil {
+			return err
+		}
+		acked, was := d.Acked, d.Stage
+		d.forget(stage(&d, now), doubt)
 		// It is looked at when it comes to the next stage, too.
 		rest = quietly
 		switch is = stage(&d, now); is {
@@ -279,17 +300,29 @@ func (s *Store) raise(ctx context.Context, w retention.Work, raised Raised) (str
 			rest = min(rest, max(d.PlanBy.Sub(now), time.Second))
 		case "":
 			rest = min(rest, max(d.PlanBy.Add(-marginOf(&d)).Sub(now), time.Second))
-			if w.Suspect {
+			if doubt != 0 {
 				is = Doubt
 			}
 		}
-		if fresh = rank[is] > rank[d.Acked]; !fresh {
+		fresh = rank[is] > rank[d.Acked]
+		if fresh {
+			d.Stage, d.Raised = is, now
+		} else if doubt == 0 && rank[d.Stage] > rank[is] {
+			d.Stage = "" // it was raised by a wrong clock
+		}
+		if d.Acked != acked || d.Stage != was || fresh {
+			if _, err := tx.ExecContext(ctx, `UPDATE incident_duty SET stage = $1, raised = $2, acked = $3, doubt = $4 WHERE id = $5`, d.Stage, store.Millis(d.Raised), d.Acked, d.doubt, d.ID); err != nil {
+				return fmt.Errorf("raising a notice: %w", err)
+			}
+		}
+		if !fresh {
 			return nil
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE incident_duty SET stage = $1, raised = $2 WHERE id = $3`, is, store.Millis(now), d.ID); err != nil {
-			return fmt.Errorf("raising a notice: %w", err)
+		body := map[string]string{"rule": d.Rule, "place": d.Place, "duty": d.ID, "stage": is, "plan_by": stamp(d.PlanBy)}
+		if doubt != 0 {
+			body["clock"] = "in_doubt"
 		}
-		return s.note(ctx, tx, &i, now, EventRaised, Machine, map[string]string{"rule": d.Rule, "place": d.Place, "duty": d.ID, "stage": is, "plan_by": stamp(d.PlanBy)})
+		return s.note(ctx, tx, &i, now, EventRaised, Machine, body)
 	})
 	switch {
 	case err != nil:
