@@ -95,6 +95,11 @@ type Channel struct {
 	Webhooks *Webhooks
 	// Trails are the logs that the vendor keeps, in the order of the file.
 	Trails []*Trail
+	// Budget says how many calls the vendor takes of an account; nil where the file does not.
+	Budget *Budget
+	// Imports are the lists by which the records are found that were there before the
+	// gateway, in the order of the file, in which they are read.
+	Imports []*Import
 	// Payments is set where the channel is a processor of payments.
 	Payments *Payments
 

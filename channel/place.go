@@ -21,6 +21,16 @@ func PlaceOf(pointer string) Place {
 	return parts
 }
 
+// String writes p as a JSON Pointer.
+func (p Place) String() string {
+	var b strings.Builder
+	for _, name := range p {
+		b.WriteByte('/')
+		b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(name))
+	}
+	return b.String()
+}
+
 // Value is what stands there in v, which was decoded from JSON; nil when the way leads
 // nowhere.
 func (p Place) Value(v any) any {

@@ -38,6 +38,8 @@ type Config struct {
 	Approvals Approvals
 	// Reviews are reviews of who has access.
 	Reviews Reviews
+	// Imports reads what vendors have already into the index of records.
+	Imports Imports
 	// Holds are legal holds.
 	Holds Holds
 	// RevealRights are rights to see what stands behind tokens, which lapse unused.

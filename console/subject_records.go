@@ -31,7 +31,7 @@ type KnownRecord struct {
 	Host string `json:"host"`
 	Type string `json:"type"`
 	ID   string `json:"id"`
-	// FirstSeen and LastSeen are when it passed the gateway, LastSeen to ten minutes.
+	// FirstSeen and LastSeen are when it passed the gateway or was imported, LastSeen to ten minutes.
 	FirstSeen time.Time `json:"first_seen"`
 	LastSeen  time.Time `json:"last_seen"`
 	// Created and Closed are the vendor's times, absent when it said none. Open says that the
@@ -42,6 +42,8 @@ type KnownRecord struct {
 	Reopened int       `json:"reopened"`
 	// Gone is when a call deleted it.
 	Gone time.Time `json:"gone,omitzero"`
+	// Backfilled is when an import last showed it, absent for a record that none did.
+	Backfilled time.Time `json:"backfilled,omitzero"`
 	// Classes are the data classes that were ever found in it.
 	Classes []string `json:"classes"`
 }

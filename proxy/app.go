@@ -116,12 +116,14 @@ type App struct {
 	// policyPlaces are PolicyDocuments and PolicyRules with their placeholders resolved.
 	policyPlaces []string
 	// bundle follows PolicyBundle; nil without one.
-	bundle   *bundleFollower
-	routes   []*Handler
-	ships    []syslog.Config
-	passing  bool // permitGaps was done
-	pollers  []*poller
-	farewell *farewell
+	bundle *bundleFollower
+	routes []*Handler
+	// transports are those of the routes that they name, while these are provisioned and after.
+	transports map[string]*Transport
+	ships      []syslog.Config
+	passing    bool // permitGaps was done
+	pollers    []*poller
+	farewell   *farewell
 	// clock holds what tests take for the time while this configuration runs, and nothing
 	// otherwise.
 	clock *atomic.Pointer[func() time.Time]

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -519,10 +520,27 @@ func parseGovern(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if err != nil {
 		return nil, err
 	}
+	route, err := json.Marshal(cmp.Or(handler.Route, handler.defaultRoute()))
+	if err != nil {
+		return nil, err
+	}
+	if proxy.TransportRaw, err = withMember(proxy.TransportRaw, "route", route); err != nil {
+		return nil, err
+	}
 	return &caddyhttp.Subroute{Routes: caddyhttp.RouteList{{HandlersRaw: []json.RawMessage{
 		caddyconfig.JSONModuleObject(handler, "handler", "caregate", nil),
 		caddyconfig.JSONModuleObject(proxy, "handler", "reverse_proxy", nil),
 	}}}}, nil
+}
+
+// withMember adds a member to an object of JSON.
+func withMember(object json.RawMessage, name string, value json.RawMessage) (json.RawMessage, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(object, &members); err != nil {
+		return nil, fmt.Errorf("reading the transport's configuration: %w", err)
+	}
+	members[name] = value
+	return json.Marshal(members)
 }
 
 // nameRoute notes the route's name and refuses one that another route of the Caddyfile

@@ -196,6 +196,8 @@ type Data struct {
 	deliveries    *deliveries
 	conversations *conversations
 	trails        *trailCursors
+	imports       *imports
+	budgets       *budgets
 	upstream      *oauth.Keeper // tokens for vendors
 	observed      *observed
 	alarms        alarms
@@ -316,6 +318,7 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 		d.deliveries.shared = newDeliveryLocks(d.locks)
 	}
 	d.trails = newTrailCursors(d.state)
+	d.imports, d.budgets = &imports{d.state}, &budgets{d.state}
 	if d.upstream, err = oauth.Open(ctx, d.state, oauth.KeeperConfig{Sealer: tokenSealer(d.Vault), Digest: d.Vault.Digest, Logger: c.Logger, Asked: processMetrics.tokenAsked, Youngest: youngestToken}); err != nil {
 		return d, err
 	}

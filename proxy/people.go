@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -32,6 +33,8 @@ type peopleIndex struct {
 	// named are the people by the unit that names them, where values are kept.
 	named map[int][]vault.Subject
 	done  bool
+	// most bounds the idents; 0 is maxPeople.
+	most int
 }
 
 // maxPeople bounds the idents of one half: a page of 1,000 tickets names about
@@ -58,7 +61,7 @@ func (x *exchange) index(ctx context.Context, side *half) error {
 	records := make(map[string]int)
 	person := func(label, value string, unit int, shown bool) int32 {
 		id, own, ok := identOf(x.h.ch.Name, label, value)
-		if !ok || len(idents) >= maxPeople {
+		if !ok || len(idents) >= cmp.Or(p.most, maxPeople) {
 			return -1
 		}
 		i, known := seen[id]

@@ -277,7 +277,7 @@ func (x *exchange) fill(all objects, rest *object, side *half) {
 		switch {
 		case c.Label == channel.LabelTimeCreated && said:
 			if o := within(c.Path, c.Unit, c.Start); o != rest && o.created.IsZero() {
-				o.created = vendorTime(doc.Value(*c))
+				o.created = channel.Instant(doc.Value(*c))
 			}
 		case c.Label == channel.LabelTimeClosed && said:
 			if o := within(c.Path, c.Unit, c.Start); o != rest && !o.closed.Known {
@@ -319,28 +319,12 @@ func (x *exchange) recordOf(kind string, id []byte) index.Record {
 	return index.Record{Channel: x.h.ch.Name, Host: x.h.app.account(x.h), Type: kind, ID: string(id)}
 }
 
-// vendorTime reads a time as vendors write it: RFC 3339, or seconds or milliseconds since
-// 1970. Zero for anything else.
-func vendorTime(b []byte) time.Time {
-	if t, err := time.Parse(time.RFC3339, string(b)); err == nil {
-		return t
-	}
-	n, err := strconv.ParseInt(string(b), 10, 64)
-	switch {
-	case err != nil || n <= 0:
-		return time.Time{}
-	case n < 1e11: // seconds until the year 5138
-		return time.Unix(n, 0)
-	}
-	return time.UnixMilli(n)
-}
-
 // closing reads what a vendor says about the end of a record: null is none.
 func closing(b []byte) index.Closing {
 	if bytes.Equal(b, []byte("null")) {
 		return index.Closing{Known: true}
 	}
-	t := vendorTime(b)
+	t := channel.Instant(b)
 	return index.Closing{Known: !t.IsZero(), At: t}
 }
 

@@ -40,7 +40,7 @@ func TestVendorTime(t *testing.T) {
 		"2026-01-05T10:00:00Z": 1767607200, "1767607200": 1767607200, "1767607200000": 1767607200,
 		"": -1, "null": -1, "yesterday": -1, "-5": -1, "99999999999999999999": -1,
 	} {
-		got := vendorTime([]byte(text))
+		got := channel.Instant([]byte(text))
 		if want < 0 != got.IsZero() || want >= 0 && got.Unix() != want {
 			t.Errorf("%q: got %v, want %d", text, got, want)
 		}

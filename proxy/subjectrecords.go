@@ -71,7 +71,7 @@ func (a *App) recordsOf(ctx context.Context, list console.RecordList, persons []
 	for _, e := range found {
 		r := console.KnownRecord{
 			Record: recordPlace(e.Record), Channel: e.Channel, Host: e.Host, Type: e.Type, ID: e.ID, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen,
-			Created: e.Created, Closed: e.Closed, Open: e.Open, Reopened: e.Reopened, Gone: e.Gone, Classes: append([]string{}, e.Classes...),
+			Created: e.Created, Closed: e.Closed, Open: e.Open, Reopened: e.Reopened, Gone: e.Gone, Backfilled: e.Backfilled, Classes: append([]string{}, e.Classes...),
 		}
 		if !e.Parent.IsZero() {
 			r.Parent = recordPlace(e.Parent)

@@ -33,6 +33,9 @@ func init() { caddy.RegisterModule(Transport{}) }
 // options.
 type Transport struct {
 	reverseproxy.HTTPTransport
+	// Route is the name of the governed route, by which the gateway finds the connections for
+	// calls of its own. Default: none; such calls are not made then.
+	Route string `json:"route,omitempty"`
 }
 
 // CaddyModule returns the Caddy module information.
@@ -53,6 +56,17 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 		return err
 	}
 	t.watchEnds()
+	if t.Route == "" {
+		return nil
+	}
+	app, err := joinApp(ctx, "a governed route")
+	if err != nil {
+		return err
+	}
+	if app.transports == nil {
+		app.transports = make(map[string]*Transport)
+	}
+	app.transports[t.Route] = t
 	return nil
 }
 

@@ -14,13 +14,13 @@ import (
 func newChannel() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "channel",
-		Short: "List and check channel files",
+		Short: "List and check channel files, import what a system has",
 		Long: `A channel file describes one system that can be governed: its operations, where
 texts, persons and records stand in its bodies, and what of it passes a gateway.`,
 		Args: needsSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newChannelList(), newChannelCheck())
+	cmd.AddCommand(newChannelList(), newChannelCheck(), newChannelImport())
 	return cmd
 }
 

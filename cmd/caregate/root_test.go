@@ -41,7 +41,7 @@ func TestCommandList(t *testing.T) {
 		"caregate apikey", "caregate apikey create", "caregate apikey list", "caregate apikey revoke", "caregate apikey rotate",
 		"caregate approval", "caregate approval give", "caregate approval list", "caregate approval refuse",
 		"caregate audit", "caregate audit export", "caregate audit exposures", "caregate audit prove", "caregate audit repair", "caregate audit search", "caregate audit tail", "caregate audit trust", "caregate audit verify",
-		"caregate channel", "caregate channel check", "caregate channel list",
+		"caregate channel", "caregate channel check", "caregate channel import", "caregate channel list",
 		"caregate completion", "caregate completion bash", "caregate completion fish", "caregate completion powershell", "caregate completion zsh",
 		"caregate demo", "caregate doctor", "caregate duty", "caregate duty list", "caregate duty retry", "caregate explain", "caregate fmt", "caregate help", "caregate hold", "caregate hold approve-lift", "caregate hold lift", "caregate hold list", "caregate hold place", "caregate hold show",
 		"caregate incident", "caregate incident ack", "caregate incident affected", "caregate incident aware", "caregate incident close", "caregate incident list", "caregate incident notice", "caregate incident open", "caregate incident scope", "caregate incident show", "caregate incident trust-clock",

@@ -41,17 +41,12 @@ func (a *answer) copyTo(w *answer) {
 	w.body.Write(a.body.Bytes())
 }
 
-// send writes the answer: rate-limit headers, entity tag, 304, gzip.
+// send writes the answer: entity tag, 304, gzip.
 func (a *answer) send(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	for name, values := range a.header {
 		header[name] = values
 	}
-	header.Set("X-Rate-Limit", "700")
-	header.Set("X-Rate-Limit-Remaining", "699")
-	header.Set("Ratelimit-Limit", "700")
-	header.Set("Ratelimit-Remaining", "699")
-	header.Set("Ratelimit-Reset", "60")
 	header.Add("Vary", "Accept-Encoding")
 	body := a.body.Bytes()
 	if r.Method == http.MethodGet && a.status == http.StatusOK {

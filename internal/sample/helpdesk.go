@@ -36,6 +36,11 @@ type Options struct {
 	// and social security numbers in them. Without BaseURL their addresses are
 	// relative.
 	Seed bool
+	// History is how many tickets it has besides from years before.
+	History int
+	// Rate is how many calls it takes a minute. What is more is answered 429 with Retry-After.
+	// Zero: it says 700 and takes all.
+	Rate int
 	// Fields are the types of custom fields by their id. Where it is set, tags are
 	// checked as well.
 	Fields map[string]FieldType
@@ -59,6 +64,7 @@ type Helpdesk struct {
 	data     *store
 	received []Received
 	recorded int // bytes of bodies in received
+	spent    minute
 
 	idempotent sync.Mutex // held by a request that carries an idempotency key; owns answers
 	answers    map[string]answer
@@ -86,6 +92,7 @@ func NewHelpdesk(o Options) *Helpdesk {
 	if o.Seed {
 		h.seed()
 	}
+	h.history(o.History)
 	return h
 }
 
@@ -117,7 +124,11 @@ func (h *Helpdesk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.base = "http://" + r.Host
 	}
 	buffer := &answer{header: make(http.Header), status: http.StatusOK}
-	h.exchange(buffer, c)
+	if h.spend(buffer.header) {
+		h.exchange(buffer, c)
+	} else {
+		writeError(buffer, http.StatusTooManyRequests, "TooManyRequests", "Rate limit exceeded")
+	}
 	h.record(r, body, buffer.status)
 	buffer.send(w, r)
 }

@@ -248,7 +248,11 @@ func (h *Helpdesk) incrementalTickets(w http.ResponseWriter, c *call) {
 func (h *Helpdesk) cursorTickets(w http.ResponseWriter, c *call) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	writeJSON(w, http.StatusOK, incremental(c, "tickets", h.data.tickets.all()))
+	out := incremental(c, "tickets", h.data.tickets.all())
+	if included(c, "metric_sets") {
+		out["metric_sets"] = h.metricSets(out["tickets"].([]object))
+	}
+	writeJSON(w, http.StatusOK, out)
 }
 
 func (h *Helpdesk) cursorUsers(w http.ResponseWriter, c *call) {

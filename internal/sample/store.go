@@ -34,7 +34,8 @@ type store struct {
 	// comments and audits by ticket id
 	comments map[int64][]object
 	audits   map[int64][]object
-	files    *table // attachments; content in bytes
+	solved   map[int64]any // when a ticket was solved, nil for one that is open
+	files    *table        // attachments; content in bytes
 	bytes    map[int64][]byte
 	fileSize int
 	tokens   map[string][]int64 // upload token -> attachment ids
@@ -56,7 +57,7 @@ func newStore() *store {
 		next:    map[string]int64{"ticket": firstTicket, "user": firstUser, "comment": firstComment, "other": firstOther},
 		tickets: newTable(), users: newTable(), orgs: newTable(), deleted: newTable(), files: newTable(),
 		comments: make(map[int64][]object), audits: make(map[int64][]object), bytes: make(map[int64][]byte),
-		tokens: make(map[string][]int64), jobs: make(map[string]object),
+		tokens: make(map[string][]int64), jobs: make(map[string]object), solved: make(map[int64]any),
 	}
 }
 

@@ -21,6 +21,13 @@
 // none while the record is open again; how often it was opened again is counted. When a
 // vendor's time cannot be (before 1990, or after tomorrow) it is unknown.
 //
+// # What was there before
+//
+// An import asks the vendor for the records that it has already, and notes them as
+// Backfilled. They come together with what passed in any order, by the same rules; only a page
+// that was asked for before the record was last seen neither opens nor closes it, and does
+// not bring back what a call has deleted since.
+//
 // # Durability
 //
 // Note returns when the sightings are committed, many callers' in one transaction, so that

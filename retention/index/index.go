@@ -70,6 +70,9 @@ type Sighting struct {
 	Closed  Closing
 	// Gone says that the record was deleted, by a call that passed.
 	Gone bool
+	// Backfilled says that it did not pass: an import asked the vendor for what it has. At is
+	// when the vendor was asked then, so that a call which deletes it meanwhile counts.
+	Backfilled bool
 	// At is when it was seen.
 	At time.Time
 }
@@ -99,8 +102,13 @@ type Index struct {
 // noting is one call of Note that waits.
 type noting struct {
 	sightings []Sighting
+	also      Also
 	done      chan<- error
 }
+
+// Also is written in the transaction of sightings. It may be called again after a
+// transaction that failed; with its error nothing is written.
+type Also func(ctx context.Context, tx *sql.Tx) error
 
 // Open brings the tables of the index in db up to date and starts its writer. The caller
 // closes the index, and db after it.
@@ -134,17 +142,27 @@ func (x *Index) Close() error {
 // knows already costs no write. After an error nothing of this call is known to be
 // written, nor not to be: the caller calls again, which does no harm.
 func (x *Index) Note(ctx context.Context, sightings []Sighting) error {
+	if len(sightings) == 0 {
+		return nil
+	}
+	return x.note(ctx, sightings, nil)
+}
+
+// NoteWith is Note with something that is written if and only if the sightings are: the place
+// up to which they were read. Both are in a transaction of their own.
+func (x *Index) NoteWith(ctx context.Context, sightings []Sighting, also Also) error {
+	return x.note(ctx, sightings, also)
+}
+
+func (x *Index) note(ctx context.Context, sightings []Sighting, also Also) error {
 	for i := range sightings {
 		if s := &sightings[i]; !s.Record.Valid() || !s.Parent.IsZero() && !s.Parent.Valid() {
 			return ErrRecord
 		}
 	}
-	if len(sightings) == 0 {
-		return nil
-	}
 	done := make(chan error, 1)
 	select {
-	case x.queue <- noting{sightings, done}:
+	case x.queue <- noting{sightings, also, done}:
 	case <-x.quit:
 		return ErrClosed
 	case <-ctx.Done():
@@ -163,24 +181,36 @@ func (x *Index) Note(ctx context.Context, sightings []Sighting) error {
 // writeTime bounds a transaction with all its tries. A commit takes about a millisecond.
 const writeTime = 5 * time.Second
 
+// pageTime bounds one with the thousands of sightings of a page.
+const pageTime = 30 * time.Second
+
 // maxTogether bounds the sightings of one transaction.
 const maxTogether = 2048
 
 // write is the one goroutine that writes.
 func (x *Index) write() {
 	defer close(x.done)
+	var apart *noting // came while others were collected
 	for {
 		var waiting []noting
 		n := 0
-		select {
-		case first := <-x.queue:
-			waiting, n = append(waiting, first), len(first.sightings)
-		case <-x.quit:
-			return
+		if apart != nil {
+			waiting, n, apart = append(waiting, *apart), len(apart.sightings), nil
+		} else {
+			select {
+			case first := <-x.queue:
+				waiting, n = append(waiting, first), len(first.sightings)
+			case <-x.quit:
+				return
+			}
 		}
-		for more := true; more && n < maxTogether; {
+		for more := waiting[0].also == nil; more && n < maxTogether; {
 			select {
 			case next := <-x.queue:
+				if next.also != nil {
+					apart, more = &next, false
+					break
+				}
 				waiting, n = append(waiting, next), n+len(next.sightings)
 			default:
 				more = false
@@ -191,8 +221,12 @@ func (x *Index) write() {
 			all = append(all, w.sightings...)
 		}
 		// Nobody waits longer, and a database that answers no more stops no shutdown.
-		limited, cancel := context.WithTimeout(context.Background(), writeTime)
-		err := x.w.note(limited, x.db, all)
+		limit := writeTime
+		if waiting[0].also != nil {
+			limit = pageTime
+		}
+		limited, cancel := context.WithTimeout(context.Background(), limit)
+		err := x.w.note(limited, x.db, all, waiting[0].also)
 		cancel()
 		for _, w := range waiting {
 			w.done <- err

@@ -25,6 +25,8 @@ type Entry struct {
 	// Gone is when a call that deletes it passed; zero for a record that nobody deleted this
 	// way, or that was seen since.
 	Gone time.Time
+	// Backfilled is when an import last showed it, zero for a record that none did.
+	Backfilled time.Time
 	// Classes are the data classes that were ever found in it, sorted.
 	Classes []string
 }
@@ -38,7 +40,7 @@ const MaxPersons = MaxOne + 64
 
 // entrySQL reads entries and their classes; the rows of one entry come together.
 const entrySQL = `SELECT k.channel, k.host, k.type, r.name, r.kind, coalesce(pk.channel, ''), coalesce(pk.host, ''), coalesce(pk.type, ''), r.parent,
-	r.first_seen, r.last_seen, r.created, r.closed, r.reopened, r.gone, coalesce(c.class, '')
+	r.first_seen, r.last_seen, r.created, r.closed, r.reopened, r.gone, r.backfilled, coalesce(c.class, '')
 	FROM record r JOIN record_kind k ON k.id = r.kind
 	LEFT JOIN record_kind pk ON pk.id = r.parent_kind AND r.parent <> ''
 	LEFT JOIN record_class c ON c.kind = r.kind AND c.name = r.name `
@@ -126,13 +128,14 @@ func (x *Index) entries(ctx context.Context, where string, args ...any) (out []E
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var e Entry
-		var kind, first, last, created, closed, gone int64
+		var kind, first, last, created, closed, gone, backfilled int64
 		var class string
-		if err := rows.Scan(&e.Channel, &e.Host, &e.Type, &e.ID, &kind, &e.Parent.Channel, &e.Parent.Host, &e.Parent.Type, &e.Parent.ID, &first, &last, &created, &closed, &e.Reopened, &gone, &class); err != nil {
+		if err := rows.Scan(&e.Channel, &e.Host, &e.Type, &e.ID, &kind, &e.Parent.Channel, &e.Parent.Host, &e.Parent.Type, &e.Parent.ID, &first, &last, &created, &closed, &e.Reopened, &gone, &backfilled, &class); err != nil {
 			return nil, fmt.Errorf("looking for records: %w", err)
 		}
 		if n := len(out); n == 0 || out[n-1].Record != e.Record {
 			e.FirstSeen, e.LastSeen, e.Created, e.Gone = store.Moment(first), store.Moment(last), store.Moment(created), store.Moment(gone)
+			e.Backfilled = store.Moment(backfilled)
 			if e.Open = closed < 0; !e.Open {
 				e.Closed = store.Moment(closed)
 			}

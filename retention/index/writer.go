@@ -40,6 +40,10 @@ const (
 	knownTime = 10 * time.Minute
 )
 
+// older tells a page of an import that was asked for before the record was last seen: what
+// passed since then counts.
+const older = `(excluded.backfilled > 0 AND record.last_seen > excluded.last_seen)`
+
 func (w *writer) prepare(ctx context.Context, db *store.DB) (err error) {
 	w.kinds = make(map[kindKey]int64)
 	w.forget()
@@ -48,15 +52,16 @@ func (w *writer) prepare(ctx context.Context, db *store.DB) (err error) {
 		head, tail string
 		columns    int
 	}{
-		{&w.records, `INSERT INTO record (kind, name, parent_kind, parent, first_seen, last_seen, created, closed, reopened, gone) VALUES `, ` ON CONFLICT (kind, name) DO UPDATE SET
+		{&w.records, `INSERT INTO record (kind, name, parent_kind, parent, first_seen, last_seen, created, closed, reopened, gone, backfilled) VALUES `, ` ON CONFLICT (kind, name) DO UPDATE SET
 			parent_kind = CASE WHEN excluded.parent <> '' THEN excluded.parent_kind ELSE record.parent_kind END,
 			parent = CASE WHEN excluded.parent <> '' THEN excluded.parent ELSE record.parent END,
 			first_seen = CASE WHEN excluded.first_seen < record.first_seen THEN excluded.first_seen ELSE record.first_seen END,
 			last_seen = CASE WHEN excluded.last_seen > record.last_seen THEN excluded.last_seen ELSE record.last_seen END,
 			created = CASE WHEN record.created = 0 THEN excluded.created ELSE record.created END,
-			reopened = CASE WHEN excluded.closed = -1 AND record.closed > 0 THEN record.reopened + 1 ELSE record.reopened END,
-			closed = CASE WHEN excluded.closed = 0 OR record.closed > excluded.closed AND excluded.closed > 0 THEN record.closed ELSE excluded.closed END,
-			gone = excluded.gone`, 10},
+			reopened = CASE WHEN excluded.closed = -1 AND record.closed > 0 AND NOT ` + older + ` THEN record.reopened + 1 ELSE record.reopened END,
+			closed = CASE WHEN excluded.closed = 0 OR record.closed > excluded.closed AND excluded.closed > 0 OR record.closed <> 0 AND ` + older + ` THEN record.closed ELSE excluded.closed END,
+			gone = CASE WHEN excluded.backfilled > 0 AND record.gone >= excluded.last_seen THEN record.gone ELSE excluded.gone END,
+			backfilled = CASE WHEN excluded.backfilled > record.backfilled THEN excluded.backfilled ELSE record.backfilled END`, 11},
 		{&w.persons, `INSERT INTO record_person (person, kind, name) VALUES `, ` ON CONFLICT (person, kind, name) DO NOTHING`, 3},
 		{&w.classes, `INSERT INTO record_class (kind, name, class, seen) VALUES `, ` ON CONFLICT (kind, name, class) DO NOTHING`, 4},
 		{&w.links, `INSERT INTO person_link (a, b, state, since) VALUES `, ` ON CONFLICT (a, b) DO NOTHING`, 4},
@@ -82,6 +87,7 @@ type row struct {
 	created        int64
 	closed, reopen int64
 	gone           int64
+	backfilled     int64
 	persons        []Person
 	classes        []string
 	profiles       [][]Person
@@ -91,10 +97,10 @@ type row struct {
 // tries is how often a transaction is begun that another process is in the way of.
 const tries = 8
 
-// note writes sightings.
-func (w *writer) note(ctx context.Context, db *store.DB, all []Sighting) error {
+// note writes sightings, and what also writes, if it is there, in the same transaction.
+func (w *writer) note(ctx context.Context, db *store.DB, all []Sighting, also Also) error {
 	for try := 1; ; try++ {
-		err := w.noteOnce(ctx, db, all)
+		err := w.noteOnce(ctx, db, all, also)
 		if err == nil {
 			return nil
 		}
@@ -107,7 +113,7 @@ func (w *writer) note(ctx context.Context, db *store.DB, all []Sighting) error {
 // errKinds: another process has numbered a kind meanwhile.
 var errKinds = errors.New("numbering the kinds of records")
 
-func (w *writer) noteOnce(ctx context.Context, db *store.DB, all []Sighting) error {
+func (w *writer) noteOnce(ctx context.Context, db *store.DB, all []Sighting, also Also) error {
 	var wanted []kindKey
 	for i := range all {
 		for _, r := range [...]Record{all[i].Record, all[i].Parent} {
@@ -122,7 +128,7 @@ func (w *writer) noteOnce(ctx context.Context, db *store.DB, all []Sighting) err
 		}
 	}
 	rows := w.rows(all)
-	if len(rows) == 0 {
+	if len(rows) == 0 && also == nil {
 		return nil
 	}
 	tx, err := db.BeginTx(ctx, nil)
@@ -132,6 +138,11 @@ func (w *writer) noteOnce(ctx context.Context, db *store.DB, all []Sighting) err
 	defer func() { _ = tx.Rollback() }()
 	if err := w.insert(ctx, tx, rows); err != nil {
 		return err
+	}
+	if also != nil {
+		if err := also(ctx, tx); err != nil {
+			return err
+		}
 	}
 	if err := tx.Commit(); err != nil {
 		return err
@@ -197,6 +208,9 @@ func (w *writer) rows(all []Sighting) []*row {
 		if s.Gone {
 			r.gone = at
 		}
+		if s.Backfilled {
+			r.backfilled = at
+		}
 		r.persons = append(r.persons, s.Persons...)
 		r.classes = append(r.classes, s.Classes...)
 		if len(s.Profile) > 1 {
@@ -215,7 +229,7 @@ func (w *writer) rows(all []Sighting) []*row {
 		if !ok {
 			last = w.known[1][r.key]
 		}
-		if age := time.UnixMilli(r.last).Sub(last.at); last.digest != r.digest || r.gone != 0 || age < 0 || age > knownTime {
+		if age := time.UnixMilli(r.last).Sub(last.at); last.digest != r.digest || r.gone != 0 || r.backfilled != 0 || age < 0 || age > knownTime {
 			rows = append(rows, r)
 		}
 	}
@@ -268,7 +282,7 @@ func (w *writer) remember(rows []*row) {
 			w.known[0], w.known[1] = make(map[recordKey]told, maxKnown), w.known[0]
 		}
 		t := told{digest: r.digest, at: time.UnixMilli(r.last)}
-		if r.gone != 0 {
+		if r.gone != 0 || r.backfilled != 0 {
 			t = told{}
 		}
 		w.known[0][r.key] = t
@@ -302,7 +316,7 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, rows []*row) error {
 	slices.SortStableFunc(persons, func(a, b of[Person]) int { return a.v.compare(b.v) })
 	pairs := slices.SortedFunc(maps.Keys(links), func(a, b [2]Person) int { return cmp.Or(a[0].compare(b[0]), a[1].compare(b[1])) })
 	err := inBulk(ctx, tx, &w.records, rows, func(args []any, r *row) []any {
-		return append(args, r.key.kind, r.key.name, r.parent.kind, r.parent.name, r.first, r.last, r.created, r.closed, r.reopen, r.gone)
+		return append(args, r.key.kind, r.key.name, r.parent.kind, r.parent.name, r.first, r.last, r.created, r.closed, r.reopen, r.gone, r.backfilled)
 	})
 	if err != nil {
 		return err
@@ -326,7 +340,7 @@ func (w *writer) insert(ctx context.Context, tx *sql.Tx, rows []*row) error {
 
 func inBulk[T any](ctx context.Context, tx *sql.Tx, b *store.Bulk, all []T, row func(args []any, v T) []any) error {
 	for chunk := range store.InBulk(all) {
-		args := make([]any, 0, 10*len(chunk))
+		args := make([]any, 0, 11*len(chunk))
 		for _, v := range chunk {
 			args = row(args, v)
 		}
