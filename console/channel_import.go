@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -95,5 +96,9 @@ func nextImport(a *api, c *callState) (answer, *Refusal) {
 	if err != nil {
 		return answer{}, importRefusal(err)
 	}
-	return answer{status: http.StatusOK, body: i}, nil
+	attrs := map[string]string{"import": i.ID, "account": i.Account}
+	for _, l := range i.Lists {
+		attrs["records_"+l.Name] = strconv.Itoa(l.Records)
+	}
+	return answer{status: http.StatusOK, body: i, attrs: attrs}, nil
 }

@@ -80,9 +80,8 @@ func routes() []route {
 			operation: Operation{Name: "subject.flags", Effect: effectRead}, decode: decodeFlagQuestion, act: listFlags, recorded: true},
 		{method: http.MethodPost, pattern: "/imports",
 			operation: Operation{Name: "channel.import", Effect: effectAdmin}, decode: decodeNewImport, act: beginImport, recorded: true},
-		// A page is no change of its own: that the import began and what it came to is on record.
 		{method: http.MethodPost, pattern: "/imports/{id}/next",
-			operation: Operation{Name: "channel.import_page", Effect: effectAdmin}, act: nextImport},
+			operation: Operation{Name: "channel.import_page", Effect: effectAdmin}, names: "import", act: nextImport, recorded: true},
 		{method: http.MethodPost, pattern: "/keys/rotate",
 			operation: Operation{Name: "keys.rotate", Effect: effectAdmin}, decode: decodeRotateKeys, prepare: prepareChange, act: rotateKeys, recorded: true},
 		{method: http.MethodGet, pattern: "/approvals",

@@ -17,6 +17,7 @@ import (
 	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/console"
 	"github.com/caregate/caregate/policy"
+	"github.com/caregate/caregate/redact/walk"
 	"github.com/caregate/caregate/retention/index"
 )
 
@@ -313,10 +314,13 @@ func (a *App) importPage(ctx context.Context, h *Handler, list *channel.Import, 
 		return page, nil, trouble
 	}
 	if ref := x.readResponse(res); ref != nil {
-		return page, nil, importUnread(ref)
+		return page, nil, importUnread(ref, x.h.Limits.Body)
+	}
+	if b := &x.response.body; b.present && b.kind != walk.JSON {
+		return page, nil, &importTrouble{text: "the answer is no JSON, by its Content-Type"}
 	}
 	if ref := x.detectBody(&x.response, list.Operation.Response); ref != nil {
-		return page, nil, importUnread(ref)
+		return page, nil, importUnread(ref, x.h.Limits.Body)
 	}
 	if page, err = list.Read(cursor, x.response.body.plain); err != nil {
 		return page, nil, &importTrouble{err: err}
@@ -392,7 +396,7 @@ func importStatus(status int, wait time.Duration, cursor string) *importTrouble 
 }
 
 // importUnread is an answer that could not be read.
-func importUnread(ref *refusal) *importTrouble {
+func importUnread(ref *refusal, most int64) *importTrouble {
 	t := &importTrouble{text: "the answer could not be read (" + ref.code + ")", err: ref}
 	if ref.offset >= 0 {
 		t.text += " at byte " + strconv.FormatInt(ref.offset, 10)
@@ -401,7 +405,7 @@ func importUnread(ref *refusal) *importTrouble {
 	case reasonUpstreamAborted, reasonUpstreamTimeout:
 		t.again = true
 	case reasonTooLarge:
-		t.text += ": it is longer than " + strconv.Itoa(importBody>>20) + " MiB"
+		t.text += ": it is longer than " + strconv.FormatInt(most>>20, 10) + " MiB"
 	}
 	return t
 }

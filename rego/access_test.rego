@@ -101,6 +101,8 @@ table := {
 	"a dpo asks for records of a person": [object.union(key(["dpo"], []), {"channel": "caregate", "operation": "subject.records", "effect": "read"}), set()],
 	"an admin asks for records of a person": [object.union(key(["admin"], []), {"channel": "caregate", "operation": "subject.records", "effect": "read"}), {"role_not_allowed"}],
 	"an agent asks for records of a person": [object.union(key(["agent"], []), {"channel": "caregate", "operation": "subject.records", "effect": "read"}), {"role_not_allowed"}],
+	"a dpo imports what a system has": [object.union(key(["dpo"], []), {"channel": "caregate", "operation": "channel.import", "effect": "admin"}), set()],
+	"an agent imports what a system has": [{"channel": "caregate", "operation": "channel.import", "effect": "admin"}, {"admin_needs_role"}],
 	"an agent erases": [{"channel": "caregate", "operation": "subject.erase", "effect": "admin"}, {"admin_needs_role"}],
 	"the socket rotates the vault's keys": [{"channel": "caregate", "operation": "keys.rotate", "effect": "admin", "actor": {"kind": "local", "roles": []}}, set()],
 	"security rotates the vault's keys": [object.union(key(["security"], []), {"channel": "caregate", "operation": "keys.rotate", "effect": "admin"}), {"admin_needs_role"}],

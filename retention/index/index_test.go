@@ -55,6 +55,7 @@ func TestOnPostgres(t *testing.T) {
 		"FlagsOfErased":    TestFlagsOfErased,
 		"FlagsOfLinked":    TestFlagsOfLinked,
 		"FlagsElsewhere":   TestFlagsElsewhere,
+		"Backfill":         TestBackfill,
 	} {
 		t.Run(name, test)
 	}
@@ -569,5 +570,58 @@ func TestClosed(t *testing.T) {
 	}
 	if err := x.Note(t.Context(), []index.Sighting{{Record: ticket("1"), At: noon}}); !errors.Is(err, index.ErrClosed) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What an import shows and what passes come together, whichever was first, and what is
+// written with the sightings stands or falls with them.
+func TestBackfill(t *testing.T) {
+	t.Parallel()
+	_, _, x := open(t)
+	ctx := t.Context()
+	day := func(n int) time.Time { return time.Date(2026, 3, n, 0, 0, 0, 0, time.UTC) }
+	r := index.Record{Channel: "desk", Host: "desk.example", Type: "ticket", ID: "1"}
+	note := func(s index.Sighting) {
+		t.Helper()
+		s.Record = r
+		var err error
+		if s.Backfilled {
+			err = x.NoteWith(ctx, []index.Sighting{s}, func(context.Context, *sql.Tx) error { return nil })
+		} else {
+			err = x.Note(ctx, []index.Sighting{s})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(what string, created, closed, gone, backfilled time.Time, reopened int) {
+		t.Helper()
+		e, err := x.Get(ctx, r)
+		if err != nil || !e.Created.Equal(created) || !e.Closed.Equal(closed) || !e.Gone.Equal(gone) || !e.Backfilled.Equal(backfilled) || e.Reopened != reopened {
+			t.Errorf("%s: got %+v, %v", what, e, err)
+		}
+	}
+	var none time.Time
+	note(index.Sighting{At: day(10), Created: day(2), Closed: index.Closing{Known: true, At: day(4)}})
+	want("traffic", day(2), day(4), none, none, 0)
+	note(index.Sighting{At: day(11), Backfilled: true, Created: day(1), Closed: index.Closing{Known: true, At: day(5)}})
+	want("the first creation stays, the latest closing counts", day(2), day(5), none, day(11), 0)
+	note(index.Sighting{At: day(9), Backfilled: true, Closed: index.Closing{Known: true}})
+	want("a page that is older than the last look opens nothing", day(2), day(5), none, day(11), 0)
+	note(index.Sighting{At: day(12), Gone: true})
+	note(index.Sighting{At: day(11), Backfilled: true})
+	want("nor does it bring back what was deleted", day(2), day(5), day(12), day(11), 0)
+	note(index.Sighting{At: day(13), Backfilled: true, Closed: index.Closing{Known: true}})
+	want("one that is younger does both", day(2), none, none, day(13), 1)
+	note(index.Sighting{At: day(14)})
+	want("traffic leaves the mark", day(2), none, none, day(13), 1)
+
+	other := index.Record{Channel: "desk", Host: "desk.example", Type: "ticket", ID: "2"}
+	broken := errors.New("the place could not be written")
+	if err := x.NoteWith(ctx, []index.Sighting{{Record: other, At: day(1)}}, func(context.Context, *sql.Tx) error { return broken }); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := x.Get(ctx, other); !errors.Is(err, index.ErrNone) {
+		t.Errorf("a page without its place is noted: %v", err)
 	}
 }
