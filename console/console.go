@@ -329,7 +329,7 @@ type api struct {
 // New returns the handler for /livez, /readyz, /api/v1 and the page of drafts. It panics when a
 // required field of c is missing, because a gateway without it would deny all.
 func New(c Config) http.Handler {
-	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.Sessions == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Reviews == nil || c.Holds == nil || c.Requests == nil || c.RevealRights == nil || c.Approve == nil || c.Tokens == nil ||
+	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.Sessions == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Reviews == nil || c.Holds == nil || c.Imports == nil || c.Requests == nil || c.RevealRights == nil || c.Approve == nil || c.Tokens == nil ||
 		c.Records == nil || c.Flags == nil || c.Event == nil || c.Search == nil || c.Exposures == nil || c.Status == nil || c.Replay == nil || c.PlanRetention == nil || c.Checks == nil {
 		panic("console: Config lacks a required field")
 	}

@@ -85,7 +85,7 @@ func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 			return Reason{code, 403, "The call exports records in volume, and the caller has no grant for it.", "Grant the operation to the key.", "security"}, true
 		},
 		Keys: g.keys, Sessions: memorySessions{g}, Approvals: g.approvals, Reviews: &memoryReviews{g: g}, Incidents: &memoryIncidents{g: g}, Duties: memoryDuties{g},
-		Holds: memoryHolds{g}, Requests: memoryRequests{g}, RevealRights: &memoryRevealRights{g: g}, Tokens: g.tokens,
+		Holds: memoryHolds{g}, Imports: memoryImports{g}, Requests: memoryRequests{g}, RevealRights: &memoryRevealRights{g: g}, Tokens: g.tokens,
 		Approve: func(_ context.Context, _ Actor, op Operation, w Wanted) (Agreement, error) {
 			g.wanted = w
 			switch {

@@ -55,7 +55,11 @@ func next(g *proxytest.Gateway, t *testing.T, id string) (i console.Import) {
 		if i.Trouble != "" || i.Wait == 0 {
 			return i
 		}
-		time.Sleep(time.Duration(i.Wait) * time.Millisecond) // as the gateway says
+		select { // as the gateway says
+		case <-time.After(time.Duration(i.Wait) * time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		}
 		i = console.Import{}
 	}
 }
