@@ -22,7 +22,7 @@ type Incidents interface {
 	// Scope adds facts.
 	Scope(ctx context.Context, id string, by Actor, f IncidentScope) (Incident, error)
 	// Notice notes that notices were sent, Waive that they are not owed, Restore that those that
-	// were waived are owed after all: all or none.
+	// were waived, or noted as sent by mistake, are owed after all: all or none.
 	Notice(ctx context.Context, id string, by Actor, n IncidentNotice) (Incident, error)
 	Waive(ctx context.Context, id string, by Actor, n IncidentNotice) (Incident, error)
 	Restore(ctx context.Context, id string, by Actor, n IncidentNotice) (Incident, error)
@@ -228,7 +228,22 @@ func decodeIncidentNotice(body []byte) (any, *Refusal) {
 	if n.SentAt.IsZero() {
 		return nil, refuse(reasonInvalid, "sent_at: want when they were sent", nil)
 	}
+	if n.Reason != "" {
+		if ref := checkIncidentReason(n.Reason); ref != nil {
+			return nil, ref
+		}
+	}
 	return n, checkNotices(n.Notices)
+}
+
+// prepareIncidentNotice tells a notice of which something else says that it was sent from one
+// that ends by the caller's word alone.
+func prepareIncidentNotice(_ *api, c *callState, rec *Record) *Refusal {
+	rec.Attrs = map[string]string{}
+	if c.body.(IncidentNotice).Proof == "" {
+		rec.Operation.Name = "incident.notice_unproven"
+	}
+	return nil
 }
 
 func checkNotices(list []string) *Refusal {

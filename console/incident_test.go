@@ -125,6 +125,8 @@ func TestIncidentAnswers(t *testing.T) {
 		{name: "scope", method: "POST", path: all + "/i1/scope", body: `{"places":["fr"],"from":"2026-11-23T09:00:00Z"}`, status: 200},
 		{name: "scope of another type", method: "POST", path: all + "/i1/scope", body: `{"places":"fr"}`, status: 400, reason: "invalid_request", cause: "places"},
 		{name: "notice", method: "POST", path: all + "/i1/notices", body: `{"notices":["eu.breach.authority"],"sent_at":"2026-11-23T09:00:00Z"}`, status: 200},
+		{name: "notice with a proof", method: "POST", path: all + "/i1/notices", body: `{"notices":["eu.breach.authority"],"sent_at":"2026-11-23T09:00:00Z","proof":"LDA-4711","reason":"found_late"}`, status: 200},
+		{name: "notice late by words", method: "POST", path: all + "/i1/notices", body: `{"notices":["eu.breach.authority"],"sent_at":"2026-11-23T09:00:00Z","reason":"Jane Doe slept"}`, status: 400, reason: "invalid_request", cause: "reason"},
 		{name: "notice of nothing", method: "POST", path: all + "/i1/notices", body: `{"sent_at":"2026-11-23T09:00:00Z"}`, status: 400, reason: "invalid_request", cause: "notices"},
 		{name: "notice at no time", method: "POST", path: all + "/i1/notices", body: `{"notices":["eu.breach.authority"]}`, status: 400, reason: "invalid_request", cause: "sent_at"},
 		{name: "waive", method: "POST", path: all + "/i1/waive", body: `{"notices":["eu.breach.authority"],"reason":"risk_unlikely"}`, status: 200},

@@ -133,7 +133,7 @@ func routes() []route {
 		{method: http.MethodPost, pattern: "/incidents/{id}/scope",
 			operation: Operation{Name: "incident.scope", Effect: effectAdmin}, decode: decodeIncidentScope, names: "incident", act: scopeIncident, recorded: true},
 		{method: http.MethodPost, pattern: "/incidents/{id}/notices",
-			operation: Operation{Name: "incident.notice", Effect: effectAdmin}, decode: decodeIncidentNotice, names: "incident", act: noticeIncident, recorded: true},
+			operation: Operation{Name: "incident.notice", Effect: effectAdmin}, decode: decodeIncidentNotice, names: "incident", prepare: prepareIncidentNotice, act: noticeIncident, recorded: true},
 		{method: http.MethodPost, pattern: "/incidents/{id}/waive",
 			operation: Operation{Name: "incident.waive", Effect: effectAdmin}, decode: decodeIncidentWaiver, names: "incident", act: waiveIncident, recorded: true},
 		{method: http.MethodPost, pattern: "/incidents/{id}/restore",

@@ -140,6 +140,21 @@ func TestIncident(t *testing.T) {
 		t.Errorf("duties that wait: %+v", duties)
 	}
 	own(dpo, "POST", "/api/v1/duties/retry", `{"duty":"incident/x","reason":"looked"}`, 404, nil)
+	// The word of a key or of the socket ends no notice without a proof; what was noted by mistake
+	// is taken back.
+	sent := fmt.Sprintf(`{"notices":["eu.breach.authority/de"],"sent_at":%q`, at(0))
+	own(key, "POST", one+"/notices", sent+"}", 403, nil)
+	g.API("POST", one+"/notices", sent+"}", 403, nil)
+	if own(key, "POST", one+"/notices", sent+`,"proof":"LDA-4711"}`, 200, &i); state() != "sent" {
+		t.Errorf("after the notice: %+v", i.Duties)
+	}
+	if own(key, "POST", one+"/restore", `{"notices":["eu.breach.authority/de"],"reason":"slip"}`, 200, &i); state() != "open" {
+		t.Errorf("after it was taken back: %+v", i.Duties)
+	}
+	if own(dpo, "POST", one+"/notices", sent+"}", 200, &i); state() != "sent" {
+		t.Errorf("after the word of a person: %+v", i.Duties)
+	}
+	own(key, "POST", one+"/restore", `{"notices":["eu.breach.authority/de"],"reason":"slip"}`, 200, &i)
 	own(dpo, "POST", one+"/notices", fmt.Sprintf(`{"notices":["eu.breach.authority/de","int.external","int.escalate"],"sent_at":%q,"proof":"LDA-4711"}`, at(0)), 200, &i)
 	if slices.ContainsFunc(i.Duties, func(d console.IncidentDuty) bool { return d.State == "open" }) {
 		t.Errorf("after the notices: %+v", i.Duties)
@@ -190,5 +205,7 @@ func TestIncident(t *testing.T) {
 		t.Errorf("dismissed: %+v", i)
 	}
 	own(dpo, "GET", incidents+"/none", "", 404, nil)
+	own(key, "POST", "/api/v1/duties/clock", `{"reason":"looked"}`, 403, nil)
+	g.API("POST", "/api/v1/duties/clock", `{"reason":"looked"}`, 403, nil)
 	own(dpo, "POST", "/api/v1/duties/clock", `{"reason":"looked"}`, 204, nil)
 }

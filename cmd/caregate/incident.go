@@ -389,7 +389,8 @@ notice (a final report) is counted from when it was sent.
 
 That a notice is not owed only people say who have proven a second factor, with a token of
 theirs and a reason. --owed takes it back: its clock runs from where it began. One that was sent
-all the same is noted with --sent.
+all the same is noted with --sent. --owed takes back what was noted as sent by mistake, too.
+Without --proof only a person with a second factor can say that a notice was sent.
 
 The gateway sends nothing itself.`,
 		Example: `  caregate incident notice 7p3m... eu.breach.authority/de int.external --sent 10m --proof LDA-4711
@@ -404,7 +405,7 @@ The gateway sends nothing itself.`,
 	}
 	sent := cmd.Flags().String("sent", "", "When: 2026-11-22T08:00:00Z, or 10m for a time ago")
 	not := cmd.Flags().Bool("not-owed", false, "They are not owed")
-	owed := cmd.Flags().Bool("owed", false, "They were said not to be owed, and are")
+	owed := cmd.Flags().Bool("owed", false, "They were said not to be owed, or to be sent, and are owed")
 	reason := cmd.Flags().String("reason", "", "Why it was late, is not owed, or is after all, as a code")
 	proof := cmd.Flags().String("proof", "", "What refers to the notice: the number of a file")
 	var notices []string
@@ -579,8 +580,8 @@ func newIncidentClock() *cobra.Command {
 		Long: `When the clock by which duties are due jumps by more than five minutes (a machine slept, or was
 set), the gateway raises every notice at once, and lets every suspicion count as known,
 because nobody knows how late it is. This says that somebody has looked, and the clock is
-right.`,
-		Example: `  caregate incident trust-clock --reason vm_was_paused`,
+right. Only people say so who have proven a second factor, with a token of theirs.`,
+		Example: `  caregate incident trust-clock --reason vm_was_paused --credential token.txt`,
 		Args:    noArgs,
 	}
 	reason := cmd.Flags().String("reason", "", "Why it jumped, as a code (required)")

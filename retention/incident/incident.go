@@ -48,7 +48,7 @@ const (
 	DutyOpen      = "open"
 	DutySent      = "sent"
 	DutyWaived    = "waived"    // not owed, as a person says
-	DutyRestored  = "restored"  // it was waived and is owed after all: another has its place
+	DutyRestored  = "restored"  // it was waived, or noted as sent by mistake, and is owed: another has its place
 	DutyRebased   = "rebased"   // another with another beginning has its place
 	DutyDismissed = "dismissed" // it was no breach
 )
@@ -122,7 +122,7 @@ type Incident struct {
 	State    string
 	Opened   time.Time
 	OpenedBy string
-	// Suspected is since when it was suspected, Aware since when it was known, zero for not
+	// Suspected is since when it was suspected as it was entered, Aware since when it was known, zero for not
 	// yet; Basis says what decided that.
 	Suspected, Aware time.Time
 	Basis            string
@@ -415,10 +415,6 @@ func (s *Store) aware(ctx context.Context, tx *sql.Tx, i *Incident, now time.Tim
 	if err != nil {
 		return err
 	}
-	if at.Before(i.Suspected) {
-		// Who knew it suspected it.
-		i.Suspected = at
-	}
 	i.Aware, i.Basis = at, basis
 	if err := s.put(ctx, tx, i); err != nil {
 		return err
@@ -580,8 +576,9 @@ func (s *Store) Waive(ctx context.Context, id, by string, list ...Notice) (Incid
 	return s.notices(ctx, id, by, list, s.waive)
 }
 
-// Restore notes that notices that were waived are owed after all: their clocks run from where
-// they began. All or none.
+// Restore notes that notices that were waived, or noted as sent by mistake, are owed after all:
+// their clocks run from where they began, and what was noted stays in the record. The latter
+// needs a reason. All or none.
 func (s *Store) Restore(ctx context.Context, id, by string, list ...Notice) (Incident, error) {
 	return s.notices(ctx, id, by, list, s.restore)
 }
@@ -631,9 +628,16 @@ func (s *Store) waive(ctx context.Context, tx *sql.Tx, i *Incident, d *Duty, now
 	return s.note(ctx, tx, i, now, EventWaived, by, body)
 }
 
-func (s *Store) restore(ctx context.Context, tx *sql.Tx, i *Incident, d *Duty, now time.Time, by string, _ Notice, body map[string]string) error {
-	if d.State != DutyWaived {
-		return wish("the notice %s/%s was not waived", d.Rule, d.Place)
+func (s *Store) restore(ctx context.Context, tx *sql.Tx, i *Incident, d *Duty, now time.Time, by string, n Notice, body map[string]string) error {
+	switch {
+	case d.State != DutyWaived && d.State != DutySent:
+		return wish("the notice %s/%s was neither waived nor sent", d.Rule, d.Place)
+	case d.State == DutySent && n.Reason == "":
+		return wish("that the notice %s/%s was not sent as it was noted has a reason", d.Rule, d.Place)
+	}
+	body["was"] = d.State
+	if d.State == DutySent {
+		body["sent_at"] = stamp(d.Sent)
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE incident_duty SET state = 'restored' WHERE id = $1`, d.ID); err != nil {
 		return fmt.Errorf("storing a notice: %w", err)
@@ -646,7 +650,7 @@ func (s *Store) sent(ctx context.Context, tx *sql.Tx, i *Incident, d *Duty, now 
 		return wish("want when it was sent")
 	}
 	n.Sent = n.Sent.UTC().Truncate(time.Second)
-	if n.Sent.After(now) || n.Sent.Before(i.Suspected) {
+	if n.Sent.After(now) || n.Sent.Before(i.discovered()) {
 		return wish("it was sent between the suspicion and now")
 	}
 	body["sent_at"] = stamp(n.Sent)
@@ -667,6 +671,16 @@ func (s *Store) sent(ctx context.Context, tx *sql.Tx, i *Incident, d *Duty, now 
 		return err
 	}
 	return s.note(ctx, tx, i, now, EventNoticed, by, body)
+}
+
+// discovered is the first moment at which it is known that somebody suspected or knew it: who
+// knew it suspected it. The suspicion is kept as it was entered, so that a decision that was a
+// slip can be replaced by another.
+func (i *Incident) discovered() time.Time {
+	if !i.Aware.IsZero() && i.Aware.Before(i.Suspected) {
+		return i.Aware
+	}
+	return i.Suspected
 }
 
 // duty finds the one that is named: the open one, or else the last.

@@ -47,7 +47,7 @@ func TestOnPostgres(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]func(*testing.T){
 		"Dates": TestDates, "Failsafe": TestFailsafe, "Decision": TestDecision, "Drill": TestDrill, "Scope": TestScope, "Notices": TestNotices,
-		"Causes": TestCauses, "CausesAtOnce": TestCausesAtOnce, "Waived": TestWaived, "Moments": TestMoments, "BeforeTheLaw": TestBeforeTheLaw, "Classified": TestClassified, "Doubt": TestDoubt, "WrongClock": TestWrongClock, "SecondDoubt": TestSecondDoubt, "Recounted": TestRecounted, "Seen": TestSeen,
+		"Causes": TestCauses, "CausesAtOnce": TestCausesAtOnce, "Waived": TestWaived, "Moments": TestMoments, "BeforeTheLaw": TestBeforeTheLaw, "Classified": TestClassified, "Doubt": TestDoubt, "WrongClock": TestWrongClock, "SecondDoubt": TestSecondDoubt, "SentBySlip": TestSentBySlip, "AwareBySlip": TestAwareBySlip, "Recounted": TestRecounted, "Seen": TestSeen,
 		"Raised": TestRaised, "ManyGateways": TestManyGateways, "Closing": TestClosing, "Recorded": TestRecorded, "Killed": TestKilled,
 	} {
 		t.Run(name, test)
@@ -387,10 +387,10 @@ func TestDecision(t *testing.T) {
 	if i.Basis != incident.ByDecision || !duty(t, i, "int.escalate").LegalDue.Equal(began.Add(24*time.Hour)) {
 		t.Errorf("got %+v", i)
 	}
-	// Known earlier than it was suspected is suspected earlier.
+	// Known earlier than it was suspected: the suspicion stays as it was entered.
 	early := began.Add(-48 * time.Hour)
-	if i = must(t)(w.s.Aware(t.Context(), i.ID, "user:1", incident.Decision{At: early, Reason: "confirmed"})); !i.Suspected.Equal(early) {
-		t.Errorf("suspected %s, want %s", i.Suspected, early)
+	if i = must(t)(w.s.Aware(t.Context(), i.ID, "user:1", incident.Decision{At: early, Reason: "confirmed"})); !i.Aware.Equal(early) || !i.Suspected.Equal(began.Add(-time.Hour)) {
+		t.Errorf("known since %s, suspected since %s", i.Aware, i.Suspected)
 	}
 	w.set(began.Add(30 * time.Hour))
 	w.run(t)
@@ -784,6 +784,85 @@ func TestDoubt(t *testing.T) {
 	w.run(t)
 	if got := w.took(); len(got) > 0 {
 		t.Errorf("raised: %v", got)
+	}
+}
+
+// A notice that was noted as sent by mistake is owed again, and one with a wrong moment is
+// corrected, with what follows it. What was noted stays in the record.
+func TestSentBySlip(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.open(t, began, incident.Facts{Places: []string{"de"}, Sectors: []string{incident.NIS2}})
+	must(t)(w.s.Aware(t.Context(), i.ID, "user:1", incident.Decision{At: began, Reason: "confirmed"}))
+	w.set(began.Add(10 * time.Hour))
+	n := incident.Notice{Rule: "nis2.notify", Place: "de", Sent: began.Add(time.Hour), Proof: "NB-1"}
+	i = must(t)(w.s.Notice(t.Context(), i.ID, "key:1", n))
+	final := duty(t, i, "nis2.final").PlanBy
+	_, err := w.s.Restore(t.Context(), i.ID, "user:1", incident.Notice{Rule: "nis2.notify", Place: "de"})
+	refused(t, "taking it back without a reason", err)
+	i = must(t)(w.s.Restore(t.Context(), i.ID, "user:1", incident.Notice{Rule: "nis2.notify", Place: "de", Reason: "wrong_moment"}))
+	var states []string
+	for _, d := range i.Duties {
+		if d.Rule != "nis2.notify" {
+			continue
+		}
+		states = append(states, d.State)
+		if d.State == incident.DutyRestored && (!d.Sent.Equal(n.Sent) || d.Proof != "NB-1") {
+			t.Errorf("what was noted is gone: %+v", d)
+		}
+		if o, err := w.duties.Get(t.Context(), d.ID); err != nil || (o.State == retention.StateOpen) != (d.State == incident.DutyOpen) || d.State == incident.DutyOpen && !d.Anchor.Equal(began) {
+			t.Errorf("%+v has the duty %+v (%v)", d, o, err)
+		}
+	}
+	slices.Sort(states)
+	if !slices.Equal(states, []string{incident.DutyOpen, incident.DutyRestored}) {
+		t.Fatalf("got %v", states)
+	}
+	if e := i.Events[len(i.Events)-1]; e.Kind != incident.EventRestored || e.Body["was"] != incident.DutySent || e.Body["reason"] != "wrong_moment" || e.Body["sent_at"] != "2026-11-23T10:00:00Z" {
+		t.Errorf("got %+v", e)
+	}
+	// The final report is counted from the new moment.
+	n.Sent = began.Add(9 * time.Hour)
+	i = must(t)(w.s.Notice(t.Context(), i.ID, "user:1", n))
+	open := 0
+	for _, d := range i.Duties {
+		if d.Rule == "nis2.final" && d.State == incident.DutyOpen {
+			if open++; !d.Anchor.Equal(n.Sent) || d.PlanBy.Before(final) {
+				t.Errorf("the final report counts from %s, is due %s", d.Anchor, d.PlanBy)
+			}
+		}
+	}
+	if open != 1 {
+		t.Errorf("%d final reports are open", open)
+	}
+	_, err = w.s.Restore(t.Context(), i.ID, "user:1", incident.Notice{Rule: "nis2.warning", Place: "de", Reason: "slip"})
+	refused(t, "taking back what was not noted", err)
+}
+
+// A decision with a moment that is too early leaves nothing behind when another replaces it.
+func TestAwareBySlip(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.open(t, began, incident.Facts{Places: []string{"us-ca"}})
+	early := began.AddDate(0, -2, 0)
+	i = must(t)(w.s.Aware(t.Context(), i.ID, "user:1", incident.Decision{At: early, Reason: "slip"}))
+	if d := duty(t, i, "ca.breach.residents"); !d.Anchor.Equal(early) {
+		t.Errorf("it counts from %s, and somebody knew it at %s", d.Anchor, early)
+	}
+	i = must(t)(w.s.Aware(t.Context(), i.ID, "user:1", incident.Decision{At: began, Reason: "corrected"}))
+	if !i.Suspected.Equal(began) {
+		t.Errorf("suspected since %s, want %s as it was entered", i.Suspected, began)
+	}
+	open := 0
+	for _, d := range i.Duties {
+		if d.Rule == "ca.breach.residents" && d.State == incident.DutyOpen {
+			if open++; d.Anchor.Before(began) {
+				t.Errorf("it counts from %s still", d.Anchor)
+			}
+		}
+	}
+	if open != 1 {
+		t.Errorf("%d notices are open", open)
 	}
 }
 

@@ -240,7 +240,7 @@ func (i *Incident) owes(sent func(rule, place string) time.Time) (list []owed) {
 				begins = i.Aware
 			case atDiscovery:
 				if !i.Aware.IsZero() {
-					begins = i.Suspected
+					begins = i.discovered()
 				}
 			case atHighRisk:
 				begins = f.HighRisk
