@@ -552,8 +552,8 @@ func (i *Incident) grow(more Facts, now time.Time, decided bool) (map[string]str
 
 // Notice says something of a notice.
 type Notice struct {
-	// Rule and Place name it; Place may be empty where the incident has one open duty of the
-	// rule.
+	// Rule and Place name it; Place may be empty where one place alone has a duty of the rule,
+	// open or ended.
 	Rule, Place string
 	// Sent is when it was.
 	Sent time.Time

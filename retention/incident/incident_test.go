@@ -47,7 +47,7 @@ func TestOnPostgres(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]func(*testing.T){
 		"Dates": TestDates, "Failsafe": TestFailsafe, "Decision": TestDecision, "Drill": TestDrill, "Scope": TestScope, "Notices": TestNotices,
-		"Causes": TestCauses, "CausesAtOnce": TestCausesAtOnce, "Waived": TestWaived, "Moments": TestMoments, "BeforeTheLaw": TestBeforeTheLaw, "Classified": TestClassified, "Doubt": TestDoubt, "WrongClock": TestWrongClock, "SecondDoubt": TestSecondDoubt, "SentBySlip": TestSentBySlip, "AwareBySlip": TestAwareBySlip, "Recounted": TestRecounted, "Seen": TestSeen,
+		"Causes": TestCauses, "CausesAtOnce": TestCausesAtOnce, "Waived": TestWaived, "Moments": TestMoments, "BeforeTheLaw": TestBeforeTheLaw, "Classified": TestClassified, "Doubt": TestDoubt, "WrongClock": TestWrongClock, "SecondDoubt": TestSecondDoubt, "SentBySlip": TestSentBySlip, "Listed": TestListed, "AwareBySlip": TestAwareBySlip, "Recounted": TestRecounted, "Seen": TestSeen,
 		"Raised": TestRaised, "ManyGateways": TestManyGateways, "Closing": TestClosing, "Recorded": TestRecorded, "Killed": TestKilled,
 	} {
 		t.Run(name, test)
@@ -863,6 +863,32 @@ func TestAwareBySlip(t *testing.T) {
 	}
 	if open != 1 {
 		t.Errorf("%d notices are open", open)
+	}
+}
+
+// Incidents that are open are listed first, the oldest first; those that are closed behind, the newest first.
+func TestListed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var want []string
+	for n := range 4 {
+		w.set(began.Add(time.Duration(n) * time.Hour))
+		want = append(want, w.open(t, w.now(), incident.Facts{}).ID)
+	}
+	for _, id := range want[2:] {
+		must(t)(w.s.Dismiss(t.Context(), id, "user:1", "test_data"))
+	}
+	want[2], want[3] = want[3], want[2]
+	list, err := w.s.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, i := range list {
+		got = append(got, i.ID)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

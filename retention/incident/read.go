@@ -64,15 +64,16 @@ func (s *Store) Get(ctx context.Context, id string) (i Incident, err error) {
 // MaxListed bounds List.
 const MaxListed = 1000
 
-// List reads incidents with their duties: those that are open first, then the newest, up to
-// MaxListed.
+// List reads incidents with their duties, up to MaxListed: first those that are open, the oldest
+// first, so that what was opened since puts none of them out of the list, then those that are
+// closed, the newest first.
 func (s *Store) List(ctx context.Context) (list []Incident, err error) {
 	tx, err := s.db.Snapshot(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the incidents: %w", err)
 	}
 	defer tx.Rollback() // it only reads
-	if list, err = store.List(ctx, tx, scan, `SELECT `+columns+` FROM incident ORDER BY state DESC, opened DESC, id LIMIT $1`, MaxListed); err != nil {
+	if list, err = store.List(ctx, tx, scan, `SELECT `+columns+` FROM incident ORDER BY state DESC, CASE WHEN state = 'open' THEN opened ELSE -opened END, id LIMIT $1`, MaxListed); err != nil {
 		return nil, fmt.Errorf("reading the incidents: %w", err)
 	}
 	for n := range list {
