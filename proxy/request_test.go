@@ -2,6 +2,8 @@ package proxy_test
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -182,16 +184,19 @@ func TestRequests(t *testing.T) {
 	}
 	// Who asks is in no file of the gateway.
 	err = filepath.WalkDir(g.Data, func(path string, e os.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) { // the gateway still writes, and takes its own files away
+			return nil
+		}
 		if err != nil || !e.Type().IsRegular() {
 			return err
 		}
 		b, err := os.ReadFile(path)
-		if os.IsNotExist(err) {
+		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		for _, word := range []string{"Zelda", "zelda.zebra", "called twice"} {
+		for _, word := range []string{"Zelda", "zelda.zebra", "called twice", "optout@example.com", "late@example.com"} {
 			if strings.Contains(string(b), word) {
-				t.Errorf("%s has who asks in clear", filepath.Base(path))
+				t.Errorf("%s has who asks, or by which name, in clear", filepath.Base(path))
 			}
 		}
 		return err
