@@ -364,7 +364,10 @@ func (c *chain) follow(k *candidate) int {
 		// It is asked about again when the follower is the head.
 		sub, t := c.since(k.groups), &c.mem.row.taken
 		if at := sub.at(0).start; t.at != at {
+			was := c.scanner.card
+			c.scanner.card = k.end // as it is once the follower is the head
 			t.ok = sub.take(&t.k, &t.f)
+			c.scanner.card = was
 			t.at = at
 		}
 		if t.ok {
@@ -465,10 +468,13 @@ func (c *chain) judge(k *candidate, f *redact.Finding, joined bool) bool {
 	if id {
 		f.Never = true
 		switch {
+		case (strong || bare) && k.bankCard() && (!joined || c.apart()) && !c.hint.ID && c.bankKey():
+			f.Never, f.Strong, f.Confidence, f.Rule = false, strong, 0.5, "card digits, named a bank account"
+			if strong {
+				f.Confidence = 0.6
+			}
 		case strong:
 			f.Strong, f.Confidence, f.Rule = true, 0.6, "card in an id"
-		case bare && k.bankCard() && !joined && !c.hint.ID && c.bankKey():
-			f.Never, f.Confidence, f.Rule = false, 0.5, "card digits, named a bank account"
 		case bare && k.digits >= 14 && !k.brand.context:
 			f.Confidence, f.Rule = 0.2, "card shape in an id"
 		default:
@@ -479,7 +485,7 @@ func (c *chain) judge(k *candidate, f *redact.Finding, joined bool) bool {
 	named := w.other() != 0 && !near
 	switch k.shape {
 	case withoutGroup:
-		if named && w.other() == senseSoft && k.bankCard() && !joined && c.bankBefore(k.start) {
+		if named && w.other() == senseSoft && k.bankCard() && (!joined || c.apart()) && c.bankBefore(k.start) {
 			f.Confidence, f.Rule = 0.5, "card digits, named a bank account"
 			break
 		}
@@ -556,15 +562,70 @@ func isDial(text []byte) bool {
 // issuer, length and check digit but one account number in thirty.
 func (k *candidate) bankCard() bool { return k.digits >= 14 && k.luhn && k.brand.usual }
 
-// bankKey reports whether the key beside the text names the account of a bank, and not an id of it.
+// bankKey reports whether the key beside the text names the account of a bank, and not an id or
+// a key of it, nor what is said of it: bank_account_no, but not id_bank_account.
 func (s *scanner) bankKey() bool {
-	var k keyNames
-	k.read(s.d, s.hint.Key, s.text)
-	return k.set&nameAccount != 0
+	var buf [2 * maxKey]byte
+	key := wordsOfKey(buf[:0], s.hint.Key)
+	bank := false
+	for at := len(key); ; {
+		start, end, ok := wordBefore(key, at, 0)
+		if !ok {
+			return bank
+		}
+		kind := keyTable[string(key[start:end])]
+		switch set := idSense(s.d.vocab.phrase(key, start, end, 0)); {
+		case noBankWords[string(key[start:end])]:
+			return false
+		case bank:
+			// of the words in front only those are asked for
+		case kind&keyID != 0:
+			return false
+		case set&nameAccount != 0:
+			bank = true
+		case set&nameAnyAccount == 0 && set&(nameAny|nameElse) != 0:
+			return false // another name is nearer
+		}
+		at = start
+	}
 }
 
-// bankBefore reports whether the words right in front of i name the account of a bank.
+// noBankWords make a name that of what points to an account, wherever they stand in it.
+var noBankWords = wordsOf("id ids key keys")
+
+// apart reports whether what joins the head to digits in front is a whole number of its own: a
+// card that was found, one that is masked, or a run as long as a card.
+func (c *chain) apart() bool {
+	head := c.at(0)
+	if head.gapLen == 0 {
+		return false
+	}
+	end := head.start - head.gapLen
+	if end == c.scanner.card {
+		return true
+	}
+	start := end
+	for start > 0 && end-start < minCard && isDigit(c.text[start-1]) {
+		start--
+	}
+	return end-start >= minCard || end-start <= 4 && maskTail(c.text, start)
+}
+
+// bankBefore reports whether the words right in front of i, or of a list of numbers that ends there,
+// name the account of a bank.
 func (s *scanner) bankBefore(i int) bool {
+	first := lo(i, enumeratedReach)
+	for range maxEnumerated {
+		end := listGap(s.text, i, first)
+		start := end
+		for start > first && isDigit(s.text[start-1]) {
+			start--
+		}
+		if end == i || end-start < minCard {
+			break
+		}
+		i = start
+	}
 	from := lo(i, directReach)
 	for at := i; ; {
 		start, end, ok := wordBefore(s.text, at, from)

@@ -1,6 +1,10 @@
 package detect
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/caregate/caregate/redact"
+)
 
 // The values are published examples or made with right check digits.
 
@@ -164,6 +168,38 @@ func TestBanking(t *testing.T) {
 		{"account key in one word, card digits", Hint{Key: "bankAccountNumber"}, "C<4111111111111111>"},
 		{"account key, wrong check digit", Hint{Key: "bank_account_number"}, "us_bank_account<4111111111111112>"},
 		{"account key, at a place of ids", Hint{Key: "bank_account_number", ID: true}, "4111111111111111"},
+		{"account key, card as printed", Hint{Key: "bank_account_number"}, "C<4111 1111 1111 1111>"},
+		{"account key, card with dashes", Hint{Key: "bank_account_number"}, "C<4111-1111-1111-1111>"},
+		{"account key, card in even groups", Hint{Key: "bank_account_number"}, "C<41111111 11111111>"},
+		{"account key, card of fifteen as printed", Hint{Key: "bank_account_number"}, "C<3782 822463 10005>"},
+		{"account key, below another", Hint{Key: "bank_account.number"}, "C<4111 1111 1111 1111>"},
+		{"account key in words", Hint{Key: "bank account number"}, "C<4111 1111 1111 1111>"},
+		{"account key, the short word for number", Hint{Key: "bank_account_no"}, "C<4111 1111 1111 1111>"},
+		{"account key, the short word for number, bare", Hint{Key: "bankAccountNo"}, "C<4111111111111111>"},
+		{"account key, account twice", Hint{Key: "bank_account.account_number"}, "C<4111111111111111>"},
+		{"account key, account twice, as printed", Hint{Key: "bank_account.account_number"}, "C<4111 1111 1111 1111>"},
+		{"account key, as printed, wrong check digit", Hint{Key: "bank_account_number"}, "us_bank_account<4111 1111 1111 1112>"},
+		{"account key with id", Hint{Key: "bank_account_id"}, "4111111111111111"},
+		{"account key with id in front", Hint{Key: "id_bank_account"}, "4111111111111111"},
+		{"account key with id in the middle", Hint{Key: "bank.id.bank_account_number"}, "4111111111111111"},
+		{"account key of a key", Hint{Key: "bank_account_key"}, "4111111111111111"},
+		{"account key of a shop", Hint{Key: "account.account_number"}, "4111111111111111"},
+		{"account key, two cards", Hint{Key: "bank_account_number"}, "C<4111111111111111> C<4242424242424242>"},
+		{"account key, three cards", Hint{Key: "bank_account_number"}, "C<4111111111111111> C<4242424242424242> C<5555555555554444>"},
+		{"account key, two cards as printed", Hint{Key: "bank_account_number"}, "C<4111 1111 1111 1111> C<4242 4242 4242 4242>"},
+		{"account key, a card as printed and one bare", Hint{Key: "bank_account_number"}, "C<4111 1111 1111 1111> C<4242424242424242>"},
+		{"account key, two cards, comma", Hint{Key: "bank_account_number"}, "C<4111111111111111>,C<4242424242424242>"},
+		{"account key, two cards, comma and blank", Hint{Key: "bank_account_number"}, "C<4111111111111111>, C<4242424242424242>"},
+		{"account key, two cards, slash", Hint{Key: "bank_account_number"}, "C<4111111111111111>/C<4242424242424242>"},
+		{"account key, two cards, semicolon", Hint{Key: "bank_account_number"}, "C<4111111111111111>; C<4242424242424242>"},
+		{"account key, behind a mask", Hint{Key: "bank_account_number"}, "XXXXXXXXXXXX1111 C<4242424242424242>"},
+		{"account key, behind a mask as printed", Hint{Key: "bank_account_number"}, "XXXX XXXX XXXX 1111 C<4242424242424242>"},
+		{"accounts in text that are cards", Hint{}, "bank account number C<4111111111111111> C<4242424242424242>"},
+		{"accounts in text that are cards, comma", Hint{}, "bank account number C<4111111111111111>, C<4242424242424242>"},
+		{"accounts in text that are cards, comma alone", Hint{}, "bank account number C<4111111111111111>,C<4242424242424242>"},
+		{"accounts in text that are cards, and", Hint{}, "bank accounts C<4111111111111111> and C<4242424242424242>"},
+		{"accounts in text that are cards, behind a mask", Hint{}, "bank account number XXXXXXXXXXXX1111, C<4242424242424242>"},
+		{"account key, part of a longer number", Hint{Key: "bank_account_number"}, "12 4111111111111111"},
 		{"account that is a card by its digits", Hint{}, "bank account number C<4111111111111111>"},
 		{"account of savings that is a card", Hint{}, "savings account: C<4242424242424242>"},
 		{"account of a shop that is a card", Hint{}, "account number 4111111111111111"},
@@ -171,6 +207,49 @@ func TestBanking(t *testing.T) {
 		{"account ending", Hint{}, "my bank account ending in 123456"},
 		{"savings of money", Hint{}, "you get savings of $123456"},
 	})
+}
+
+// Below the key of a bank account a card is rewritten however it is written; below that of an id
+// or a key of one, and where the channel says that an id is, nothing is.
+func TestBankKeys(t *testing.T) {
+	t.Parallel()
+	d := newDetector(t)
+	account := []string{"bank_account_number", "bankAccountNumber", "bank_account", "bank_account_no", "bank_account_nr", "bank_account_num", "bankAccountNo", "bank_account.number", "bank account number",
+		"bank_account.account_number", "customer.bank_account.account_no", "savings_account_number", "checkingAccountNumber"}
+	none := []string{"bank_account_id", "id_bank_account", "bank_account_key", "key_bank_account", "bank.id.bank_account_number", "account_number", "account.account_number",
+		"bank_account.order_number", "order_number", "bank_account_uuid", "bank_account_code"}
+	for _, text := range []string{"4111111111111111", "4111 1111 1111 1111", "4111-1111-1111-1111", "41111111 11111111", "3782 822463 10005",
+		"4111111111111111 4242424242424242", "4111 1111 1111 1111 4242 4242 4242 4242", "4111-1111-1111-1111,4242424242424242"} {
+		for key, want := range bankKeys(account, none) {
+			var spots []span
+			for _, f := range d.Text(nil, []byte(text), Hint{Key: key}) {
+				if !f.Never && f.Class == redact.CreditCard {
+					spots = append(spots, span{f.Start, f.End})
+				}
+			}
+			rewritten := len(spots) > 0 && spots[0].start == 0 && spots[len(spots)-1].end == len(text)
+			if want != rewritten || !want && len(spots) > 0 {
+				t.Errorf("key %q, %q: rewritten at %v, want all of it: %v", key, text, spots, want)
+			}
+		}
+		for _, f := range d.Text(nil, []byte(text), Hint{Key: "bank_account_number", ID: true}) {
+			if !f.Never {
+				t.Errorf("at a place of ids, %q: %s is rewritten", text, f.Class)
+			}
+		}
+	}
+}
+
+// bankKeys says of each key whether a card below it is rewritten.
+func bankKeys(account, none []string) map[string]bool {
+	keys := make(map[string]bool)
+	for _, key := range account {
+		keys[key] = true
+	}
+	for _, key := range none {
+		keys[key] = false
+	}
+	return keys
 }
 
 func TestPhones(t *testing.T) {
