@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -183,7 +184,11 @@ func (c consoleDuties) Waiting(ctx context.Context) (out console.DutyList, err e
 
 // Retry implements console.Duties.
 func (c consoleDuties) Retry(ctx context.Context, by console.Actor, id, reason string) error {
-	err := c.a.gen.data.Duties.Retry(ctx, id, by.ID, reason)
+	who, err := c.named(ctx, by)
+	if err != nil {
+		return err
+	}
+	err = c.a.gen.data.Duties.Retry(ctx, id, who, reason)
 	if errors.Is(err, retention.ErrNone) {
 		return fmt.Errorf("%w: %w", console.ErrNotFound, err)
 	}
@@ -195,7 +200,18 @@ func (c consoleDuties) Retry(ctx context.Context, by console.Actor, id, reason s
 
 // TrustClock implements console.Duties.
 func (c consoleDuties) TrustClock(ctx context.Context, by console.Actor, reason string) error {
-	return c.a.gen.data.Duties.TrustClock(ctx, by.ID, reason)
+	who, err := c.named(ctx, by)
+	if err != nil {
+		return err
+	}
+	return c.a.gen.data.Duties.TrustClock(ctx, who, reason)
+}
+
+// named is the name that the log gives to an actor: what is noted of duties goes into the log
+// as it is.
+func (c consoleDuties) named(ctx context.Context, by console.Actor) (string, error) {
+	name, err := c.a.gen.data.pseudonym(ctx, by.ID)
+	return hex.EncodeToString(name[:]), err
 }
 
 var (

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -168,6 +169,12 @@ func TestIncident(t *testing.T) {
 		t.Errorf("affected: %+v, the index says %+v", affected, asked)
 	}
 
+	decider := ""
+	for _, e := range i.History {
+		if e.Kind == "incident.aware" && e.Actor != "" {
+			decider = e.Actor
+		}
+	}
 	own(dpo, "POST", one+"/close", "", 200, &i)
 	if i.Phase != "closed" || i.Outcome != "settled" {
 		t.Errorf("closed: %+v", i)
@@ -208,4 +215,27 @@ func TestIncident(t *testing.T) {
 	own(key, "POST", "/api/v1/duties/clock", `{"reason":"looked"}`, 403, nil)
 	g.API("POST", "/api/v1/duties/clock", `{"reason":"looked"}`, 403, nil)
 	own(dpo, "POST", "/api/v1/duties/clock", `{"reason":"looked"}`, 204, nil)
+	// The log has duties end and clocks change without the name of who decided it: that is in the
+	// incident's own entry, or is the person's pseudonym.
+	if decider == "" {
+		t.Fatal("nobody decided")
+	}
+	for _, kind := range []string{"duty.ended", "duty.clock.restarted", "duty.clock.trusted"} {
+		var found console.FoundList
+		eventually(t, kind+" in the audit log", func() bool {
+			own(dpo, "POST", "/api/v1/events/search", `{"type":"`+kind+`"}`, 200, &found)
+			return len(found.Events) > 0
+		})
+		for _, f := range found.Events {
+			var ev console.Event
+			own(dpo, "GET", "/api/v1/events/"+f.Receipt, "", 200, &ev)
+			var said struct{ Actor string }
+			if err := json.Unmarshal([]byte(ev.Attrs["body0"]), &said); err != nil {
+				t.Fatal(err)
+			}
+			if named := regexp.MustCompile(`^(incident/[A-Za-z0-9]+|[0-9a-f]{32})$`); !named.MatchString(said.Actor) || strings.Contains(fmt.Sprint(ev.Attrs), decider) {
+				t.Errorf("%s is of %q: %v", kind, said.Actor, ev.Attrs)
+			}
+		}
+	}
 }

@@ -485,11 +485,10 @@ func (d *Data) recordOnce(ctx context.Context, e audit.Event, by string) error {
 		return err
 	}
 	if by != "" {
-		who, err := d.Vault.Actor(ctx, by)
-		if err != nil {
+		var err error
+		if e.Actor, err = d.pseudonym(ctx, by); err != nil {
 			return err
 		}
-		e.Actor = who.Pseudonym(d.Log.Origin())
 	}
 	slot, err := d.Log.Reserve(ctx, audit.LaneReserved)
 	if err != nil {
@@ -499,6 +498,15 @@ func (d *Data) recordOnce(ctx context.Context, e audit.Event, by string) error {
 	e.Tenant, e.Retention, e.Class, e.Channel, e.Effect, e.Scope = tenant, retentionAdministration, ocsfAPIActivity, policy.OwnChannel, "admin", "one"
 	_, err = slot.Append(e).Wait(ctx)
 	return err
+}
+
+// pseudonym is the name that the log gives to an actor.
+func (d *Data) pseudonym(ctx context.Context, actor string) ([16]byte, error) {
+	who, err := d.Vault.Actor(ctx, actor)
+	if err != nil {
+		return [16]byte{}, err
+	}
+	return who.Pseudonym(d.Log.Origin()), nil
 }
 
 var _ review.Sealer = rowSealer{}

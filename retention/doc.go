@@ -40,8 +40,14 @@
 //
 // # What is not here
 //
-// Holds are in package hold. Breaches and requests of persons add duties (packages incident
-// and request), and each gateway runs a Runner for them. Schedules do not exist yet. Vendors' limits (W8) belong to connectors. Store.Replay brings
-// duties back that a database lost which was restored from an older copy, from the log's
-// entries; nothing reads the log for it yet.
+// Holds are in package hold, schedules and what they would do in package schedule. Breaches
+// and requests of persons are kept by packages incident and request; those of breaches add
+// duties, and each gateway runs a Runner for them. Vendors' limits (W8) belong to connectors.
+// Store.Replay brings duties back that a database lost which was restored from an older copy,
+// from the log's entries; nothing reads the log for it yet.
+//
+// # Names
+//
+// What is noted of a duty goes into the log as it is: an actor is a pseudonym, or refers to
+// the entry that has one.
 package retention

@@ -208,7 +208,7 @@ func (s *Store) Happened(ctx context.Context, tx *sql.Tx, id string, e clock.Eve
 }
 
 // End ends a duty in the caller's transaction because somebody has done it, or it is owed no
-// more. Actor is the id of who says so, reason a code, result refers to the proof. A step
+// more. Actor refers to who says so, reason is a code, result refers to the proof. A step
 // that runs meanwhile loses its claim. ErrNone when the duty does not exist or is done.
 func (s *Store) End(ctx context.Context, tx *sql.Tx, id, actor, reason, result string) error {
 	for _, c := range []string{actor, reason, result} {
@@ -312,7 +312,7 @@ func (s *Store) Waiting(ctx context.Context, limit int) (list []Obligation, err 
 	return list, nil
 }
 
-// Retry gives a duty that waits for a person back to the runners. Actor is the id of who
+// Retry gives a duty that waits for a person back to the runners. Actor refers to who
 // says so, reason a code. ErrNone when no such duty waits.
 func (s *Store) Retry(ctx context.Context, id, actor, reason string) error {
 	if !code.MatchString(actor) || !code.MatchString(reason) {

@@ -373,7 +373,7 @@ func (s *Store) open(ctx context.Context, n NewIncident, c *Cause) (Incident, er
 			}
 			s.step("waiting")
 		}
-		return s.settle(ctx, tx, &i, now, n.By)
+		return s.settle(ctx, tx, &i, now)
 	})
 	if err != nil {
 		return Incident{}, err
@@ -425,12 +425,12 @@ func (s *Store) aware(ctx context.Context, tx *sql.Tx, i *Incident, now time.Tim
 		return err
 	}
 	if basis == ByDecision {
-		if err := s.duties.End(ctx, tx, failsafeID(i.ID), by, "decided", subject(i.ID)); err != nil && !errors.Is(err, retention.ErrNone) {
+		if err := s.duties.End(ctx, tx, failsafeID(i.ID), subject(i.ID), "decided", subject(i.ID)); err != nil && !errors.Is(err, retention.ErrNone) {
 			return err
 		}
 		s.step("decided")
 	}
-	return s.settle(ctx, tx, i, now, by)
+	return s.settle(ctx, tx, i, now)
 }
 
 // Scope adds facts, and the duties that follow from them.
@@ -449,7 +449,7 @@ func (s *Store) Scope(ctx context.Context, id, by string, more Facts) (Incident,
 		if err := s.note(ctx, tx, i, now, EventScoped, by, added); err != nil {
 			return err
 		}
-		return s.settle(ctx, tx, i, now, by)
+		return s.settle(ctx, tx, i, now)
 	})
 }
 
@@ -614,7 +614,7 @@ func (s *Store) notices(ctx context.Context, id, by string, list []Notice, say w
 			}
 		}
 		// What follows a notice begins now.
-		return s.settle(ctx, tx, i, now, by)
+		return s.settle(ctx, tx, i, now)
 	})
 }
 
@@ -622,7 +622,7 @@ func (s *Store) waive(ctx context.Context, tx *sql.Tx, i *Incident, d *Duty, now
 	if n.Reason == "" || !n.Sent.IsZero() || d.State != DutyOpen {
 		return wish("a notice that is open and not owed has a reason")
 	}
-	if err := s.end(ctx, tx, d, now, DutyWaived, by, n); err != nil {
+	if err := s.end(ctx, tx, d, now, DutyWaived, n); err != nil {
 		return err
 	}
 	return s.note(ctx, tx, i, now, EventWaived, by, body)
@@ -667,7 +667,7 @@ func (s *Store) sent(ctx context.Context, tx *sql.Tx, i *Incident, d *Duty, now 
 	if d.State == DutyWaived {
 		body["was"] = DutyWaived
 	}
-	if err := s.end(ctx, tx, d, now, DutySent, by, n); err != nil {
+	if err := s.end(ctx, tx, d, now, DutySent, n); err != nil {
 		return err
 	}
 	return s.note(ctx, tx, i, now, EventNoticed, by, body)
@@ -773,7 +773,7 @@ func (s *Store) Dismiss(ctx context.Context, id, by, reason string) (Incident, e
 		}
 		for n := range i.Duties {
 			if d := &i.Duties[n]; d.State == DutyOpen {
-				if err := s.end(ctx, tx, d, now, DutyDismissed, by, Notice{Reason: reason}); err != nil {
+				if err := s.end(ctx, tx, d, now, DutyDismissed, Notice{Reason: reason}); err != nil {
 					return err
 				}
 			}
@@ -789,7 +789,7 @@ func (s *Store) close(ctx context.Context, tx *sql.Tx, i *Incident, now time.Tim
 		return err
 	}
 	if !i.Drill {
-		if err := s.duties.End(ctx, tx, failsafeID(i.ID), by, "closed", subject(i.ID)); err != nil && !errors.Is(err, retention.ErrNone) {
+		if err := s.duties.End(ctx, tx, failsafeID(i.ID), subject(i.ID), "closed", subject(i.ID)); err != nil && !errors.Is(err, retention.ErrNone) {
 			return err
 		}
 	}
@@ -802,7 +802,7 @@ func (s *Store) close(ctx context.Context, tx *sql.Tx, i *Incident, now time.Tim
 
 // settle brings the duties of an incident to what its facts say: it adds what is owed and not
 // there, and begins clocks anew whose beginning has moved. What is sent or waived stays.
-func (s *Store) settle(ctx context.Context, tx *sql.Tx, i *Incident, now time.Time, by string) error {
+func (s *Store) settle(ctx context.Context, tx *sql.Tx, i *Incident, now time.Time) error {
 	last := map[string]*Duty{}
 	for n := range i.Duties {
 		d := &i.Duties[n]
@@ -829,14 +829,14 @@ func (s *Store) settle(ctx context.Context, tx *sql.Tx, i *Incident, now time.Ti
 			o.classified = later(o.trigger, o.classified)
 		}
 		if old != nil && old.State == DutyOpen {
-			done, err := s.follow(ctx, tx, old, o, now, by)
+			done, err := s.follow(ctx, tx, old, o, now)
 			if err != nil {
 				return err
 			}
 			if done {
 				continue
 			}
-			if err := s.end(ctx, tx, old, now, DutyRebased, by, Notice{Reason: "rebased"}); err != nil {
+			if err := s.end(ctx, tx, old, now, DutyRebased, Notice{Reason: "rebased"}); err != nil {
 				return err
 			}
 		}
@@ -846,7 +846,7 @@ func (s *Store) settle(ctx context.Context, tx *sql.Tx, i *Incident, now time.Ti
 				n++
 			}
 		}
-		if err := s.add(ctx, tx, i, o, n, now, by); err != nil {
+		if err := s.add(ctx, tx, i, o, n, now); err != nil {
 			return err
 		}
 		s.step("notice")
@@ -856,7 +856,7 @@ func (s *Store) settle(ctx context.Context, tx *sql.Tx, i *Incident, now time.Ti
 
 // follow has the clock of an open notice follow the facts, if it can: done says that it does. Otherwise
 // another takes its place.
-func (s *Store) follow(ctx context.Context, tx *sql.Tx, d *Duty, o owed, now time.Time, by string) (done bool, err error) {
+func (s *Store) follow(ctx context.Context, tx *sql.Tx, d *Duty, o owed, now time.Time) (done bool, err error) {
 	if o.rule == ruleInitial {
 		duty, err := s.duties.In(ctx, tx, d.ID)
 		if err != nil {
@@ -874,7 +874,7 @@ func (s *Store) follow(ctx context.Context, tx *sql.Tx, d *Duty, o owed, now tim
 		case !told.IsZero():
 			return false, nil
 		}
-		return true, s.classify(ctx, tx, d, o, now, by)
+		return true, s.classify(ctx, tx, d, o, now)
 	}
 	if d.Anchor.Equal(o.trigger) {
 		return true, nil
@@ -883,7 +883,7 @@ func (s *Store) follow(ctx context.Context, tx *sql.Tx, d *Duty, o owed, now tim
 		return false, nil
 	}
 	// Only a signed decision comes here: the fail-safe counts from the suspicion.
-	state, err := s.duties.Happened(ctx, tx, d.ID, clock.Event{Kind: clock.Restarted, At: now, Actor: by, Reason: "decided", Cause: "decision", Anchor: o.trigger})
+	state, err := s.duties.Happened(ctx, tx, d.ID, clock.Event{Kind: clock.Restarted, At: now, Actor: subject(d.Incident), Reason: "decided", Cause: "decision", Anchor: o.trigger})
 	if err != nil {
 		return false, err
 	}
@@ -891,7 +891,7 @@ func (s *Store) follow(ctx context.Context, tx *sql.Tx, d *Duty, o owed, now tim
 }
 
 // add adds the nth notice of its rule and place, with its duty.
-func (s *Store) add(ctx context.Context, tx *sql.Tx, i *Incident, o owed, n int, now time.Time, by string) error {
+func (s *Store) add(ctx context.Context, tx *sql.Tx, i *Incident, o owed, n int, now time.Time) error {
 	start, err := s.register.Start(o.rule, o.trigger, o.at)
 	if err != nil {
 		return fmt.Errorf("the clock of a notice: %w", err)
@@ -900,7 +900,7 @@ func (s *Store) add(ctx context.Context, tx *sql.Tx, i *Incident, o owed, n int,
 	if err != nil {
 		return fmt.Errorf("the clock of a notice: %w", err)
 	}
-	d := &Duty{ID: fmt.Sprintf("%s/%s/%s/%d", subject(i.ID), o.rule, o.place, n), kind: kindOf(o.trigger, state.PlanBy.At)}
+	d := &Duty{ID: fmt.Sprintf("%s/%s/%s/%d", subject(i.ID), o.rule, o.place, n), Incident: i.ID, kind: kindOf(o.trigger, state.PlanBy.At)}
 	if err := s.duties.Add(ctx, tx, retention.Obligation{ID: d.ID, Kind: d.kind, Subject: subject(i.ID), Clock: []clock.Event{start}}); err != nil {
 		return err
 	}
@@ -913,13 +913,13 @@ func (s *Store) add(ctx context.Context, tx *sql.Tx, i *Incident, o owed, n int,
 	if o.classified.IsZero() {
 		return nil
 	}
-	return s.classify(ctx, tx, d, o, now, by)
+	return s.classify(ctx, tx, d, o, now)
 }
 
 // classify has the initial notification of DORA count from the classification, or from
 // awareness where that is later.
-func (s *Store) classify(ctx context.Context, tx *sql.Tx, d *Duty, o owed, now time.Time, by string) error {
-	state, err := s.duties.Happened(ctx, tx, d.ID, clock.Event{Kind: clock.Restarted, At: now, Actor: by, Reason: "classified", Cause: "classified", Anchor: o.classified})
+func (s *Store) classify(ctx context.Context, tx *sql.Tx, d *Duty, o owed, now time.Time) error {
+	state, err := s.duties.Happened(ctx, tx, d.ID, clock.Event{Kind: clock.Restarted, At: now, Actor: subject(d.Incident), Reason: "classified", Cause: "classified", Anchor: o.classified})
 	if err != nil {
 		return err
 	}
@@ -973,9 +973,9 @@ func (s *Store) recount(ctx context.Context, tx *sql.Tx, d *Duty) error {
 }
 
 // end ends a notice; the duty of one that was waived has ended.
-func (s *Store) end(ctx context.Context, tx *sql.Tx, d *Duty, now time.Time, state, by string, n Notice) error {
+func (s *Store) end(ctx context.Context, tx *sql.Tx, d *Duty, now time.Time, state string, n Notice) error {
 	if d.State != DutyWaived {
-		if err := s.duties.End(ctx, tx, d.ID, by, state, cmp.Or(n.Proof, d.ID)); err != nil {
+		if err := s.duties.End(ctx, tx, d.ID, subject(d.Incident), state, cmp.Or(n.Proof, d.ID)); err != nil {
 			return err
 		}
 	}
