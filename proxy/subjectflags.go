@@ -18,11 +18,13 @@ import (
 // whom it names, and those who are known to be in a record that it names. An answer is about
 // those of its request as well. Where nobody has a flag it looks at nothing.
 //
-// What else speaks for persons or records as a whole, such as a legal hold, is one more name in
-// this list: rules see it as they see flags.
+// Of a request that deletes something it says as well whether a legal hold covers that. Other
+// calls destroy nothing, and what an answer says is destroyed by then.
 func (x *exchange) flagsOf(ctx context.Context, side *half, query string) ([]string, error) {
 	d := x.gen.data
-	if !d.Index.AnyFlag(ctx) {
+	anyFlag := d.Index.AnyFlag(ctx)
+	anyHold := side == &x.request && x.deletes() && d.Holds.Any(ctx)
+	if !anyFlag && !anyHold {
 		return nil, nil
 	}
 	idents, records := x.concerned(side, query)
@@ -55,9 +57,22 @@ func (x *exchange) flagsOf(ctx context.Context, side *half, query string) ([]str
 			named = append(named, name)
 		}
 	}
-	flags, err := d.Index.FlagsOf(ctx, persons, named, records, x.h.app.now())
-	if err != nil {
-		return nil, err
+	var flags []string
+	if anyFlag {
+		var err error
+		if flags, err = d.Index.FlagsOf(ctx, persons, named, records, x.h.app.now()); err != nil {
+			return nil, err
+		}
+	}
+	if anyHold {
+		held, err := d.Holds.Covers(ctx, persons, records)
+		if err != nil {
+			return nil, err
+		}
+		if held {
+			flags = append(flags, flagHold)
+			slices.Sort(flags)
+		}
 	}
 	if side == &x.response {
 		flags = append(flags, x.request.flags...)
@@ -65,6 +80,15 @@ func (x *exchange) flagsOf(ctx context.Context, side *half, query string) ([]str
 		flags = slices.Compact(flags)
 	}
 	return flags, nil
+}
+
+// flagHold is what rules see where a legal hold covers what a call deletes. It is no flag that
+// anybody sets or ends as one.
+const flagHold = "legal_hold"
+
+// deletes tells whether the call deletes something, or one of those inside it does.
+func (x *exchange) deletes() bool {
+	return x.match.Op.Effect == channel.EffectDelete || slices.ContainsFunc(x.inner, func(c innerCall) bool { return c.match.Op.Effect == channel.EffectDelete })
 }
 
 // flagsOfToken says which flags the persons have whom the value behind a token is about. Of a

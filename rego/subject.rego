@@ -1,6 +1,7 @@
 # What flags of the persons whom a call is about speak against. What each flag means is data:
 # data.subjects, or the operator's row in data.flags in its place. A call about persons without
-# flags has no input.subject, and nothing here is evaluated.
+# flags has no input.subject, and nothing here is evaluated. A legal hold is in the same list and
+# has no row.
 package caregate.subject
 
 import data.caregate.access
@@ -39,6 +40,12 @@ reading if input.effect == "read"
 reading if {
 	input.channel == "caregate"
 	input.operation in {"token.reveal", "token.reveal_full"}
+}
+
+# The gateway says it of calls that delete. Nothing lifts it but the end of the hold.
+reasons contains "legal_hold" if {
+	"legal_hold" in input.subject.flags
+	input.effect == "delete"
 }
 
 reasons contains "subject_opted_out" if {

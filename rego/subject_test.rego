@@ -51,7 +51,16 @@ table := {
 	"marketing after an objection": [["objection"], {"purpose": "marketing"}, {"subject_opted_out"}],
 	"a sale after an objection": [["objection"], {"purpose": "sale"}, set()],
 	"two flags": [["objection", "restriction"], {"purpose": "marketing"}, {"subject_opted_out", "subject_restricted"}],
-	"a flag that means nothing here": [["legal_hold"], {"purpose": "marketing"}, set()],
+	"a flag that means nothing here": [["other"], {"purpose": "marketing", "effect": "delete"}, set()],
+	"a deletion of what is held": [["legal_hold"], {"effect": "delete"}, {"legal_hold"}],
+	"a deletion of many": [["legal_hold"], {"effect": "delete", "scope": "bulk"}, {"legal_hold"}],
+	"a deletion by the dpo": [["legal_hold"], object.union(dpo, {"effect": "delete"}), {"legal_hold"}],
+	"a deletion with a grant": [["legal_hold"], {"effect": "delete", "actor": {"grants": ["zendesk:*"]}}, {"legal_hold"}],
+	"a deletion for a claim": [["legal_hold"], {"effect": "delete", "purpose": "legal_claims"}, {"legal_hold"}],
+	"a deletion on the vendor's word": [["legal_hold"], {"effect": "delete", "mark": "auth"}, {"legal_hold"}],
+	"a deletion of a held and restricted person's data": [["legal_hold", "restriction"], {"effect": "delete"}, {"legal_hold", "subject_restricted"}],
+	"a held person is read": [["legal_hold"], {}, set()],
+	"a held person is written to": [["legal_hold"], {"effect": "write", "purpose": "marketing"}, set()],
 	"no flags": [[], {"purpose": "marketing"}, set()],
 }
 
@@ -91,6 +100,7 @@ test_rows_of_the_operator if {
 	own(["objection"], {"channel": "intercom", "operation": "ticket.export", "effect": "write"}) == set()
 	own(["objection"], {"scope": "bulk"}) == {"subject_opted_out"}
 	own(["opt_out_sale_sharing"], {"purpose": "marketing"}) == {"subject_opted_out"}
+	own(["legal_hold"], {"effect": "delete"}) == {"legal_hold"}
 }
 
 test_decided if {
@@ -98,6 +108,9 @@ test_decided if {
 	d.reason == "subject_restricted"
 	d.reasons == {"subject_restricted"}
 	d.needs == ""
+	held := caregate.decision with input as flagged(["legal_hold", "restriction"], {"effect": "delete"})
+	held.reason == "legal_hold"
+	held.needs == ""
 	e := caregate.decision with input as flagged(["objection"], {"purpose": "marketing"})
 	e.reason == "subject_opted_out"
 	caregate.decision.allow with input as flagged(["objection"], {})

@@ -22,6 +22,11 @@
 // that was committed before is found; one that comes after finds the mark, and is told that
 // for this destruction it came too late.
 //
+// # Calls that delete
+//
+// What a call to a vendor deletes is compared with holds before it is made (Covers), and passes
+// no gate: a hold that is placed while such a call is under way stops the next one.
+//
 // # Crashes
 //
 // Each change is one transaction, with what is to be put on record beside it. Tell puts it on

@@ -134,6 +134,8 @@ type Store struct {
 	db   *store.DB
 	seal Sealer
 	now  func(context.Context) (time.Time, error)
+	// any knows whether a hold is in force.
+	any *store.Any
 	// telling is held while events are put on record.
 	telling sync.Mutex
 	step    func(string)
@@ -155,7 +157,11 @@ func Open(ctx context.Context, db *store.DB, seal Sealer) (*Store, error) {
 	if err := db.Migrate(ctx, "hold", sub); err != nil {
 		return nil, err
 	}
-	return &Store{db: db, seal: seal, now: db.Now, step: func(string) {}, patience: patience}, nil
+	anyHold, err := store.NewAny(ctx, db, `FROM hold WHERE state <> 'lifted'`)
+	if err != nil {
+		return nil, fmt.Errorf("looking for holds: %w", err)
+	}
+	return &Store{db: db, seal: seal, any: anyHold, now: db.Now, step: func(string) {}, patience: patience}, nil
 }
 
 // word is the form of matters and custodians.
@@ -250,6 +256,7 @@ func (s *Store) Place(ctx context.Context, n New) (Hold, error) {
 		}
 		return s.note(ctx, tx, id, EventPlaced, n.By, attrs, now)
 	})
+	s.any.Added() // also when the commit failed: nobody knows then
 	if err != nil {
 		return Hold{}, fmt.Errorf("placing a hold: %w", err)
 	}
@@ -493,7 +500,7 @@ func (s *Store) tell(ctx context.Context, e Event, record func(context.Context, 
 		}
 		s.step("recorded")
 	}
-	return s.write(ctx, func(ctx context.Context, tx *sql.Tx, _ time.Time) error {
+	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx, _ time.Time) error {
 		if s.db.Dialect == store.Postgres {
 			var one int
 			err := tx.QueryRowContext(ctx, `SELECT 1 FROM hold_event WHERE hold = $1 AND seq = $2 AND told = 0 FOR UPDATE SKIP LOCKED`, e.hold, e.seq).Scan(&one)
@@ -517,6 +524,10 @@ func (s *Store) tell(ctx context.Context, e Event, record func(context.Context, 
 		_, err := tx.ExecContext(ctx, `UPDATE hold SET state = 'lifted' WHERE id = $1 AND state = 'lifting'`, e.hold)
 		return err
 	})
+	if e.Type == EventLifted {
+		s.any.Removed(ctx)
+	}
+	return err
 }
 
 // write runs do in a transaction, which ends when s.patience does: do uses the context that it

@@ -33,7 +33,7 @@ const onPostgres = "TestOnPostgres"
 func TestOnPostgres(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]func(*testing.T){
-		"Life": TestLife, "Covers": TestCovers, "Hostile": TestHostile, "HoldAtEachStep": TestHoldAtEachStep, "Race": TestRace, "Marks": TestMarks, "HangsDeep": TestHangsDeep, "Held": TestHeld, "TwoAgree": TestTwoAgree, "Killed": TestKilled,
+		"Life": TestLife, "Covers": TestCovers, "Hostile": TestHostile, "HoldAtEachStep": TestHoldAtEachStep, "Race": TestRace, "Marks": TestMarks, "HangsDeep": TestHangsDeep, "Held": TestHeld, "TwoAgree": TestTwoAgree, "CoversCalls": TestCoversCalls, "AnyHold": TestAnyHold, "Killed": TestKilled,
 	} {
 		t.Run(name, test)
 	}
@@ -398,4 +398,138 @@ func TestHostile(t *testing.T) {
 	}
 	w.lift(t, h.ID)
 	w.heldBy(t, joe, "")
+}
+
+// covers tells whether a call that destroys this is stopped.
+func (w *world) covers(t *testing.T, persons []index.Person, records ...index.Record) bool {
+	t.Helper()
+	got, err := w.s.Covers(t.Context(), persons, records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// What a call destroys is held by person, linked name, record and query, with what hangs on it
+// and what it hangs on.
+func TestCoversCalls(t *testing.T) {
+	t.Parallel()
+	day := func(n int) time.Time { return time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC) }
+	one := func(p ...index.Person) hold.Scope { return hold.Scope{Persons: p} }
+	of := func(r ...index.Record) hold.Scope { return hold.Scope{Records: r} }
+	query := func(q hold.Query) hold.Scope { q.Channel = "desk"; return hold.Scope{Queries: []hold.Query{q}} }
+	elsewhere := ticket("1")
+	elsewhere.Host = "other"
+	many := make([]index.Record, 300)
+	for i := range many {
+		many[i] = ticket(fmt.Sprint(1000 + i))
+	}
+	for name, tt := range map[string]struct {
+		scope   hold.Scope
+		persons []index.Person
+		records []index.Record
+		want    bool
+	}{
+		"the person":                        {scope: one(ann), persons: []index.Person{ann}, want: true},
+		"somebody else":                     {scope: one(joe), persons: []index.Person{ann, bob}},
+		"a linked name":                     {scope: one(ann), persons: []index.Person{bob, eve}, want: true},
+		"a record of the person":            {scope: one(ann), records: []index.Record{ticket("2"), ticket("1")}, want: true},
+		"a record of a linked name":         {scope: one(eve), records: []index.Record{ticket("1")}, want: true},
+		"a record of somebody else":         {scope: one(ann), records: []index.Record{ticket("2")}},
+		"a record on which the person's is": {scope: one(joe), records: []index.Record{ticket("3")}, want: true},
+		"another account's record":          {scope: one(ann), records: []index.Record{elsewhere}},
+		"the record":                        {scope: of(ticket("2")), records: []index.Record{ticket("2")}, want: true},
+		"a record that nobody saw":          {scope: of(ticket("99")), records: []index.Record{ticket("99")}, want: true},
+		"what hangs on the record":          {scope: of(ticket("3")), records: []index.Record{comment("31")}, want: true},
+		"what the record hangs on":          {scope: of(comment("31")), records: []index.Record{ticket("3")}, want: true},
+		"whoever the record names":          {scope: of(ticket("1")), persons: []index.Person{eve}, want: true},
+		"another record":                    {scope: of(ticket("2")), records: []index.Record{ticket("3"), comment("31"), ticket("98")}},
+		"the last of many":                  {scope: of(many[299]), records: many, want: true},
+		"none of many":                      {scope: of(ticket("7")), records: many},
+		"by query":                          {scope: query(hold.Query{Type: "ticket"}), records: []index.Record{ticket("2")}, want: true},
+		"by query, of another type":         {scope: query(hold.Query{Type: "user"}), records: []index.Record{ticket("2")}},
+		"by query, what nobody saw":         {scope: query(hold.Query{}), records: []index.Record{ticket("97")}, want: true},
+		"by query, made before":             {scope: query(hold.Query{Until: day(6)}), records: []index.Record{ticket("2")}, want: true},
+		"by query, made after":              {scope: query(hold.Query{Until: day(4)}), records: []index.Record{ticket("2")}},
+		"by query, no day known":            {scope: query(hold.Query{Until: day(4)}), records: []index.Record{ticket("3")}, want: true},
+		"by query, seen long ago":           {scope: query(hold.Query{Type: "ticket", Since: now.Add(-time.Hour)}), records: []index.Record{ticket("2")}, want: true},
+		"by query, of days to come":         {scope: query(hold.Query{Since: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)}), records: []index.Record{ticket("2"), ticket("97")}},
+		"nothing":                           {scope: one(ann)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.see(t, index.Sighting{Record: ticket("1"), Persons: []index.Person{ann, eve}, Profile: []index.Person{ann, eve}},
+				index.Sighting{Record: ticket("2"), Persons: []index.Person{bob}, Created: day(5), At: day(7)},
+				index.Sighting{Record: ticket("3")}, index.Sighting{Record: comment("31"), Parent: ticket("3"), Persons: []index.Person{joe}})
+			if w.covers(t, tt.persons, tt.records...) {
+				t.Error("held without a hold")
+			}
+			h := w.place(t, tt.scope)
+			if got := w.covers(t, tt.persons, tt.records...); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+			w.lift(t, h.ID)
+			if w.covers(t, tt.persons, tt.records...) {
+				t.Error("held after the hold")
+			}
+		})
+	}
+}
+
+// Whether a hold is in force is known at once where it was placed and lifted; on PostgreSQL
+// also, and soon, where another process did, and in doubt one may be.
+func TestAnyHold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	shared := w.db.Dialect == store.Postgres
+	await := func(want bool) {
+		t.Helper()
+		for begun := time.Now(); w.s.Any(t.Context()) != want; {
+			if !shared || time.Since(begun) > time.Minute {
+				t.Fatalf("a hold in force: want %v", want)
+			}
+		}
+	}
+	await(false)
+	h := w.place(t, hold.Scope{Persons: []index.Person{ann}})
+	if !w.s.Any(t.Context()) {
+		t.Error("a hold was placed and is not known")
+	}
+	if _, err := w.s.AskLift(t.Context(), h.ID, "key:a", "settled"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.s.Approve(t.Context(), h.ID, "key:b", nil); err != nil {
+		t.Fatal(err)
+	}
+	if !w.s.Any(t.Context()) {
+		t.Error("a hold whose lifting is not on record is in force")
+	}
+	w.tell(t)
+	await(false)
+	if shared {
+		other := openWorld(t, w.where)
+		h = other.place(t, hold.Scope{Persons: []index.Person{ann}})
+		await(true)
+		other.lift(t, h.ID)
+		await(false)
+	}
+	if _, err := w.db.ExecContext(t.Context(), `ALTER TABLE hold RENAME TO elsewhere`); err != nil {
+		t.Fatal(err)
+	}
+	await(shared) // nobody knows
+	if _, err := w.s.Covers(t.Context(), []index.Person{ann}, nil); err == nil {
+		t.Error("holds were found in no table")
+	}
+	// A process that begins finds what is in force.
+	if _, err := w.db.ExecContext(t.Context(), `ALTER TABLE elsewhere RENAME TO hold`); err != nil {
+		t.Fatal(err)
+	}
+	await(false)
+	w.place(t, hold.Scope{Persons: []index.Person{ann}})
+	if shared {
+		if again := openWorld(t, w.where); !again.s.Any(t.Context()) {
+			t.Error("after a start: no hold in force")
+		}
+	}
 }

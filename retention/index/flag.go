@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/caregate/caregate/internal/store"
@@ -74,89 +72,20 @@ var ErrFlag = errors.New("a flag has a known kind, ends after it begins, and has
 // when the person was erased and comes back.
 type NameDigest [16]byte
 
-// flagged knows whether anybody has a flag, so that a deployment without flags asks the
-// database nothing.
-type flagged struct {
-	some atomic.Bool
-	// looking is held by whoever asks the database and changes some after that.
-	//
-	// shared: another process may set the first one. Then looked is when the database was
-	// asked last, in nanoseconds after start.
-	shared bool
-	start  time.Time
-	looked atomic.Int64
-	// failed is when a question was begun last that got no answer.
-	failed  atomic.Int64
-	looking sync.Mutex
-}
+// anyFlag finds flags that nobody ended.
+const anyFlag = `FROM person_flag WHERE ended = 0`
 
-// How old it may be what is known of the flags that other processes set: from the first on
-// somebody asks, from the second on everybody waits for the answer. The second, with
-// lookTime, is what the first flag of a deployment takes to count everywhere.
-const (
-	lookAfter = 400 * time.Millisecond
-	lookAtOld = 700 * time.Millisecond
-	lookTime  = 300 * time.Millisecond
-)
-
-const anyFlagSQL = `SELECT count(*) FROM (SELECT 1 FROM person_flag WHERE ended = 0 LIMIT 1) f`
-
-func (x *Index) openFlags(ctx context.Context) error {
-	x.flags.shared, x.flags.start = x.db.Dialect == store.Postgres, time.Now()
-	return x.lookForFlags(ctx)
-}
-
-func (x *Index) lookForFlags(ctx context.Context) error {
-	begun := time.Since(x.flags.start)
-	var n int
-	if err := x.db.QueryRowContext(ctx, anyFlagSQL).Scan(&n); err != nil {
+func (x *Index) openFlags(ctx context.Context) (err error) {
+	if x.flags, err = store.NewAny(ctx, x.db, anyFlag); err != nil {
 		return fmt.Errorf("looking for flags of persons: %w", err)
 	}
-	x.flags.some.Store(n > 0)
-	x.flags.looked.Store(int64(begun))
 	return nil
 }
 
-// AnyFlag tells whether anybody has a flag, or had one that is over and that nobody ended. On
-// SQLite, which has one process, it reads one word of memory. On PostgreSQL it asks the
-// database a few times a second, whoever calls, and what another process set is known
-// within a second. While the database does not answer, somebody may have one.
-func (x *Index) AnyFlag(ctx context.Context) bool {
-	f := &x.flags
-	if !f.shared {
-		return f.some.Load()
-	}
-	age := func() time.Duration { return time.Since(f.start) - time.Duration(f.looked.Load()) }
-	came := int64(time.Since(f.start))
-	switch old := age(); {
-	case old < lookAfter:
-		return f.some.Load()
-	case old < lookAtOld:
-		if !f.looking.TryLock() {
-			return f.some.Load()
-		}
-	default:
-		f.looking.Lock()
-	}
-	defer f.looking.Unlock()
-	if age() < lookAfter { // somebody was faster
-		return f.some.Load()
-	}
-	begun := int64(time.Since(f.start))
-	if f.failed.Load() > came { // no use in waiting one behind the other
-		return true
-	}
-	limited, cancel := context.WithTimeout(ctx, lookTime)
-	defer cancel()
-	if x.lookForFlags(limited) != nil {
-		// Whether there is one cannot be known, and FlagsOf answers or denies.
-		if ctx.Err() == nil {
-			f.failed.Store(begun)
-		}
-		return true
-	}
-	return f.some.Load()
-}
+// AnyFlag tells whether anybody has a flag, or had one that is over and that nobody ended, as
+// store.Any does: while the database does not answer somebody may have one, and FlagsOf
+// answers or denies.
+func (x *Index) AnyFlag(ctx context.Context) bool { return x.flags.Some(ctx) }
 
 // SetFlag gives a name of a person a flag, from f.Since on, and returns it as it stands. A
 // flag of this kind that the name has already and that is not over stays as it is, and is
@@ -212,11 +141,7 @@ func SetFlagIn(ctx context.Context, tx *sql.Tx, f Flag, name NameDigest, now tim
 }
 
 // FlagsSet has flags looked for that a transaction with SetFlagIn may have set.
-func (x *Index) FlagsSet() {
-	x.flags.looking.Lock() // an answer from before the commit must not come after it
-	defer x.flags.looking.Unlock()
-	x.flags.some.Store(true)
-}
+func (x *Index) FlagsSet() { x.flags.Added() }
 
 // EndFlags ends the flags of one kind of names of persons, by their pseudonyms and by the
 // digests of their names: those are what is left of persons who were erased. It returns how many there were.
@@ -248,9 +173,7 @@ func (x *Index) EndFlags(ctx context.Context, kind string, persons []Person, nam
 	if err := tx.Commit(); err != nil {
 		return 0, fmt.Errorf("ending flags of persons: %w", err)
 	}
-	x.flags.looking.Lock()
-	defer x.flags.looking.Unlock()
-	_ = x.lookForFlags(ctx) // after a failure flags are looked for in vain, and none is missed
+	x.flags.Removed(ctx)
 	return n, nil
 }
 

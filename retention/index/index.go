@@ -96,7 +96,7 @@ type Index struct {
 
 	w writer
 
-	flags flagged
+	flags *store.Any
 }
 
 // noting is one call of Note that waits.
