@@ -525,7 +525,7 @@ func TestCatalogue(t *testing.T) {
 		}
 	}
 	want := []string{"identity_mismatch", "no_credential", "unknown_role", "mfa_required", "login_too_old", "export_needs_grant", "bulk_needs_grant",
-		"admin_needs_role", "auth_needs_grant", "unmapped_needs_grant", "full_needs_grant", "role_not_allowed", "reveal_lapsed", "outside_network", "actor_outside_region", "outside_region", "outside_hours", "purpose_not_covered", "subject_restricted", "subject_opted_out", "token_needs_role", "purpose_needed", "token_refused", "payment_unknown",
+		"admin_needs_role", "auth_needs_grant", "unmapped_needs_grant", "full_needs_grant", "role_not_allowed", "reveal_lapsed", "outside_network", "actor_outside_region", "outside_region", "outside_hours", "purpose_not_covered", "legal_hold", "subject_restricted", "subject_opted_out", "token_needs_role", "purpose_needed", "token_refused", "payment_unknown",
 		"idempotency_missing", "idempotency_used", "refund_currency", "refund_over_balance", "policy_denied", "finding_blocked", "approval_required"}
 	if !slices.Equal(codes, want) {
 		t.Errorf("codes: got %v, want %v; codes are never renamed", codes, want)

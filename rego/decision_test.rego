@@ -82,7 +82,7 @@ test_observing_is_total if {
 # Every code that the rules can give is in the catalogue, with a sentence.
 test_catalogue if {
 	every entry in data.reasons.list {
-		entry.status in [401, 403, 422]
+		entry.status in [401, 403, 409, 422]
 		entry.who in ["caller", "security"]
 		endswith(entry.text, ".")
 	}
