@@ -18,8 +18,9 @@ func TestOnPostgres(t *testing.T) {
 		"GrantedKey":            TestGrantedKey,
 		"OAuthCredential":       TestOAuthCredential,
 		"Approval":              TestApproval,
-		"Holds":                 TestHolds,              // W11
-		"HoldsStopDeletions":    TestHoldsStopDeletions, // W11
+		"Holds":                 TestHolds, // W11
+		"HoldsStopDeletions":    TestHoldsStopDeletions,
+		"HoldsStopInside":       TestHoldsStopDeletionsInside,
 		"StandingApproval":      TestStandingApproval,
 		"RevealOfMany":          TestRevealOfMany, // V11
 		"RevealLimits":          TestRevealLimits, // V10
