@@ -112,7 +112,7 @@ func TestRequestAnswers(t *testing.T) {
 		{name: "verify too many", method: "POST", path: all + "/r1/verify", body: `{"names":[` + strings.Repeat("1,", 32) + `1]}`, status: 400, reason: "invalid_request", cause: "names"},
 		{name: "verify by nobody's name", method: "POST", path: all + "/r1/verify", body: `{"names":["jane"]}`, status: 400, reason: "invalid_request", cause: "names"},
 		{name: "reauthenticate", method: "POST", path: all + "/r1/reauthenticate", body: `{"method":"account","proof":"P-2"}`, status: 200},
-		{name: "pause", method: "POST", path: all + "/r1/pause", body: `{"cause":"identity"}`, status: 200},
+		{name: "pause", method: "POST", path: all + "/r1/pause", body: `{"cause":"identity","notice":"L-1"}`, status: 200},
 		{name: "pause with a reason", method: "POST", path: all + "/r1/pause", body: `{"reason":"identity"}`, status: 400, reason: "invalid_request", cause: "unknown member"},
 		{name: "resume", method: "POST", path: all + "/r1/resume", body: `{"at":"2026-11-23T09:00:00Z"}`, status: 200},
 		{name: "restart", method: "POST", path: all + "/r1/restart", body: `{"cause":"identity","from":"2026-11-23T09:00:00Z"}`, status: 200},

@@ -173,7 +173,7 @@ func routes() []route {
 		{method: http.MethodPost, pattern: "/requests/{id}/reauthenticate",
 			operation: Operation{Name: "request.reauthenticate", Effect: effectAdmin}, decode: decodeRequestChange("reauthenticate", "method", "proof", "at"), names: "request", act: changeRequest, recorded: true},
 		{method: http.MethodPost, pattern: "/requests/{id}/pause",
-			operation: Operation{Name: "request.pause", Effect: effectAdmin}, decode: decodeRequestChange("pause", "cause", "at"), names: "request", act: changeRequest, recorded: true},
+			operation: Operation{Name: "request.pause", Effect: effectAdmin}, decode: decodeRequestChange("pause", "cause", "notice", "at"), names: "request", act: changeRequest, recorded: true},
 		{method: http.MethodPost, pattern: "/requests/{id}/resume",
 			operation: Operation{Name: "request.resume", Effect: effectAdmin}, decode: decodeRequestChange("resume", "at"), names: "request", act: changeRequest, recorded: true},
 		{method: http.MethodPost, pattern: "/requests/{id}/restart",

@@ -129,7 +129,7 @@ func (c consoleRequests) Change(ctx context.Context, id string, by console.Actor
 	case w.Deed == "reauthenticate":
 		_, err = s.Reauthenticated(ctx, id, by.ID, check)
 	case w.Deed == "pause":
-		_, err = s.Pause(ctx, id, by.ID, w.Cause, w.At)
+		_, err = s.Pause(ctx, id, by.ID, w.Cause, w.Notice, w.At)
 	case w.Deed == "resume":
 		_, err = s.Resume(ctx, id, by.ID, w.At)
 	case w.Deed == "restart":

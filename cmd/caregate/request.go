@@ -493,16 +493,16 @@ the first thing is noted as erased or redacted: that is refused otherwise.`,
 
 func newRequestPause() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "pause REQUEST --cause CAUSE [--at TIME] [--json]",
+		Use:   "pause REQUEST --cause CAUSE --notice NUMBER [--at TIME] [--json]",
 		Short: "Have the clock stand still while the person is asked for something",
 		Long: `Notes that the person was asked for something, so that the clock to answer stands still, where the
 law knows that: for identity in the European Economic Area, for clarification in the United
 Kingdom. In the United States nothing pauses. A check that proves who the person is ends a pause
 for identity.`,
-		Example: `  caregate request pause 3k9f... --cause identity --credential dpo.key`,
+		Example: `  caregate request pause 3k9f... --cause identity --notice LETTER-12 --credential dpo.key`,
 		Args:    oneArg(requestArg),
 	}
-	return changingRequest(cmd, is("pause"), filled(requestWords(cmd, map[string]string{"cause": "For what: identity, clarification, as the rule has it"}), requestTime(cmd, "at", "at", "When the person was asked")))
+	return changingRequest(cmd, is("pause"), filled(requestWords(cmd, map[string]string{"cause": "For what: identity, clarification, as the rule has it", "notice": noticeUsage}), requestTime(cmd, "at", "at", "When the person was asked")))
 }
 
 func newRequestResume() *cobra.Command {
@@ -521,12 +521,12 @@ func newRequestRestart() *cobra.Command {
 		Use:   "restart REQUEST --cause CAUSE [--from TIME] [--json]",
 		Short: "Have the clock count from another moment",
 		Long: `Has the clock to answer count from another moment, where the law knows that: in the United Kingdom
-from when the information about the identity that was asked for came (identity), or the fee
-(fee). The latest of the moments counts.`,
+from when the information about the identity that was asked for came (identity). That has to be
+before the time to answer is over, and before it is known who the person is.`,
 		Example: `  caregate request restart 3k9f... --cause identity --credential dpo.key`,
 		Args:    oneArg(requestArg),
 	}
-	return changingRequest(cmd, is("restart"), filled(requestWords(cmd, map[string]string{"cause": "For what: identity or fee, as the rule has it"}), requestTime(cmd, "from", "from", "What it counts from")))
+	return changingRequest(cmd, is("restart"), filled(requestWords(cmd, map[string]string{"cause": "For what: identity"}), requestTime(cmd, "from", "from", "What it counts from")))
 }
 
 func newRequestExtend() *cobra.Command {

@@ -89,7 +89,7 @@ func (x *Index) AnyFlag(ctx context.Context) bool { return x.flags.Some(ctx) }
 
 // SetFlag gives a name of a person a flag, from f.Since on, and returns it as it stands. A
 // flag of this kind that the name has already and that is not over stays as it is, and is
-// returned. Only Kind, Person, Since, Until, Reason, Ticket and SetBy of f count; name is for
+// returned; one that the new one covers, and that ends sooner or has not begun, gives way to it. Only Kind, Person, Since, Until, Reason, Ticket and SetBy of f count; name is for
 // kinds that outlive the person.
 func (x *Index) SetFlag(ctx context.Context, f Flag, name NameDigest, now time.Time) (set Flag, fresh bool, err error) {
 	tx, err := x.db.BeginTx(ctx, nil)
@@ -123,6 +123,12 @@ func SetFlagIn(ctx context.Context, tx *sql.Tx, f Flag, name NameDigest, now tim
 	_, _ = rand.Read(f.ID[:]) // never fails
 	// One that is over gives way, and keeps the time at which it was.
 	if _, err := tx.ExecContext(ctx, `UPDATE person_flag SET ended = until WHERE person = $1 AND kind = $2 AND erased = 0 AND ended = 0 AND until > 0 AND until <= $3`, f.Person[:], f.Kind, now.UnixMilli()); err != nil {
+		return Flag{}, false, fmt.Errorf("setting a flag of a person: %w", err)
+	}
+	// So does one of which the new one is more: a person who asks for longer has asked for longer.
+	if _, err := tx.ExecContext(ctx, `UPDATE person_flag SET ended = $3, end_by = $4 WHERE person = $1 AND kind = $2 AND erased = 0 AND ended = 0
+		AND (since > $3 AND since > $5 OR until > 0 AND (CAST($6 AS BIGINT) = 0 OR until < $6)) AND ($5 <= since OR CAST($5 AS BIGINT) <= $3) AND ($6 = 0 OR until > 0 AND until <= $6)`,
+		f.Person[:], f.Kind, now.UnixMilli(), f.SetBy, store.Millis(f.Since), store.Millis(f.Until)); err != nil {
 		return Flag{}, false, fmt.Errorf("setting a flag of a person: %w", err)
 	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO person_flag (id, kind, person, name, since, until, ended, erased, reason, ticket, set_by, end_by)

@@ -35,6 +35,57 @@ func wantFlags(t *testing.T, x *index.Index, at time.Time, persons []index.Perso
 	}
 }
 
+// Whoever asks for more has it: a flag that ends sooner, or begins later, gives way to one that
+// covers it, and to no other.
+func TestFlagsGiveWay(t *testing.T) {
+	t.Parallel()
+	hour := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Hour) }
+	flag := func(since, until time.Time) index.Flag {
+		return index.Flag{Kind: index.FlagRestriction, Person: person(1), Since: since, Until: until, SetBy: "key:2"}
+	}
+	for name, tt := range map[string]struct {
+		old, second index.Flag
+		now         time.Time
+		fresh       bool
+		counts      []int // hours from now on at which there is a flag, to 9
+	}{
+		"no end":                {flag(hour(0), hour(4)), flag(hour(2), time.Time{}), hour(2), true, []int{2, 3, 4, 5, 6, 7, 8, 9}},
+		"a later end":           {flag(hour(0), hour(4)), flag(hour(2), hour(6)), hour(2), true, []int{2, 3, 4, 5}},
+		"now, not later":        {flag(hour(5), time.Time{}), flag(hour(2), time.Time{}), hour(2), true, []int{2, 3, 4, 5, 6, 7, 8, 9}},
+		"sooner, of those":      {flag(hour(7), time.Time{}), flag(hour(5), time.Time{}), hour(2), true, []int{5, 6, 7, 8, 9}},
+		"a sooner end":          {flag(hour(0), hour(4)), flag(hour(2), hour(3)), hour(2), false, []int{2, 3}},
+		"an end, where is none": {flag(hour(0), time.Time{}), flag(hour(2), hour(3)), hour(2), false, []int{2, 3, 4, 5, 6, 7, 8, 9}},
+		"sooner, with an end":   {flag(hour(5), time.Time{}), flag(hour(2), hour(6)), hour(2), false, []int{5, 6, 7, 8, 9}},
+		"from a day to come":    {flag(hour(0), hour(4)), flag(hour(3), time.Time{}), hour(2), false, []int{2, 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, x := open(t)
+			first, _, err := x.SetFlag(t.Context(), tt.old, index.NameDigest{}, hour(0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			set, fresh, err := x.SetFlag(t.Context(), tt.second, index.NameDigest{}, tt.now)
+			if err != nil || fresh != tt.fresh || !fresh && set != first {
+				t.Fatalf("set: %+v, fresh %v, %v", set, fresh, err)
+			}
+			list, err := x.Flags(t.Context(), person(1), index.NameDigest{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var counts []int
+			for n := 2; n < 10; n++ {
+				if slices.ContainsFunc(list, func(f index.Flag) bool { return f.Counts(hour(n)) }) {
+					counts = append(counts, n)
+				}
+			}
+			if !slices.Equal(counts, tt.counts) {
+				t.Errorf("there is a flag in hours %v, want %v: %+v", counts, tt.counts, list)
+			}
+		})
+	}
+}
+
 // A flag counts from its begin to its end, for whom it was set and nobody else.
 func TestFlags(t *testing.T) {
 	t.Parallel()
@@ -60,8 +111,8 @@ func TestFlags(t *testing.T) {
 	}
 	wantFlags(t, x, noon, append(many, ann), nil, nil, index.FlagOptOut, index.FlagRestriction)
 
-	// The same again stays as it was.
-	again, fresh, err := x.SetFlag(t.Context(), index.Flag{Kind: index.FlagRestriction, Person: ann, Since: noon, Ticket: "DSR-2"}, index.NameDigest{}, noon.Add(time.Minute))
+	// The same again, and what is less, leaves it as it was.
+	again, fresh, err := x.SetFlag(t.Context(), index.Flag{Kind: index.FlagRestriction, Person: ann, Since: noon.Add(time.Minute), Until: noon.Add(time.Hour), Ticket: "DSR-2"}, index.NameDigest{}, noon.Add(time.Minute))
 	if err != nil || fresh || again != first {
 		t.Errorf("set again: got %+v, fresh %v, %v; want %+v", again, fresh, err, first)
 	}

@@ -51,6 +51,7 @@ func TestOnPostgres(t *testing.T) {
 		"ManyWriters":      TestManyWriters,
 		"Killed":           TestKilled,
 		"Flags":            TestFlags,
+		"FlagsGiveWay":     TestFlagsGiveWay,
 		"FlagsListed":      TestFlagsListed,
 		"FlagsOfErased":    TestFlagsOfErased,
 		"FlagsOfLinked":    TestFlagsOfLinked,

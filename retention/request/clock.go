@@ -30,7 +30,7 @@ func (s *Store) Acknowledged(ctx context.Context, id, by, notice string, at time
 		if !at.Before(d.LegalDue) {
 			attrs["late"] = "yes"
 		}
-		if err := s.end(ctx, tx, d, by, "acknowledged", notice, now); err != nil {
+		if err := s.end(ctx, tx, id, d, "acknowledged", notice, now); err != nil {
 			return err
 		}
 		return s.note(ctx, tx, id, EventAcknowledged, by, attrs, now)
@@ -52,9 +52,12 @@ func (r *Request) moment(at, now time.Time) (time.Time, error) {
 }
 
 // Pause notes that the person was asked for something, so that the clock stands still where
-// the rule knows this cause. at is when; zero for now.
-func (s *Store) Pause(ctx context.Context, id, by, cause string, at time.Time) (Request, error) {
-	return s.clock(ctx, id, by, EventPaused, clock.Event{Kind: clock.Paused, At: at, Reason: "asked", Cause: cause})
+// the rule knows this cause. notice names what the person was sent, at is when; zero for now.
+func (s *Store) Pause(ctx context.Context, id, by, cause, notice string, at time.Time) (Request, error) {
+	if !code.MatchString(notice) {
+		return Request{}, errNotice
+	}
+	return s.clock(ctx, id, by, EventPaused, clock.Event{Kind: clock.Paused, At: at, Reason: "asked", Cause: cause, Notice: notice})
 }
 
 // Resume notes that the answer is there.
@@ -63,7 +66,7 @@ func (s *Store) Resume(ctx context.Context, id, by string, at time.Time) (Reques
 }
 
 // Restart has the clock count from another moment, where the rule knows this cause. from is
-// not after now; zero for now.
+// not after now, and before the deadline that it moves; zero for now.
 func (s *Store) Restart(ctx context.Context, id, by, cause string, from time.Time) (Request, error) {
 	return s.clock(ctx, id, by, EventRestarted, clock.Event{Kind: clock.Restarted, Reason: "restarted", Cause: cause, Anchor: from})
 }
@@ -90,8 +93,11 @@ func (s *Store) clock(ctx context.Context, id, by, typ string, e clock.Event) (R
 				return err
 			}
 		}
-		e.Actor = by
 		d := r.duty(Respond)
+		if err := r.moves(e, d, now); err != nil {
+			return err
+		}
+		e.Actor = subject(id)
 		if err := s.happened(ctx, tx, d, e); err != nil {
 			return err
 		}
@@ -108,6 +114,31 @@ func (s *Store) clock(ctx context.Context, id, by, typ string, e clock.Event) (R
 	})
 }
 
+// moves tells whether what is asked of a person may move the clock to answer. The rule of the
+// clock says the rest.
+func (r *Request) moves(e clock.Event, d *Duty, now time.Time) error {
+	asked := e.Kind == clock.Paused || e.Kind == clock.Restarted
+	anchor := e.Anchor
+	if anchor.IsZero() {
+		anchor = now
+	}
+	switch {
+	case asked && e.Cause == ReasonIdentity && (unproven(r.Kind) || !slices.ContainsFunc(r.Names, func(v Verified) bool { return v.At.IsZero() })):
+		return wish("cause: it is known who the person is")
+	// UK GDPR Art. 12A: it says which information or processing is wanted.
+	case asked && e.Cause == causeClarification && r.Kind != Access:
+		return wish("cause: only an access request waits for what is wanted")
+	case e.Kind == clock.Restarted && e.Cause != ReasonIdentity:
+		return wish("cause: the clock of a request counts anew for the identity only")
+	case e.Kind == clock.Restarted && !anchor.Before(d.LegalDue):
+		return wish("from: the time to answer was over then")
+	}
+	return nil
+}
+
+// causeClarification is the cause of a pause for what the person wants.
+const causeClarification = "clarification"
+
 // happened adds an event to a duty's clock, and has d say what it says then.
 func (s *Store) happened(ctx context.Context, tx *sql.Tx, d *Duty, e clock.Event) error {
 	o, err := s.Duties.In(ctx, tx, d.ID)
@@ -123,7 +154,8 @@ func (s *Store) happened(ctx context.Context, tx *sql.Tx, d *Duty, e clock.Event
 	}
 	s.step("clock")
 	d.PlanBy, d.LegalDue = state.PlanBy.At, state.LegalDue.At
-	_, err = tx.ExecContext(ctx, `UPDATE request_duty SET plan = $1, legal = $2, stage = '', raised = 0 WHERE id = $3`, store.Millis(d.PlanBy), store.Millis(d.LegalDue), d.ID)
+	_, err = tx.ExecContext(ctx, `UPDATE request_duty SET plan = $1, legal = $2, paused = $3, stage = '', raised = 0 WHERE id = $4`,
+		store.Millis(d.PlanBy), store.Millis(d.LegalDue), store.Millis(state.PausedSince), d.ID)
 	return err
 }
 
@@ -136,9 +168,9 @@ func (r *Request) duty(what string) *Duty {
 	return nil
 }
 
-// end ends a duty that is owed.
-func (s *Store) end(ctx context.Context, tx *sql.Tx, d *Duty, by, reason, result string, now time.Time) error {
-	if err := s.Duties.End(ctx, tx, d.ID, by, reason, result); err != nil {
+// end ends a duty of a request that is owed.
+func (s *Store) end(ctx context.Context, tx *sql.Tx, id string, d *Duty, reason, result string, now time.Time) error {
+	if err := s.Duties.End(ctx, tx, d.ID, subject(id), reason, result); err != nil {
 		return err
 	}
 	_, err := tx.ExecContext(ctx, `UPDATE request_duty SET state = 'done', ended = $1 WHERE id = $2`, store.Millis(now), d.ID)

@@ -32,9 +32,18 @@ const (
 	quietly = time.Hour
 )
 
+// at is the moment that a duty's clock shows: of one that stands still, when that began.
+func (d *Duty) at(now time.Time) time.Time {
+	if !d.PausedSince.IsZero() && d.PausedSince.Before(now) {
+		return d.PausedSince
+	}
+	return now
+}
+
 // StageAt is how urgent a duty is at a moment: empty, Soon, Overdue behind PlanBy or Late
-// behind LegalDue.
+// behind LegalDue. While its clock stands still it is as urgent as when that began.
 func (d *Duty) StageAt(now time.Time) string {
+	now = d.at(now)
 	switch {
 	case !d.Done.IsZero():
 		return ""
@@ -86,7 +95,11 @@ func (s *Store) raise(ctx context.Context, w retention.Work, raised Raised) (str
 		if !d.Done.IsZero() {
 			return nil
 		}
-		if is = d.StageAt(now); is == "" {
+		is = d.StageAt(now)
+		if is == "" && !d.PausedSince.IsZero() {
+			return nil
+		}
+		if is == "" {
 			is = Soon // the clock is in doubt
 		}
 		next := map[string]time.Time{Soon: d.PlanBy, Overdue: d.LegalDue}[is]

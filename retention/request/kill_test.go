@@ -70,7 +70,7 @@ func changeAndDie() error {
 	if err := s.Tell(ctx, log.record); err != nil {
 		return err
 	}
-	if _, err := s.Pause(ctx, r.ID, "key:b", "identity", time.Time{}); err != nil {
+	if _, err := s.Pause(ctx, r.ID, "key:b", "identity", "L-0", time.Time{}); err != nil {
 		return err
 	}
 	if _, err := s.Verify(ctx, r.ID, "key:b", request.Check{Method: "account", Proof: "P-killed"}); err != nil {

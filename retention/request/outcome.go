@@ -38,8 +38,11 @@ func (s *Store) Note(ctx context.Context, id, by string, items []Item, rest stri
 		return Request{}, wish("a request of this kind sets a flag, and is about no things")
 	}
 	if rest != "" {
-		if rest == KeptHold || rest == KeptStatute {
+		switch rest {
+		case KeptHold, KeptStatute:
 			return Request{}, wish("rest: a hold or a statute is named for each thing")
+		case NotFound, Withheld:
+			return Request{}, wish("rest: these records are known: that one was not found, or belongs to others as well, is found out for each")
 		}
 		left, err := s.left(ctx, id, MaxAllItems)
 		if err != nil {
@@ -72,6 +75,9 @@ func (s *Store) Note(ctx context.Context, id, by string, items []Item, rest stri
 					return wish("before anything is destroyed the person proves again who they are, %d hours before at most: see reauthenticate", int(againFor.Hours()))
 				}
 				begun = now
+			}
+			if it.Result == KeptStatute && it.Until < now.UTC().Format(time.DateOnly) {
+				return wish("until: that day is over, and nothing is kept by it")
 			}
 			if it.Place == Everything && (len(items) > 1 || len(r.Items) > 0) {
 				return wish("item: %q is for a person of whom nothing is known, and stands alone", Everything)
@@ -391,11 +397,12 @@ func (s *Store) DuplicateOf(ctx context.Context, id, by, other, notice string) (
 
 func (s *Store) close(ctx context.Context, tx *sql.Tx, r *Request, now time.Time, by, state, reason, notice, other string) error {
 	attrs := map[string]string{"outcome": state, "notice": notice, "kind": r.Kind}
-	due := r.duty(Respond).LegalDue
+	answer := r.duty(Respond)
+	due := answer.LegalDue
 	if state == Refused && !r.RefuseBy.IsZero() {
 		due = r.RefuseBy
 	}
-	if !now.Before(due) {
+	if !answer.at(now).Before(due) {
 		attrs["late"] = "yes"
 	}
 	for name, v := range map[string]string{"reason": reason, "other": other} {
@@ -408,7 +415,7 @@ func (s *Store) close(ctx context.Context, tx *sql.Tx, r *Request, now time.Time
 	}
 	for i := range r.Duties {
 		if d := &r.Duties[i]; d.Done.IsZero() {
-			if err := s.end(ctx, tx, d, by, state, notice, now); err != nil {
+			if err := s.end(ctx, tx, r.ID, d, state, notice, now); err != nil {
 				return err
 			}
 		}

@@ -20,7 +20,7 @@ func (s *Store) Verify(ctx context.Context, id, by string, c Check) (Request, er
 	sets := false
 	r, err := s.change(ctx, id, by, func(ctx context.Context, tx *sql.Tx, r *Request, now time.Time) error {
 		if r.Failed >= maxFailed {
-			return wish("%d checks have failed: refuse it, and have the person ask anew", maxFailed)
+			return errFailed
 		}
 		var names []Name
 		for _, n := range c.Names {
@@ -52,12 +52,20 @@ func (s *Store) Verify(ctx context.Context, id, by string, c Check) (Request, er
 		if _, err := tx.ExecContext(ctx, `UPDATE request SET authority = $1 WHERE id = $2`, authority, id); err != nil {
 			return err
 		}
+		fresh := false
 		for i, p := range r.people {
 			if len(c.Names) > 0 && !slices.Contains(c.Names, i+1) {
 				continue
 			}
 			names = append(names, p.Name)
+			fresh = fresh || p.At.IsZero()
 			if _, err := tx.ExecContext(ctx, `UPDATE request_person SET verified = $1, method = $2 WHERE request = $3 AND n = $4`, store.Millis(at), c.Method, id, i+1); err != nil {
+				return err
+			}
+		}
+		if fresh {
+			// The second check was about the names that were known then.
+			if _, err := tx.ExecContext(ctx, `UPDATE request SET again = 0, begun = 0 WHERE id = $1`, id); err != nil {
 				return err
 			}
 		}
@@ -74,7 +82,16 @@ func (s *Store) Verify(ctx context.Context, id, by string, c Check) (Request, er
 			attrs["flag"] = flags[r.Kind]
 		}
 		if d := r.duty(Respond); d.PauseCause == ReasonIdentity {
-			if err := s.happened(ctx, tx, d, clock.Event{Kind: clock.Resumed, At: now, Actor: by, Reason: "verified"}); err != nil {
+			// It stood still until the check was made, not until somebody noted it.
+			o, err := s.Duties.In(ctx, tx, d.ID)
+			if err != nil {
+				return err
+			}
+			resumed := at
+			if last := o.Clock[len(o.Clock)-1].At; resumed.Before(last) {
+				resumed = last
+			}
+			if err := s.happened(ctx, tx, d, clock.Event{Kind: clock.Resumed, At: resumed, Actor: subject(id), Reason: "verified"}); err != nil {
 				return err
 			}
 			attrs["resumed"] = "yes"
@@ -86,6 +103,8 @@ func (s *Store) Verify(ctx context.Context, id, by string, c Check) (Request, er
 	}
 	return r, err
 }
+
+var errFailed = wish("%d checks have failed: refuse it, and have the person ask anew", maxFailed)
 
 // checked stores a check, which counts once.
 func (s *Store) checked(ctx context.Context, tx *sql.Tx, r *Request, by, purpose string, c Check, now time.Time) (time.Time, error) {
@@ -120,7 +139,7 @@ func (s *Store) VerifyFailed(ctx context.Context, id, by string, c Check) (Reque
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE request SET failed = failed + 1 WHERE id = $1`, id); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE request SET failed = failed + 1, again = 0 WHERE id = $1`, id); err != nil {
 			return err
 		}
 		return s.note(ctx, tx, id, EventFailed, by, map[string]string{"method": c.Method, "proof": c.Proof, "checked": stamp(at), "failed": strconv.Itoa(r.Failed + 1)}, now)
@@ -136,6 +155,9 @@ func (s *Store) Reauthenticated(ctx context.Context, id, by string, c Check) (Re
 		}
 		if !r.proven() {
 			return ErrUnproven
+		}
+		if r.Failed >= maxFailed {
+			return errFailed
 		}
 		at, err := s.checked(ctx, tx, r, by, "again", c, now)
 		if err != nil {

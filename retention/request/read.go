@@ -127,12 +127,12 @@ func (s *Store) dutiesOf(ctx context.Context, tx *sql.Tx, id string) ([]Duty, er
 	return list, nil
 }
 
-const dutyColumns = `id, what, rule, plan, legal, ended, stage, raised`
+const dutyColumns = `id, what, rule, plan, legal, ended, paused, stage, raised`
 
 func scanDuty(row store.Row) (d Duty, err error) {
-	var plan, legal, ended, raised int64
-	err = row.Scan(&d.ID, &d.What, &d.Rule, &plan, &legal, &ended, &d.Stage, &raised)
-	d.PlanBy, d.LegalDue, d.Done, d.raised = store.Moment(plan), store.Moment(legal), store.Moment(ended), store.Moment(raised)
+	var plan, legal, ended, paused, raised int64
+	err = row.Scan(&d.ID, &d.What, &d.Rule, &plan, &legal, &ended, &paused, &d.Stage, &raised)
+	d.PausedSince, d.PlanBy, d.LegalDue, d.Done, d.raised = store.Moment(paused), store.Moment(plan), store.Moment(legal), store.Moment(ended), store.Moment(raised)
 	return d, err
 }
 

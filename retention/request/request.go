@@ -205,14 +205,15 @@ type Duty struct {
 	Done time.Time
 	// Stage is what was raised last.
 	Stage string
-	// PausedSince, PauseCause, Extended and Steps are the clock's; NeedsHuman says that no
-	// runner watches it. They are left out of lists.
+	// PausedSince is since when its clock stands still, zero while it goes on.
 	PausedSince time.Time
-	PauseCause  string
-	Extended    bool
-	Steps       []string
-	NeedsHuman  bool
-	raised      time.Time
+	// PauseCause, Extended and Steps are the clock's; NeedsHuman says that no runner watches it.
+	// They are left out of lists.
+	PauseCause string
+	Extended   bool
+	Steps      []string
+	NeedsHuman bool
+	raised     time.Time
 }
 
 // Event is something that happened to a request.

@@ -39,7 +39,7 @@ const onPostgres = "TestOnPostgres"
 func TestOnPostgres(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]func(*testing.T){
-		"Deletion": TestDeletion, "Unproven": TestUnproven, "Proofs": TestProofs, "Clocks": TestClocks, "Flags": TestFlags, "Duplicates": TestDuplicates,
+		"Deletion": TestDeletion, "SecondCheckAnew": TestSecondCheckAnew, "Unproven": TestUnproven, "Proofs": TestProofs, "Clocks": TestClocks, "Flags": TestFlags, "Duplicates": TestDuplicates,
 		"Others": TestOthers, "Rest": TestRest, "Raised": TestRaised, "Hostile": TestHostile, "Refusals": TestRefusals, "Killed": TestKilled,
 	} {
 		t.Run(name, test)
@@ -284,6 +284,7 @@ func TestDeletion(t *testing.T) {
 		{Result: request.KeptHold, Hold: "h2"}:                                        "none of this id",
 		{Result: request.KeptStatute, Statute: "AO-147"}:                              "until",
 		{Result: request.KeptStatute, Statute: "two words", Until: "2030-12-31"}:      "statute",
+		{Result: request.KeptStatute, Statute: "AO-147", Until: "2025-12-31"}:         "is over",
 		{Result: request.Erased, Hold: "h1"}:                                          "names a hold",
 		{Result: request.NotFound, Statute: "AO-147", Until: "2030-12-31"}:            "statute",
 		{Result: request.Provided}:                                                    "result",
@@ -533,6 +534,51 @@ func TestProofs(t *testing.T) {
 	}
 }
 
+// The second check of a deletion is about all names that are proven, and about none any more
+// when a check has failed since; after many that failed there is none.
+func TestSecondCheckAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.see(t, index.Sighting{Record: ticket("1"), Persons: []index.Person{ann}}, index.Sighting{Record: ticket("2"), Persons: []index.Person{bob}})
+	r := w.open(t, request.Deletion, "us-ca", ann, bob)
+	w.verify(t, r.ID, 1)
+	again := func() { t.Helper(); ok(t)(w.s.Reauthenticated(t.Context(), r.ID, "key:b", check())) }
+	erase := func(id string) error {
+		_, err := w.s.Note(t.Context(), r.ID, "key:b", []request.Item{{Place: request.PlaceOf(ticket(id)), Result: request.Erased}}, "")
+		return err
+	}
+	again()
+	if err := erase("1"); err != nil {
+		t.Fatal(err)
+	}
+	w.verify(t, r.ID, 2)
+	no(t, erase("2"), "proves again")
+	again()
+	ok(t)(w.s.VerifyFailed(t.Context(), r.ID, "key:b", check()))
+	no(t, erase("2"), "proves again")
+	again()
+	w.verify(t, r.ID, 2) // proven before: nothing new
+	if err := erase("2"); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		ok(t)(w.s.VerifyFailed(t.Context(), r.ID, "key:b", check()))
+	}
+	_, err := w.s.Reauthenticated(t.Context(), r.ID, "key:b", check())
+	no(t, err, "checks have failed")
+}
+
+// clockOf are the events of the clock to answer.
+func clockOf(t *testing.T, w *world, id string) []clock.Event {
+	t.Helper()
+	r := ok(t)(w.s.Get(t.Context(), id))
+	d, err := w.duties.Get(t.Context(), duty(r, request.Respond).ID)
+	if err != nil || len(d.Clock) < 2 {
+		t.Fatalf("a clock of %d events, %v", len(d.Clock), err)
+	}
+	return d.Clock
+}
+
 // Pauses, extensions and restarts are what the law of the place allows, and an extension does
 // not move a refusal.
 func TestClocks(t *testing.T) {
@@ -543,26 +589,40 @@ func TestClocks(t *testing.T) {
 	if got := lastDay(t, due.LegalDue, "Europe/Berlin"); got != "2026-02-02" || due.Rule != "eu.dsar.respond" || !r.RefuseBy.Equal(due.LegalDue) || len(due.Steps) == 0 {
 		t.Errorf("due %s, %+v", got, r)
 	}
-	_, err := w.s.Pause(t.Context(), r.ID, "key:b", "clarification", time.Time{})
+	_, err := w.s.Pause(t.Context(), r.ID, "key:b", "clarification", "L-0", time.Time{})
 	no(t, err, "not in the register")
+	_, err = w.s.Pause(t.Context(), r.ID, "key:b", "identity", "", time.Time{})
+	no(t, err, "notice")
 	_, err = w.s.Resume(t.Context(), r.ID, "key:b", time.Time{})
 	no(t, err, "not paused")
 	_, err = w.s.Restart(t.Context(), r.ID, "key:b", "identity", time.Time{})
 	no(t, err, "not in the register")
 	w.hand.add(24 * time.Hour)
-	_, err = w.s.Pause(t.Context(), r.ID, "key:b", "identity", noon.Add(-time.Hour))
+	_, err = w.s.Pause(t.Context(), r.ID, "key:b", "identity", "L-0", noon.Add(-time.Hour))
 	no(t, err, "at:")
-	_, err = w.s.Pause(t.Context(), r.ID, "key:b", "identity", noon.Add(48*time.Hour))
+	_, err = w.s.Pause(t.Context(), r.ID, "key:b", "identity", "L-0", noon.Add(48*time.Hour))
 	no(t, err, "at:")
-	r = ok(t)(w.s.Pause(t.Context(), r.ID, "key:b", "identity", time.Time{}))
+	r = ok(t)(w.s.Pause(t.Context(), r.ID, "key:b", "identity", "L-0", time.Time{}))
 	if d := duty(r, request.Respond); d.PauseCause != "identity" || d.PausedSince.IsZero() {
 		t.Errorf("paused: %+v", d)
 	}
-	_, err = w.s.Pause(t.Context(), r.ID, "key:b", "identity", time.Time{})
+	_, err = w.s.Pause(t.Context(), r.ID, "key:b", "identity", "L-0", time.Time{})
 	no(t, err, "stands still already")
-	w.hand.add(10 * 24 * time.Hour)
-	w.verify(t, r.ID) // which has it go on
-	r = ok(t)(w.s.Get(t.Context(), r.ID))
+	// While it stands still nothing becomes urgent, and nobody raises it.
+	w.hand.add(40 * 24 * time.Hour)
+	if d := duty(r, request.Respond); d.StageAt(w.hand.now()) != "" {
+		t.Errorf("a clock that stands still: %q", d.StageAt(w.hand.now()))
+	}
+	if stages, err := w.s.Stages(t.Context()); err != nil || stages[[2]string{request.Respond, ""}] != 1 {
+		t.Errorf("clocks that stand still: %v, %v", stages, err)
+	}
+	// It goes on from when the person was checked, whenever that is noted.
+	c := check()
+	c.At = noon.Add(11 * 24 * time.Hour)
+	r = ok(t)(w.s.Verify(t.Context(), r.ID, "key:b", c))
+	w.hand.set(c.At)
+	_, err = w.s.Pause(t.Context(), r.ID, "key:b", "identity", "L-0", time.Time{})
+	no(t, err, "it is known who the person is")
 	if d := duty(r, request.Respond); !d.PausedSince.IsZero() || lastDay(t, d.LegalDue, "Europe/Berlin") != "2026-02-12" || !r.RefuseBy.Equal(d.LegalDue) {
 		t.Errorf("resumed: %+v, refuse by %s", d, r.RefuseBy)
 	}
@@ -586,7 +646,7 @@ func TestClocks(t *testing.T) {
 	// In California nothing pauses; the extension is once and in time.
 	w.hand.set(noon)
 	r = w.open(t, request.Access, "us-ca", ann)
-	_, err = w.s.Pause(t.Context(), r.ID, "key:b", "identity", time.Time{})
+	_, err = w.s.Pause(t.Context(), r.ID, "key:b", "identity", "L-0", time.Time{})
 	no(t, err, "not in the register")
 	w.hand.set(duty(r, request.Respond).LegalDue)
 	_, err = w.s.Extend(t.Context(), r.ID, "key:b", "complexity", "L-1", time.Time{})
@@ -603,11 +663,17 @@ func TestClocks(t *testing.T) {
 	before := duty(r, request.Respond).LegalDue
 	_, err = w.s.Restart(t.Context(), r.ID, "key:b", "identity", w.hand.now().Add(time.Hour))
 	no(t, err, "at:")
+	_, err = w.s.Restart(t.Context(), r.ID, "key:b", "fee", time.Time{})
+	no(t, err, "the identity only")
+	w.hand.set(before)
+	_, err = w.s.Restart(t.Context(), r.ID, "key:b", "identity", time.Time{})
+	no(t, err, "was over")
+	w.hand.set(time.Date(2026, 3, 7, 12, 0, 0, 0, time.UTC))
 	r = ok(t)(w.s.Restart(t.Context(), r.ID, "key:b", "identity", time.Time{}))
 	if !duty(r, request.Respond).LegalDue.After(before) {
 		t.Errorf("restarted: %+v", r.Duties)
 	}
-	r = ok(t)(w.s.Pause(t.Context(), r.ID, "key:b", "clarification", time.Time{}))
+	r = ok(t)(w.s.Pause(t.Context(), r.ID, "key:b", "clarification", "L-0", time.Time{}))
 	if duty(r, request.Respond).PauseCause != "clarification" {
 		t.Errorf("paused: %+v", r.Duties)
 	}
@@ -615,6 +681,18 @@ func TestClocks(t *testing.T) {
 	w.verify(t, r.ID)
 	if r = ok(t)(w.s.Get(t.Context(), r.ID)); duty(r, request.Respond).PauseCause != "clarification" {
 		t.Errorf("verified: %+v", r.Duties)
+	}
+	_, err = w.s.Restart(t.Context(), r.ID, "key:b", "identity", time.Time{})
+	no(t, err, "it is known who the person is")
+	id := r.ID
+	r = w.open(t, request.Deletion, "gb-eaw", bob)
+	_, err = w.s.Pause(t.Context(), r.ID, "key:b", "clarification", "L-0", time.Time{})
+	no(t, err, "only an access request")
+	// What is noted of a duty goes into the log, and says who did it by the request's own entry.
+	for i, e := range clockOf(t, w, id) {
+		if i > 0 && e.Actor != "request/"+id {
+			t.Errorf("%s is of %q", e.Kind, e.Actor)
+		}
 	}
 	// Each place has a clock for each kind that its law knows.
 	w.hand.set(noon)
