@@ -84,7 +84,9 @@ demands contains data.access.own_approval[input.operation][input.scope] if input
 demands contains row.approvers if {
 	input.channel == "caregate"
 	data.access.own_agreed[input.operation]
-	some row in data.approvals[needs]
+	some pattern in wanted
+	some row in data.approvals[pattern]
+	many(row)
 }
 
 # Whether a call has as many records as a row is about. How many an answer has is known when

@@ -219,6 +219,19 @@ test_logins_age if {
 # A row of the deployment.
 demanding(operation, records, approvers) := {operation: {sprintf("%d", [records]): {"records": records, "approvers": approvers}}}
 
+# A row about every channel is about the gateway's own API as well, where others can be made to
+# agree.
+test_rows_about_every_channel if {
+	create := {"channel": "caregate", "operation": "apikey.create", "effect": "admin"}
+	every row in ["*:apikey.create", "*:*/admin", "*:apikey.*/admin", "caregate:apikey.create"] {
+		access.approvers == 2 with input as call(create) with data.approvals as demanding(row, 0, 2)
+	}
+	every row in ["*:apikey.list", "zendesk:*/admin", "*:*"] {
+		access.approvers == 0 with input as call(create) with data.approvals as demanding(row, 0, 2)
+	}
+	access.approvers == 0 with input as call(object.union(create, {"operation": "approval.give"})) with data.approvals as demanding("*:*/admin", 0, 2)
+}
+
 # Rows count from a number of records on, and in requests: an answer comes too late.
 test_rows_count_from_a_number_of_records_on if {
 	many := demanding("zendesk:ticket.*/delete", 20, 2)
