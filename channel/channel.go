@@ -140,6 +140,10 @@ type Operation struct {
 	RequestRules, ResponseRules []walk.Rule
 	// Composite says where the body holds calls of its own, nil in a call that holds none.
 	Composite *Composite
+	// Each are the operations on one record of which this one does one to each of many: it is
+	// decided as they are, too. Empty in operations that are about one record, or do what no
+	// other does.
+	Each []*Operation
 
 	query  map[string]Query
 	params []param

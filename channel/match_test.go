@@ -250,6 +250,46 @@ func TestScopesFollowThePaths(t *testing.T) {
 	}
 }
 
+// A call that changes many records is decided as what it does to each of them, too: the file
+// says what that is, but of calls that do to all together what no call does to one.
+func TestCallsOnManySayWhatTheyDoToEach(t *testing.T) {
+	t.Parallel()
+	together := map[string]string{
+		"user.logout_many":            "ends the sessions of several people; for one of them there is only session.delete_all",
+		"any_channel.push":            "brings messages of another system in",
+		"article.attach_many":         "attaches files that are there to one article",
+		"push_device.destroy":         "takes devices from the list of those that are told",
+		"trigger.reorder":             "sets the order of all",
+		"automation.reorder":          "sets the order of all",
+		"view.reorder":                "sets the order of all",
+		"ticket_field.reorder":        "sets the order of all",
+		"user_field.reorder":          "sets the order of all",
+		"organization_field.reorder":  "sets the order of all",
+		"ticket_form.reorder":         "sets the order of all",
+		"custom_object_field.reorder": "sets the order of all",
+		"sla_policy.reorder":          "sets the order of all",
+		"group_sla_policy.reorder":    "sets the order of all",
+		"view.count_many":             "counts tickets, and shows none",
+	}
+	for _, op := range zendesk(t).Operations {
+		many := op.Scope == ScopeBulk || strings.HasSuffix(op.Name, "_many")
+		if why := together[op.Name]; (len(op.Each) > 0) == (why != "") && many || len(op.Each) > 0 && !many {
+			t.Errorf("%s is about many: %t, does %d operations to each, and the test has %q", op.Name, many, len(op.Each), why)
+		}
+		delete(together, op.Name)
+	}
+	if len(together) > 0 {
+		t.Errorf("the file has none of %v", together)
+	}
+	var each []string
+	for _, one := range zendesk(t).names["custom_record.jobs"].Each {
+		each = append(each, one.Name)
+	}
+	if got, want := strings.Join(each, " "), "custom_record.create custom_record.update custom_record.delete"; got != want {
+		t.Errorf("a job about custom records does %q to each, want %q", got, want)
+	}
+}
+
 // Match answers for any bytes, and the suffix and a slash at the end never
 // change what a call is taken for.
 func FuzzMatch(f *testing.F) {

@@ -22,6 +22,7 @@ type builder struct {
 		query             map[string]Query
 	}
 	names map[string]int // operation name -> line
+	each  []pair         // the lines of all groups' `each`
 }
 
 // declared is one entry of `parameters`.
@@ -154,11 +155,52 @@ func (b *builder) operations(n *yaml.Node) {
 	for _, p := range b.pairs(n, "`operations`") {
 		b.group(p.value, "the group `"+p.key.Value+"`")
 	}
+	for _, p := range b.each {
+		b.toEach(p)
+	}
+}
+
+// toEach reads a line of `each`: an operation on many records, and what it does to one.
+func (b *builder) toEach(p pair) {
+	many := b.operationOf(p.key)
+	ones := []*yaml.Node{p.value}
+	if p.value.Kind == yaml.SequenceNode {
+		ones = b.list(p.value, "`each`")
+	}
+	for _, n := range ones {
+		one := b.operationOf(n)
+		switch {
+		case many == nil || one == nil:
+			return
+		case one.Scope != ScopeOne || one.Composite != nil || one == many:
+			b.fail(n, fmt.Sprintf("`each` says that `%s` does `%s` to each record, which is about many itself", many.Name, one.Name), "name the operation on one record")
+		case many.Composite != nil || one.Mark != many.Mark:
+			b.fail(n, fmt.Sprintf("`%s` and `%s` do not prove themselves alike, or the first holds calls", many.Name, one.Name), "`each` goes with operations of one mark, and without `composite`")
+		case slices.Contains(many.Each, one):
+			b.fail(n, fmt.Sprintf("`each` names `%s` twice for `%s`", one.Name, many.Name), "take one of them out")
+		default:
+			many.Each = append(many.Each, one)
+		}
+	}
+}
+
+// operationOf reads the name of an operation of the file.
+func (b *builder) operationOf(n *yaml.Node) *Operation {
+	v := b.name(n, "the name of an operation")
+	if v == "" {
+		return nil
+	}
+	op := b.channel.names[v]
+	if _, stands := b.names[v]; op == nil && !stands {
+		known := sortedKeys(b.names)
+		b.fail(n, fmt.Sprintf("the operation %q is not in the file", v), didYouMean(v, known))
+	}
+	return op
 }
 
 // group reads calls that share their places.
 func (b *builder) group(n *yaml.Node, what string) {
-	m := b.object(n, what, []string{"calls"}, []string{"request", "response", "query", "composite"})
+	m := b.object(n, what, []string{"calls"}, []string{"request", "response", "query", "composite", "each"})
 	// Merging sorts in place: the common rules are copied.
 	request := merge(append(slices.Clone(b.common.request), b.places(m["request"], "`request`")...))
 	response := merge(append(slices.Clone(b.common.response), b.places(m["response"], "`response`")...))
@@ -172,6 +214,9 @@ func (b *builder) group(n *yaml.Node, what string) {
 	}
 	if m["calls"] == nil {
 		return
+	}
+	if m["each"] != nil {
+		b.each = append(b.each, b.pairs(m["each"], "`each`")...)
 	}
 	for _, p := range b.pairs(m["calls"], "`calls`") {
 		if op := b.call(p, shared); op != nil {

@@ -43,7 +43,7 @@ func (in *Input) normalise() {
 func (in *Input) appendKey(b []byte) []byte {
 	for _, s := range [...]string{
 		in.Tenant, in.Route, in.Direction, in.Channel, in.Operation, in.Effect, in.Scope, in.Mark, in.Method,
-		in.Purpose, in.Network, in.Actor.Kind, in.Actor.Strength, in.Actor.ACR, in.Credential,
+		in.Purpose, in.Network, in.Actor.Kind, in.Actor.Strength, in.Actor.ACR, in.Credential, in.Many,
 	} {
 		b = appendString(b, s)
 	}
@@ -152,6 +152,9 @@ func (in *Input) value(w vocabulary) ast.Value {
 	if len(in.Subject.Flags) > 0 {
 		doc.Insert(keySubject, ast.ObjectTerm(ast.Item(keyFlags, w.list(in.Subject.Flags))))
 	}
+	if in.Many != "" {
+		doc.Insert(keyMany, w.term(in.Many))
+	}
 	if in.Credential != "" {
 		doc.Insert(keyCredential, w.term(in.Credential))
 	}
@@ -185,6 +188,7 @@ var (
 	keyAMR, keyACR, keyAge                          = ast.StringTerm("amr"), ast.StringTerm("acr"), ast.StringTerm("age")
 	keyRevealLapsed                                 = ast.StringTerm("reveal_lapsed")
 	keyNetworks, keyRegions, keyHours               = ast.StringTerm("networks"), ast.StringTerm("regions"), ast.StringTerm("hours")
+	keyMany                                         = ast.StringTerm("many")
 	keyCredential                                   = ast.StringTerm("credential")
 	keyRollouts                                     = ast.StringTerm("rollouts")
 	keyPayment                                      = ast.StringTerm("payment")

@@ -69,6 +69,11 @@ type Input struct {
 	// Operation is the operation's name, "unmapped.<method>" when the channel file
 	// does not know the call.
 	Operation string `json:"operation"`
+	// Many is the operation on many records, where the question is about what it does to each
+	// of them, which is Operation. It was permitted before this is asked, so what it takes to
+	// make the call alone is not asked again; what speaks against the call is. Empty in every
+	// other question.
+	Many string `json:"many,omitempty"`
 	// Mapped tells that the channel file knows the operation.
 	Mapped bool `json:"mapped"`
 	// Effect is read, write, delete or admin.
@@ -294,7 +299,7 @@ func (in *Input) validate() error {
 		return fmt.Errorf("%w: version %d, this engine knows %d", ErrInput, in.V, InputVersion)
 	}
 	for _, f := range [...]struct{ member, value string }{
-		{"tenant", in.Tenant}, {"route", in.Route}, {"channel", in.Channel}, {"operation", in.Operation},
+		{"tenant", in.Tenant}, {"route", in.Route}, {"channel", in.Channel}, {"operation", in.Operation}, {"many", in.Many},
 		{"method", in.Method}, {"purpose", in.Purpose}, {"network", in.Network},
 		{"actor.kind", in.Actor.Kind}, {"actor.strength", in.Actor.Strength},
 	} {

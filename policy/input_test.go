@@ -21,7 +21,7 @@ func sample() Input {
 		Mapped: true, Effect: "write", Scope: "one", Mark: "", Method: "unsafe",
 		Actor: InputActor{Kind: KindKey, Strength: StrengthAsserted, Roles: []string{"agent", "service"}, Grants: []string{"zendesk:ticket.export"}, Asserts: true,
 			Regions: []string{"eu"}, AMR: []string{"otp", "pwd"}, ACR: "urn:example:two-factors", Age: 45, RevealLapsed: true},
-		Purpose: "refund", Network: "private", Records: 1, Credential: CredentialAdded,
+		Purpose: "refund", Network: "private", Records: 1, Credential: CredentialAdded, Many: "ticket.create_many",
 		Networks: []string{"office", "vpn"}, Regions: []string{"eu"}, Hours: []string{"desk"},
 		Payment: InputPayment{Tokens: 1, Token: "known", Payment: "known", Place: "same", Account: "same", Order: "unstated", Currency: "same",
 			Balance: "within", Key: "new", Amount: 2000, Unit: "EUR"},

@@ -91,8 +91,9 @@ func (x *exchange) approve(r *http.Request) *refusal {
 }
 
 // mayWait tells before the body is read whether the call is one that policy lets through
-// only when others agree, be it for the number of its records. They agree to all of a call,
-// and what they agreed to has to be what is sent: its body is read whole.
+// only when others agree, be it for the number of its records, or of which it counts the
+// records. They agree to all of a call, and what they agreed to has to be what is sent: its body
+// is read whole.
 func (x *exchange) mayWait(r *http.Request) bool {
 	if x.observe() {
 		return false // nothing waits there
@@ -103,7 +104,14 @@ func (x *exchange) mayWait(r *http.Request) bool {
 	in := x.input(&x.request, policy.Request, r.Method)
 	in.Records = math.MaxInt
 	d, err := x.det.policy.engine.Decide(r.Context(), in)
-	return err != nil || d.Approvers > 0 // what fails now is told when the call is decided
+	if err != nil || d.Approvers > 0 {
+		return true // what fails now is told when the call is decided
+	}
+	// Of what is done to each of many records a limit of calls counts as many as there are.
+	return slices.ContainsFunc(x.parts(&x.request, in), func(p part) bool {
+		d, err := x.det.policy.engine.Decide(r.Context(), p.in)
+		return err != nil || d.Approvers > 0 || slices.ContainsFunc(d.Limits, func(l policy.RateLimit) bool { return l.Of == policy.LimitCalls })
+	})
 }
 
 // spendApproval spends the approval that the call has, if it counts once. It comes behind

@@ -205,64 +205,108 @@ func idsListed(op *channel.Operation, query url.Values) (rows int) {
 	return rows
 }
 
-// judge asks policy about each call inside a composite one, in one half, and returns what
-// counts for all: the first denial of one, or the outer decision with the strictest action
-// for what was found, with the limits of all and with the most others who must agree. at
-// is the number of the inner call that is denied, from 1; 0 when it is none.
-func (x *exchange) judge(ctx context.Context, side *half, direction string, outer *policy.Decision) (d *policy.Decision, at int, err error) {
-	if len(x.inner) == 0 || !outer.Allow && outer.Reason != policy.NeedsApproval {
-		return outer, 0, nil
-	}
-	merged := *outer
-	waits, takes := outer, make(map[string]int)
-	in := x.input(side, direction, "")
+// part is something that a call does besides what its own operation says: a call inside a
+// composite one, or what is done to each of many records. It is decided as if it had come alone.
+type part struct {
+	in policy.Input
+	op *channel.Operation
+	// inner is the number of the call inside, from 1, and 0 for what is done to each record.
+	inner int
+	// takes is how many calls it counts as.
+	takes int
+}
+
+// parts are what one half of a call does besides what its own operation says.
+func (x *exchange) parts(side *half, outer policy.Input) []part {
+	parts := partsOfEach(x.match.Op, outer)
 	asked := make(map[*channel.Operation]bool)
 	for i := range x.inner {
 		c := &x.inner[i]
-		if direction == policy.Response && asked[c.match.Op] {
+		if outer.Direction == policy.Response && asked[c.match.Op] {
 			continue
 		}
 		asked[c.match.Op] = true
-		in = c.input(in, side)
-		of, err := x.det.policy.engine.Decide(ctx, in)
-		if err != nil {
-			return nil, i + 1, err
+		in := c.input(outer, side)
+		parts = append(parts, part{in: in, op: c.match.Op, inner: i + 1, takes: 1})
+		for _, p := range partsOfEach(c.match.Op, in) {
+			p.inner = i + 1
+			parts = append(parts, p)
 		}
-		if w := of.Would; w != nil && !w.Allow && side.would == "" {
+	}
+	return parts
+}
+
+// partsOfEach are what an operation does to each of many records. What is found in the call is
+// found in what is done to one of them, and all of them are counted.
+func partsOfEach(op *channel.Operation, in policy.Input) []part {
+	parts := make([]part, 0, len(op.Each))
+	for _, one := range op.Each {
+		of := in
+		of.Many, of.Operation, of.Effect, of.Scope = op.Name, one.Name, string(one.Effect), string(one.Scope)
+		parts = append(parts, part{in: of, op: one, takes: max(1, in.Records)})
+	}
+	return parts
+}
+
+// judge asks policy about each part of a call whose input and decision are in and outer, in one
+// half, and returns what counts for all: the first denial of one, or the outer decision with the strictest action
+// for what was found, with the limits of all and with the most others who must agree. of
+// is the part that is denied, nil when it is none.
+func (x *exchange) judge(ctx context.Context, side *half, in policy.Input, outer *policy.Decision) (d *policy.Decision, of *part, err error) {
+	if !outer.Allow && outer.Reason != policy.NeedsApproval {
+		return outer, nil, nil
+	}
+	parts := x.parts(side, in)
+	if len(parts) == 0 {
+		return outer, nil, nil
+	}
+	merged := *outer
+	waits, takes := outer, make(map[string]int)
+	for i := range parts {
+		p := &parts[i]
+		d, err := x.det.policy.engine.Decide(ctx, p.in)
+		if err != nil {
+			return nil, p, err
+		}
+		if w := d.Would; w != nil && !w.Allow && side.would == "" {
 			side.would = w.Reason
 		}
-		if !of.Allow && of.Reason != policy.NeedsApproval {
-			return of, i + 1, nil
+		if !d.Allow && d.Reason != policy.NeedsApproval {
+			return d, p, nil
 		}
-		if !of.Allow && waits.Allow {
-			waits, at = of, i+1
+		if !d.Allow && waits.Allow {
+			waits, of = d, p
 		}
-		merged.Approvers = max(merged.Approvers, of.Approvers)
-		merged.Places = stricter(&merged, of, in.Findings)
-		limits := of.Limits
-		if of.Would != nil {
-			limits = of.Would.Limits
+		merged.Approvers = max(merged.Approvers, d.Approvers)
+		merged.Places = stricter(&merged, d, p.in.Findings)
+		limits := d.Limits
+		if d.Would != nil {
+			limits = d.Would.Limits
 		}
 		for _, l := range limits {
-			takes[l.Name]++
+			if p.in.Many != "" {
+				takes[l.Name] = max(takes[l.Name], p.takes) // several may be done, one of them is to each
+			} else {
+				takes[l.Name] += p.takes
+			}
 		}
-		merged.Limits = withLimits(merged.Limits, of.Limits)
-		merged.Include(of)
-		if merged.Would != nil && of.Would != nil {
+		merged.Limits = withLimits(merged.Limits, d.Limits)
+		merged.Include(d)
+		if merged.Would != nil && d.Would != nil {
 			would := *merged.Would
-			would.Limits = withLimits(would.Limits, of.Would.Limits)
+			would.Limits = withLimits(would.Limits, d.Would.Limits)
 			merged.Would = &would
 		}
 	}
-	if direction == policy.Request {
-		x.innerTakes = takes
+	if in.Direction == policy.Request {
+		x.partTakes = takes
 	}
 	if !waits.Allow {
 		refused := *waits // its input is what explains it
 		refused.Approvers = merged.Approvers
-		return &refused, at, nil
+		return &refused, of, nil
 	}
-	return &merged, 0, nil
+	return &merged, nil, nil
 }
 
 // stricter is what m says about places, with what of says about findings of its own where

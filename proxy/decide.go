@@ -68,8 +68,8 @@ func (x *exchange) decide(r *http.Request, side *half, direction string) *refusa
 	if err != nil {
 		return x.stop(side, refuseErr(reasonPolicyError, err))
 	}
-	at := 0
-	if d, at, err = x.judge(r.Context(), side, direction, d); err != nil {
+	var of *part
+	if d, of, err = x.judge(r.Context(), side, in, d); err != nil {
 		return x.stop(side, refuseErr(reasonPolicyError, err))
 	}
 	side.decision = d
@@ -79,8 +79,8 @@ func (x *exchange) decide(r *http.Request, side *half, direction string) *refusa
 	if !d.Allow {
 		ref := refuse(d.Reason)
 		ref.needs, ref.rules = d.Needs, d.OwnRules()
-		if at > 0 {
-			ref.inner, ref.innerOp = at, x.inner[at-1].match.Op.Name
+		if of != nil {
+			ref.inner, ref.innerOp = of.inner, of.op.Name
 		}
 		if ref.code == "" {
 			ref.code = reasonPolicyDenied

@@ -55,10 +55,10 @@ type exchange struct {
 	session   bool   // the caller counts by a session
 
 	request, response half
-	// inner are the calls inside a composite one; innerTakes says for each limit of the
-	// policy how many of them it is about.
-	inner      folded
-	innerTakes map[string]int
+	// inner are the calls inside a composite one; partTakes says for each limit of the
+	// policy how many calls it counts, of those and of what is done to each of many records.
+	inner     folded
+	partTakes map[string]int
 	// uttered are the messages of the request in conversations, unplaced those in
 	// conversations that it begins; earlier are pieces of numbers in calls before.
 	uttered  []uttered

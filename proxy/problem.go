@@ -42,7 +42,7 @@ type problem struct {
 	// documents take.
 	Grant string `json:"grant,omitempty"`
 	// InnerIndex and InnerOperation say which call inside a composite one is refused, from
-	// 0, and what it is.
+	// 0, and what it is. Of what a call would do to each of many records it is the second only.
 	InnerIndex     *int   `json:"inner_index,omitempty"`
 	InnerOperation string `json:"inner_operation,omitempty"`
 	// Actor is what a policy document calls this caller when it grants: a digest of
@@ -109,9 +109,10 @@ func (x *exchange) writeProblem(w http.ResponseWriter, r *http.Request, ref *ref
 		p.Approval, p.ApprovalLink, p.ApprovalUntil = a.id, approvalLink(a.id), a.until.UTC()
 		p.Detail = strings.ReplaceAll(p.Detail, "APPROVAL", a.id)
 	}
+	p.InnerOperation = ref.innerOp
 	if ref.inner > 0 {
 		index := ref.inner - 1
-		p.InnerIndex, p.InnerOperation = &index, ref.innerOp
+		p.InnerIndex = &index
 	}
 	if ref.offset >= 0 {
 		p.Offset = &ref.offset

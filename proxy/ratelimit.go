@@ -44,7 +44,7 @@ func (x *exchange) takeCall(r *http.Request) *refusal {
 	for _, l := range x.limits() {
 		if l.Of == policy.LimitCalls {
 			of = append(of, l)
-			limits = append(limits, policy.Limit{Name: x.limitName(l), Most: l.Most, Window: l.Period(), Norm: l.Norm, Take: max(1, x.innerTakes[l.Name])})
+			limits = append(limits, policy.Limit{Name: x.limitName(l), Most: l.Most, Window: l.Period(), Norm: l.Norm, Take: max(1, x.partTakes[l.Name])})
 		}
 	}
 	if len(limits) > 0 {

@@ -147,9 +147,9 @@ func (x *exchange) recordRefusal(r *http.Request, ref *refusal) error {
 	}
 	if ref.inner > 0 {
 		e.Attrs["inner_index"] = strconv.Itoa(ref.inner - 1)
-		if ref.innerOp != "" {
-			e.Attrs["inner_operation"] = ref.innerOp
-		}
+	}
+	if ref.innerOp != "" {
+		e.Attrs["inner_operation"] = ref.innerOp
 	}
 	if ref.needs != "" {
 		e.Attrs["grant"] = ref.needs

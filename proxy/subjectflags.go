@@ -86,9 +86,11 @@ func (x *exchange) flagsOf(ctx context.Context, side *half, query string) ([]str
 // anybody sets or ends as one.
 const flagHold = "legal_hold"
 
-// deletes tells whether the call deletes something, or one of those inside it does.
+// deletes tells whether the call may delete something, or one of those inside it.
 func (x *exchange) deletes() bool {
-	return x.match.Op.Effect == channel.EffectDelete || slices.ContainsFunc(x.inner, func(c innerCall) bool { return c.match.Op.Effect == channel.EffectDelete })
+	deletes := func(op *channel.Operation) bool { return op.Effect == channel.EffectDelete }
+	may := func(op *channel.Operation) bool { return deletes(op) || slices.ContainsFunc(op.Each, deletes) }
+	return may(x.match.Op) || slices.ContainsFunc(x.inner, func(c innerCall) bool { return may(c.match.Op) })
 }
 
 // flagsOfToken says which flags the persons have whom the value behind a token is about. Of a

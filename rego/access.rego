@@ -55,6 +55,12 @@ covered if {
 
 covered if open
 
+# What a call does to each of many records: whether the caller may make calls on many was asked
+# before.
+covered if each
+
+each if object.get(input, "many", "") != ""
+
 # How many others must agree to what a role may do only so.
 by_role := min({n |
 	some role in roles
@@ -193,6 +199,7 @@ reasons contains "mfa_required" if {
 # Sessions and tokens of the vendor that such an answer holds would be the gateway's own.
 reasons contains "auth_needs_grant" if {
 	added
+	not each
 	input.mark == "auth"
 	not needs in input.actor.grants
 }
