@@ -100,6 +100,8 @@ type Channel struct {
 	// Imports are the lists by which the records are found that were there before the
 	// gateway, in the order of the file, in which they are read.
 	Imports []*Import
+	// Actions are what can be done to records at their source, by name and type.
+	Actions []*Action
 	// Payments is set where the channel is a processor of payments.
 	Payments *Payments
 

@@ -21,6 +21,7 @@
 //     presented, who it claims to speak for and how to ask the vendor.
 //   - Channel.RewriteURL and Channel.RewriteHeaders turn addresses of the
 //     upstream in its answers into addresses of the gateway.
+//   - Action says by which calls a record is deleted or redacted, and what their answers prove.
 //   - Trail.Query and Trail.Read ask for the log that the vendor itself keeps and take
 //     its answers apart.
 //

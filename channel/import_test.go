@@ -36,9 +36,10 @@ operations:
       case.list: GET /cases read export
 `
 
-func importsOf(t testing.TB) *Channel {
+// desk is the channel of a file.
+func desk(t testing.TB, file string) *Channel {
 	t.Helper()
-	c, err := Parse("desk.yaml", []byte(testImports))
+	c, err := Parse("desk.yaml", []byte(file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func importsOf(t testing.TB) *Channel {
 
 func TestImportRead(t *testing.T) {
 	t.Parallel()
-	c := importsOf(t)
+	c := desk(t, testImports)
 	if b := c.Budget; b.Rate != (Rate{100, time.Minute}) || b.Limit != "X-Limit" || b.Remaining != "X-Left" || b.Reset != "X-Reset" {
 		t.Errorf("the rate is %+v", b)
 	}
@@ -101,7 +102,7 @@ func TestImportRead(t *testing.T) {
 
 // Whatever a vendor answers: a page is whole, and what comes next is something else.
 func FuzzImportRead(f *testing.F) {
-	c := importsOf(f)
+	c := desk(f, testImports)
 	f.Add("", `{"cases":[{"id":1,"opened":"2026-01-05T10:00:00Z"}],"after":"c2","end":false}`)
 	f.Add("c2", `{"cases":[],"after":"c2","end":true}`)
 	f.Add("", `{"cases":[],"meta":{"has_more":true,"after":7}}`)

@@ -53,7 +53,7 @@ func (r *reader) err() error {
 func (r *reader) channel(top *yaml.Node) *Channel {
 	m := r.object(top, "the channel file",
 		[]string{"version", "name", "title", "reach", "operations"},
-		[]string{"hosts", "base", "suffixes", "credentials", "asserted", "whoami", "url_headers", "parameters", "fields", "everywhere", "webhooks", "trails", "payments", "prefixes", "rate", "imports"})
+		[]string{"hosts", "base", "suffixes", "credentials", "asserted", "whoami", "url_headers", "parameters", "fields", "everywhere", "webhooks", "trails", "payments", "prefixes", "rate", "imports", "actions"})
 	c := &Channel{
 		Version: 1,
 		Name:    r.name(m["name"], "`name`"),
@@ -107,6 +107,9 @@ func (r *reader) channel(top *yaml.Node) *Channel {
 	}
 	if n := m["imports"]; n != nil {
 		b.imports(n)
+	}
+	if n := m["actions"]; n != nil {
+		b.actions(n)
 	}
 	if len(r.errs) == 0 {
 		// A misspelt place would otherwise be reported twice.
