@@ -69,8 +69,8 @@ func (d *Decision) OwnRules() (codes []string) {
 	return codes
 }
 
-// Input is what the rules saw, as JSON: the Input with its counts rounded. It is
-// made once for a cached decision.
+// Input is what the rules saw, as JSON: the Input with its counts rounded, and of a call with
+// parts each [Part]. It is made once for a cached decision.
 func (d *Decision) Input() string { return d.input }
 
 // Would is the decision that an observing route did not carry out.

@@ -1,11 +1,9 @@
 package policy
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // InputVersion is the version of the Input document, its member "v".
@@ -266,18 +264,6 @@ func isCurrency(s string) bool {
 		}
 	}
 	return len(s) == 0 || len(s) == 3
-}
-
-// ReadInput reads an Input as [Decision.Input] wrote it, and the log holds it. One with a
-// member that this version does not know cannot be read: it may have decided. The error
-// wraps ErrInput.
-func ReadInput(doc string) (in Input, err error) {
-	dec := json.NewDecoder(strings.NewReader(doc))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
-		return in, fmt.Errorf("%w: it cannot be read", ErrInput)
-	}
-	return in, nil
 }
 
 // ErrInput is wrapped by the errors that Decide returns for an Input that is

@@ -235,12 +235,29 @@ func (c *Change) key() string {
 	}, "\x00")
 }
 
-// compare asks both policies about one input. ErrInput when it cannot be read.
+// compare asks both policies about one call and its parts. ErrInput when it cannot be read.
 func compare(ctx context.Context, now, draft *Engine, recorded string) ([]Change, error) {
-	in, err := ReadInput(recorded)
+	asked, err := readQuestions(recorded)
 	if err != nil {
 		return nil, err
 	}
+	var changes []Change
+	for i := range asked {
+		more, allowed, err := compareOne(ctx, now, draft, asked[i])
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, more...)
+		if i == 0 && !allowed {
+			break // one of the two never comes to the parts
+		}
+	}
+	slices.SortStableFunc(changes, func(a, b Change) int { return cmp.Compare(a.weight(), b.weight()) })
+	return changes, nil
+}
+
+// compareOne asks both policies about one input. Allowed says that both permit it.
+func compareOne(ctx context.Context, now, draft *Engine, in Input) (changes []Change, allowed bool, err error) {
 	among := in.Rollouts
 	var decided [2]*Would
 	for i, e := range []*Engine{now, draft} {
@@ -248,11 +265,11 @@ func compare(ctx context.Context, now, draft *Engine, recorded string) ([]Change
 		d, err := e.Decide(ctx, in)
 		switch {
 		case ctx.Err() != nil:
-			return nil, ctx.Err()
+			return nil, false, ctx.Err()
 		case errors.Is(err, ErrUndecided):
 			decided[i] = &Would{Reason: "policy_error"}
 		case err != nil:
-			return nil, err
+			return nil, false, err
 		case d.Would != nil:
 			decided[i] = d.Would
 		default:
@@ -264,12 +281,11 @@ func compare(ctx context.Context, now, draft *Engine, recorded string) ([]Change
 		Direction: in.Direction, Observed: in.Observe, Before: decided[0].words(), After: decided[1].words(),
 	}
 	if c.Before != c.After {
-		return []Change{c}, nil
+		return []Change{c}, decided[0].Allow && decided[1].Allow, nil
 	}
 	if !decided[0].Allow {
-		return nil, nil // what would happen to findings never came to it
+		return nil, false, nil // what would happen to findings never came to it
 	}
-	var changes []Change
 	for _, f := range in.Findings {
 		c.Class, c.Place = f.Class, f.Place
 		c.Before, c.After = decided[0].treats(f), decided[1].treats(f)
@@ -277,7 +293,7 @@ func compare(ctx context.Context, now, draft *Engine, recorded string) ([]Change
 			changes = append(changes, c)
 		}
 	}
-	return changes, nil
+	return changes, true, nil
 }
 
 // replayed are the rollouts that a recorded call is in under e: those it was in, and of

@@ -32,6 +32,59 @@ func all(list []policy.Recorded) iter.Seq2[policy.Recorded, error] {
 	}
 }
 
+// What a call does besides its own operation is asked of a draft as well: what it would refuse of
+// a part it refuses of the call, and what passes is told once.
+func TestReplayOfParts(t *testing.T) {
+	t.Parallel()
+	now := engine(t, policy.Config{})
+	draft := engine(t, policy.Config{Dir: rules(t, "package caregate.operator\ndeny contains \"no_deletes\" if input.operation == \"ticket.delete\"\ndeny contains \"no_cards\" if {\n\tinput.operation == \"contact.create\"\n\tcount(input.findings) > 0\n}\n")})
+	whole := ticket()
+	whole.Actor = policy.InputActor{Kind: policy.KindKey, Strength: policy.StrengthCredential, Roles: []string{"service"}, Grants: []string{"zendesk:ticket.destroy_many"}}
+	whole.Operation, whole.Effect, whole.Scope, whole.Findings, whole.Records = "ticket.destroy_many", "delete", "bulk", nil, 3
+	each := whole
+	each.Many, each.Operation, each.Scope = "ticket.destroy_many", "ticket.delete", "one"
+	batch := ticket()
+	batch.Operation = "batch.run"
+	card, clean := batch, batch
+	card.Operation, clean.Operation, clean.Findings = "contact.create", "contact.create", nil
+	record := func(receipt string, in policy.Input, parts ...policy.Input) policy.Recorded {
+		r := recordedAs(t, now, receipt, in)
+		d, err := now.Decide(t.Context(), in)
+		must(t, err)
+		d, err = d.WithParts(in, parts)
+		must(t, err)
+		r.Input = d.Input()
+		if first, err := policy.ReadInput(r.Input); err != nil || first.Operation != in.Operation {
+			t.Errorf("%s reads as %+v, %v", receipt, first, err)
+		}
+		return r
+	}
+	log := []policy.Recorded{
+		record("many", whole, each, each),
+		record("card", batch, clean, card, clean),
+		record("clean", batch, clean, clean),
+		record("none", whole),
+		{Receipt: "newer", Input: strings.Replace(record("", whole, each).Input, `"parts":[{`, `"parts":[{"moon":"full",`, 1)},
+	}
+	if n := strings.Count(log[1].Input, "contact.create"); n != 2 {
+		t.Errorf("two different questions stand %d times in %s", n, log[1].Input)
+	}
+	r, err := policy.Replay(t.Context(), now, draft, all(log), 2)
+	must(t, err)
+	if r.Decisions != 4 || r.Without != 1 || r.Lost != 2 || r.Gained != 0 || r.Treated != 0 {
+		t.Errorf("got %+v, want 2 of 4 lost and 1 unread", r)
+	}
+	var got []string
+	for _, c := range r.Changes {
+		got = append(got, fmt.Sprintf("%d %s: %s -> %s %v", c.Decisions, c.Operation, c.Before, c.After, c.Receipts))
+	}
+	slices.Sort(got)
+	want := []string{"1 contact.create: allow -> deny policy_denied operator.no_cards [card]", "1 ticket.delete: allow -> deny policy_denied operator.no_deletes [many]"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	now := engine(t, policy.Config{Overlays: []*policy.Overlay{overlay(t, "version: 1\nenforcement:\n- {class: credit_card, action: mask, undo: 1h}\n")}})

@@ -301,12 +301,20 @@ func (x *exchange) judge(ctx context.Context, side *half, in policy.Input, outer
 	if in.Direction == policy.Request {
 		x.partTakes = takes
 	}
+	questions := make([]policy.Input, len(parts))
+	for i := range parts {
+		questions[i] = parts[i].in
+	}
+	all, err := merged.WithParts(in, questions)
+	if err != nil {
+		return nil, nil, err
+	}
 	if !waits.Allow {
 		refused := *waits // its input is what explains it
 		refused.Approvers = merged.Approvers
 		return &refused, of, nil
 	}
-	return &merged, nil, nil
+	return all, nil, nil
 }
 
 // stricter is what m says about places, with what of says about findings of its own where
