@@ -38,6 +38,7 @@ var rules = map[string]rule{
 	"retention/request":               {imports: []string{"internal/store", "retention", "retention/clock", "retention/index"}, tests: []string{"internal/leaks", "internal/pgtest"}, why: "who asked for what is kept beside duties and flags; what carries it out asks here first"},
 	"retention/clock":                 {why: "a date must come out the same whatever is stored, and wherever: arithmetic knows nothing of us"},
 	"retention/schedule":              {imports: []string{"channel", "internal/store", "redact", "retention/clock", "retention/hold", "retention/index"}, tests: []string{"internal/leaks", "internal/pgtest"}, why: "what is due is told by ages, rules and holds: it reads no log and no configuration"},
+	"retention/purge":                 {imports: []string{"channel", "internal/store", "retention/hold", "retention/index", "retention/schedule"}, tests: []string{"internal/leaks", "internal/pgtest"}, why: "what is due is carried out by calls that somebody else makes: it holds no credential and no connection"},
 	"retention/ropa":                  {imports: []string{"redact", "retention/clock"}, why: "a record of processing is made of what was declared and of counts: it reads no log and no configuration"},
 	"console":                         {why: "handlers reach the rest through interfaces that console declares"},
 	"proxy":                           {imports: []string{everything}, why: "the pipeline ties the rooms together, and is below the command"},

@@ -25,6 +25,23 @@ func (s *Store) lock(ctx context.Context, tx *sql.Tx) error {
 	return s.lockFor(ctx, tx, s.db.ForUpdate())
 }
 
+// CoveredIn is Covers in the transaction that permits a destruction: it locks the gate first, so
+// that a hold that was committed before is seen, and one that is being placed waits for the
+// commit. Such a destruction leaves no mark: a hold that comes later is not told of it.
+func (s *Store) CoveredIn(ctx context.Context, tx *sql.Tx, records []index.Record) (held bool, err error) {
+	if err := s.lock(ctx, tx); err != nil {
+		return false, err
+	}
+	now, err := s.now(ctx)
+	if err != nil {
+		return false, err
+	}
+	if held, err = s.coversIn(ctx, tx, nil, records, now); err != nil {
+		return false, fmt.Errorf("looking for holds: %w", err)
+	}
+	return held, nil
+}
+
 func (s *Store) lockFor(ctx context.Context, tx *sql.Tx, mode string) error {
 	var id int64
 	if err := tx.QueryRowContext(ctx, `SELECT id FROM hold_gate WHERE id = 1`+mode).Scan(&id); err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/caregate/caregate/retention/index"
 )
 
-// How an action is carried out today.
+// How an action is carried out.
 const (
 	// ByHand: nothing of ours does it at the vendor, a person has to.
 	ByHand = "by_hand"
@@ -113,6 +113,9 @@ type Sources struct {
 	At time.Time
 	// Doubt says why the clock is not to be believed, empty where it is.
 	Doubt string
+	// Take is given what is due about a record as a whole at its source, without what holds
+	// spare, in the order of the index; nil for a plan alone. The record is not kept.
+	Take func(rec *index.Aged, rule *Rule) error
 }
 
 const (
@@ -133,7 +136,7 @@ func NewPlan(ctx context.Context, s *Schedule, from Sources) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("planning a purge: %w", err)
 	}
-	p := &planning{s: s, at: from.At.UTC(), answers: make(map[string][]question), due: make(map[dueKey]*Due), samples: make(map[string][]string), kept: make(map[Kept]int64), uncovered: make(map[Uncovered]int64)}
+	p := &planning{s: s, take: from.Take, at: from.At.UTC(), answers: make(map[string][]question), due: make(map[dueKey]*Due), samples: make(map[string][]string), kept: make(map[Kept]int64), uncovered: make(map[Uncovered]int64)}
 	if from.At.IsZero() {
 		p.at = made
 	}
@@ -163,6 +166,7 @@ type dueKey struct{ rule, channel, typ string }
 type planning struct {
 	s       *Schedule
 	at      time.Time
+	take    func(*index.Aged, *Rule) error
 	sparing *hold.Sparing
 	newest  time.Time
 	// answers are questions by kind and classes.
@@ -185,6 +189,7 @@ type found struct {
 type foundRule struct {
 	rule    *Rule
 	classes []string
+	whole   bool // about the record as a whole, at its source
 }
 
 // page looks at a page of the index. Holds are asked once for the whole page.
@@ -222,6 +227,12 @@ func (p *planning) page(ctx context.Context, page []index.Aged) error {
 		}
 		for _, r := range f.rules {
 			p.note(f.rec, r)
+			if !r.whole || p.take == nil {
+				continue
+			}
+			if err := p.take(f.rec, r.rule); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -240,11 +251,11 @@ func (p *planning) look(rec *index.Aged) (f found) {
 		case why != "":
 			p.kept[Kept{Rule: rule.ID, Why: why}]++
 		case q.class == "":
-			f.rules = append(f.rules, foundRule{rule, rec.Classes})
+			f.rules = append(f.rules, foundRule{rule, rec.Classes, !q.index})
 		default:
 			i := slices.IndexFunc(f.rules, func(r foundRule) bool { return r.rule == rule })
 			if i < 0 {
-				f.rules = append(f.rules, foundRule{rule, []string{q.class}})
+				f.rules = append(f.rules, foundRule{rule, []string{q.class}, false})
 				continue
 			}
 			f.rules[i].classes = append(slices.Clone(f.rules[i].classes), q.class)
@@ -257,6 +268,18 @@ func (p *planning) look(rec *index.Aged) (f found) {
 		p.gone++
 	}
 	return f
+}
+
+// AtSource returns the rule by which a record as a whole ends at its source, and why it is not
+// due at a time: empty where it is. Both are empty where no rule is about that.
+func (s *Schedule) AtSource(rec *index.Aged, at time.Time) (rule *Rule, why string) {
+	p := planning{s: s, at: at}
+	for _, q := range s.questions(&rec.Record, rec.Classes) {
+		if !q.index && q.class == "" {
+			return p.ask(rec, q.rules)
+		}
+	}
+	return nil, ""
 }
 
 // questions remembers answers: records of a type have few combinations of classes.

@@ -42,6 +42,18 @@ type Schedule struct {
 	Revision string   `json:"revision"`
 	Regions  []Region `json:"regions,omitempty"`
 	Rules    []Rule   `json:"rules"`
+
+	channels map[string]*channel.Channel
+}
+
+// Action is how an action is carried out at the source of records, nil where nobody but a person
+// can.
+func (s *Schedule) Action(action, name, typ string) *channel.Action {
+	ch := s.channels[name]
+	if ch == nil {
+		return nil
+	}
+	return ch.Action(action, typ)
 }
 
 // Region is a name for accounts: which of them a region is the index cannot know.
@@ -120,21 +132,22 @@ func Parse(file string, src []byte, own []*channel.Channel) (*Schedule, error) {
 
 // known is what rules may name.
 type known struct {
-	types   map[string][]string // by channel
-	periods map[string]clock.Period
+	types    map[string][]string // by channel
+	channels map[string]*channel.Channel
+	periods  map[string]clock.Period
 }
 
 func whatIsKnown(own []*channel.Channel) (k known, err error) {
-	k.types = make(map[string][]string)
+	k.types, k.channels = make(map[string][]string), make(map[string]*channel.Channel)
 	for _, name := range channel.Names() {
 		c, err := channel.Load(name)
 		if err != nil {
 			return k, err
 		}
-		k.types[name] = c.RecordTypes()
+		k.types[name], k.channels[name] = c.RecordTypes(), c
 	}
 	for _, c := range own {
-		k.types[c.Name] = c.RecordTypes()
+		k.types[c.Name], k.channels[c.Name] = c.RecordTypes(), c
 	}
 	k.periods, err = periods()
 	return k, err
@@ -161,6 +174,7 @@ func (r *reader) schedule(top *yaml.Node, s *Schedule, own []*channel.Channel) e
 	if err != nil {
 		return err
 	}
+	s.channels = k.channels
 	m := r.object(top, "the schedule", []string{"version", "revision", "rules"}, "regions")
 	if v := r.text(m["version"], "`version`"); v != "" && v != "1" {
 		r.fail(m["version"], "`version` is 1: another one is for another version of this program")

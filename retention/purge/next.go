@@ -1,0 +1,531 @@
+package purge
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/caregate/caregate/channel"
+	"github.com/caregate/caregate/internal/store"
+	"github.com/caregate/caregate/retention/index"
+	"github.com/caregate/caregate/retention/schedule"
+)
+
+// Gateway is what a run needs of the gateway that carries it out.
+type Gateway interface {
+	// Doubt says why the clock is not to be believed, empty where it is.
+	Doubt(ctx context.Context) (string, error)
+	// Schedule reads the text of a schedule that was read before.
+	Schedule(text string) (*schedule.Schedule, error)
+	// Take takes a call of the vendor's budget, or says how long there is none. ok is false where
+	// the gateway has no way to an account.
+	Take(ctx context.Context, account index.Record, c *channel.ActionCall) (wait time.Duration, ok bool, err error)
+	// Ask makes a call. An error says that nobody knows whether it was carried out.
+	Ask(ctx context.Context, account index.Record, c *channel.ActionCall, path string, body []byte) (Answer, error)
+	// Tell puts an event on record, once: the log may have it already.
+	Tell(ctx context.Context, e Event) error
+}
+
+// Answer is a vendor's answer. Wait is how long the vendor wants to be left alone.
+type Answer struct {
+	Status int
+	Body   []byte
+	Wait   time.Duration
+}
+
+// Event is a call to a vendor with its answer. It names no person, and the record by its keyed
+// name.
+type Event struct {
+	ID      [16]byte
+	At      time.Time
+	Channel string
+	Attrs   map[string]string
+}
+
+// Step is what Next did: one call, or none.
+type Step struct {
+	// Record is the keyed name of the record, Operation the call, Seen what its answer said; empty
+	// where none was made.
+	Record, Operation string
+	Status            int
+	Seen              channel.Seen
+	// Wait is how long there is nothing to do.
+	Wait time.Duration
+	// Done tells that the run has ended.
+	Done bool
+}
+
+const (
+	// maxFailures of one record in a row make it a person's.
+	maxFailures = 6
+	// firstPause follows the first failure; each further one doubles it.
+	firstPause = 30 * time.Second
+	// jobPause lies between two looks at a vendor's job.
+	jobPause = 5 * time.Second
+	// maxBelow is how many records may hang on one that is to be deleted.
+	maxBelow = 10_000
+)
+
+// Next does what is next in a run: one call to a vendor, or it says how long to wait. ErrState
+// while nobody has agreed, ErrDoubt while the clock is in doubt.
+func (s *Store) Next(ctx context.Context, id string, g Gateway) (Step, error) {
+	r, it, wait, err := s.due(ctx, id)
+	if err != nil {
+		return Step{}, err
+	}
+	if err := s.tell(ctx, r, g); err != nil {
+		return Step{}, err
+	}
+	switch {
+	case r.State == Done:
+		return Step{Done: true}, nil
+	case it == nil && wait > 0:
+		return Step{Wait: wait}, nil
+	case it == nil:
+		return Step{Done: true}, s.end(ctx, id)
+	}
+	doubt, err := g.Doubt(ctx)
+	if err != nil {
+		return Step{}, err
+	}
+	if doubt != "" {
+		return Step{}, fmt.Errorf("%w: %s", ErrDoubt, doubt)
+	}
+	step, err := s.do(ctx, r, it, g)
+	if err != nil {
+		return Step{}, fmt.Errorf("carrying out a run: %w", err)
+	}
+	return step, s.tell(ctx, r, g)
+}
+
+// due returns the record that is next, or how long until there is one.
+func (s *Store) due(ctx context.Context, id string) (r *Run, it *item, wait time.Duration, err error) {
+	now, err := s.now(ctx)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	tx, err := s.db.Snapshot(ctx)
+	if err != nil {
+		return nil, nil, 0, fmt.Errorf("reading a run: %w", err)
+	}
+	defer tx.Rollback()
+	r = &Run{ID: id}
+	var at int64
+	err = tx.QueryRowContext(ctx, `SELECT state, schedule, at, key FROM purge_run WHERE id = $1`, id).Scan(&r.State, &r.text, &at, &r.key)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, nil, 0, ErrNone
+	case err != nil:
+		return nil, nil, 0, fmt.Errorf("reading a run: %w", err)
+	case r.State == Planned:
+		return nil, nil, 0, fmt.Errorf("%w: nobody has agreed to it yet", ErrState)
+	}
+	r.At = store.Moment(at)
+	found, err := store.List(ctx, tx, scanItem, `SELECT `+itemColumns+` FROM purge_item WHERE run = $1 AND state IN ('open', 'job', 'read_back', 'trash') ORDER BY next_try, n LIMIT 1`, id)
+	switch {
+	case err != nil:
+		return nil, nil, 0, fmt.Errorf("reading a run: %w", err)
+	case len(found) == 0:
+		return r, nil, 0, nil
+	case found[0].next > now.UnixMilli():
+		return r, nil, time.Duration(found[0].next-now.UnixMilli()) * time.Millisecond, nil
+	}
+	return r, &found[0], 0, nil
+}
+
+const itemColumns = `n, kind, name, channel, host, type, rule, action, state, reason, call, doubt, proven, failures, tries, next_try, job`
+
+func scanItem(row store.Row) (i item, err error) {
+	err = row.Scan(&i.n, &i.kind, &i.rec.ID, &i.rec.Channel, &i.rec.Host, &i.rec.Type, &i.rule, &i.action, &i.state, &i.reason, &i.call, &i.doubt, &i.proven, &i.failures, &i.tries, &i.next, &i.job)
+	return i, err
+}
+
+// call is what is asked of the vendor about a record.
+type call struct {
+	of      *channel.ActionCall
+	look    *channel.ReadBack // set where the record is looked at
+	job     *channel.ActionJob
+	changes bool
+	path    string
+	body    []byte
+}
+
+// do makes the next call about a record and stores what came of it.
+func (s *Store) do(ctx context.Context, r *Run, it *item, g Gateway) (Step, error) {
+	sched, err := g.Schedule(r.text)
+	if err != nil {
+		return Step{}, err
+	}
+	action := sched.Action(it.action, it.rec.Channel, it.rec.Type)
+	if action == nil || action.With != "" || int(it.call) > len(action.Calls) || it.state == Open && int(it.call) == len(action.Calls) {
+		return Step{}, s.settle(ctx, r, it, NeedsHuman, "action_changed")
+	}
+	c, reason, err := s.prepare(ctx, it, action)
+	if err != nil {
+		return Step{}, err
+	}
+	if reason != "" {
+		return Step{}, s.settle(ctx, r, it, NeedsHuman, reason)
+	}
+	wait, ok, err := g.Take(ctx, it.rec, c.of)
+	switch {
+	case err != nil:
+		return Step{}, err
+	case !ok:
+		return Step{}, s.settle(ctx, r, it, NeedsHuman, "no_route")
+	case wait > 0:
+		return Step{Wait: wait}, nil
+	}
+	seq, stop, err := s.begin(ctx, r, it, c, sched)
+	if err != nil || stop {
+		return Step{}, err
+	}
+	s.step("noted")
+	answer, err := g.Ask(ctx, it.rec, c.of, c.path, c.body)
+	s.step("asked")
+	if err != nil && ctx.Err() != nil {
+		return Step{}, err // whether it happened is not known, and so it is noted
+	}
+	out := Step{Record: r.Name(it.rec), Operation: c.of.Operation.Name, Status: answer.Status, Seen: channel.SeenUnknown}
+	job := ""
+	if err == nil {
+		out.Seen, job = c.seen(it, &answer)
+	}
+	return out, s.answered(ctx, r, it, action, c, seq, out, job, answer.Wait)
+}
+
+// prepare says which call is next. reason is set where none can be made.
+func (s *Store) prepare(ctx context.Context, it *item, a *channel.Action) (c call, reason string, err error) {
+	switch {
+	case it.state == Job:
+		c.job = a.Calls[it.call].Job
+		if c.job == nil {
+			return c, "action_changed", nil
+		}
+		c.of, c.path = c.job.Look, c.job.Path(it.job)
+		return c, "", nil
+	// What the first call did is seen; a later one is made again, since the record is out of
+	// sight already.
+	case it.state == Open && (it.doubt != 1 || it.call > 0):
+		c.of, c.changes = a.Calls[it.call], true
+	default:
+		c.of, c.look = a.ReadBack.ActionCall, a.ReadBack
+	}
+	ids := map[string]string{it.rec.Type: it.rec.ID}
+	tx, err := s.db.Snapshot(ctx)
+	if err != nil {
+		return c, "", err
+	}
+	defer tx.Rollback()
+	_, above, _, _, err := index.AroundIn(ctx, tx, it.kind, it.rec.ID, maxBelow)
+	if errors.Is(err, index.ErrTooMany) {
+		return c, "too_many_below", nil
+	}
+	if err != nil {
+		return c, "", err
+	}
+	for i := range above {
+		if rec := &above[i]; ids[rec.Type] == "" && rec.Host == it.rec.Host && rec.Channel == it.rec.Channel {
+			ids[rec.Type] = rec.ID
+		}
+	}
+	var missing string
+	if c.path, c.body, missing = c.of.Request(ids); missing != "" {
+		return c, "above_unknown", nil
+	}
+	return c, "", nil
+}
+
+// begin notes a call before it is made, in one transaction with all that may forbid it. stop
+// tells that it is not to be made.
+func (s *Store) begin(ctx context.Context, r *Run, it *item, c call, sched *schedule.Schedule) (seq int64, stop bool, err error) {
+	now, err := s.now(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	var state, reason string
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		if c.changes {
+			if state, reason, err = s.forbidden(ctx, tx, r, it, sched); err != nil {
+				return err
+			}
+			if state != "" {
+				stop = true
+				return s.settleIn(ctx, tx, r.ID, it, state, reason, now)
+			}
+			it.lost, it.doubt = it.doubt, 1
+		}
+		it.tries++
+		done, err := tx.ExecContext(ctx, `UPDATE purge_item SET tries = $1, doubt = $2 WHERE run = $3 AND n = $4 AND tries = $5 AND state = $6 AND call = $7`, it.tries, it.doubt, r.ID, it.n, it.tries-1, it.state, it.call)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n != 1 {
+			stop = true // somebody else goes on with it
+			return err
+		}
+		seq = it.tries
+		if _, err := tx.ExecContext(ctx, `UPDATE purge_step SET answered = $1, seen = 'lost' WHERE run = $2 AND n = $3 AND answered = 0`, now.UnixMilli(), r.ID, it.n); err != nil {
+			return err
+		}
+		event := draw()
+		_, err = tx.ExecContext(ctx, `INSERT INTO purge_step (run, n, seq, event, operation, at, answered, status, seen, told) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, '', 0)`,
+			r.ID, it.n, seq, event[:], c.of.Operation.Name, now.UnixMilli())
+		return err
+	})
+	return seq, stop, err
+}
+
+// forbidden says in which state a record ends that must not be touched now. It locks the gate of
+// holds, and looks at the record as it is known behind it.
+func (s *Store) forbidden(ctx context.Context, tx *sql.Tx, r *Run, it *item, sched *schedule.Schedule) (state, reason string, err error) {
+	held, err := s.holds.CoveredIn(ctx, tx, []index.Record{it.rec})
+	if err != nil {
+		return "", "", err
+	}
+	switch {
+	case held && it.call > 0:
+		return NeedsHuman, "held_meanwhile", nil // somebody has to bring it back
+	case held:
+		return Held, "", nil
+	case it.call > 0:
+		return "", "", nil // what was begun is carried to its end: the record is not what it was
+	}
+	rec, _, below, known, err := index.AroundIn(ctx, tx, it.kind, it.rec.ID, maxBelow)
+	switch {
+	case errors.Is(err, index.ErrTooMany):
+		return NeedsHuman, "too_many_below", nil
+	case err != nil:
+		return "", "", err
+	case !known:
+		return NeedsHuman, "not_in_index", nil
+	case !rec.Gone.IsZero():
+		return Absent, "gone_already", nil
+	}
+	if rule, why := sched.AtSource(&rec, r.At); rule == nil || why != "" || rule.Action != it.action {
+		return Kept, "not_due", nil
+	}
+	for i := range below {
+		if rule, why := sched.AtSource(&below[i], r.At); rule != nil && why != "" && below[i].Gone.IsZero() {
+			return Kept, "below_not_due", nil
+		}
+	}
+	return "", "", nil
+}
+
+// seen is what an answer says, and the id of the job that it names.
+func (c *call) seen(it *item, a *Answer) (seen channel.Seen, job string) {
+	switch {
+	case c.job != nil:
+		return c.job.Answered(a.Status, a.Body), ""
+	case c.look != nil:
+		return c.look.Answered(it.rec.ID, a.Status, a.Body), ""
+	}
+	return c.of.Answered(a.Status, a.Body)
+}
+
+// answered stores an answer and where the record is behind it. A crash before leaves the call in
+// doubt.
+func (s *Store) answered(ctx context.Context, r *Run, it *item, a *channel.Action, c call, seq int64, out Step, job string, alone time.Duration) error {
+	ctx = context.WithoutCancel(ctx) // what happened is stored, whoever has gone meanwhile
+	now, err := s.now(ctx)
+	if err != nil {
+		return err
+	}
+	tries := it.tries
+	it.move(a, c, out, job, alone, now)
+	final := it.state == Erased || it.state == Absent || it.state == NeedsHuman
+	also := func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE purge_step SET answered = $1, status = $2, seen = $3 WHERE run = $4 AND n = $5 AND seq = $6 AND answered = 0`, now.UnixMilli(), out.Status, string(out.Seen), r.ID, it.n, seq); err != nil {
+			return err
+		}
+		done, err := tx.ExecContext(ctx, `UPDATE purge_item SET state = $1, reason = $2, call = $3, doubt = $4, proven = $5, failures = $6, next_try = $7, job = $8 WHERE run = $9 AND n = $10 AND tries = $11`,
+			it.state, it.reason, it.call, it.doubt, it.proven, it.failures, it.next, it.job, r.ID, it.n, tries)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n != 1 || !final {
+			return err // without a row somebody else went on: this answer is the older one
+		}
+		return s.settleIn(ctx, tx, r.ID, it, it.state, it.reason, now)
+	}
+	// The index learns in the same transaction that the record is gone, or has come back.
+	sightings, err := s.sightings(ctx, it, c, out.Seen, a.Name, now)
+	if err != nil {
+		return err
+	}
+	if len(sightings) > 0 {
+		return s.index.NoteWith(ctx, sightings, also)
+	}
+	return s.write(ctx, func(tx *sql.Tx) error { return also(ctx, tx) })
+}
+
+// sightings are what a read-back says of a record that was deleted, and of all that hung on it.
+func (s *Store) sightings(ctx context.Context, it *item, c call, seen channel.Seen, name string, now time.Time) (all []index.Sighting, err error) {
+	gone := it.state == Trash || it.state == Erased || it.state == Absent
+	if c.look == nil || name != channel.ActionDelete || !gone && it.reason != cameBack {
+		return nil, nil
+	}
+	tx, err := s.db.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer tx.Rollback()
+	rec, _, below, known, err := index.AroundIn(ctx, tx, it.kind, it.rec.ID, maxBelow)
+	if err != nil || !known {
+		return nil, err
+	}
+	for _, one := range append(below, rec) {
+		all = append(all, index.Sighting{Record: one.Record, Gone: gone, At: now})
+	}
+	return all, nil
+}
+
+// cameBack is the reason of a record that was gone and is there again.
+const cameBack = "came_back"
+
+// move says where a record is behind an answer.
+func (it *item) move(a *channel.Action, c call, out Step, job string, alone time.Duration, now time.Time) {
+	if out.Status == http.StatusTooManyRequests { // it was not carried out
+		it.next = now.Add(max(alone, firstPause)).UnixMilli()
+		it.refused(c)
+		return
+	}
+	seen := out.Seen
+	onward := func() { // the call is behind it
+		it.call, it.doubt, it.failures, it.next, it.job = it.call+1, 0, 0, 0, ""
+		if it.state = Open; int(it.call) == len(a.Calls) {
+			it.state = ReadBack
+		}
+	}
+	switch {
+	case it.state == Job && seen == channel.SeenThere:
+		it.next = now.Add(jobPause).UnixMilli()
+	case it.state == Job && seen == channel.SeenDone:
+		onward()
+	case it.state == Job:
+		it.fail("job_"+string(seen), now)
+		if it.state == Job && seen != channel.SeenUnknown { // it is asked for anew
+			it.state, it.doubt, it.job = Open, 2, ""
+		}
+	case c.changes && seen == channel.SeenDone && job != "":
+		it.state, it.job, it.doubt, it.proven, it.next = Job, job, 0, 1, now.Add(jobPause).UnixMilli()
+	case c.changes && seen == channel.SeenDone:
+		it.proven = 1
+		onward()
+	case c.changes && seen == channel.SeenGone:
+		if it.lost == 1 { // nobody heard the answer to the call before
+			it.proven = 1
+		}
+		onward()
+	case c.changes:
+		if out.Status >= 300 && out.Status < 500 {
+			it.refused(c)
+		}
+		it.fail("answer_"+strconv.Itoa(out.Status), now)
+	// A look because a call is in doubt.
+	case it.state == Open && (seen == channel.SeenDone || seen == channel.SeenGone):
+		it.proven = 1
+		onward()
+	case it.state == Open && seen == channel.SeenThere:
+		it.doubt = 2 // it did not happen: make it again
+	case it.state == Trash && seen == channel.SeenThere:
+		it.state, it.reason = NeedsHuman, cameBack
+	case seen == channel.SeenThere || seen == channel.SeenUnknown:
+		it.fail(map[channel.Seen]string{channel.SeenThere: "still_there", channel.SeenUnknown: "read_back_" + strconv.Itoa(out.Status)}[seen], now)
+	case it.proven == 0:
+		it.state = Absent
+	case it.state == ReadBack && a.Trash > 0:
+		it.state, it.failures, it.next = Trash, 0, now.Add(a.Trash).UnixMilli()
+	default:
+		it.state = Erased
+	}
+}
+
+// refused takes back that a call is in doubt which the vendor did not carry out; an earlier one
+// may be.
+func (it *item) refused(c call) {
+	if c.changes {
+		it.doubt = it.lost
+	}
+}
+
+// fail counts a failure: after maxFailures a person is needed.
+func (it *item) fail(reason string, now time.Time) {
+	if it.failures++; it.failures >= maxFailures {
+		it.state, it.reason = NeedsHuman, reason
+		return
+	}
+	it.next = now.Add(firstPause << (it.failures - 1)).UnixMilli()
+}
+
+// settle ends a record without a call.
+func (s *Store) settle(ctx context.Context, r *Run, it *item, state, reason string) error {
+	now, err := s.now(ctx)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, func(tx *sql.Tx) error { return s.settleIn(ctx, tx, r.ID, it, state, reason, now) })
+}
+
+// settleIn ends a record, and with it those that go with it.
+func (s *Store) settleIn(ctx context.Context, tx *sql.Tx, run string, it *item, state, reason string, now time.Time) error {
+	if _, err := tx.ExecContext(ctx, `UPDATE purge_item SET state = $1, reason = $2, ended = $3 WHERE run = $4 AND n = $5`, state, reason, now.UnixMilli(), run, it.n); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE purge_item SET state = $1, reason = $2, ended = $3 WHERE run = $4 AND state = 'with' AND above_kind = $5 AND above = $6`, state, reason, now.UnixMilli(), run, it.kind, it.rec.ID)
+	return err
+}
+
+// end ends a run of which nothing is left to do.
+func (s *Store) end(ctx context.Context, id string) error {
+	now, err := s.now(ctx)
+	if err != nil {
+		return err
+	}
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE purge_run SET state = 'done', ended = $1 WHERE id = $2 AND state = 'running' AND NOT EXISTS (
+			SELECT 1 FROM purge_item WHERE run = $2 AND state IN ('open', 'job', 'read_back', 'trash'))`, now.UnixMilli(), id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("ending a run: %w", err)
+	}
+	return nil
+}
+
+// toldAtOnce is how many events one call puts on record.
+const toldAtOnce = 100
+
+// tell puts on record what is not yet. An event that an earlier call left may be there already.
+func (s *Store) tell(ctx context.Context, r *Run, g Gateway) error {
+	type row struct {
+		n, seq, at, status int64
+		event              []byte
+		operation, seen    string
+		rec                index.Record
+	}
+	found, err := store.List(ctx, s.db, func(of store.Row) (e row, err error) {
+		err = of.Scan(&e.n, &e.seq, &e.event, &e.operation, &e.at, &e.status, &e.seen, &e.rec.ID, &e.rec.Channel, &e.rec.Host, &e.rec.Type)
+		return e, err
+	}, `SELECT s.n, s.seq, s.event, s.operation, s.at, s.status, s.seen, i.name, i.channel, i.host, i.type FROM purge_step s JOIN purge_item i ON i.run = s.run AND i.n = s.n
+		WHERE s.run = $1 AND s.told = 0 AND s.answered > 0 ORDER BY s.n, s.seq LIMIT $2`, r.ID, toldAtOnce)
+	if err != nil {
+		return fmt.Errorf("reading what is to be put on record: %w", err)
+	}
+	for _, e := range found {
+		attrs := map[string]string{"run": r.ID, "record": r.Name(e.rec), "type": e.rec.Type, "operation": e.operation, "step": strconv.FormatInt(e.seq, 10), "status": strconv.FormatInt(e.status, 10), "seen": e.seen}
+		if err := g.Tell(ctx, Event{ID: [16]byte(e.event), At: store.Moment(e.at), Channel: e.rec.Channel, Attrs: attrs}); err != nil {
+			return fmt.Errorf("putting a call to a vendor on record: %w", err)
+		}
+		s.step("told")
+		if _, err := s.db.ExecContext(ctx, `UPDATE purge_step SET told = 1 WHERE run = $1 AND n = $2 AND seq = $3`, r.ID, e.n, e.seq); err != nil {
+			return fmt.Errorf("noting what is on record: %w", err)
+		}
+	}
+	return nil
+}
