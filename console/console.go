@@ -80,6 +80,8 @@ type Config struct {
 	// PlanRetention says what is due by a schedule. ErrInvalid, with a text that may be shown,
 	// for a schedule with mistakes.
 	PlanRetention func(ctx context.Context, q RetentionQuestion) (RetentionPlan, error)
+	// Purges carry schedules out.
+	Purges Purges
 	// Checks looks at everything the gateway needs before it can take a call. It is
 	// asked by /readyz, without authorisation: a failing check's text names no
 	// person and no secret.
@@ -330,7 +332,7 @@ type api struct {
 // required field of c is missing, because a gateway without it would deny all.
 func New(c Config) http.Handler {
 	if c.Identify == nil || c.Authorize == nil || c.Journal == nil || c.Keys == nil || c.Sessions == nil || c.RotateKeys == nil || c.Erase == nil || c.Approvals == nil || c.Reviews == nil || c.Holds == nil || c.Imports == nil || c.Requests == nil || c.RevealRights == nil || c.Approve == nil || c.Tokens == nil ||
-		c.Records == nil || c.Flags == nil || c.Event == nil || c.Search == nil || c.Exposures == nil || c.Status == nil || c.Replay == nil || c.PlanRetention == nil || c.Checks == nil {
+		c.Records == nil || c.Flags == nil || c.Event == nil || c.Search == nil || c.Exposures == nil || c.Status == nil || c.Replay == nil || c.PlanRetention == nil || c.Purges == nil || c.Checks == nil {
 		panic("console: Config lacks a required field")
 	}
 	a := &api{Config: c, hosts: make(map[string]bool, len(c.Hosts)), logger: c.Logger}

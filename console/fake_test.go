@@ -179,6 +179,7 @@ func newGateway(t *testing.T, change ...func(*Config)) *gateway {
 			}
 			return r, nil
 		},
+		Purges: memoryPurges{},
 		PlanRetention: func(_ context.Context, q RetentionQuestion) (RetentionPlan, error) {
 			switch {
 			case g.eventErr != nil:

@@ -43,7 +43,7 @@ type RetentionPlan struct {
 type RetentionDue struct {
 	Rule   string `json:"rule"`
 	Action string `json:"action"`
-	// Carried is how the action is carried out: by_hand or not_yet.
+	// Carried is how the action is carried out: connector, by_hand or not_yet.
 	Carried  string           `json:"carried_out"`
 	Channel  string           `json:"channel"`
 	Type     string           `json:"type"`

@@ -75,7 +75,7 @@ func newConsole(a *App, local bool) http.Handler {
 		Local: local, Identify: func(r *http.Request) (console.Actor, error) { return c.identify(r, local) }, Authorize: c.authorize, Journal: c,
 		Reason: consoleReason, Keys: consoleKeys{a.gen.data.Keys, a.checkWish}, Sessions: consoleSessions{a.gen.data.Sessions}, RotateKeys: c.rotateKeys, Erase: c.erase, Records: c.records, Flags: consoleFlags{a},
 		Approvals: consoleApprovals{a.gen.data.Approvals, a.metrics}, Reviews: consoleReviews{a}, Incidents: consoleIncidents{a}, Requests: consoleRequests{a}, Duties: consoleDuties{a}, RevealRights: consoleRevealRights{a}, Holds: consoleHolds{a}, Imports: consoleImports{a}, Approve: c.approve, Tokens: consoleTokens{a},
-		Event: c.event, Search: c.search().events, Exposures: c.search().exposures, Status: c.status, Observed: a.gen.data.observed.proposals, Replay: c.replay, PlanRetention: c.planRetention, Checks: c.checks, Logger: processLogger(),
+		Event: c.event, Search: c.search().events, Exposures: c.search().exposures, Status: c.status, Observed: a.gen.data.observed.proposals, Replay: c.replay, PlanRetention: c.planRetention, Purges: consolePurges{a}, Checks: c.checks, Logger: processLogger(),
 	})
 }
 

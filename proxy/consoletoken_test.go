@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -66,11 +67,14 @@ func (p *people) is(t *testing.T, name, role string, factors ...string) http.Hea
 // ask calls the gateway's API over its socket, as whoever header proves.
 func ask(t *testing.T, g *proxytest.Gateway, method, path string, body any, header http.Header) answer {
 	t.Helper()
-	raw, err := json.Marshal(body)
-	if err != nil {
-		t.Fatal(err)
+	var raw []byte
+	var err error
+	if body != nil {
+		if raw, err = json.Marshal(body); err != nil {
+			t.Fatal(err)
+		}
 	}
-	req, err := http.NewRequestWithContext(t.Context(), method, "http://local"+path, strings.NewReader(string(raw)))
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://local"+path, bytes.NewReader(raw))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/caregate/caregate/retention/hold"
 	"github.com/caregate/caregate/retention/incident"
 	"github.com/caregate/caregate/retention/index"
+	"github.com/caregate/caregate/retention/purge"
 	"github.com/caregate/caregate/retention/request"
 	"github.com/caregate/caregate/vault"
 )
@@ -169,6 +170,8 @@ type Data struct {
 	Reviews *review.Store
 	// Holds are legal holds.
 	Holds *hold.Store
+	// Purges are runs that carry schedules of retention out.
+	Purges *purge.Store
 	// Duties are what is owed by law, Incidents suspicions of breaches.
 	Duties    *retention.Store
 	Incidents *incident.Store
@@ -300,6 +303,9 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 	}
 	if d.Holds, err = hold.Open(ctx, d.state, holdSealer(d.Vault)); err != nil {
 		return d, fmt.Errorf("opening the legal holds: %w", err)
+	}
+	if d.Purges, err = purge.NewStore(ctx, d.state, d.Index, d.Holds); err != nil {
+		return d, fmt.Errorf("opening the runs of retention: %w", err)
 	}
 	if err := d.openRequests(ctx); err != nil {
 		return d, err

@@ -11,12 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caregate/caregate/audit"
 	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/console"
-	"github.com/caregate/caregate/policy"
 	"github.com/caregate/caregate/redact/walk"
 	"github.com/caregate/caregate/retention/index"
 )
@@ -291,17 +288,10 @@ func (s *importState) advance(l *importList, page channel.ImportPage) *importTro
 
 // importPage asks the vendor for a page and reads it as an answer is read that passes.
 func (a *App) importPage(ctx context.Context, h *Handler, list *channel.Import, cursor, account string) (page channel.ImportPage, seen []index.Sighting, trouble *importTrouble) {
-	route := *h // read strictly, whatever the route lets pass
-	route.Observe, route.Uninspected, route.AuditDown, route.VaultDown = false, "", "", ""
-	route.Limits.Body = max(route.Limits.Body, importBody)
-	route.Limits.Values = max(route.Limits.Values, importValues)
 	asked := a.now()
-	x := &exchange{
-		h: &route, gen: a.gen, det: a.detection.Load(), id: audit.NewID(), start: asked, whole: true, accepts: true,
-		match: channel.Match{Op: list.Operation, Mapped: true}, actor: policy.Actor{ID: policy.KindLocal, Kind: policy.KindLocal},
-	}
+	x := a.ownExchange(h, list.Operation)
 	x.response.people.most = importValues
-	res, trouble := a.importCall(ctx, x, list.Query(cursor))
+	res, trouble := a.ownCall(ctx, x, http.MethodGet, list.Operation.Pattern+"?"+list.Query(cursor), nil)
 	if trouble != nil {
 		return page, nil, trouble
 	}
@@ -342,39 +332,6 @@ func (a *App) importPage(ctx context.Context, h *Handler, list *channel.Import, 
 		}
 	}
 	return page, seen, nil
-}
-
-// importCall makes a call the way that calls of the route go.
-func (a *App) importCall(ctx context.Context, x *exchange, query string) (*http.Response, *importTrouble) {
-	if ref := x.fetchCredential(ctx); ref != nil {
-		return nil, &importTrouble{text: "there is no credential to ask with (" + ref.code + ")", err: ref, again: ref.code == reasonTokenUnavailable}
-	}
-	// Caddy's transport looks for a replacer.
-	ctx = context.WithValue(ctx, caddy.ReplacerCtxKey, caddy.NewReplacer())
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(x.h.Upstream, "/")+x.match.Op.Pattern+"?"+query, nil)
-	if err != nil {
-		return nil, &importTrouble{text: "the address of the page is none", err: err}
-	}
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "Caregate")
-	x.prepareUpstream(req)
-	t := a.transports[x.h.Route]
-	if ref := x.add(t, req); ref != nil {
-		return nil, &importTrouble{own: true, err: ref}
-	}
-	res, err := t.HTTPTransport.RoundTrip(req)
-	if err == nil {
-		res, err = x.again(t, req, res)
-	}
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, &importTrouble{own: true, err: ctx.Err()}
-		}
-		return nil, &importTrouble{text: "the vendor does not answer", err: err, again: true}
-	}
-	res.Request = req
-	x.veilAnswer(res)
-	return res, nil
 }
 
 // importStatus reads the status of an answer.

@@ -13,31 +13,16 @@ import (
 // planRetention plans a purge by a schedule, one at a time: each reads the whole index.
 func (c consoleMount) planRetention(ctx context.Context, q console.RetentionQuestion) (console.RetentionPlan, error) {
 	d := c.a.gen.data
-	s, err := schedule.Builtin()
-	if q.Schedule != "" {
-		own := make([]*channel.Channel, len(c.a.routes))
-		for i, h := range c.a.routes {
-			own[i] = h.ch
-		}
-		s, err = schedule.Parse("schedule", []byte(q.Schedule), own)
-	}
-	switch {
-	case errors.Is(err, schedule.ErrSchedule):
-		return console.RetentionPlan{}, fmt.Errorf("%w: %w", console.ErrInvalid, err)
-	case err != nil:
-		return console.RetentionPlan{}, err
-	}
-	select {
-	case d.planning <- struct{}{}:
-		defer func() { <-d.planning }()
-	case <-ctx.Done():
-		return console.RetentionPlan{}, ctx.Err()
-	}
-	checked, err := c.a.Details.clockChecked()
+	s, err := c.a.schedule(q.Schedule)
 	if err != nil {
 		return console.RetentionPlan{}, err
 	}
-	doubt, err := d.Log.ClockSuspect(ctx, checked)
+	done, err := d.planAlone(ctx)
+	if err != nil {
+		return console.RetentionPlan{}, err
+	}
+	defer done()
+	doubt, err := c.a.clockDoubt(ctx)
 	if err != nil {
 		return console.RetentionPlan{}, err
 	}
@@ -46,6 +31,42 @@ func (c consoleMount) planRetention(ctx context.Context, q console.RetentionQues
 		return console.RetentionPlan{}, err
 	}
 	return consolePlan(p), nil
+}
+
+// schedule reads the text of a schedule, the built-in one where it is empty. ErrInvalid of
+// console for one with mistakes.
+func (a *App) schedule(text string) (*schedule.Schedule, error) {
+	if text == "" {
+		return schedule.Builtin()
+	}
+	own := make([]*channel.Channel, len(a.routes))
+	for i, h := range a.routes {
+		own[i] = h.ch
+	}
+	s, err := schedule.Parse("schedule", []byte(text), own)
+	if errors.Is(err, schedule.ErrSchedule) {
+		err = fmt.Errorf("%w: %w", console.ErrInvalid, err)
+	}
+	return s, err
+}
+
+// planAlone waits until nobody else plans; done lets the next one.
+func (d *Data) planAlone(ctx context.Context) (done func(), err error) {
+	select {
+	case d.planning <- struct{}{}:
+		return func() { <-d.planning }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// clockDoubt says why the clock is not to be believed, empty where it is.
+func (a *App) clockDoubt(ctx context.Context) (string, error) {
+	checked, err := a.Details.clockChecked()
+	if err != nil {
+		return "", err
+	}
+	return a.gen.data.Log.ClockSuspect(ctx, checked)
 }
 
 func consolePlan(p *schedule.Plan) console.RetentionPlan {

@@ -22,7 +22,7 @@ func TestRetentionPlan(t *testing.T) {
 	const question = `{"schedule":"version: 1\nrevision: r1\nrules:\n  - {id: all, purpose: support, channel: zendesk, types: [ticket], from: creation, period: P1D, action: delete}\n","at":"2100-01-01T00:00:00Z"}`
 	var p console.RetentionPlan
 	g.API("POST", "/api/v1/retention/plan", question, 200, &p)
-	if p.Revision != "r1" || p.Matched == 0 || p.Held != 0 || len(p.Due) != 1 || p.Due[0].Carried != "by_hand" || p.Due[0].Records != p.Matched || len(p.Samples) != 1 || len(p.Uncovered) == 0 || p.Doubt != "" {
+	if p.Revision != "r1" || p.Matched == 0 || p.Held != 0 || len(p.Due) != 1 || p.Due[0].Carried != "connector" || p.Due[0].Records != p.Matched || len(p.Samples) != 1 || len(p.Uncovered) == 0 || p.Doubt != "" {
 		t.Fatalf("got %+v", p)
 	}
 	g.API("POST", "/api/v1/holds", `{"matter":"CASE-7","custodian":"legal","reason":"x","records":["`+p.Samples[0].Records[0]+`"]}`, 201, nil)

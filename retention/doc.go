@@ -40,7 +40,8 @@
 //
 // # What is not here
 //
-// Holds are in package hold, schedules and what they would do in package schedule. Breaches
+// Holds are in package hold, schedules and what is due by them in package schedule, and what
+// carries that out in package purge. Breaches
 // and requests of persons are kept by packages incident and request; those of breaches add
 // duties, and each gateway runs a Runner for them. Vendors' limits (W8) belong to connectors.
 // Store.Replay brings duties back that a database lost which was restored from an older copy,

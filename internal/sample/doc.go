@@ -7,7 +7,7 @@
 // NewHelpdesk returns an http.Handler that speaks enough of Zendesk's REST API
 // (under /api/v2, with and without ".json") for real clients: tickets, comments,
 // requests, users, identities, organizations, search and its export, incremental
-// exports, uploads and attachments, tags, jobs, deleted tickets, audit and access log. It checks
+// exports, uploads and attachments, tags, jobs, deleted tickets and their trash, audit and access log. It checks
 // credentials, pages by offset and by cursor with absolute addresses on its own
 // host, answers gzip and 304 when asked, and honours Idempotency-Key.
 //

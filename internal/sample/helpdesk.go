@@ -41,6 +41,9 @@ type Options struct {
 	// Rate is how many calls it takes a minute. What is more is answered 429 with Retry-After.
 	// Zero: it says 700 and takes all.
 	Rate int
+	// Working is how many looks at the job of a permanent deletion find it working: the ticket is in
+	// the trash until the job is done.
+	Working int
 	// Fields are the types of custom fields by their id. Where it is set, tags are
 	// checked as well.
 	Fields map[string]FieldType

@@ -206,6 +206,29 @@ func TestLifeOfATicket(t *testing.T) {
 	d.want(d.do("DELETE", "/api/v2/deleted_tickets/"+id, ""), 404)
 }
 
+// A deleted ticket is in the trash until a job has taken it out of there, and no longer than 30
+// days.
+func TestTrash(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
+	d := newDesk(t, false)
+	d.options.Working, d.options.Clock = 1, func() time.Time { return now }
+	first, second := d.ticket("first"), d.ticket("second")
+	for _, id := range []string{first, second} {
+		d.want(d.do("DELETE", "/api/v2/tickets/"+id, ""), 204)
+	}
+	job := "/api/v2/job_statuses/" + text(d.want(d.do("DELETE", "/api/v2/deleted_tickets/"+first, ""), 200).json["job_status"].(object)["id"])
+	for i, want := range []string{"working", "completed", "completed"} {
+		got := d.want(d.do("GET", job, ""), 200).json["job_status"].(object)["status"]
+		if trash := len(list(d.want(d.do("GET", "/api/v2/deleted_tickets", ""), 200).json["deleted_tickets"])); got != want || trash != []int{2, 1, 1}[i] {
+			t.Errorf("the job is %v with %d in the trash, want %s", got, trash, want)
+		}
+	}
+	d.want(d.do("PUT", "/api/v2/deleted_tickets/"+first+"/restore", ""), 404)
+	now = now.Add(30*24*time.Hour + time.Second)
+	d.want(d.do("PUT", "/api/v2/deleted_tickets/"+second+"/restore", ""), 404)
+}
+
 func TestManyTickets(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, false)

@@ -298,6 +298,9 @@ func (h *Helpdesk) showJob(w http.ResponseWriter, c *call) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if job := h.data.jobs[c.PathValue("id")]; job != nil {
+		if !h.work(c.PathValue("id")) {
+			job = object{"id": job["id"], "url": job["url"], "status": "working", "total": job["total"], "progress": 0, "message": nil, "results": nil}
+		}
 		writeJSON(w, http.StatusOK, object{"job_status": job})
 		return
 	}

@@ -44,6 +44,10 @@ type store struct {
 
 	jobs     map[string]object
 	jobOrder []string
+
+	// trashed is when a ticket was deleted; purging are jobs that take one out of the trash.
+	trashed map[int64]time.Time
+	purging map[string]*purging
 }
 
 // table keeps objects by id in order of creation, forgetting the oldest.
@@ -57,7 +61,7 @@ func newStore() *store {
 		next:    map[string]int64{"ticket": firstTicket, "user": firstUser, "comment": firstComment, "other": firstOther},
 		tickets: newTable(), users: newTable(), orgs: newTable(), deleted: newTable(), files: newTable(),
 		comments: make(map[int64][]object), audits: make(map[int64][]object), bytes: make(map[int64][]byte),
-		tokens: make(map[string][]int64), jobs: make(map[string]object), solved: make(map[int64]any),
+		tokens: make(map[string][]int64), jobs: make(map[string]object), solved: make(map[int64]any), trashed: make(map[int64]time.Time), purging: make(map[string]*purging),
 	}
 }
 

@@ -348,6 +348,7 @@ func (h *Helpdesk) drop(id int64) bool {
 	}
 	h.data.tickets.remove(id)
 	h.data.deleted.put(id, ticket)
+	h.data.trashed[id] = h.options.Clock()
 	return true
 }
 
@@ -461,45 +462,6 @@ func (h *Helpdesk) listTags(w http.ResponseWriter, c *call) {
 	}
 	writeJSON(w, http.StatusOK, page(c, "tags", found))
 }
-
-func (h *Helpdesk) listDeleted(w http.ResponseWriter, c *call) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var found []object
-	for _, t := range h.data.deleted.all() {
-		found = append(found, object{"id": t["id"], "subject": t["subject"], "description": t["description"], "previous_state": t["status"], "deleted_at": t["updated_at"]})
-	}
-	writeJSON(w, http.StatusOK, page(c, "deleted_tickets", found))
-}
-
-func (h *Helpdesk) restoreTicket(w http.ResponseWriter, c *call) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	ticket := h.data.deleted.byID[c.id()]
-	if ticket == nil {
-		notFound(w)
-		return
-	}
-	h.data.deleted.remove(c.id())
-	h.data.tickets.put(c.id(), ticket)
-	writeJSON(w, http.StatusOK, object{})
-}
-
-func (h *Helpdesk) purgeTicket(w http.ResponseWriter, c *call) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	id := c.id()
-	if h.data.deleted.byID[id] == nil {
-		notFound(w)
-		return
-	}
-	h.data.deleted.remove(id)
-	delete(h.data.comments, id)
-	delete(h.data.audits, id)
-	writeJSON(w, http.StatusOK, object{"job_status": h.newJob([]any{object{"id": id, "success": true}}, c)})
-}
-
-// Requests are tickets as their requester sees them.
 
 func (h *Helpdesk) listRequests(w http.ResponseWriter, c *call) {
 	h.mu.Lock()

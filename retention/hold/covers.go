@@ -47,10 +47,6 @@ func (s *Store) covers(ctx context.Context, persons []index.Person, records []in
 		return false, err
 	}
 	defer tx.Rollback()
-	return s.coversIn(ctx, tx, persons, records, now)
-}
-
-func (s *Store) coversIn(ctx context.Context, tx *sql.Tx, persons []index.Person, records []index.Record, now time.Time) (bool, error) {
 	var some bool
 	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM hold WHERE state <> 'lifted')`).Scan(&some); err != nil || !some {
 		return false, err

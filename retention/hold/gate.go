@@ -25,21 +25,22 @@ func (s *Store) lock(ctx context.Context, tx *sql.Tx) error {
 	return s.lockFor(ctx, tx, s.db.ForUpdate())
 }
 
-// CoveredIn is Covers in the transaction that permits a destruction: it locks the gate first, so
-// that a hold that was committed before is seen, and one that is being placed waits for the
-// commit. Such a destruction leaves no mark: a hold that comes later is not told of it.
-func (s *Store) CoveredIn(ctx context.Context, tx *sql.Tx, records []index.Record) (held bool, err error) {
+// SparedIn tells whether a record must stay, as Sparing says, in the transaction that permits its
+// destruction. It locks the gate first, so that a hold that was committed before is seen, and one
+// that is being placed waits for the commit. The record is there now, whenever it was seen last, and
+// in doubt so is what hangs on it. Such a destruction leaves no mark: a hold that comes later is
+// not told of it.
+func (s *Store) SparedIn(ctx context.Context, tx *sql.Tx, k Key) (spared bool, err error) {
 	if err := s.lock(ctx, tx); err != nil {
 		return false, err
 	}
-	now, err := s.now(ctx)
+	sparing, err := SparingIn(ctx, tx)
 	if err != nil {
 		return false, err
 	}
-	if held, err = s.coversIn(ctx, tx, nil, records, now); err != nil {
-		return false, fmt.Errorf("looking for holds: %w", err)
-	}
-	return held, nil
+	sparing.there = true
+	by, err := sparing.Of(ctx, k, k)
+	return len(by) > 0, err
 }
 
 func (s *Store) lockFor(ctx context.Context, tx *sql.Tx, mode string) error {

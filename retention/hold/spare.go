@@ -27,6 +27,8 @@ type Sparing struct {
 	number  map[string]int
 	// queries are those of holds, by the kind of record they cover.
 	queries map[int64][]spareQuery
+	// there says that the records are there now, whenever they were seen last.
+	there bool
 }
 
 // SparingIn reads the holds in force in a transaction on the store's database.
@@ -141,6 +143,9 @@ func (s *Sparing) Of(ctx context.Context, first, last Key) (map[Key][]int, error
 		var byRecord string
 		if err := rows.Scan(&k.Kind, &k.ID, &kind, &created, &seen, &person, &byRecord); err != nil {
 			return err
+		}
+		if s.there {
+			seen = -1
 		}
 		if n, ok := s.number[byRecord]; ok {
 			note(k, n)

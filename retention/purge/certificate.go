@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -63,20 +64,32 @@ type ProofCall struct {
 // certificateVersion is the version of the form of certificates.
 const certificateVersion = 1
 
-// Certificate returns what a run came to that has ended, as JSON that ends with a line feed, and
-// the text that is to be signed: it has the SHA-256 of the JSON. ErrState before the end.
-func (s *Store) Certificate(ctx context.Context, id string) (document []byte, statement string, err error) {
+// ErrCertificate is wrapped when a text is no certificate of this version.
+var ErrCertificate = errors.New("not a certificate of a run")
+
+// Statement reads a certificate and returns it with the text that is signed for it, which has the
+// SHA-256 of the document. ErrCertificate.
+func Statement(document []byte) (c Certificate, text string, err error) {
+	if err := json.Unmarshal(document, &c); err != nil || c.Version != certificateVersion {
+		return Certificate{}, "", fmt.Errorf("%w: its JSON is none of version %d", ErrCertificate, certificateVersion)
+	}
+	return c, fmt.Sprintf("run %s\nschedule %s\nlist %s\nrecords %d\nerased %d\nsha256 json %x\n", c.Run, c.Schedule, c.List, len(c.Records), c.Outcomes[Erased], sha256.Sum256(document)), nil
+}
+
+// Certificate returns what a run came to that has ended, as JSON that ends with a line feed: the
+// same text whenever it is asked for. ErrState before the end.
+func (s *Store) Certificate(ctx context.Context, id string) (document []byte, err error) {
 	tx, err := s.db.Snapshot(ctx)
 	if err != nil {
-		return nil, "", fmt.Errorf("reading a run: %w", err)
+		return nil, fmt.Errorf("reading a run: %w", err)
 	}
 	defer tx.Rollback()
 	r, err := read(ctx, tx, id)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	if r.State != Done {
-		return nil, "", fmt.Errorf("%w: it is %s, and has a certificate at its end", ErrState, r.State)
+		return nil, fmt.Errorf("%w: it is %s, and has a certificate at its end", ErrState, r.State)
 	}
 	c := Certificate{
 		Version: certificateVersion, Run: r.ID, Schedule: r.Schedule, Revision: r.Revision, List: r.List, At: r.At, Prepared: r.Prepared, PreparedBy: r.PreparedBy,
@@ -92,7 +105,7 @@ func (s *Store) Certificate(ctx context.Context, id string) (document []byte, st
 		return p, err
 	}, `SELECT n, operation, at, answered, status, seen, event FROM purge_step WHERE run = $1 AND answered > 0 ORDER BY n, seq`, id)
 	if err != nil {
-		return nil, "", fmt.Errorf("reading the calls of a run: %w", err)
+		return nil, fmt.Errorf("reading the calls of a run: %w", err)
 	}
 	c.Records, err = store.List(ctx, tx, func(row store.Row) (one Certified, err error) {
 		var n, ended int64
@@ -107,13 +120,10 @@ func (s *Store) Certificate(ctx context.Context, id string) (document []byte, st
 	}, `SELECT i.n, i.channel, i.host, i.type, i.name, i.rule, i.action, i.state, i.reason, i.ended, coalesce(a.channel, ''), coalesce(a.host, ''), coalesce(a.type, ''), coalesce(a.name, '')
 		FROM purge_item i LEFT JOIN purge_item a ON i.above <> '' AND a.run = i.run AND a.kind = i.above_kind AND a.name = i.above WHERE i.run = $1 ORDER BY i.n`, id)
 	if err != nil {
-		return nil, "", fmt.Errorf("reading the records of a run: %w", err)
+		return nil, fmt.Errorf("reading the records of a run: %w", err)
 	}
 	if document, err = json.MarshalIndent(c, "", "\t"); err != nil {
-		return nil, "", fmt.Errorf("writing a certificate: %w", err)
+		return nil, fmt.Errorf("writing a certificate: %w", err)
 	}
-	document = append(document, '\n')
-	sum := sha256.Sum256(document)
-	statement = fmt.Sprintf("run %s\nschedule %s\nlist %s\nrecords %d\nerased %d\ncertificate %x\n", c.Run, c.Schedule, c.List, len(c.Records), c.Outcomes[Erased], sum)
-	return document, statement, nil
+	return append(document, '\n'), nil
 }

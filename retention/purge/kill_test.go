@@ -101,7 +101,7 @@ func TestKilled(t *testing.T) {
 					if effects := w.list("effects"); len(effects) != 5 {
 						t.Errorf("the desk did %q", effects)
 					}
-					doc, _, err := w.s.Certificate(t.Context(), r.ID)
+					doc, err := w.s.Certificate(t.Context(), r.ID)
 					if err != nil {
 						t.Fatal(err)
 					}

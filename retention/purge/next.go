@@ -11,6 +11,7 @@ import (
 
 	"github.com/caregate/caregate/channel"
 	"github.com/caregate/caregate/internal/store"
+	"github.com/caregate/caregate/retention/hold"
 	"github.com/caregate/caregate/retention/index"
 	"github.com/caregate/caregate/retention/schedule"
 )
@@ -65,7 +66,7 @@ const (
 	// firstPause follows the first failure; each further one doubles it.
 	firstPause = 30 * time.Second
 	// jobPause lies between two looks at a vendor's job.
-	jobPause = 5 * time.Second
+	jobPause = 2 * time.Second
 	// maxBelow is how many records may hang on one that is to be deleted.
 	maxBelow = 10_000
 )
@@ -115,7 +116,7 @@ func (s *Store) due(ctx context.Context, id string) (r *Run, it *item, wait time
 	defer tx.Rollback()
 	r = &Run{ID: id}
 	var at int64
-	err = tx.QueryRowContext(ctx, `SELECT state, schedule, at, key FROM purge_run WHERE id = $1`, id).Scan(&r.State, &r.text, &at, &r.key)
+	err = tx.QueryRowContext(ctx, `SELECT state, schedule, digest, at, key FROM purge_run WHERE id = $1`, id).Scan(&r.State, &r.text, &r.Schedule, &at, &r.key)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, nil, 0, ErrNone
@@ -159,6 +160,9 @@ func (s *Store) do(ctx context.Context, r *Run, it *item, g Gateway) (Step, erro
 	sched, err := g.Schedule(r.text)
 	if err != nil {
 		return Step{}, err
+	}
+	if sched.Digest != r.Schedule { // the built-in one of another version
+		return Step{}, fmt.Errorf("%w: its schedule is not the built-in one of this version: prepare another run", ErrState)
 	}
 	action := sched.Action(it.action, it.rec.Channel, it.rec.Type)
 	if action == nil || action.With != "" || int(it.call) > len(action.Calls) || it.state == Open && int(it.call) == len(action.Calls) {
@@ -283,7 +287,7 @@ func (s *Store) begin(ctx context.Context, r *Run, it *item, c call, sched *sche
 // forbidden says in which state a record ends that must not be touched now. It locks the gate of
 // holds, and looks at the record as it is known behind it.
 func (s *Store) forbidden(ctx context.Context, tx *sql.Tx, r *Run, it *item, sched *schedule.Schedule) (state, reason string, err error) {
-	held, err := s.holds.CoveredIn(ctx, tx, []index.Record{it.rec})
+	held, err := s.holds.SparedIn(ctx, tx, hold.Key{Kind: it.kind, ID: it.rec.ID})
 	if err != nil {
 		return "", "", err
 	}

@@ -231,8 +231,12 @@ func truth(b bool) int64 {
 	return 0
 }
 
-// Start lets a run begin to which others have agreed.
+// Start lets a run begin to which others have agreed, who are approvedBy. ErrState when nobody has,
+// when the list is another one, and when it began already.
 func (s *Store) Start(ctx context.Context, id, list, approvedBy string) (*Run, error) {
+	if approvedBy == "" {
+		return nil, fmt.Errorf("%w: nobody has agreed to it", ErrState)
+	}
 	now, err := s.now(ctx)
 	if err != nil {
 		return nil, err

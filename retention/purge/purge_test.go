@@ -3,7 +3,6 @@ package purge_test
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -201,13 +200,16 @@ func TestRun(t *testing.T) {
 		if live, trash := w.list("live"), w.list("trash"); !slices.Equal(live, []string{"3", "4"}) || len(trash) > 0 {
 			t.Errorf("live %q, trash %q", live, trash)
 		}
-		doc, statement, err := w.s.Certificate(t.Context(), r.ID)
+		doc, err := w.s.Certificate(t.Context(), r.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var c purge.Certificate
-		if err := json.Unmarshal(doc, &c); err != nil {
+		c, statement, err := purge.Statement(doc)
+		if err != nil {
 			t.Fatal(err)
+		}
+		if _, other, err := purge.Statement(append(doc, '\n')); err != nil || other == statement {
+			t.Errorf("another certificate has the same statement, %v", err)
 		}
 		if len(c.Records) != 4 || c.Outcomes[purge.Erased] != 4 || !strings.Contains(statement, "\nerased 4\n") || strings.Contains(string(doc), `"1"`) {
 			t.Errorf("certified: %s\n%s", statement, doc)
@@ -261,13 +263,16 @@ func TestAgreed(t *testing.T) {
 		if _, err := w.s.Start(t.Context(), r.ID, strings.Repeat("0", 64), "key:b"); !errors.Is(err, purge.ErrState) {
 			t.Errorf("another list: %v", err)
 		}
+		if _, err := w.s.Start(t.Context(), r.ID, r.List, ""); !errors.Is(err, purge.ErrState) {
+			t.Errorf("by nobody: %v", err)
+		}
 		if _, err := w.s.Start(t.Context(), r.ID, r.List, "key:b"); err != nil {
 			t.Error(err)
 		}
 		if _, err := w.s.Start(t.Context(), r.ID, r.List, "key:b"); !errors.Is(err, purge.ErrState) {
 			t.Errorf("twice: %v", err)
 		}
-		if _, _, err := w.s.Certificate(t.Context(), r.ID); !errors.Is(err, purge.ErrState) {
+		if _, err := w.s.Certificate(t.Context(), r.ID); !errors.Is(err, purge.ErrState) {
 			t.Errorf("a certificate of what goes on: %v", err)
 		}
 		if _, err := w.s.Next(t.Context(), "none", w); !errors.Is(err, purge.ErrNone) {
@@ -318,8 +323,11 @@ func TestTrouble(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, want: "comment 1 erased, comment 1 needs_human came_back, ticket 1 erased, ticket 1 needs_human came_back", live: "1 3 4/"},
-		"a hold on the ticket":                {first: func(t *testing.T, w *world) { w.place(t, record("ticket", "1")) }, want: "comment 1 erased, comment 1 held, ticket 1 erased, ticket 1 held", live: "1 3 4/"},
-		"a hold on a comment":                 {first: func(t *testing.T, w *world) { w.place(t, record("comment", "12")) }, want: "comment 1 erased, comment 1 held, ticket 1 erased, ticket 1 held", live: "2 3 4/"},
+		"a hold on the ticket": {first: func(t *testing.T, w *world) { w.place(t, record("ticket", "1")) }, want: "comment 1 erased, comment 1 held, ticket 1 erased, ticket 1 held", live: "1 3 4/"},
+		"a hold on a comment":  {first: func(t *testing.T, w *world) { w.place(t, record("comment", "12")) }, want: "comment 1 erased, comment 1 held, ticket 1 erased, ticket 1 held", live: "2 3 4/"},
+		"a hold on what was there later than anybody saw it": {first: func(t *testing.T, w *world) {
+			w.placed(t, hold.Scope{Queries: []hold.Query{{Channel: "zendesk", Type: "ticket", Since: w.time().Add(time.Hour)}}})
+		}, want: "comment 2 held, ticket 2 held", live: "1 2 3 4/"},
 		"a hold between deletion and purge":   {at: 1, then: func(t *testing.T, w *world) { w.place(t, record("ticket", "1")) }, want: "comment 1 erased, comment 1 needs_human held_meanwhile, ticket 1 erased, ticket 1 needs_human held_meanwhile", live: "3 4/1"},
 		"a ticket that was opened again":      {first: func(t *testing.T, w *world) { w.see(t, "1", index.Closing{Known: true}) }, want: "comment 1 erased, comment 1 kept not_due, ticket 1 erased, ticket 1 kept not_due", live: "1 3 4/"},
 		"comments that are kept longer":       {comments: "P120M", want: "ticket 2 kept below_not_due", live: "1 2 3 4/"},
@@ -380,7 +388,12 @@ func TestOneCall(t *testing.T) {
 
 func (w *world) place(t *testing.T, rec index.Record) {
 	t.Helper()
-	if _, err := w.holds.Place(t.Context(), hold.New{Matter: "M-1", Custodian: "legal", Reason: "a dispute", By: "key:c", Scope: hold.Scope{Records: []index.Record{rec}}}); err != nil {
+	w.placed(t, hold.Scope{Records: []index.Record{rec}})
+}
+
+func (w *world) placed(t *testing.T, scope hold.Scope) {
+	t.Helper()
+	if _, err := w.holds.Place(t.Context(), hold.New{Matter: "M-1", Custodian: "legal", Reason: "a dispute", By: "key:c", Scope: scope}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -4,7 +4,7 @@
 // purpose, each with a period from the creation or the closing of the record, and what is to
 // be done then. Check shows where rules meet and which one counts. NewPlan goes through the
 // index of records and says what is due, what holds spare, what is kept and why, and what no
-// rule covers. It changes nothing, and nothing carries a plan out yet.
+// rule covers. It changes nothing; package purge carries out what is due.
 //
 // # Which rule counts
 //

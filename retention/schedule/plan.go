@@ -16,6 +16,9 @@ import (
 
 // How an action is carried out.
 const (
+	// Connector: the gateway does it at the vendor, by the channel file, in a run that others
+	// agreed to.
+	Connector = "connector"
 	// ByHand: nothing of ours does it at the vendor, a person has to.
 	ByHand = "by_hand"
 	// NotYet: it would be ours to do, and this version does not.
@@ -66,7 +69,7 @@ type Plan struct {
 type Due struct {
 	Rule    string `json:"rule"`
 	Action  string `json:"action"`
-	Carried string `json:"carried_out"` // ByHand, NotYet
+	Carried string `json:"carried_out"` // Connector, ByHand, NotYet
 	Channel string `json:"channel"`
 	Type    string `json:"type"`
 	Records int64  `json:"records"`
@@ -346,8 +349,11 @@ func (p *planning) note(rec *index.Aged, f foundRule) {
 	d := p.due[key]
 	if d == nil {
 		d = &Due{Rule: f.rule.ID, Action: f.rule.Action, Carried: ByHand, Channel: rec.Channel, Type: rec.Type, Classes: make(map[string]int64)}
-		if d.Action == Forget {
+		switch {
+		case d.Action == Forget:
 			d.Carried = NotYet
+		case f.whole && p.s.Action(d.Action, rec.Channel, rec.Type) != nil:
+			d.Carried = Connector
 		}
 		p.due[key] = d
 	}

@@ -146,11 +146,11 @@ func TestPlan(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 		due := []schedule.Due{
-			{Rule: "chats", Action: "delete", Carried: "by_hand", Channel: "zendesk", Type: "attachment", Records: 1, Classes: map[string]int64{}},
-			{Rule: "chats", Action: "delete", Carried: "by_hand", Channel: "zendesk", Type: "comment", Records: 1, Classes: map[string]int64{}},
-			{Rule: "chats", Action: "delete", Carried: "by_hand", Channel: "zendesk", Type: "ticket", Records: 1, Classes: map[string]int64{"credit_card": 1, "email": 1}},
+			{Rule: "chats", Action: "delete", Carried: "connector", Channel: "zendesk", Type: "attachment", Records: 1, Classes: map[string]int64{}},
+			{Rule: "chats", Action: "delete", Carried: "connector", Channel: "zendesk", Type: "comment", Records: 1, Classes: map[string]int64{}},
+			{Rule: "chats", Action: "delete", Carried: "connector", Channel: "zendesk", Type: "ticket", Records: 1, Classes: map[string]int64{"credit_card": 1, "email": 1}},
 			{Rule: "cards", Action: "redact", Carried: "by_hand", Channel: "zendesk", Type: "ticket", Records: 1, Classes: map[string]int64{"credit_card": 1}},
-			{Rule: "eu-users", Action: "delete", Carried: "by_hand", Channel: "zendesk", Type: "user", Records: 1, Classes: map[string]int64{}},
+			{Rule: "eu-users", Action: "delete", Carried: "connector", Channel: "zendesk", Type: "user", Records: 1, Classes: map[string]int64{}},
 			{Rule: "rows", Action: "forget", Carried: "not_yet", Channel: "zendesk", Type: "ticket", Records: 1, Classes: map[string]int64{}},
 		}
 		if !reflect.DeepEqual(got.Due, due) {
