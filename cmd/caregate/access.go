@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caregate/caregate/console"
-	"github.com/caregate/caregate/internal/store"
 	"github.com/caregate/caregate/proxy"
 )
 
@@ -342,37 +341,9 @@ digests of both. Check it anywhere with ` + "`caregate access review verify DIR`
 		Example: `  caregate access review report 7p3m... --out ./review-2026q4`,
 		Args:    oneArg("review (see `caregate access review list`)"),
 	}
-	out := cmd.Flags().String("out", "", "Directory to make (required)")
-	placeFlags(cmd)
-	credentialFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		id, err := reviewID(args[0])
-		if err != nil {
-			return err
-		}
-		if *out == "" {
-			return wrongUsage("want --out")
-		}
-		g, err := gatewayOf(cmd)
-		if err != nil {
-			return err
-		}
-		var r console.ReviewReport
-		if _, err := g.call(cmd.Context(), "GET", "/access/reviews/"+id+"/report", nil, &r); err != nil {
-			return err
-		}
-		if err := os.Mkdir(*out, 0o700); err != nil {
-			return fmt.Errorf("writing the report: %w", err)
-		}
-		for name, text := range map[string]string{reviewFileJSON: r.JSON, reviewFileHTML: r.HTML, reviewFileNote: r.Statement} {
-			if err := store.WriteFile(filepath.Join(*out, name), []byte(text), 0o600); err != nil {
-				return fmt.Errorf("writing the report: %w", err)
-			}
-		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "Written to %s. It names people.\n", plain(*out))
-		return nil
-	}
-	return cmd
+	return writesSigned(cmd, reviewID, "/access/reviews/%s/report", "It names people.", func(r console.ReviewReport) map[string]string {
+		return map[string]string{reviewFileJSON: r.JSON, reviewFileHTML: r.HTML, reviewFileNote: r.Statement}
+	})
 }
 
 func newReviewVerify() *cobra.Command {
@@ -389,20 +360,11 @@ it prints as event has the report's digest in the log: ` + "`caregate audit prov
 	cmd.Flags().StringSliceVar(&trust, "trust", nil, "Trust file or public key of the log (required; repeatable)")
 	asJSON := cmd.Flags().Bool("json", false, "Print what the signature proves as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(trust) == 0 {
-			return wrongUsage("want --trust: a signature is worth nothing without a key from outside")
-		}
-		believed, err := readTrust(trust)
+		files, keys, err := readSigned(args[0], trust, reviewFileNote, reviewFileJSON, reviewFileHTML)
 		if err != nil {
 			return err
 		}
-		var files [3][]byte
-		for i, name := range []string{reviewFileNote, reviewFileJSON, reviewFileHTML} {
-			if files[i], err = os.ReadFile(filepath.Join(args[0], name)); err != nil {
-				return fmt.Errorf("reading the report: %w", err)
-			}
-		}
-		v, err := proxy.VerifyReview(files[0], files[1], files[2], believed.Keys)
+		v, err := proxy.VerifyReview(files[0], files[1], files[2], keys)
 		if err != nil {
 			return err
 		}

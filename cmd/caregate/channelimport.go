@@ -57,7 +57,7 @@ was interrupted, or the vendor does not answer for now; call it again.`,
 			return err
 		}
 		g.client.Timeout = importCallTime
-		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+		ctx, stop := interruptible(cmd)
 		defer stop()
 		show := &importShow{out: cmd.ErrOrStderr(), bar: isTerminal(cmd.ErrOrStderr())}
 		if *asJSON {
@@ -77,6 +77,11 @@ was interrupted, or the vendor does not answer for now; call it again.`,
 		return nil
 	}
 	return cmd
+}
+
+// interruptible ends when somebody interrupts a command that can be called again.
+func interruptible(cmd *cobra.Command) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 }
 
 // importAll asks for page after page.

@@ -19,14 +19,14 @@ import (
 func newRetention() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "retention",
-		Short: "Check schedules of retention, and see what is due by them",
+		Short: "Check schedules of retention, see what is due by them, and delete it",
 		Long: `A schedule says for how long records are kept: by channel, type of record, data class,
-region and purpose. Without one of yours the built-in one counts. Nothing is deleted by
-these commands, nor by the gateway: a plan is for people. See docs/retention.md.`,
+region and purpose. Without one of yours the built-in one counts. Nothing is deleted but by
+a run that somebody else has agreed to. See docs/retention.md.`,
 		Args: needsSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newRetentionCheck(), newRetentionPlan())
+	cmd.AddCommand(newRetentionCheck(), newRetentionPlan(), newRetentionRun(), newRetentionCertificate(), newRetentionVerify())
 	return cmd
 }
 
@@ -134,8 +134,8 @@ func newRetentionPlan() *cobra.Command {
 		Short: "Say what is due by a schedule, without doing anything",
 		Long: `Goes through the index of records and says what is due by a schedule: how many records by
 rule, channel, type and data class, the places of some of them, what legal holds spare, what is
-kept and why, and what no rule covers. All of it is of one moment. Nothing is done: deleting
-and redacting at a vendor is by hand, and so the plan says.
+kept and why, and what no rule covers. All of it is of one moment. Nothing is done: what
+` + "`caregate retention run`" + ` could do is marked "connector", what people have to do "by hand".
 
 --at asks for another day, at its end (UTC): what will be due then, as far as is known today.
 
@@ -183,7 +183,7 @@ audit log.`,
 }
 
 // carriedOut says how an action is carried out.
-var carriedOut = map[string]string{schedule.ByHand: "by hand", schedule.NotYet: "not yet"}
+var carriedOut = map[string]string{schedule.Connector: "connector", schedule.ByHand: "by hand", schedule.NotYet: "not yet"}
 
 func printPlan(w io.Writer, p console.RetentionPlan) error {
 	fmt.Fprintf(w, "Schedule %s (%.12s), due at %s: %d records, %d due, %d of them held, %d gone at their source\n", plain(p.Revision), p.Schedule, instant(p.At), p.Records, p.Matched, p.Held, p.Gone)

@@ -244,20 +244,11 @@ there are findings.`,
 
 // readRecord reads and verifies the record in a directory.
 func readRecord(dir string, trust []string) (*ropa.Record, error) {
-	if len(trust) == 0 {
-		return nil, wrongUsage("want --trust: a signature is worth nothing without a key from outside")
-	}
-	believed, err := readTrust(trust)
+	files, keys, err := readSigned(dir, trust, recordFileJSON, recordFileHTML, recordFileCSV, recordFileNote)
 	if err != nil {
 		return nil, err
 	}
-	var files [4][]byte
-	for i, name := range []string{recordFileJSON, recordFileHTML, recordFileCSV, recordFileNote} {
-		if files[i], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
-			return nil, fmt.Errorf("reading the record: %w", err)
-		}
-	}
-	return proxy.VerifyRecord(ropa.Files{JSON: files[0], HTML: files[1], CSV: files[2]}, files[3], believed.Keys)
+	return proxy.VerifyRecord(ropa.Files{JSON: files[0], HTML: files[1], CSV: files[2]}, files[3], keys)
 }
 
 func newRopaDiff() *cobra.Command {

@@ -155,11 +155,17 @@ func scriptOccupy(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], port)
 }
 
-// helpdesk NAME starts a sample helpdesk and sets $NAME to its URL.
+// helpdesk NAME [N] starts a sample helpdesk, with N tickets of old, and sets $NAME to its URL.
 func scriptHelpdesk(ts *testscript.TestScript, _ bool, args []string) {
+	history := 0
+	if len(args) > 1 {
+		var err error
+		history, err = strconv.Atoi(args[1])
+		ts.Check(err)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
-	server := &http.Server{Handler: sample.NewHelpdesk(sample.Options{APITokens: []string{demoToken}, Seed: true}), ReadHeaderTimeout: time.Minute}
+	server := &http.Server{Handler: sample.NewHelpdesk(sample.Options{APITokens: []string{demoToken}, Seed: true, History: history}), ReadHeaderTimeout: time.Minute}
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
 	ts.Defer(func() {
