@@ -87,6 +87,10 @@ func Explain(e Event, reason func(code string) (Reason, bool)) Event {
 		fmt.Fprintf(&b, "entry %s of the privacy request %s was made: %s", e.Attrs["entry"], e.Attrs["request"], strings.ReplaceAll(strings.TrimPrefix(e.Type, "request."), "_", " "))
 	case strings.HasPrefix(e.Type, "duty."):
 		fmt.Fprintf(&b, "entry %s of the duty %s was made: %s", e.Attrs["entry"], e.Attrs["duty"], strings.TrimPrefix(e.Type, "duty."))
+	case e.Type == "retention.call":
+		fmt.Fprintf(&b, "the gateway made the call %s for the run of retention %s, about the record %s of type %s: the vendor answered %s, which says %s", what, e.Attrs["run"], e.Attrs["record"], e.Attrs["type"], e.Attrs["status"], e.Attrs["seen"])
+	case e.Type == "retention.ended":
+		fmt.Fprintf(&b, "the run of retention %s ended; its certificate has the SHA-256 %s", e.Attrs["run"], e.Attrs["certificate"])
 	case e.Type == "log.gap":
 		fmt.Fprintf(&b, "the gateway recorded a gap: the log does not know %s", gap(e.Attrs))
 	default:

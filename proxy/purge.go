@@ -198,5 +198,5 @@ func (c connector) Ask(ctx context.Context, of index.Record, call *channel.Actio
 
 // Tell implements purge.Gateway.
 func (c connector) Tell(ctx context.Context, e purge.Event) error {
-	return c.a.gen.data.recordOnce(ctx, audit.Event{ID: audit.ID(e.ID), Type: eventPurgeCall, Channel: e.Channel, Attrs: e.Attrs}, "")
+	return c.a.gen.data.recordOnce(ctx, audit.Event{ID: audit.ID(e.ID), Type: eventPurgeCall, Channel: e.Channel, Operation: e.Operation, Attrs: e.Attrs}, "")
 }

@@ -121,7 +121,7 @@ func TestPurge(t *testing.T) {
 	for _, rec := range cert.Records {
 		for _, call := range rec.Calls {
 			e := g.Event(call.Event)
-			if e.Type != "retention.call" || e.Attrs["record"] != rec.Record || e.Attrs["seen"] != call.Seen {
+			if e.Type != "retention.call" || e.Operation != call.Operation || e.Attrs["record"] != rec.Record || e.Attrs["seen"] != call.Seen {
 				t.Errorf("the event of %+v is %+v", call, e)
 			}
 			events++

@@ -79,20 +79,27 @@ func (d *desk) Tell(_ context.Context, e purge.Event) error {
 	if _, err := os.Stat(name); err == nil {
 		return nil
 	}
-	if err := os.WriteFile(name+".new", fmt.Appendf(nil, "%s %s", e.Attrs["operation"], e.Attrs["seen"]), 0o600); err != nil {
+	if err := os.WriteFile(name+".new", fmt.Appendf(nil, "%s %s", e.Operation, e.Attrs["seen"]), 0o600); err != nil {
 		return err
 	}
 	return os.Rename(name+".new", name)
 }
 
 // Ask plays Zendesk.
-func (d *desk) Ask(_ context.Context, _ index.Record, c *channel.ActionCall, path string, _ []byte) (purge.Answer, error) {
+func (d *desk) Ask(_ context.Context, _ index.Record, c *channel.ActionCall, path string, body []byte) (purge.Answer, error) {
 	op := c.Operation.Name
 	if status := d.status[op]; status != 0 {
 		delete(d.status, op)
 		return purge.Answer{Status: status, Wait: time.Minute}, nil
 	}
-	a, err := d.answer(op, path[strings.LastIndexByte(path, '/')+1:])
+	id := path[strings.LastIndexByte(path, '/')+1:]
+	if op == "conversation.redact" {
+		if string(body) != `{"conversation_id":"77","conversation_part_id":"part","type":"conversation_part"}` {
+			return purge.Answer{Status: 400}, nil
+		}
+		id = "part"
+	}
+	a, err := d.answer(op, id)
 	if d.lost[op] {
 		delete(d.lost, op)
 		return purge.Answer{}, errors.New("the connection broke")
@@ -115,6 +122,10 @@ func (d *desk) answer(op, id string) (a purge.Answer, err error) {
 		return os.Rename(filepath.Join(d.dir, from, id), filepath.Join(d.dir, to, id))
 	}
 	switch {
+	case op == "conversation.redact" && d.in("live", "part"):
+		return purge.Answer{Status: 200}, move("live", "trash")
+	case op == "conversation.show":
+		return purge.Answer{Status: 200, Body: fmt.Appendf(nil, `{"conversation_parts":{"conversation_parts":[{"id":"8","redacted":false},{"id":"part","redacted":%t}]}}`, d.in("trash", "part"))}, nil
 	case op == "suspended_ticket.delete" && d.in("live", id):
 		return purge.Answer{Status: 204}, move("live", "")
 	case (op == "ticket.show" || op == "suspended_ticket.show") && d.in("live", id):

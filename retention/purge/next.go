@@ -41,10 +41,10 @@ type Answer struct {
 // Event is a call to a vendor with its answer. It names no person, and the record by its keyed
 // name.
 type Event struct {
-	ID      [16]byte
-	At      time.Time
-	Channel string
-	Attrs   map[string]string
+	ID                 [16]byte
+	At                 time.Time
+	Channel, Operation string
+	Attrs              map[string]string
 }
 
 // Step is what Next did: one call, or none.
@@ -212,9 +212,9 @@ func (s *Store) prepare(ctx context.Context, it *item, a *channel.Action) (c cal
 		}
 		c.of, c.path = c.job.Look, c.job.Path(it.job)
 		return c, "", nil
-	// What the first call did is seen; a later one is made again, since the record is out of
-	// sight already.
-	case it.state == Open && (it.doubt != 1 || it.call > 0):
+	// Whether the first call did something is seen; a later one is made again, since the record is
+	// out of sight already. What is redacted is there still, and is not to be redacted again.
+	case it.state == Open && (it.call > 0 || it.doubt == 2 || it.doubt == 0 && a.Name != channel.ActionRedact):
 		c.of, c.changes = a.Calls[it.call], true
 	default:
 		c.of, c.look = a.ReadBack.ActionCall, a.ReadBack
@@ -431,7 +431,11 @@ func (it *item) move(a *channel.Action, c call, out Step, job string, alone time
 			it.refused(c)
 		}
 		it.fail("answer_"+strconv.Itoa(out.Status), now)
-	// A look because a call is in doubt.
+	// A look before the first call, or because it is in doubt.
+	case it.state == Open && it.doubt == 0 && seen == channel.SeenDone:
+		it.state, it.reason = Absent, "redacted_already"
+	case it.state == Open && it.doubt == 0 && seen == channel.SeenGone:
+		it.state = Absent
 	case it.state == Open && (seen == channel.SeenDone || seen == channel.SeenGone):
 		it.proven = 1
 		onward()
@@ -522,8 +526,8 @@ func (s *Store) tell(ctx context.Context, r *Run, g Gateway) error {
 		return fmt.Errorf("reading what is to be put on record: %w", err)
 	}
 	for _, e := range found {
-		attrs := map[string]string{"run": r.ID, "record": r.Name(e.rec), "type": e.rec.Type, "operation": e.operation, "step": strconv.FormatInt(e.seq, 10), "status": strconv.FormatInt(e.status, 10), "seen": e.seen}
-		if err := g.Tell(ctx, Event{ID: [16]byte(e.event), At: store.Moment(e.at), Channel: e.rec.Channel, Attrs: attrs}); err != nil {
+		attrs := map[string]string{"run": r.ID, "record": r.Name(e.rec), "type": e.rec.Type, "step": strconv.FormatInt(e.seq, 10), "status": strconv.FormatInt(e.status, 10), "seen": e.seen, "at": strconv.FormatInt(e.at, 10)}
+		if err := g.Tell(ctx, Event{ID: [16]byte(e.event), At: store.Moment(e.at), Channel: e.rec.Channel, Operation: e.operation, Attrs: attrs}); err != nil {
 			return fmt.Errorf("putting a call to a vendor on record: %w", err)
 		}
 		s.step("told")

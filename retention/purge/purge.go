@@ -28,6 +28,9 @@ var migrations embed.FS
 // is due beyond them is for the next run.
 const MaxRecords = 100_000
 
+// keptList is for how long a list is kept that nobody agrees to.
+const keptList = 30 * 24 * time.Hour
+
 // States of a run.
 const (
 	Planned = "planned" // waits for others to agree
@@ -136,7 +139,8 @@ func draw() (id [16]byte) {
 }
 
 // Prepare lists what is due now by a schedule, whose text is stored with the run. by is a
-// pseudonym of who asks. It changes nothing at a vendor. The plan is of the same moment.
+// pseudonym of who asks. It changes nothing at a vendor. The plan is of the same moment. Lists to
+// which nobody has agreed in 30 days are forgotten.
 //
 // A crash leaves no run: it is one transaction.
 func (s *Store) Prepare(ctx context.Context, sched *schedule.Schedule, text, by, doubt string) (*Run, *schedule.Plan, error) {
@@ -174,6 +178,14 @@ func (s *Store) Prepare(ctx context.Context, sched *schedule.Schedule, text, by,
 	r.Schedule, r.Revision, r.At, r.Prepared = plan.Schedule, plan.Revision, plan.At, plan.Made
 	r.List = hex.EncodeToString(sum.Sum(nil))
 	err = s.write(ctx, func(tx *sql.Tx) error {
+		for _, q := range [...]string{
+			`DELETE FROM purge_item WHERE run IN (SELECT id FROM purge_run WHERE state = 'planned' AND prepared < $1)`,
+			`DELETE FROM purge_run WHERE state = 'planned' AND prepared < $1`,
+		} {
+			if _, err := tx.ExecContext(ctx, q, r.Prepared.Add(-keptList).UnixMilli()); err != nil {
+				return err
+			}
+		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO purge_run (id, state, schedule, digest, revision, at, list, more, key, prepared, prepared_by, started, approved_by, ended)
 			VALUES ($1, 'planned', $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '', 0)`,
 			r.ID, r.text, r.Schedule, r.Revision, r.At.UnixMilli(), r.List, truth(r.More), r.key, r.Prepared.UnixMilli(), by); err != nil {

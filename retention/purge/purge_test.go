@@ -386,6 +386,120 @@ func TestOneCall(t *testing.T) {
 	})
 }
 
+// Redacting inside of a record that stays: by the ids of both, and read back as redacted.
+func TestRedact(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		if err := os.WriteFile(filepath.Join(w.dir, "live", "part"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		conversation := index.Record{Channel: "intercom", Host: "api.intercom.io", Type: "conversation", ID: "77"}
+		part, alone := conversation, conversation
+		part.Type, part.ID, alone.Type, alone.ID = "part", "part", "part", "alone"
+		old := w.now.AddDate(-3, 0, 0)
+		if err := w.index.Note(t.Context(), []index.Sighting{{Record: conversation, Created: w.now, At: w.now}, {Record: part, Parent: conversation, Created: old, At: w.now}, {Record: alone, Created: old, At: w.now}}); err != nil {
+			t.Fatal(err)
+		}
+		w.lost["conversation.redact"] = true
+		const redact = `{version: 1, revision: r1, rules: [{id: all, purpose: support, channel: intercom, types: [part], from: creation, period: P1M, action: redact}]}`
+		r, err := w.begin(t.Context(), redact)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.finish(t.Context(), r.ID, func() {}); err != nil {
+			t.Fatal(err)
+		}
+		if r, err = w.s.Get(t.Context(), r.ID); err != nil || outcomes(r) != "part 1 erased, part 1 needs_human above_unknown" {
+			t.Errorf("got %s, %v", outcomes(r), err)
+		}
+		if effects := w.list("effects"); len(effects) != 1 {
+			t.Errorf("the desk did %q", effects)
+		}
+		// What is redacted already is not asked for again.
+		if r, err = w.begin(t.Context(), redact); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.finish(t.Context(), r.ID, func() {}); err != nil {
+			t.Fatal(err)
+		}
+		if r, err = w.s.Get(t.Context(), r.ID); err != nil || outcomes(r) != "part 1 absent redacted_already, part 1 needs_human above_unknown" || len(w.list("effects")) != 1 {
+			t.Errorf("again: %s, %v", outcomes(r), err)
+		}
+		// It is there still, and so the index does not say that it is gone.
+		if sched, err := w.Schedule(`{version: 1, revision: r2, rules: [{id: all, purpose: support, channel: intercom, types: [part], from: creation, period: P1M, action: delete}]}`); err != nil {
+			t.Fatal(err)
+		} else if p, err := schedule.NewPlan(t.Context(), sched, schedule.Sources{DB: w.db}); err != nil || p.Matched != 2 || p.Gone != 0 {
+			t.Errorf("planned again: %+v, %v", p, err)
+		}
+	})
+}
+
+// Two processes carry one run on at once: whoever answers last says nothing, each call is on
+// record, and nothing is done twice.
+func TestTwoAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		other, err := purge.NewStore(t.Context(), w.db, w.index, w.holds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other.SetClock(w.time)
+		r, err := w.begin(t.Context(), fmt.Sprintf(old, "P12M"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		between := 0
+		w.s.OnStep(func(step string) {
+			if step == "noted" || step == "asked" {
+				between++
+				if _, err := other.Next(t.Context(), r.ID, w); err != nil {
+					t.Errorf("the other one: %v", err)
+				}
+			}
+		})
+		if err := w.finish(t.Context(), r.ID, func() {}); err != nil {
+			t.Fatal(err)
+		}
+		if r, err = w.s.Get(t.Context(), r.ID); err != nil || outcomes(r) != "comment 2 erased, ticket 2 erased" || between < 6 {
+			t.Errorf("got %s after %d, %v", outcomes(r), between, err)
+		}
+		if effects := w.list("effects"); len(effects) != 4 || len(w.list("live")) != 2 {
+			t.Errorf("the desk did %q", effects)
+		}
+		doc, err := w.s.Certificate(t.Context(), r.ID)
+		if calls, log := strings.Count(string(doc), `"event"`), len(w.list("log")); err != nil || calls != log {
+			t.Errorf("%d calls, %d on record, %v", calls, log, err)
+		}
+	})
+}
+
+// A list to which nobody agrees is forgotten.
+func TestForgotten(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		text := fmt.Sprintf(old, "P12M")
+		sched, err := w.Schedule(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := func() *purge.Run {
+			r, _, err := w.s.Prepare(t.Context(), sched, text, "key:a", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		first := list()
+		if _, err := w.db.ExecContext(t.Context(), `UPDATE purge_run SET prepared = prepared - $1`, int64(31*24*time.Hour/time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		second := list()
+		if _, err := w.s.Get(t.Context(), first.ID); !errors.Is(err, purge.ErrNone) {
+			t.Errorf("the first: %v", err)
+		}
+		if _, err := w.s.Get(t.Context(), second.ID); err != nil {
+			t.Errorf("the second: %v", err)
+		}
+	})
+}
+
 func (w *world) place(t *testing.T, rec index.Record) {
 	t.Helper()
 	w.placed(t, hold.Scope{Records: []index.Record{rec}})
