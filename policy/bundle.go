@@ -40,6 +40,7 @@ type bundle struct {
 	// without use that right lapses; zero for never.
 	revealers    map[string]bool
 	revealUnused time.Duration
+	changes      []Statement
 }
 
 // readBundle reads the built-in rules, and the operator's rules and documents: those in a
@@ -119,6 +120,7 @@ func readBundle(c Config) (*bundle, error) {
 
 	b := &bundle{modules: modules, own: own, data: data, builtin: known, digest: hex.EncodeToString(sum.Sum(nil)), rollouts: rollouts, enforced: enforcedTargets(t, overlays, codes, rollouts)}
 	b.neverShown, b.revealers, b.revealUnused = t.NeverShown, t.revealers(), revealUnused(t, overlays)
+	b.changes = statements(overlays, files)
 	for _, o := range overlays {
 		b.views = append(b.views, o.views...)
 	}

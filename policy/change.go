@@ -1,11 +1,18 @@
 package policy
 
 import (
+	"bytes"
+	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/caregate/caregate/internal/store"
 )
 
 // Authorship says of a document, or of a configuration, who changed it last, who else agreed,
@@ -50,18 +57,68 @@ const (
 	maxPerson = 320 // longer than any e-mail address (RFC 5321, section 4.5.3.1)
 )
 
-// Changes are what the bundle's document says of its last change; none where it says nothing.
-func (b *SignedBundle) Changes() []Authorship { return Changes(b.overlays()) }
+// Statement is what a document or a configuration says of its last change.
+type Statement struct {
+	Authorship
+	// Of names the document or the configuration.
+	Of string
+	// Content is the SHA-256 of it, as it is with the statement. The operator's rules (.rego)
+	// belong to the first document.
+	Content []byte
+}
 
-// Changes are what documents say of their last changes, in their order.
-func Changes(overlays []*Overlay) []Authorship {
-	var out []Authorship
-	for _, o := range overlays {
-		if o.change != (Authorship{}) {
-			out = append(out, o.change)
+// Changes are the statements of the documents that say something, in their order.
+func (e *Engine) Changes() []Statement { return slices.Clone(e.changes) }
+
+// statements are what documents say of their last changes, with rules that stand beside them.
+func statements(overlays []*Overlay, rules []source) []Statement {
+	var out []Statement
+	for i, o := range overlays {
+		if o.change == (Authorship{}) {
+			continue
 		}
+		sum := sha256.New()
+		sum.Write(appendString(nil, string(o.source)))
+		if i == 0 {
+			for _, f := range rules {
+				sum.Write(appendString(appendString(nil, filepath.Base(f.name)), string(f.src)))
+			}
+		}
+		out = append(out, Statement{Authorship: o.change, Of: o.name, Content: sum.Sum(nil)})
 	}
 	return out
+}
+
+// Statements remember what each statement was first made of, in state.db: across restarts and
+// across gateways on one database. One that stays behind when something else is changed says
+// nothing of that. Safe for concurrent use.
+type Statements struct {
+	db     *store.DB
+	digest func(purpose string, msg []byte) []byte
+}
+
+// OpenStatements prepares the table. The database stays the caller's. digest is the vault's:
+// what is stored names nobody.
+func OpenStatements(ctx context.Context, db *store.DB, digest func(purpose string, msg []byte) []byte) (*Statements, error) {
+	if err := migrate(ctx, db); err != nil {
+		return nil, err
+	}
+	return &Statements{db: db, digest: digest}, nil
+}
+
+// Counts reports whether a statement is about what it stands beside: it does for the content
+// with which it was seen first, whenever that comes again, and for no other. It is durable when
+// Counts returns; a crash behind it loses nothing, since the same content comes again.
+func (l *Statements) Counts(ctx context.Context, s Statement) (bool, error) {
+	who := l.digest("change", joined(s.Of, s.Ticket, s.Author, s.Approver))
+	if _, err := l.db.ExecContext(ctx, `INSERT INTO change_statement (digest, content) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING`, who, s.Content); err != nil {
+		return false, fmt.Errorf("noting who changed %s: %w", s.Of, err)
+	}
+	var content []byte
+	if err := l.db.QueryRowContext(ctx, `SELECT content FROM change_statement WHERE digest = $1`, who).Scan(&content); err != nil {
+		return false, fmt.Errorf("reading who changed %s: %w", s.Of, err)
+	}
+	return bytes.Equal(content, s.Content), nil
 }
 
 func (p *overlayParser) change(n *yaml.Node) {

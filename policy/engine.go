@@ -95,6 +95,8 @@ type Engine struct {
 	// revealers and revealUnused are what Reveals and RevealsUnusedFor answer.
 	revealers    map[string]bool
 	revealUnused time.Duration
+	// changes are what Changes answers.
+	changes []Statement
 }
 
 // NewEngine compiles the built-in rules with the operator's documents. A broken
@@ -136,7 +138,7 @@ func NewEngine(ctx context.Context, c Config) (*Engine, error) {
 	e := &Engine{
 		query: q, docs: docs, words: readVocabulary(docs.all), found: &sync.Pool{New: func() any { return new(found) }},
 		timeout: trialPatience * c.Timeout, digest: b.digest, reasons: b.reasons, log: c.Logger, cache: cache,
-		networks: b.networks, hours: b.hours, rollouts: b.rollouts, enforced: b.enforced, views: b.views, neverShown: b.neverShown, revealers: b.revealers, revealUnused: b.revealUnused,
+		networks: b.networks, hours: b.hours, rollouts: b.rollouts, enforced: b.enforced, views: b.views, neverShown: b.neverShown, revealers: b.revealers, revealUnused: b.revealUnused, changes: b.changes,
 	}
 	// Anonymous callers exist everywhere, so rules that cannot judge one are broken.
 	trial := Input{Direction: Request, Effect: "read", Scope: "one", Method: "safe", Actor: InputActor{Kind: KindAnonymous, Strength: StrengthNone}}

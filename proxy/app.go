@@ -535,7 +535,7 @@ func (a *App) recordConfig(ctx context.Context, det *detection) error {
 	if e := a.exceptions(); len(e) > 0 {
 		attrs["exceptions"] = strings.Join(e, ", ")
 	}
-	if err := a.noteChange(ctx, attrs, det.policy.changes); err != nil {
+	if err := a.noteChange(ctx, attrs, det.policy.engine.Changes()); err != nil {
 		return err
 	}
 	_, err = slot.Append(audit.Event{Type: "config.loaded", Tenant: tenant, Policy: det.policy.engine.Digest(), Attrs: attrs, Retention: retentionAdministration}).Wait(ctx)

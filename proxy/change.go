@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
 
 	"github.com/caregate/caregate/policy"
 )
@@ -54,18 +55,20 @@ func (a *App) checkChange() error {
 
 // noteChange says in the event of a configuration who changed it and its policy documents,
 // who agreed, and under which tickets: of the documents a list each, in their order, with a
-// dash for nobody. People stand there as they do everywhere, by their pseudonyms.
-func (a *App) noteChange(ctx context.Context, attrs map[string]string, documents []policy.Authorship) error {
+// dash for nobody. People stand there as they do everywhere, by their pseudonyms. What was said
+// of something else, and stayed when that was changed, is said of nobody.
+func (a *App) noteChange(ctx context.Context, attrs map[string]string, documents []policy.Statement) error {
 	if err := a.noteAuthors(ctx, attrs, "", documents); err != nil {
 		return err
 	}
 	if a.Change == nil {
 		return nil
 	}
-	return a.noteAuthors(ctx, attrs, "config_", []policy.Authorship{*a.Change})
+	// Gateways that share a database have a configuration each.
+	return a.noteAuthors(ctx, attrs, "config_", []policy.Statement{{Authorship: *a.Change, Of: "the configuration of gateway " + a.config.Gateway, Content: []byte(attrs["config"])}})
 }
 
-func (a *App) noteAuthors(ctx context.Context, attrs map[string]string, prefix string, changes []policy.Authorship) error {
+func (a *App) noteAuthors(ctx context.Context, attrs map[string]string, prefix string, changes []policy.Statement) error {
 	if len(changes) == 0 {
 		return nil
 	}
@@ -86,6 +89,14 @@ func (a *App) noteAuthors(ctx context.Context, attrs map[string]string, prefix s
 	}
 	var tickets, authors, approvers []string
 	for _, c := range changes {
+		counts, err := d.Statements.Counts(ctx, c)
+		if err != nil {
+			return err
+		}
+		if !counts {
+			a.logger.Warn("it was changed, and what it says of who changed it is still that of an earlier change: the log names nobody; write change anew with each change", zap.String("of", c.Of))
+			c.Authorship = policy.Authorship{Ticket: "-"}
+		}
 		author, err := name(c.Author)
 		if err != nil {
 			return err

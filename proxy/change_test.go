@@ -48,11 +48,17 @@ func TestChangeOfPolicy(t *testing.T) {
 		now := all[len(all)-1].Attrs
 		return len(all) == len(first)+1 && now["ticket"] == "CHG-2" && now["author"] == last["author"] && now["approved_by"] == "-"
 	})
+	write("version: 1\n# more\nchange: {ticket: CHG-2, author: Zebra@example.com}\n")
+	eventually(t, "the change that nobody answers for is in the log", func() bool {
+		all := loaded()
+		now := all[len(all)-1].Attrs
+		return len(all) == len(first)+2 && now["ticket"] == "-" && now["author"] == "-" && now["approved_by"] == "-"
+	})
 	write("version: 1\n")
 	eventually(t, "the third policy is in the log", func() bool {
 		all := loaded()
 		now := all[len(all)-1].Attrs
-		return len(all) == len(first)+2 && now["ticket"] == "" && now["author"] == "" && now["approved_by"] == ""
+		return len(all) == len(first)+3 && now["ticket"] == "" && now["author"] == "" && now["approved_by"] == ""
 	})
 	for _, e := range loaded() {
 		for _, v := range e.Attrs {

@@ -183,6 +183,8 @@ type Data struct {
 	RevealRights *policy.RevealRights
 	// Vouchers remember which headers Caregate-Actor were used.
 	Vouchers *policy.Vouchers
+	// Statements remember what was changed by whom and under which ticket.
+	Statements *policy.Statements
 	// Rollbacks know which rollouts of the policy went back.
 	Rollbacks *policy.Rollbacks
 	// Index knows which records stand where, and of whom.
@@ -294,6 +296,9 @@ func openData(ctx context.Context, c DataConfig, create bool) (d *Data, err erro
 	}
 	if d.Vouchers, err = policy.OpenVouchers(ctx, d.state, nil); err != nil {
 		return d, fmt.Errorf("opening the vouchers: %w", err)
+	}
+	if d.Statements, err = policy.OpenStatements(ctx, d.state, d.Vault.Digest); err != nil {
+		return d, fmt.Errorf("opening who changed what: %w", err)
 	}
 	if d.Rollbacks, err = policy.OpenRollbacks(ctx, d.state); err != nil {
 		return d, fmt.Errorf("opening the rollouts: %w", err)

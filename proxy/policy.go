@@ -26,8 +26,6 @@ type rulesInForce struct {
 	// resolver gives grants; Start sets it.
 	resolver *policy.Resolver
 	grants   map[string][]string
-	// changes are what the documents say of their last changes.
-	changes []policy.Authorship
 	// bundle is the signed bundle that it comes from, nil for files of the operator's.
 	bundle *policy.SignedBundle
 	// stamp is what the files looked like before they were read.
@@ -109,7 +107,6 @@ func (a *App) loadPolicy(ctx context.Context) (*rulesInForce, error) {
 	for _, o := range c.Overlays {
 		maps.Copy(rules.grants, o.Grants()) // later ones win
 	}
-	rules.changes = policy.Changes(c.Overlays)
 	if rules.engine, err = policy.NewEngine(ctx, c); err != nil {
 		return nil, fmt.Errorf("loading the policy: %w", err)
 	}

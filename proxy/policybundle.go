@@ -347,7 +347,7 @@ func (a *App) openBundle(ctx context.Context, archive []byte) (rules *rulesInFor
 	if err != nil {
 		return nil, fmt.Errorf("revision %d: %w", b.Revision, err)
 	}
-	rules = &rulesInForce{engine: engine, grants: b.Grants(), changes: b.Changes(), bundle: b}
+	rules = &rulesInForce{engine: engine, grants: b.Grants(), bundle: b}
 	if err := checkViews(rules, a.routes...); err != nil {
 		return nil, fmt.Errorf("revision %d: %w", b.Revision, err)
 	}
