@@ -431,6 +431,7 @@ func (a *App) Start() (err error) {
 	a.ship()
 	a.followTrails()
 	go a.keepExpiring(periods, checked)
+	go a.lookAgain(time.NewTimer(lookAgainEvery))
 	return nil
 }
 

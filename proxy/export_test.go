@@ -310,3 +310,12 @@ func JudgeRollouts(ctx context.Context) error {
 	a := v.(*App)
 	return a.judgeRollouts(ctx, a.rules().engine, false)
 }
+
+// LookAgain looks once at what lies in no trash any more, and says how long to wait for the next.
+func LookAgain(ctx context.Context) (time.Duration, error) {
+	v, err := caddy.ActiveContext().App(appName)
+	if err != nil {
+		return 0, err
+	}
+	return v.(*App).lookOnce(ctx)
+}

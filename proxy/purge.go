@@ -106,6 +106,62 @@ func (c consolePurges) Next(ctx context.Context, id string) (console.PurgeStep, 
 	return console.PurgeStep{Record: step.Record, Operation: step.Operation, Status: step.Status, Seen: string(step.Seen), Wait: step.Wait.Milliseconds(), Done: step.Done}, nil
 }
 
+// lookAgainEvery is the time between two looks for trashes that are over. They take days.
+const lookAgainEvery = time.Hour
+
+// lookAgain looks again, behind a vendor's trash, at what runs deleted, until this configuration is
+// over.
+func (a *App) lookAgain(wait *time.Timer) {
+	ctx := a.running()
+	defer wait.Stop()
+	for {
+		if !a.gen.acquire() { // so that the directory is not closed meanwhile
+			return
+		}
+		next, err := a.lookOnce(ctx)
+		err = errors.Join(err, a.gen.release())
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			next = lookAgainEvery
+			a.logger.Error("what a run of retention deleted could not be looked at again; it is tried later", errField(err))
+		}
+		wait.Reset(next)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// lookOnce looks at one record, and says how long to wait for the next. Ends that a crash kept from
+// the log are put on record.
+func (a *App) lookOnce(ctx context.Context) (wait time.Duration, err error) {
+	d := a.gen.data
+	run, step, err := d.Purges.Look(ctx, connector{a})
+	if err != nil {
+		return 0, err
+	}
+	ended, err := d.Purges.Untold(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ended {
+		if err := d.recordPurge(ctx, id); err != nil {
+			return 0, err
+		}
+	}
+	switch {
+	case run != "":
+		return 0, nil
+	case step.Wait > 0:
+		return min(step.Wait, lookAgainEvery), nil
+	}
+	return lookAgainEvery, nil
+}
+
 // recordPurge puts the end of a run on record, once, with the digest of its certificate.
 func (d *Data) recordPurge(ctx context.Context, id string) error {
 	document, err := d.Purges.Certificate(ctx, id)
@@ -113,7 +169,10 @@ func (d *Data) recordPurge(ctx context.Context, id string) error {
 		return err
 	}
 	sum := sha256.Sum256([]byte("retention run\n" + id))
-	return d.recordOnce(ctx, audit.Event{ID: audit.ID(sum[:16]), Type: eventPurgeEnded, Attrs: map[string]string{"run": id, "certificate": fmt.Sprintf("%x", sha256.Sum256(document))}}, "")
+	if err := d.recordOnce(ctx, audit.Event{ID: audit.ID(sum[:16]), Type: eventPurgeEnded, Attrs: map[string]string{"run": id, "certificate": fmt.Sprintf("%x", sha256.Sum256(document))}}, ""); err != nil {
+		return err
+	}
+	return d.Purges.Told(ctx, id)
 }
 
 // Certificate implements console.Purges.

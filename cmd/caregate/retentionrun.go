@@ -30,13 +30,13 @@ With RUN it carries the run out, record by record, by the actions of the channel
 the routes' own credentials, within a fifth of the vendor's limit. The first time it wants
 --approval, the agreement that somebody of the role security has given with ` + "`caregate approval\ngive ID`" + `. Before each record it is looked again whether a legal hold covers it and whether it is
 still due. Each is read back, and looked at again when nobody can bring it back any more:
-with Zendesk after 30 days. It can be interrupted at any time, and goes on when it is called
-again.
+with Zendesk after 30 days, by the gateway itself. It can be interrupted at any time, and goes
+on when it is called again.
 
 The gateway must be running, and the credential must be one of the role dpo.
 
 Exit code 0: the run has ended; ` + "`caregate retention certificate`" + ` has what it came to. Exit code
-2: it was interrupted, or waits until the time that it prints; call it again then.`,
+2: it was interrupted: call it again; or it waits for a trash until the time that it prints.`,
 		Example: `  caregate retention run --schedule retention.yaml --credential dpo.key
   caregate retention run 7p3mq0c2kx9r4mzt5hjw8vb3yd --approval 2v8n... --credential dpo.key
   caregate retention run 7p3mq0c2kx9r4mzt5hjw8vb3yd --credential dpo.key`,
@@ -84,7 +84,7 @@ Exit code 0: the run has ended; ` + "`caregate retention certificate`" + ` has w
 		if err != nil || until.IsZero() {
 			return err
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "Nothing to do until %s: call it again then.\n", instant(until))
+		fmt.Fprintf(cmd.ErrOrStderr(), "Nothing to do until %s; what lies in a trash the gateway looks at again by itself.\n", instant(until))
 		return silent(exitIncomplete)
 	}
 	return cmd

@@ -67,6 +67,8 @@ const (
 	firstPause = 30 * time.Second
 	// jobPause lies between two looks at a vendor's job.
 	jobPause = 2 * time.Second
+	// routePause lies between two tries to reach an account that is to be looked at again.
+	routePause = time.Hour
 	// maxBelow is how many records may hang on one that is to be deleted.
 	maxBelow = 10_000
 )
@@ -89,6 +91,42 @@ func (s *Store) Next(ctx context.Context, id string, g Gateway) (Step, error) {
 	case it == nil:
 		return Step{Done: true}, s.end(ctx, id)
 	}
+	return s.next(ctx, r, it, g)
+}
+
+// Look looks again at a record of which nobody can bring back what was deleted any more, in a run
+// that waits for nothing else, and ends a run of which nothing is left. It changes nothing at a
+// vendor, so a gateway does it by itself. run is empty where nothing was done; then the step says
+// how long the vendor's budget is used up, where that is why.
+func (s *Store) Look(ctx context.Context, g Gateway) (run string, step Step, err error) {
+	running, err := store.List(ctx, s.db, store.Scanned[string], `SELECT id FROM purge_run WHERE state = 'running' ORDER BY started, id`)
+	if err != nil {
+		return "", Step{}, fmt.Errorf("looking for runs that wait: %w", err)
+	}
+	for _, id := range running {
+		r, it, wait, err := s.due(ctx, id)
+		switch {
+		case err != nil:
+			return "", Step{}, err
+		case it == nil && wait == 0 && r.State == Running:
+			return id, Step{Done: true}, s.end(ctx, id)
+		case it == nil || it.state != Trash:
+			continue
+		}
+		one, err := s.next(ctx, r, it, g)
+		if err != nil || one.Operation != "" {
+			return id, one, err
+		}
+		if step.Wait == 0 || one.Wait > 0 && one.Wait < step.Wait {
+			step.Wait = one.Wait
+		}
+	}
+	return "", step, nil
+}
+
+// next makes the next call about a record, if the clock is to be believed: by one that is ahead a
+// trash is over that is not.
+func (s *Store) next(ctx context.Context, r *Run, it *item, g Gateway) (Step, error) {
 	doubt, err := g.Doubt(ctx)
 	if err != nil {
 		return Step{}, err
@@ -180,7 +218,7 @@ func (s *Store) do(ctx context.Context, r *Run, it *item, g Gateway) (Step, erro
 	case err != nil:
 		return Step{}, err
 	case !ok:
-		return Step{}, s.settle(ctx, r, it, NeedsHuman, "no_route")
+		return Step{}, s.postpone(ctx, r, it)
 	case wait > 0:
 		return Step{Wait: wait}, nil
 	}
@@ -469,71 +507,4 @@ func (it *item) fail(reason string, now time.Time) {
 		return
 	}
 	it.next = now.Add(firstPause << (it.failures - 1)).UnixMilli()
-}
-
-// settle ends a record without a call.
-func (s *Store) settle(ctx context.Context, r *Run, it *item, state, reason string) error {
-	now, err := s.now(ctx)
-	if err != nil {
-		return err
-	}
-	return s.write(ctx, func(tx *sql.Tx) error { return s.settleIn(ctx, tx, r.ID, it, state, reason, now) })
-}
-
-// settleIn ends a record, and with it those that go with it.
-func (s *Store) settleIn(ctx context.Context, tx *sql.Tx, run string, it *item, state, reason string, now time.Time) error {
-	if _, err := tx.ExecContext(ctx, `UPDATE purge_item SET state = $1, reason = $2, ended = $3 WHERE run = $4 AND n = $5`, state, reason, now.UnixMilli(), run, it.n); err != nil {
-		return err
-	}
-	_, err := tx.ExecContext(ctx, `UPDATE purge_item SET state = $1, reason = $2, ended = $3 WHERE run = $4 AND state = 'with' AND above_kind = $5 AND above = $6`, state, reason, now.UnixMilli(), run, it.kind, it.rec.ID)
-	return err
-}
-
-// end ends a run of which nothing is left to do.
-func (s *Store) end(ctx context.Context, id string) error {
-	now, err := s.now(ctx)
-	if err != nil {
-		return err
-	}
-	err = s.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE purge_run SET state = 'done', ended = $1 WHERE id = $2 AND state = 'running' AND NOT EXISTS (
-			SELECT 1 FROM purge_item WHERE run = $2 AND state IN ('open', 'job', 'read_back', 'trash'))`, now.UnixMilli(), id)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("ending a run: %w", err)
-	}
-	return nil
-}
-
-// toldAtOnce is how many events one call puts on record.
-const toldAtOnce = 100
-
-// tell puts on record what is not yet. An event that an earlier call left may be there already.
-func (s *Store) tell(ctx context.Context, r *Run, g Gateway) error {
-	type row struct {
-		n, seq, at, status int64
-		event              []byte
-		operation, seen    string
-		rec                index.Record
-	}
-	found, err := store.List(ctx, s.db, func(of store.Row) (e row, err error) {
-		err = of.Scan(&e.n, &e.seq, &e.event, &e.operation, &e.at, &e.status, &e.seen, &e.rec.ID, &e.rec.Channel, &e.rec.Host, &e.rec.Type)
-		return e, err
-	}, `SELECT s.n, s.seq, s.event, s.operation, s.at, s.status, s.seen, i.name, i.channel, i.host, i.type FROM purge_step s JOIN purge_item i ON i.run = s.run AND i.n = s.n
-		WHERE s.run = $1 AND s.told = 0 AND s.answered > 0 ORDER BY s.n, s.seq LIMIT $2`, r.ID, toldAtOnce)
-	if err != nil {
-		return fmt.Errorf("reading what is to be put on record: %w", err)
-	}
-	for _, e := range found {
-		attrs := map[string]string{"run": r.ID, "record": r.Name(e.rec), "type": e.rec.Type, "step": strconv.FormatInt(e.seq, 10), "status": strconv.FormatInt(e.status, 10), "seen": e.seen, "at": strconv.FormatInt(e.at, 10)}
-		if err := g.Tell(ctx, Event{ID: [16]byte(e.event), At: store.Moment(e.at), Channel: e.rec.Channel, Operation: e.operation, Attrs: attrs}); err != nil {
-			return fmt.Errorf("putting a call to a vendor on record: %w", err)
-		}
-		s.step("told")
-		if _, err := s.db.ExecContext(ctx, `UPDATE purge_step SET told = 1 WHERE run = $1 AND n = $2 AND seq = $3`, r.ID, e.n, e.seq); err != nil {
-			return fmt.Errorf("noting what is on record: %w", err)
-		}
-	}
-	return nil
 }

@@ -433,6 +433,71 @@ func TestRedact(t *testing.T) {
 	})
 }
 
+// A gateway looks again by itself when the trash is over, and ends the run; it deletes nothing by
+// itself.
+func TestLook(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		look := func() (run string, step purge.Step) {
+			t.Helper()
+			run, step, err := w.s.Look(t.Context(), w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return run, step
+		}
+		r, err := w.begin(t.Context(), fmt.Sprintf(old, "P12M"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run, _ := look(); run != "" || len(w.list("live")) != 4 {
+			t.Fatal("something was done that nobody asked for")
+		}
+		for wait := time.Duration(0); wait < 24*time.Hour; {
+			step, err := w.s.Next(t.Context(), r.ID, w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if wait = step.Wait; wait < 24*time.Hour {
+				w.wait(wait)
+			}
+		}
+		if run, _ := look(); run != "" {
+			t.Error("it was looked at too early")
+		}
+		w.wait(30*24*time.Hour + time.Second)
+		w.doubt = "it jumped"
+		if _, _, err := w.s.Look(t.Context(), w); !errors.Is(err, purge.ErrDoubt) {
+			t.Errorf("by a clock in doubt: %v", err)
+		}
+		w.doubt, w.nowhere = "", true
+		if run, _ := look(); run != "" {
+			t.Error("it was looked at over no route")
+		}
+		w.nowhere = false
+		w.wait(time.Hour)
+		for _, want := range []string{"ticket.show", "ticket.show", ""} {
+			if run, step := look(); run != r.ID || step.Operation != want || step.Done != (want == "") {
+				t.Errorf("got %s, %+v, want %s", run, step, want)
+			}
+		}
+		if run, _ := look(); run != "" {
+			t.Error("a run that has ended is looked at")
+		}
+		for _, want := range []int{1, 0} {
+			ids, err := w.s.Untold(t.Context())
+			if err != nil || len(ids) != want {
+				t.Fatalf("untold: %q, %v", ids, err)
+			}
+			if err := w.s.Told(t.Context(), r.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r, err = w.s.Get(t.Context(), r.ID); err != nil || r.State != purge.Done || outcomes(r) != "comment 2 erased, ticket 2 erased" {
+			t.Errorf("ended: %s, %s, %v", r.State, outcomes(r), err)
+		}
+	})
+}
+
 // Two processes carry one run on at once: whoever answers last says nothing, each call is on
 // record, and nothing is done twice.
 func TestTwoAtOnce(t *testing.T) {
