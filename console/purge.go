@@ -12,6 +12,8 @@ import (
 type Purges interface {
 	// Prepare lists what is due by a schedule, for others to agree to.
 	Prepare(ctx context.Context, by Actor, schedule string) (PreparedPurge, error)
+	// List are the latest 100 runs, the latest first.
+	List(ctx context.Context) ([]Purge, error)
 	Get(ctx context.Context, id string) (Purge, error)
 	// Start begins a run to which others have agreed, as it is by its list.
 	Start(ctx context.Context, id, list string, agreed []string) (Purge, error)
@@ -106,6 +108,20 @@ func preparePurge(a *api, c *callState) (answer, *Refusal) {
 		return answer{}, keyRefusal(err)
 	}
 	return answer{status: http.StatusCreated, body: p, location: prefix + "/retention/runs/" + p.Run.ID, attrs: purgeAttrs(p.Run)}, nil
+}
+
+// PurgeList are the latest runs.
+type PurgeList struct {
+	Runs []Purge `json:"runs"`
+}
+
+// listPurges answers GET /api/v1/retention/runs.
+func listPurges(a *api, c *callState) (answer, *Refusal) {
+	all, err := a.Purges.List(c.ctx)
+	if err != nil {
+		return answer{}, keyRefusal(err)
+	}
+	return answer{status: http.StatusOK, body: PurgeList{Runs: all}}, nil
 }
 
 // readPurge answers GET /api/v1/retention/runs/{id}.

@@ -23,6 +23,11 @@ func (m memoryPurges) Prepare(ctx context.Context, by Actor, schedule string) (P
 	return PreparedPurge{Run: r, Plan: plan}, err
 }
 
+func (m memoryPurges) List(ctx context.Context) ([]Purge, error) {
+	p, err := m.Get(ctx, "r2")
+	return []Purge{p}, err
+}
+
 func (m memoryPurges) Get(_ context.Context, id string) (Purge, error) {
 	at := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
 	p := Purge{ID: id, State: "planned", Schedule: strings.Repeat("0a", 32), Revision: "r", At: at, List: strings.Repeat("0b", 32), Prepared: at, PreparedBy: "key:a", Outcomes: []PurgeOutcome{{Rule: "chats", Action: "delete", Channel: "desk", Type: "ticket", State: "open", Records: 3}}}
@@ -82,6 +87,7 @@ func TestPurgeAnswers(t *testing.T) {
 		"prepare by the built-in one":     {method: "POST", path: runs, pattern: runs, status: 201},
 		"prepare by mistakes":             {method: "POST", path: runs, pattern: runs, body: `{"schedule":"rules: []"}`, status: 400, cause: "schedule:1:1"},
 		"prepare for another day":         {method: "POST", path: runs, pattern: runs, body: `{"at":"2027-01-01T00:00:00Z"}`, status: 400, cause: "unknown"},
+		"list":                            {method: "GET", path: runs, pattern: runs, status: 200, cause: `"runs":[{"id":"r2"`},
 		"read":                            {method: "GET", path: runs + "/r1", pattern: one, status: 200},
 		"read one that has ended":         {method: "GET", path: runs + "/r2", pattern: one, status: 200, cause: "still_there"},
 		"read none":                       {method: "GET", path: runs + "/r9", pattern: one, status: 404},

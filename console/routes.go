@@ -108,6 +108,8 @@ func routes() []route {
 			operation: Operation{Name: "access.import", Effect: effectAdmin}, decode: decodeAccountFile, limit: maxAccountFile, act: importAccounts, recorded: true},
 		{method: http.MethodPost, pattern: "/retention/plan",
 			operation: Operation{Name: "retention.plan", Effect: effectRead}, decode: decodeRetentionQuestion, limit: maxSchedule, act: planRetention, recorded: true},
+		{method: http.MethodGet, pattern: "/retention/runs",
+			operation: Operation{Name: "retention.list", Effect: effectRead}, act: listPurges},
 		{method: http.MethodPost, pattern: "/retention/runs",
 			operation: Operation{Name: "retention.prepare", Effect: effectWrite}, decode: decodePurge, limit: maxSchedule, act: preparePurge, recorded: true},
 		{method: http.MethodGet, pattern: "/retention/runs/{id}",

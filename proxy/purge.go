@@ -74,6 +74,16 @@ func (c consolePurges) Prepare(ctx context.Context, by console.Actor, text strin
 	return console.PreparedPurge{Run: consolePurge(r), Plan: consolePlan(plan)}, nil
 }
 
+// List implements console.Purges.
+func (c consolePurges) List(ctx context.Context) ([]console.Purge, error) {
+	all, err := c.a.gen.data.Purges.List(ctx)
+	out := make([]console.Purge, len(all))
+	for i, r := range all {
+		out[i] = consolePurge(r)
+	}
+	return out, err
+}
+
 // Get implements console.Purges.
 func (c consolePurges) Get(ctx context.Context, id string) (console.Purge, error) {
 	return shown(c.a.gen.data.Purges.Get(ctx, id))

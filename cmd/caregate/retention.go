@@ -26,7 +26,7 @@ a run that somebody else has agreed to. See docs/retention.md.`,
 		Args: needsSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newRetentionCheck(), newRetentionPlan(), newRetentionRun(), newRetentionCertificate(), newRetentionVerify())
+	cmd.AddCommand(newRetentionCheck(), newRetentionPlan(), newRetentionRun(), newRetentionList(), newRetentionCertificate(), newRetentionVerify())
 	return cmd
 }
 

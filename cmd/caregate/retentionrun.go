@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -168,6 +170,39 @@ func carryOut(ctx context.Context, g *gateway, id string, progress io.Writer) (p
 			}
 		}
 	}
+}
+
+func newRetentionList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list [--credential FILE] [--json]",
+		Short: "List runs, and how far they are",
+		Long: `Lists the latest 100 runs with what became of their records, the latest first. A run that waits
+for another's agreement is planned; lists to which nobody agrees are forgotten after 30 days.`,
+		Example: `  caregate retention list`,
+		Args:    noArgs,
+	}
+	cmd.Flags().Bool("json", false, "Print the runs as JSON")
+	placeFlags(cmd)
+	credentialFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return ask(cmd, "GET", "/retention/runs", nil, func(list console.PurgeList, _ string) error {
+			t := newTable(cmd.OutOrStdout(), "RUN", "STATE", "SCHEDULE", "LISTED", "RECORDS", "OF THEM")
+			for _, p := range list.Runs {
+				all, states := int64(0), make(map[string]int64)
+				for _, o := range p.Outcomes {
+					all += o.Records
+					states[o.State] += o.Records
+				}
+				var of []string
+				for _, state := range slices.Sorted(maps.Keys(states)) {
+					of = append(of, fmt.Sprintf("%s %d", words(state), states[state]))
+				}
+				t.row(p.ID, p.State, p.Revision, instant(p.Prepared), all, dash(strings.Join(of, ", ")))
+			}
+			return t.print()
+		})
+	}
+	return cmd
 }
 
 func printPurge(w io.Writer, p console.Purge) error {

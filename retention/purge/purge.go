@@ -283,6 +283,30 @@ func (s *Store) Get(ctx context.Context, id string) (*Run, error) {
 	return read(ctx, tx, id)
 }
 
+// MaxListed is how many runs a list has.
+const MaxListed = 100
+
+// List reads the latest runs, the latest first.
+func (s *Store) List(ctx context.Context) (all []*Run, err error) {
+	tx, err := s.db.Snapshot(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the runs: %w", err)
+	}
+	defer tx.Rollback()
+	ids, err := store.List(ctx, tx, store.Scanned[string], `SELECT id FROM purge_run ORDER BY prepared DESC, id LIMIT $1`, MaxListed)
+	if err != nil {
+		return nil, fmt.Errorf("reading the runs: %w", err)
+	}
+	for _, id := range ids {
+		r, err := read(ctx, tx, id)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
 func read(ctx context.Context, tx *sql.Tx, id string) (*Run, error) {
 	r := &Run{ID: id}
 	var at, more, prepared, started, ended int64

@@ -556,6 +556,9 @@ func TestForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 		second := list()
+		if all, err := w.s.List(t.Context()); err != nil || len(all) != 1 || all[0].ID != second.ID || outcomes(all[0]) != "comment 2 with, ticket 2 open" {
+			t.Errorf("listed: %+v, %v", all, err)
+		}
 		if _, err := w.s.Get(t.Context(), first.ID); !errors.Is(err, purge.ErrNone) {
 			t.Errorf("the first: %v", err)
 		}
