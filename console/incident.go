@@ -241,7 +241,7 @@ func decodeIncidentNotice(body []byte) (any, *Refusal) {
 func prepareIncidentNotice(_ *api, c *callState, rec *Record) *Refusal {
 	rec.Attrs = map[string]string{}
 	if c.body.(IncidentNotice).Proof == "" {
-		rec.Operation.Name = "incident.notice_unproven"
+		rec.Operation.Name = operationUnproven
 	}
 	return nil
 }

@@ -37,6 +37,25 @@ const (
 	scopeBulk   = "bulk"
 )
 
+// prepared are operations that a call turns out to be once its body is read.
+var prepared = [...]string{operationUnproven, operationRevealFull}
+
+// OperationNames are the operations of the API, as policy knows them, sorted.
+func OperationNames() []string {
+	names := slices.Clone(prepared[:])
+	for _, r := range routes() {
+		names = append(names, r.operation.Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Operations by what the body of a call says.
+const (
+	operationUnproven   = "incident.notice_unproven"
+	operationRevealFull = "token.reveal_full"
+)
+
 // routes is the whole API. openapi.json describes each line.
 func routes() []route {
 	return []route{

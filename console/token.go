@@ -154,7 +154,7 @@ func decodeReveal(body []byte) (any, *Refusal) {
 func prepareReveal(a *api, c *callState, rec *Record) *Refusal {
 	v := c.body.(Reveal)
 	if v.Full {
-		rec.Operation.Name = "token.reveal_full"
+		rec.Operation.Name = operationRevealFull
 	}
 	if len(v.Tokens) > revealBulk {
 		rec.Operation.Scope = scopeBulk

@@ -37,6 +37,7 @@ func (p *overlayParser) aboutMember(a *about, key string, v *yaml.Node) bool {
 			p.fail(v, "operation wants the form of a grant: %v", err)
 			return true
 		}
+		p.name(Named{Operation: v.Value}, v)
 		a.channel, a.operation, _ = strings.Cut(v.Value, ":")
 		a.operation, a.ending, _ = strings.Cut(a.operation, "/")
 	case "roles":

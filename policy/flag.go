@@ -33,6 +33,9 @@ func (p *overlayParser) flag(n *yaml.Node) {
 			out.purposes = p.purposes(v, key)
 		case "operations":
 			out.operations = p.list(v, key, ParseGrant)
+			for _, item := range v.Content {
+				p.name(Named{Operation: item.Value}, item)
+			}
 		default:
 			return false
 		}

@@ -101,6 +101,8 @@ type Overlay struct {
 	views      []viewRow
 	flags      []flagRow
 	change     Authorship
+	// elsewhere is what rows name of what is not in the document.
+	elsewhere []Named
 	// reveal is after how many days without use a right to reveal lapses; nil where the
 	// document does not say.
 	reveal *int
@@ -251,6 +253,7 @@ func (p *overlayParser) enforcement(n *yaml.Node) {
 			if v.Value == "" || len(v.Value) > maxName {
 				p.fail(v, "route wants the name of a route, at most %d bytes", maxName)
 			}
+			p.name(Named{Route: v.Value}, v)
 			r.route = v.Value
 		case "role":
 			if _, ok := p.tables.Roles[v.Value]; !ok {
@@ -303,6 +306,7 @@ func (p *overlayParser) grant(n *yaml.Node) {
 				if err := ParseGrant(item.Value); err != nil {
 					p.fail(item, "%v", err)
 				}
+				p.name(Named{Operation: item.Value}, item)
 				grants = append(grants, item.Value)
 			})
 		default:
@@ -335,6 +339,7 @@ func (p *overlayParser) approval(n *yaml.Node) {
 			case err != nil:
 				p.fail(v, "operation wants the form of a grant, for a channel that is governed: %v", errGrant)
 			}
+			p.name(Named{Operation: v.Value}, v)
 			c.operation = v.Value
 		case "records":
 			var err error

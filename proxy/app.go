@@ -364,6 +364,11 @@ func (a *App) Start() (err error) {
 		return err
 	}
 	rules := a.rules()
+	if rules.bundle == nil {
+		if err := a.checkRows(rules); err != nil {
+			return fmt.Errorf("loading the policy: %w", err)
+		}
+	}
 	if a.login, err = a.newLogin(); err != nil {
 		return err
 	}

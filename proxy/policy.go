@@ -26,6 +26,8 @@ type rulesInForce struct {
 	// resolver gives grants; Start sets it.
 	resolver *policy.Resolver
 	grants   map[string][]string
+	// named is what rows of the documents name of channels and routes; see checkRows.
+	named []policy.Named
 	// bundle is the signed bundle that it comes from, nil for files of the operator's.
 	bundle *policy.SignedBundle
 	// stamp is what the files looked like before they were read.
@@ -107,6 +109,7 @@ func (a *App) loadPolicy(ctx context.Context) (*rulesInForce, error) {
 	for _, o := range c.Overlays {
 		maps.Copy(rules.grants, o.Grants()) // later ones win
 	}
+	rules.named = policy.NamedBy(c.Overlays)
 	if rules.engine, err = policy.NewEngine(ctx, c); err != nil {
 		return nil, fmt.Errorf("loading the policy: %w", err)
 	}
@@ -205,6 +208,9 @@ func (a *App) takePolicy(ctx context.Context, stamp string) (err error) {
 		return errUnsettled
 	}
 	if err != nil {
+		return err
+	}
+	if err := a.checkRows(rules); err != nil {
 		return err
 	}
 	if rules.resolver, err = a.resolver.WithGrants(rules.grants); err != nil {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -347,8 +348,8 @@ func (a *App) openBundle(ctx context.Context, archive []byte) (rules *rulesInFor
 	if err != nil {
 		return nil, fmt.Errorf("revision %d: %w", b.Revision, err)
 	}
-	rules = &rulesInForce{engine: engine, grants: b.Grants(), bundle: b}
-	if err := checkViews(rules, a.routes...); err != nil {
+	rules = &rulesInForce{engine: engine, grants: b.Grants(), named: b.Named(), bundle: b}
+	if err := cmp.Or(a.checkRows(rules), checkViews(rules, a.routes...)); err != nil {
 		return nil, fmt.Errorf("revision %d: %w", b.Revision, err)
 	}
 	return rules, nil
