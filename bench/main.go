@@ -35,10 +35,20 @@ func main() {
 	if *only == "stream" {
 		b.streamed = 1 << 30
 	}
-	for _, part := range []struct {
+	parts := []struct {
 		name string
 		run  func(context.Context, *tabwriter.Writer) error
-	}{{"proxy", b.exchanges}, {"stream", b.streams}, {"audit", b.durable}, {"vault", b.vaulted}, {"policy", b.decisions}, {"replay", b.replays}, {"scan", b.scans}} {
+	}{{"proxy", b.exchanges}, {"stream", b.streams}, {"audit", b.durable}, {"vault", b.vaulted}, {"policy", b.decisions}, {"replay", b.replays}, {"scan", b.scans}}
+	known := *only == ""
+	for _, part := range parts {
+		known = known || part.name == *only
+	}
+	if !known {
+		fmt.Fprintf(os.Stderr, "bench: nothing is called %q; -only takes %s\n", *only, flag.Lookup("only").Usage)
+		stop()
+		os.Exit(2)
+	}
+	for _, part := range parts {
 		if *only != "" && *only != part.name {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -64,7 +65,31 @@ func (a *App) PolicyConfig() (policy.Config, error) {
 			c.Dir = name
 		}
 	}
-	return c, nil
+	return c, a.checkAmongRules(c.Dir)
+}
+
+// checkAmongRules refuses a document that lies among the rules and is not named itself: it would
+// be about nothing, and its author would not hear of it.
+func (a *App) checkAmongRules(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("reading the policy directory: %w", err)
+	}
+	for _, e := range entries {
+		switch filepath.Ext(e.Name()) {
+		case ".yaml", ".yml":
+		default:
+			continue
+		}
+		name := filepath.Join(dir, e.Name())
+		if !slices.ContainsFunc(a.policyPlaces, func(place string) bool { return filepath.Clean(place) == name }) {
+			return fmt.Errorf("%s: a document among rules is not read; name it as well: policy builtin %s %s", name, name, dir)
+		}
+	}
+	return nil
 }
 
 // findPolicy resolves the placeholders of the operator's documents and rules, once.

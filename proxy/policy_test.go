@@ -117,6 +117,16 @@ func TestPolicyIsReadAgain(t *testing.T) {
 		write(t, file, string(good))
 		eventually(t, "the trouble is over", func() bool { return policyStatus(g).Trouble == "" })
 	}
+	// A document among the rules would be about nothing.
+	among := filepath.Join(filepath.Dir(own), "more.yaml")
+	write(t, among, "version: 1\n")
+	eventually(t, "the document among the rules is told", func() bool {
+		return strings.Contains(policyStatus(g).Trouble, among+": a document among rules is not read")
+	})
+	if err := os.Remove(among); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the trouble is over", func() bool { return policyStatus(g).Trouble == "" })
 	// Gone is broken too.
 	if err := os.Remove(own); err != nil {
 		t.Fatal(err)
