@@ -95,26 +95,29 @@ func TestPolicyIsReadAgain(t *testing.T) {
 		t.Error("a policy whose files changed meanwhile was taken")
 	}
 
-	// Broken in either place: told with file and line, and nothing changes.
-	for file, broken := range map[string][2]string{
-		own:      {"package caregate.operator\n\ndenied contains \"x\" if true\n", "no rule named deny"},
-		document: {"version: 1\nenforcement:\n  - {class: iban, action: hide}\n", "policy.yaml:3: action"},
+	// Broken in either place: told with file and line, and nothing changes; nor does one of 50 MB.
+	large := strings.Repeat("# a line\n", 50<<20/9)
+	for _, tc := range []struct{ file, text, told string }{
+		{own, "package caregate.operator\n\ndenied contains \"x\" if true\n", "no rule named deny"},
+		{document, "version: 1\nenforcement:\n  - {class: iban, action: hide}\n", "policy.yaml:3: action"},
+		{own, large, "own.rego: larger than"},
+		{document, large, "policy.yaml: larger than"},
 	} {
-		good, err := os.ReadFile(file)
+		good, err := os.ReadFile(tc.file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, file, broken[0])
-		eventually(t, "the trouble is told: "+broken[1], func() bool { return strings.Contains(policyStatus(g).Trouble, broken[1]) })
+		write(t, tc.file, tc.text)
+		eventually(t, "the trouble is told: "+tc.told, func() bool { return strings.Contains(policyStatus(g).Trouble, tc.told) })
 		if proxy.PolicyInForce() != digest || status(read) != 403 {
-			t.Errorf("%s: a broken policy changed something", file)
+			t.Errorf("%s: a broken policy changed something", tc.told)
 		}
 		var ready struct{ Checks []console.Check }
 		g.API("GET", "/readyz", "", http.StatusOK, &ready)
 		if c := ready.Checks[len(ready.Checks)-1]; c.Name != "policy" || !c.OK || c.Text == "" {
 			t.Errorf("readyz: got %+v, want that the policy on disk is not in force", ready.Checks)
 		}
-		write(t, file, string(good))
+		write(t, tc.file, string(good))
 		eventually(t, "the trouble is over", func() bool { return policyStatus(g).Trouble == "" })
 	}
 	// A document among the rules would be about nothing.
