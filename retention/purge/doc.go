@@ -14,15 +14,15 @@
 //
 // What ends otherwise says so: held, kept (not due any more, or something below is not), absent
 // (the vendor knew no such record from the beginning, or does not show it to the gateway),
-// by_hand (the channel file knows no way), needs_human with a reason. Nothing but a read-back of
-// a record of which a call was answered with done makes it erased.
+// by_hand (the channel file knows no way), needs_human with a reason. Nothing but a read-back behind
+// a call makes a record erased.
 //
 // # Crashes
 //
 // The note of a call is durable before the call, its answer afterwards. A process that dies
 // between the two leaves a call in doubt: the record is read back before the call is made again,
-// where that tells, and otherwise the call is repeated, whose answer "there is no such record"
-// then is that it was done. Two processes may carry one run on: a second answer finds another
-// number of tries and is dropped. What is to be put on record is stored with the answer and told
-// again until the log has it, under one id.
+// where that tells, and otherwise the call is repeated. A record that is gone then is erased with
+// the reason answer_lost, where no other call was answered with done. Two processes may carry one
+// run on: a second answer finds another number of tries and is dropped. What is to be put on
+// record is stored with the answer and told again until the log has it, under one id.
 package purge

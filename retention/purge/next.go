@@ -289,16 +289,8 @@ func (s *Store) begin(ctx context.Context, r *Run, it *item, c call, sched *sche
 	if err != nil {
 		return 0, false, err
 	}
-	var state, reason string
 	err = s.write(ctx, func(tx *sql.Tx) error {
 		if c.changes {
-			if state, reason, err = s.forbidden(ctx, tx, r, it, sched); err != nil {
-				return err
-			}
-			if state != "" {
-				stop = true
-				return s.settleIn(ctx, tx, r.ID, it, state, reason, now)
-			}
 			it.lost, it.doubt = it.doubt, 1
 		}
 		it.tries++
@@ -309,6 +301,16 @@ func (s *Store) begin(ctx context.Context, r *Run, it *item, c call, sched *sche
 		if n, err := done.RowsAffected(); err != nil || n != 1 {
 			stop = true // somebody else goes on with it
 			return err
+		}
+		if c.changes {
+			state, reason, err := s.forbidden(ctx, tx, r, it, sched)
+			if err != nil {
+				return err
+			}
+			if state != "" {
+				stop = true
+				return s.settleIn(ctx, tx, r.ID, it, state, reason, now)
+			}
 		}
 		seq = it.tries
 		if _, err := tx.ExecContext(ctx, `UPDATE purge_step SET answered = $1, seen = 'lost' WHERE run = $2 AND n = $3 AND answered = 0`, now.UnixMilli(), r.ID, it.n); err != nil {
@@ -408,7 +410,8 @@ func (s *Store) answered(ctx context.Context, r *Run, it *item, a *channel.Actio
 
 // sightings are what a read-back says of a record that was deleted, and of all that hung on it.
 func (s *Store) sightings(ctx context.Context, it *item, c call, seen channel.Seen, name string, now time.Time) (all []index.Sighting, err error) {
-	gone := it.state == Trash || it.state == Erased || it.state == Absent
+	// One that the vendor knows nothing of may be hidden from the gateway: it stays due.
+	gone := it.state == Trash || it.state == Erased
 	if c.look == nil || name != channel.ActionDelete || !gone && it.reason != cameBack {
 		return nil, nil
 	}
@@ -426,6 +429,13 @@ func (s *Store) sightings(ctx context.Context, it *item, c call, seen channel.Se
 	}
 	return all, nil
 }
+
+// answerLost is the reason of a record that is gone behind a call whose answer nobody heard: it is
+// not known that the call did it. provenLost is that in the store.
+const (
+	answerLost = "answer_lost"
+	provenLost = 2
+)
 
 // cameBack is the reason of a record that was gone and is there again.
 const cameBack = "came_back"
@@ -460,8 +470,8 @@ func (it *item) move(a *channel.Action, c call, out Step, job string, alone time
 		it.proven = 1
 		onward()
 	case c.changes && seen == channel.SeenGone:
-		if it.lost == 1 { // nobody heard the answer to the call before
-			it.proven = 1
+		if it.lost == 1 && it.proven == 0 { // nobody heard the answer to the call before
+			it.proven = provenLost
 		}
 		onward()
 	case c.changes:
@@ -475,7 +485,7 @@ func (it *item) move(a *channel.Action, c call, out Step, job string, alone time
 	case it.state == Open && it.doubt == 0 && seen == channel.SeenGone:
 		it.state = Absent
 	case it.state == Open && (seen == channel.SeenDone || seen == channel.SeenGone):
-		it.proven = 1
+		it.proven = provenLost
 		onward()
 	case it.state == Open && seen == channel.SeenThere:
 		it.doubt = 2 // it did not happen: make it again
@@ -488,7 +498,9 @@ func (it *item) move(a *channel.Action, c call, out Step, job string, alone time
 	case it.state == ReadBack && a.Trash > 0:
 		it.state, it.failures, it.next = Trash, 0, now.Add(a.Trash).UnixMilli()
 	default:
-		it.state = Erased
+		if it.state = Erased; it.proven == provenLost {
+			it.reason = answerLost
+		}
 	}
 }
 

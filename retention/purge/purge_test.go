@@ -317,7 +317,7 @@ func TestTrouble(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.lost["deleted_ticket.purge"] = true
-		}, want: "comment 2 erased, ticket 2 erased", live: "3 4/"},
+		}, want: "comment 1 erased, comment 1 erased answer_lost, ticket 1 erased, ticket 1 erased answer_lost", live: "3 4/"},
 		"one that comes back": {at: 10, then: func(t *testing.T, w *world) {
 			if err := os.WriteFile(filepath.Join(w.dir, "live", "1"), nil, 0o600); err != nil {
 				t.Fatal(err)
@@ -377,11 +377,36 @@ func TestOneCall(t *testing.T) {
 		if err := w.finish(t.Context(), r.ID, func() {}); err != nil {
 			t.Fatal(err)
 		}
-		if r, err = w.s.Get(t.Context(), r.ID); err != nil || outcomes(r) != "suspended_ticket 1 erased" {
+		if r, err = w.s.Get(t.Context(), r.ID); err != nil || outcomes(r) != "suspended_ticket 1 erased answer_lost" {
 			t.Errorf("got %s, %v", outcomes(r), err)
 		}
 		if effects := w.list("effects"); len(effects) != 1 {
 			t.Errorf("the desk did %q", effects)
+		}
+	})
+}
+
+// A vendor that hides everything from the gateway, and answers 404: nothing is called erased, and it
+// all stays due.
+func TestHidden(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		for _, id := range w.list("live") {
+			if err := os.Remove(filepath.Join(w.dir, "live", id)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, err := w.begin(t.Context(), fmt.Sprintf(old, "P12M"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.finish(t.Context(), r.ID, func() {}); err != nil {
+			t.Fatal(err)
+		}
+		if r, err = w.s.Get(t.Context(), r.ID); err != nil || outcomes(r) != "comment 2 absent, ticket 2 absent" {
+			t.Errorf("got %s, %v", outcomes(r), err)
+		}
+		if r, err = w.begin(t.Context(), fmt.Sprintf(old, "P12M")); err != nil || outcomes(r) != "comment 2 with, ticket 2 open" {
+			t.Errorf("listed again: %s, %v", outcomes(r), err)
 		}
 	})
 }
@@ -408,7 +433,7 @@ func TestRedact(t *testing.T) {
 		if err := w.finish(t.Context(), r.ID, func() {}); err != nil {
 			t.Fatal(err)
 		}
-		if r, err = w.s.Get(t.Context(), r.ID); err != nil || outcomes(r) != "part 1 erased, part 1 needs_human above_unknown" {
+		if r, err = w.s.Get(t.Context(), r.ID); err != nil || outcomes(r) != "part 1 erased answer_lost, part 1 needs_human above_unknown" {
 			t.Errorf("got %s, %v", outcomes(r), err)
 		}
 		if effects := w.list("effects"); len(effects) != 1 {
