@@ -26,6 +26,7 @@ type callState struct {
 	// caller ends when the caller is gone. What changes something goes on by ctx.
 	caller context.Context
 	param  string // the id or receipt in the path
+	named  string // what the log calls it
 	actor  Actor
 	// operation is what was decided about; records and bound are what it is about, where
 	// others may have to agree.
@@ -94,7 +95,7 @@ func (a *api) call(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	state := &callState{ctx: r.Context(), caller: r.Context(), param: param, actor: actor}
+	state := &callState{ctx: r.Context(), caller: r.Context(), param: param, named: cmp.Or(route.names, "key"), actor: actor}
 	if ref := readBody(w, r, route, state); ref != nil {
 		a.writeProblem(w, r, ref, "")
 		return
@@ -143,11 +144,12 @@ func (a *api) recorded(w http.ResponseWriter, r *http.Request, route *route, sta
 		return
 	}
 	defer entry.End()
+	used, agreed := rec.Attrs["approval"], rec.Attrs["approved_by"]
 	if state.param != "" {
 		if rec.Attrs == nil {
 			rec.Attrs = make(map[string]string, 1)
 		}
-		rec.Attrs[cmp.Or(route.names, "key")] = state.param
+		rec.Attrs[state.named] = state.param // in place of used, where it is an approval that is given
 	}
 	if _, err := entry.Record(ctx, rec); err != nil {
 		a.auditFailed(w, r, rec, err)
@@ -160,8 +162,8 @@ func (a *api) recorded(w http.ResponseWriter, r *http.Request, route *route, sta
 		a.logFailure(rec.Operation, rec.Actor, ref)
 		rec.Reason, rec.Status = ref.Code, a.reason(ref.Code).Status
 	} else {
-		if id := rec.Attrs["approval"]; id != "" && ans.attrs["approval"] == "" {
-			ans.attrs["approval"], ans.attrs["approved_by"] = id, rec.Attrs["approved_by"]
+		if used != "" {
+			ans.attrs["approval"], ans.attrs["approved_by"] = cmp.Or(ans.attrs["approval"], used), agreed
 		}
 		rec.Attrs, rec.Status, rec.About = ans.attrs, ans.status, ans.about
 	}

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -21,12 +23,12 @@ func ticketOf(r *http.Request) (string, *Refusal) {
 	}
 }
 
-// prepareChange describes a change of keys, to which a deployment may want others to
+// prepareChange describes a change of who may do what, to which a deployment may want others to
 // agree: they agree to this change and no other.
 func prepareChange(_ *api, c *callState, rec *Record) *Refusal {
 	c.records, rec.Attrs = 1, make(map[string]string)
 	if c.param != "" {
-		c.bound = append(c.bound, "key="+c.param)
+		c.bound = append(c.bound, c.named+"="+c.param)
 	}
 	switch wish := c.body.(type) {
 	case NewKey:
@@ -39,6 +41,18 @@ func prepareChange(_ *api, c *callState, rec *Record) *Refusal {
 		}
 	case time.Duration:
 		c.bound = append(c.bound, "overlap="+strconv.Itoa(int(wish.Seconds())))
+	case *Terms:
+		if wish == nil {
+			return nil // an agreement to one call is no right
+		}
+		rec.Operation.Name = "approval.give_standing"
+		day := wish.Until.UTC().Format(time.DateOnly)
+		c.bound = append(c.bound, "filter="+wish.Filter, "rows="+strconv.Itoa(wish.Rows), "from="+wish.From, "to="+wish.To, "until="+day)
+		rec.Attrs["of_approval"], rec.Attrs["rows"], rec.Attrs["until"] = c.param, strconv.Itoa(wish.Rows), day
+	case AccountFile:
+		sum := sha256.Sum256([]byte(wish.Text))
+		c.bound = append(c.bound, "source="+wish.Source, "format="+wish.Format, "text="+hex.EncodeToString(sum[:]))
+		rec.Attrs["source"] = wish.Source
 	case RotateKeys:
 		c.bound = append(c.bound, "master="+strconv.FormatBool(wish.Master))
 	}

@@ -75,3 +75,55 @@ func TestChangeWaitsForOthers(t *testing.T) {
 		t.Errorf("bound to %q", got)
 	}
 }
+
+// TestChangeWantsTicket: where policy wants a ticket for changes, nobody is asked to agree to
+// one without, and what others agree to has this ticket.
+func TestChangeWantsTicket(t *testing.T) {
+	t.Parallel()
+	key := `{"name":"sync job","roles":["service"]}`
+	for _, waits := range []bool{false, true} {
+		g := newGateway(t)
+		g.decision.Ticket = true
+		if waits {
+			g.decision = Decision{Reason: "approval_required", Ticket: true}
+		}
+		w := g.do("POST", "/api/v1/apikeys", key)
+		if w.Code != http.StatusForbidden || w.Header().Get("Caregate-Error") != "ticket_required" || g.keys.count() != 0 || g.wanted.Bound != nil {
+			t.Errorf("waits %t: status %d %s, %d keys, asked for %q; want 403 ticket_required and nothing", waits, w.Code, w.Header().Get("Caregate-Error"), g.keys.count(), g.wanted.Bound)
+		}
+	}
+	g := newGateway(t)
+	g.decision.Ticket = true
+	if w := g.do("POST", "/api/v1/apikeys", key, "Caregate-Ticket: CHG-17"); w.Code != http.StatusCreated {
+		t.Errorf("with a ticket: status %d, want 201", w.Code)
+	}
+	g = newGateway(t)
+	g.later = &Decision{Reason: "approval_required", Ticket: true}
+	g.do("POST", "/api/v1/apikeys", key, "Caregate-Ticket: CHG-17")
+	if got, want := strings.Join(g.wanted.Bound, " "), "name=sync job roles=service grants= ticket=CHG-17"; got != want {
+		t.Errorf("bound to %q, want %q", got, want)
+	}
+}
+
+// TestStandingWaitsForOthers: a standing approval is a right, and others can be made to agree
+// to it: to these terms. An approval of one call is none.
+func TestStandingWaitsForOthers(t *testing.T) {
+	t.Parallel()
+	const terms = `{"standing":true,"filter":"cursor=*","rows":20,"until":"2027-01-01T10:00:00Z"}`
+	g := newGateway(t)
+	g.later = &Decision{Reason: "approval_required"}
+	if w := g.do("POST", "/api/v1/approvals/a1/give", terms); w.Code != http.StatusForbidden {
+		t.Fatalf("status %d, want 403", w.Code)
+	}
+	if got, want := strings.Join(g.wanted.Bound, " "), "approval=a1 filter=cursor=* rows=20 from= to= until=2027-01-01"; got != want {
+		t.Errorf("bound to %q, want %q", got, want)
+	}
+	rec := g.journal.records[0]
+	if rec.Operation.Name != "approval.give_standing" || rec.Attrs["of_approval"] != "a1" || rec.Attrs["approval"] != "a9" || rec.Attrs["rows"] != "20" {
+		t.Errorf("the event that asks is of %s and has %v", rec.Operation.Name, rec.Attrs)
+	}
+	g.do("POST", "/api/v1/approvals/a1/give", "")
+	if last := g.journal.records[len(g.journal.records)-1]; last.Operation.Name != "approval.give" {
+		t.Errorf("an approval of one call is %s", last.Operation.Name)
+	}
+}

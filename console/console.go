@@ -122,6 +122,8 @@ type Decision struct {
 	Allow bool
 	// Reason is the code of a denial.
 	Reason string
+	// Ticket tells that the call is refused without the number of a change ticket.
+	Ticket bool
 	// Proof is whatever Authorize wants to see again in Journal.
 	Proof any
 }

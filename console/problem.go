@@ -53,9 +53,11 @@ const (
 	reasonPolicy        = "policy_denied"
 	reasonPolicyError   = "policy_error"
 	reasonNeedsApproval = "approval_required"
-	reasonCredential    = "invalid_credential"
-	reasonAudit         = "audit_unavailable"
-	reasonInternal      = "internal_error"
+	// reasonTicketRequired is for a change without the ticket that the policy wants.
+	reasonTicketRequired = "ticket_required"
+	reasonCredential     = "invalid_credential"
+	reasonAudit          = "audit_unavailable"
+	reasonInternal       = "internal_error"
 )
 
 // catalogue is used for codes that Config.Reason does not know.

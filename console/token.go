@@ -94,6 +94,12 @@ func (a *api) agree(r *http.Request, c *callState, rec *Record) *Refusal {
 		rec.Decision = Decision{Reason: reasonPolicyError}
 		return refuse(reasonPolicyError, "", err)
 	}
+	if waits := rec.Decision.Reason == reasonNeedsApproval; rec.Decision.Ticket && rec.Ticket == "" && (waits || rec.Decision.Allow) {
+		return refuse(reasonTicketRequired, "", nil) // before others are asked
+	}
+	if rec.Decision.Ticket {
+		c.bound = append(c.bound, "ticket="+rec.Ticket)
+	}
 	if rec.Decision.Reason == reasonNeedsApproval {
 		// A caller who hangs up has used the approval all the same.
 		ctx := context.WithoutCancel(r.Context())

@@ -41,6 +41,9 @@ type bundle struct {
 	revealers    map[string]bool
 	revealUnused time.Duration
 	changes      []Statement
+	// changeRule is what all documents want of changes, ownAgreed the operations that are such.
+	changeRule changeRule
+	ownAgreed  map[string]bool
 }
 
 // readBundle reads the built-in rules, and the operator's rules and documents: those in a
@@ -102,6 +105,7 @@ func readBundle(c Config) (*bundle, error) {
 	data["approvals"] = approvalIndex(overlays)
 	data["logins"] = loginIndex(overlays)
 	data["conditions"] = conditionIndex(overlays)
+	data["changes"] = joinChanges(overlays).index()
 	data["limits"] = limitIndex(overlays)
 	data["flags"] = flagIndex(overlays)
 	data["views"], data["guards"] = viewIndex(overlays), guardIndex(overlays)
@@ -120,7 +124,7 @@ func readBundle(c Config) (*bundle, error) {
 
 	b := &bundle{modules: modules, own: own, data: data, builtin: known, digest: hex.EncodeToString(sum.Sum(nil)), rollouts: rollouts, enforced: enforcedTargets(t, overlays, codes, rollouts)}
 	b.neverShown, b.revealers, b.revealUnused = t.NeverShown, t.revealers(), revealUnused(t, overlays)
-	b.changes = statements(overlays, files)
+	b.changes, b.changeRule, b.ownAgreed = statements(overlays, files), joinChanges(overlays), t.OwnAgreed
 	for _, o := range overlays {
 		b.views = append(b.views, o.views...)
 	}

@@ -153,6 +153,58 @@ func (p *overlayParser) change(n *yaml.Node) {
 	}
 }
 
+// changeRule is what a document wants of every change of who may do what.
+type changeRule struct {
+	ticket    bool
+	approvers int
+}
+
+func (p *overlayParser) changes(n *yaml.Node) {
+	c := &p.out.changes
+	p.members(n, "changes", func(key string, v *yaml.Node) bool {
+		switch key {
+		case "ticket":
+			if v.Value != "required" {
+				p.fail(v, "ticket wants required; leave it out where changes need none")
+			}
+			c.ticket = true
+		case "approvers":
+			if v.Value != "1" {
+				p.fail(v, "approvers wants 1: somebody else than the author; rows of approvals can want more of single operations")
+			}
+			c.approvers = 1
+		default:
+			return false
+		}
+		return true
+	}, "ticket", "approvers")
+	if *c == (changeRule{}) {
+		p.fail(n, "changes wants ticket, approvers, or both")
+	}
+}
+
+// joinChanges is what all documents together want of changes: none makes another's milder.
+func joinChanges(overlays []*Overlay) (all changeRule) {
+	for _, o := range overlays {
+		all = changeRule{all.ticket || o.changes.ticket, max(all.approvers, o.changes.approvers)}
+	}
+	return all
+}
+
+// index is the rule as the built-in rules read it: without members where there is none.
+func (c changeRule) index() map[string]any {
+	if c.approvers == 0 {
+		return map[string]any{}
+	}
+	return map[string]any{"approvers": c.approvers}
+}
+
+// WantsTicket tells whether a call of the gateway's own API is refused without the number of
+// a change ticket. Safe for concurrent use.
+func (e *Engine) WantsTicket(operation string) bool {
+	return e.changeRule.ticket && e.ownAgreed[operation]
+}
+
 func isPerson(s string) bool {
 	return len(s) <= maxPerson && !strings.ContainsAny(s, " ,\t\r\n") && strings.ContainsAny(s, "@:")
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/caregate/caregate/internal/pgtest"
@@ -85,5 +86,39 @@ func TestStatementsOfDocuments(t *testing.T) {
 	}
 	if now := contents(rule, "", two); len(now) != 1 || now[0] != was[1] {
 		t.Errorf("a document that says nothing: %d statements, or others", len(now))
+	}
+}
+
+// A ticket is wanted of what changes who may do what, once any document says so.
+func TestTicketsOfChanges(t *testing.T) {
+	t.Parallel()
+	engine := func(documents ...string) *policy.Engine {
+		t.Helper()
+		var c policy.Config
+		for _, d := range documents {
+			o, err := policy.ParseOverlay("a.yaml", []byte("version: 1\n"+d))
+			must(t, err)
+			c.Overlays = append(c.Overlays, o)
+		}
+		e, err := policy.NewEngine(t.Context(), c)
+		must(t, err)
+		return e
+	}
+	with := engine("changes: {ticket: required, approvers: 1}\n", "changes: {approvers: 1}\n")
+	for operation, want := range map[string]bool{
+		"access.close": true, "access.import": true, "access.renew": true, "apikey.create": true, "apikey.revoke": true, "apikey.rotate": true,
+		"approval.give_standing": true, "keys.rotate": true, "session.revoke": true, "approval.give": false, "apikey.list": false, "hold.place": false,
+	} {
+		if got := with.WantsTicket(operation); got != want {
+			t.Errorf("%s: got %t, want %t", operation, got, want)
+		}
+		if engine("changes: {approvers: 1}\n").WantsTicket(operation) {
+			t.Errorf("%s: a ticket is wanted that no document speaks of", operation)
+		}
+	}
+	for name, d := range map[string]string{"no ticket": "changes: {ticket: optional}", "many": "changes: {approvers: 2}", "nothing": "changes: {}", "a list": "changes: []", "unknown": "changes: {reason: required}"} {
+		if _, err := policy.ParseOverlay("a.yaml", []byte("version: 1\n"+d)); err == nil || !strings.HasPrefix(err.Error(), "a.yaml:2: ") {
+			t.Errorf("%s: got %v, want line 2", name, err)
+		}
 	}
 }

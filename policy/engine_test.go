@@ -231,7 +231,7 @@ func TestOverlaysThatAreRefused(t *testing.T) {
 		{"an approval without operation", "version: 1\napprovals:\n  - {approvers: 1}", "o.yaml:3: an approvals row wants operation"},
 		{"an approval of what has no form", "version: 1\napprovals:\n  - {operation: delete}", "o.yaml:3: operation wants the form of a grant"},
 		{"an approval of our own API", "version: 1\napprovals:\n  - {operation: \"caregate:*\"}", "o.yaml:3: operation wants the form of a grant, for a channel"},
-		{"an approval of a call of ours that needs none", "version: 1\napprovals:\n  - {operation: \"caregate:apikey.list\"}", "agree to access.close, access.renew, apikey.create, apikey.revoke, apikey.rotate, keys.rotate"},
+		{"an approval of a call of ours that needs none", "version: 1\napprovals:\n  - {operation: \"caregate:apikey.list\"}", "agree to access.close, access.import, access.renew, apikey.create, apikey.revoke, apikey.rotate, approval.give_standing, keys.rotate, session.revoke"},
 		{"an approval of a change from some records on", "version: 1\napprovals:\n  - {operation: \"caregate:apikey.create\", records: 2}", "o.yaml:3: records goes with calls of a channel"},
 		{"an approval by nobody", "version: 1\napprovals:\n  - {operation: \"zendesk:*\", approvers: 0}", "o.yaml:3: approvers wants a number from 1 to 5"},
 		{"a list for a document", "- 1", "o.yaml:1: the document wants members"},

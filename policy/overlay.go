@@ -57,6 +57,9 @@ const OverlayVersion = 1
 //	    regions: [eu]
 //	    hours: [desk]
 //	    purposes: [support]
+//	changes:                                # of who may do what, keys and policy
+//	  ticket: required                      # each names a change ticket
+//	  approvers: 1                          # optional: somebody else agrees to each
 //	reveal:
 //	  unused_after_days: 90                 # after how long without use the right to reveal lapses; 0: never
 //	rollout:
@@ -103,6 +106,7 @@ type Overlay struct {
 	change     Authorship
 	// elsewhere is what rows name of what is not in the document.
 	elsewhere []Named
+	changes   changeRule
 	// reveal is after how many days without use a right to reveal lapses; nil where the
 	// document does not say.
 	reveal *int
@@ -183,7 +187,7 @@ func (p *overlayParser) members(n *yaml.Node, what string, f func(key string, va
 }
 
 // documentMembers are the members of a document.
-var documentMembers = [...]string{"version", "enforcement", "grants", "approvals", "logins", "networks", "hours", "conditions", "limits", "flags", "views", "reveal", "rollout", "change"}
+var documentMembers = [...]string{"version", "enforcement", "grants", "approvals", "logins", "networks", "hours", "conditions", "limits", "flags", "views", "reveal", "rollout", "change", "changes"}
 
 func (p *overlayParser) document(n *yaml.Node) {
 	version := false
@@ -198,6 +202,8 @@ func (p *overlayParser) document(n *yaml.Node) {
 			p.rows(v, "enforcement", p.enforcement)
 		case "change":
 			p.change(v)
+		case "changes":
+			p.changes(v)
 		case "reveal":
 			p.reveal(v)
 		case "grants":

@@ -151,7 +151,7 @@ func (c consoleMount) authorize(ctx context.Context, actor console.Actor, op con
 	if err != nil {
 		return console.Decision{}, err
 	}
-	return console.Decision{Allow: d.Allow, Reason: d.Reason}, nil
+	return console.Decision{Allow: d.Allow, Reason: d.Reason, Ticket: p.rules.engine.WantsTicket(op.Name)}, nil
 }
 
 // consoleInput describes a call of the gateway's own API as policy knows calls:

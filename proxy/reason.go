@@ -73,6 +73,7 @@ const (
 	reasonMaskedWrite      = "masked_write"
 	reasonWithheld         = "response_withheld"
 	reasonApprovalInvalid  = "approval_invalid"
+	reasonTicketRequired   = "ticket_required"
 	reasonApprovalsFull    = "approvals_full"
 	reasonApprovalRows     = "approval_rows"
 	reasonApprovalsDown    = "approvals_unavailable"
@@ -199,6 +200,8 @@ var catalogue = []Reason{
 		"Have it approved (`caregate approval give APPROVAL`, by others than the caller), then repeat the call with the header Caregate-Approval: APPROVAL.", FixSecurity},
 	{reasonApprovalInvalid, http.StatusForbidden, "The approval in Caregate-Approval does not count for this call: it is unknown, not given yet, used, refused or expired, or was given for another caller or call.",
 		"Repeat the call as it was when the approval was asked for; without the header, it asks for a new one.", FixCaller},
+	{reasonTicketRequired, http.StatusForbidden, "The policy wants a change ticket for every change of keys and of who may do what, and the call names none. Nothing was changed.",
+		"Repeat the call with the number of the ticket in Caregate-Ticket (`--ticket` on the command line).", FixCaller},
 	{reasonApprovalsFull, http.StatusTooManyRequests, "Too many calls of this caller wait for approval.", "Have those that wait given or refused (`caregate approval list`), or let them expire.", FixCaller},
 	{reasonApprovalRows, http.StatusForbidden, "The standing approval lets no more rows through in this window, or the rows of the answer cannot be counted.",
 		"Wait for the next window, or have a standing approval with more rows given.", FixSecurity},

@@ -95,6 +95,12 @@ demands contains row.approvers if {
 	many(row)
 }
 
+# What changes who may do what, where the deployment wants others to agree to every change.
+demands contains data.changes.approvers if {
+	input.channel == "caregate"
+	data.access.own_agreed[input.operation]
+}
+
 # Whether a call has as many records as a row is about. How many an answer has is known when
 # the call was made, which is too late for others to agree.
 many(row) if row.records == 0

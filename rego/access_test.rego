@@ -289,6 +289,16 @@ test_rows_demand_approvals_of_changes if {
 	access.approvers == 0 with input as object.union(own, {"operation": "apikey.list"}) with data.approvals as demanding("caregate:apikey.list", 0, 1)
 }
 
+# So do all changes of who may do what where it says so of changes.
+test_changes_demand_approvals if {
+	own := object.union(call(key(["admin"], [])), {"channel": "caregate", "operation": "session.revoke", "effect": "admin"})
+	access.reasons == set() with input as own
+	access.reasons == {"approval_required"} with input as own with data.changes as {"approvers": 1}
+	access.reasons == set() with input as object.union(own, {"approvals": 1}) with data.changes as {"approvers": 1}
+	access.approvers == 0 with input as object.union(own, {"operation": "session.list"}) with data.changes as {"approvers": 1}
+	access.approvers == 0 with input as call({"operation": "session.revoke"}) with data.changes as {"approvers": 1}
+}
+
 # One test for the whole table: it names the rows that fail.
 test_table if {
 	failing := {name | some name, row in table; not passes(call(row[0]), row[1])}

@@ -402,7 +402,7 @@ standard input.`,
 	format := cmd.Flags().String("format", "", "csv or scim (default: by the file's name)")
 	cmd.Flags().Bool("json", false, "Print what was taken in as JSON")
 	placeFlags(cmd)
-	credentialFlag(cmd)
+	changeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *format == "" {
 			switch filepath.Ext(args[1]) {
@@ -430,7 +430,7 @@ standard input.`,
 		if len(text) > maxAccountsFile {
 			return wrongUsage("the file has more than %d bytes", maxAccountsFile)
 		}
-		return ask(cmd, "POST", "/access/imports", map[string]any{"source": args[0], "format": *format, "text": string(text)}, func(done console.AccountImport, receipt string) error {
+		return change(cmd, "POST", "/access/imports", map[string]any{"source": args[0], "format": *format, "text": string(text)}, func(done console.AccountImport, receipt string) error {
 			fmt.Fprintf(cmd.ErrOrStderr(), "%d accounts of %s are there for the next review (receipt %s).\n", done.Accounts, plain(done.Source), receipt)
 			return nil
 		})

@@ -113,7 +113,7 @@ does not name may not be in the call. --rows is how many rows may pass in one wi
 	lasts := flags.Duration("for", 0, "How long the standing approval lasts, for example 2160h (with --standing)")
 	flags.Bool("json", false, "Print the approval as JSON")
 	placeFlags(cmd)
-	credentialFlag(cmd)
+	changeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var wish any
 		if *standing {
@@ -132,7 +132,7 @@ does not name may not be in the call. --rows is how many rows may pass in one wi
 		} else if *filter != "" || *rows != 0 || *window != "" || *lasts != 0 {
 			return wrongUsage("--filter, --rows, --window and --for belong to --standing")
 		}
-		return decideApproval(cmd, args[0], "give", wish)
+		return decideApproval(cmd, change[console.Approval], args[0], "give", wish)
 	}
 	return cmd
 }
@@ -149,18 +149,19 @@ func newApprovalRefuse() *cobra.Command {
 	placeFlags(cmd)
 	credentialFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return decideApproval(cmd, args[0], "refuse", nil)
+		return decideApproval(cmd, ask[console.Approval], args[0], "refuse", nil)
 	}
 	return cmd
 }
 
-// decideApproval makes the call that gives or refuses one, and says what came of it.
-func decideApproval(cmd *cobra.Command, arg, verb string, wish any) error {
+// decideApproval makes the call that gives or refuses one, by ask or change, and says what
+// came of it.
+func decideApproval(cmd *cobra.Command, call func(*cobra.Command, string, string, any, func(console.Approval, string) error) error, arg, verb string, wish any) error {
 	id, err := keyID(arg)
 	if err != nil {
 		return err
 	}
-	return ask(cmd, "POST", "/approvals/"+id+"/"+verb, wish, func(a console.Approval, receipt string) error {
+	return call(cmd, "POST", "/approvals/"+id+"/"+verb, wish, func(a console.Approval, receipt string) error {
 		what := "counts no longer"
 		switch a.State {
 		case "asked":
