@@ -25,10 +25,10 @@ func (e noChannelError) Error() string {
 // channels that the gateway brings, in those of its routes, and in its own API.
 func (a *App) checkNamed(pattern string) error {
 	name, operation, _ := strings.Cut(pattern, ":")
-	switch {
-	case name == "*":
+	switch name {
+	case "*":
 		return nil
-	case name == policy.OwnChannel:
+	case policy.OwnChannel:
 		if slices.ContainsFunc(console.OperationNames(), func(own string) bool { return named(operation, own) }) {
 			return nil
 		}
