@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,13 +22,7 @@ import (
 	"github.com/caregate/caregate/retention/clock"
 )
 
-func TestMain(m *testing.M) {
-	if os.Getenv(dieAt) != "" {
-		fmt.Fprintln(os.Stderr, runAndDie())
-		os.Exit(1)
-	}
-	leaks.Main(m)
-}
+func TestMain(m *testing.M) { leaks.MainOrDie(m, dieAt, runAndDie) }
 
 // onPostgres is the name of the test that runs others on PostgreSQL.
 const onPostgres = "TestOnPostgres"

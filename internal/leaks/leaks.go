@@ -25,6 +25,17 @@ func Find(options ...goleak.Option) (err error) {
 	}
 }
 
+// MainOrDie is Main, but for a child of a test that is to die on its way: one in whose environment
+// dieAt is set. It does nothing but die, which ends it where the environment says. A child that
+// comes back has failed, and says why.
+func MainOrDie(m *testing.M, dieAt string, die func() error) {
+	if os.Getenv(dieAt) != "" {
+		fmt.Fprintln(os.Stderr, die())
+		os.Exit(1)
+	}
+	Main(m)
+}
+
 // Main runs the tests of a package and ends the process, with a failure also when they
 // passed and left goroutines behind. It is all that a TestMain has to call.
 func Main(m *testing.M) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,13 +18,7 @@ import (
 	"github.com/caregate/caregate/retention/index"
 )
 
-func TestMain(m *testing.M) {
-	if os.Getenv(dieAt) != "" {
-		fmt.Fprintln(os.Stderr, changeAndDie())
-		os.Exit(1)
-	}
-	leaks.Main(m)
-}
+func TestMain(m *testing.M) { leaks.MainOrDie(m, dieAt, changeAndDie) }
 
 const onPostgres = "TestOnPostgres"
 

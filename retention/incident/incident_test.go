@@ -32,13 +32,7 @@ const (
 	dieWhere = "CAREGATE_INCIDENT_DIES_IN"
 )
 
-func TestMain(m *testing.M) {
-	if os.Getenv(dieAt) != "" {
-		fmt.Fprintln(os.Stderr, changeAndDie())
-		os.Exit(1)
-	}
-	leaks.Main(m)
-}
+func TestMain(m *testing.M) { leaks.MainOrDie(m, dieAt, changeAndDie) }
 
 const onPostgres = "TestOnPostgres"
 

@@ -21,13 +21,7 @@ import (
 	"github.com/caregate/caregate/retention/schedule"
 )
 
-func TestMain(m *testing.M) {
-	if os.Getenv(dieAt) != "" {
-		fmt.Fprintln(os.Stderr, purgeAndDie())
-		os.Exit(1)
-	}
-	leaks.Main(m)
-}
+func TestMain(m *testing.M) { leaks.MainOrDie(m, dieAt, purgeAndDie) }
 
 // old keeps tickets for a year from their closing, and comments for as long or longer.
 const old = `version: 1

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -25,13 +24,7 @@ import (
 	"github.com/caregate/caregate/retention/request"
 )
 
-func TestMain(m *testing.M) {
-	if os.Getenv(dieAt) != "" {
-		fmt.Fprintln(os.Stderr, changeAndDie())
-		os.Exit(1)
-	}
-	leaks.Main(m)
-}
+func TestMain(m *testing.M) { leaks.MainOrDie(m, dieAt, changeAndDie) }
 
 const onPostgres = "TestOnPostgres"
 
