@@ -43,6 +43,7 @@ type bundle struct {
 	changes      []Statement
 	// changeRule is what all documents want of changes, ownAgreed the operations that are such.
 	changeRule changeRule
+	overlays   []*Overlay
 	ownAgreed  map[string]bool
 }
 
@@ -124,7 +125,7 @@ func readBundle(c Config) (*bundle, error) {
 
 	b := &bundle{modules: modules, own: own, data: data, builtin: known, digest: hex.EncodeToString(sum.Sum(nil)), rollouts: rollouts, enforced: enforcedTargets(t, overlays, codes, rollouts)}
 	b.neverShown, b.revealers, b.revealUnused = t.NeverShown, t.revealers(), revealUnused(t, overlays)
-	b.changes, b.changeRule, b.ownAgreed = statements(overlays, files), joinChanges(overlays), t.OwnAgreed
+	b.changes, b.changeRule, b.ownAgreed, b.overlays = statements(overlays, files), joinChanges(overlays), t.OwnAgreed, overlays
 	for _, o := range overlays {
 		b.views = append(b.views, o.views...)
 	}

@@ -60,8 +60,9 @@ const (
 // Statement is what a document or a configuration says of its last change.
 type Statement struct {
 	Authorship
-	// Of names the document or the configuration.
-	Of string
+	// Of names the document or the configuration, Line is that of the statement in it.
+	Of   string
+	Line int
 	// Content is the SHA-256 of it, as it is with the statement. The operator's rules (.rego)
 	// belong to the first document.
 	Content []byte
@@ -84,7 +85,7 @@ func statements(overlays []*Overlay, rules []source) []Statement {
 				sum.Write(appendString(appendString(nil, filepath.Base(f.name)), string(f.src)))
 			}
 		}
-		out = append(out, Statement{Authorship: o.change, Of: o.name, Content: sum.Sum(nil)})
+		out = append(out, Statement{Authorship: o.change, Of: o.name, Line: o.changeLine, Content: sum.Sum(nil)})
 	}
 	return out
 }
@@ -123,6 +124,7 @@ func (l *Statements) Counts(ctx context.Context, s Statement) (bool, error) {
 
 func (p *overlayParser) change(n *yaml.Node) {
 	c := &p.out.change
+	p.out.changeLine = n.Line
 	person := func(to *string, v *yaml.Node) {
 		if !isPerson(v.Value) {
 			p.fail(v, "%v", errPerson)
@@ -197,6 +199,28 @@ func (c changeRule) index() map[string]any {
 		return map[string]any{}
 	}
 	return map[string]any{"approvers": c.approvers}
+}
+
+// CheckChanges refuses a policy of which a document does not say as much of its change as its
+// own documents demand, or those of the policy in force, nil for none. The error has file and
+// line. asked tells that something is demanded.
+func (e *Engine) CheckChanges(inForce *Engine) (asked bool, err error) {
+	rule := e.changeRule
+	if inForce != nil {
+		rule = changeRule{rule.ticket || inForce.changeRule.ticket, max(rule.approvers, inForce.changeRule.approvers)}
+	}
+	if rule == (changeRule{}) {
+		return false, nil
+	}
+	for _, o := range e.overlays {
+		switch c := o.change; {
+		case c.Ticket == "":
+			err = errors.Join(err, fmt.Errorf("%s:%d: the policy wants each change to say who made it; write change, with its ticket", o.name, o.changeLine))
+		case rule.approvers > 0 && (c.Author == "" || c.Approver == ""):
+			err = errors.Join(err, fmt.Errorf("%s:%d: the policy wants somebody else to agree to each change; write author and approver into change", o.name, o.changeLine))
+		}
+	}
+	return true, err
 }
 
 // WantsTicket tells whether a call of the gateway's own API is refused without the number of

@@ -97,8 +97,9 @@ type Engine struct {
 	revealUnused time.Duration
 	// changes are what Changes answers.
 	changes []Statement
-	// changeRule and ownAgreed are what WantsTicket answers from.
+	// changeRule, overlays and ownAgreed are what CheckChanges and WantsTicket answer from.
 	changeRule changeRule
+	overlays   []*Overlay
 	ownAgreed  map[string]bool
 }
 
@@ -141,7 +142,7 @@ func NewEngine(ctx context.Context, c Config) (*Engine, error) {
 	e := &Engine{
 		query: q, docs: docs, words: readVocabulary(docs.all), found: &sync.Pool{New: func() any { return new(found) }},
 		timeout: trialPatience * c.Timeout, digest: b.digest, reasons: b.reasons, log: c.Logger, cache: cache,
-		networks: b.networks, hours: b.hours, rollouts: b.rollouts, enforced: b.enforced, views: b.views, neverShown: b.neverShown, revealers: b.revealers, revealUnused: b.revealUnused, changes: b.changes, changeRule: b.changeRule, ownAgreed: b.ownAgreed,
+		networks: b.networks, hours: b.hours, rollouts: b.rollouts, enforced: b.enforced, views: b.views, neverShown: b.neverShown, revealers: b.revealers, revealUnused: b.revealUnused, changes: b.changes, changeRule: b.changeRule, overlays: b.overlays, ownAgreed: b.ownAgreed,
 	}
 	// Anonymous callers exist everywhere, so rules that cannot judge one are broken.
 	trial := Input{Direction: Request, Effect: "read", Scope: "one", Method: "safe", Actor: InputActor{Kind: KindAnonymous, Strength: StrengthNone}}

@@ -107,6 +107,8 @@ type Overlay struct {
 	// elsewhere is what rows name of what is not in the document.
 	elsewhere []Named
 	changes   changeRule
+	// changeLine is the line of change, 1 where there is none.
+	changeLine int
 	// reveal is after how many days without use a right to reveal lapses; nil where the
 	// document does not say.
 	reveal *int
@@ -143,7 +145,7 @@ func ParseOverlay(file string, src []byte) (*Overlay, error) {
 	if err := yaml.Unmarshal(src, &root); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	p := overlayParser{file: file, tables: t, out: &Overlay{name: file, source: src, grants: make(map[string][]string), approvals: make(map[approvalCase]int), logins: make(map[string]int)}}
+	p := overlayParser{file: file, tables: t, out: &Overlay{name: file, source: src, changeLine: 1, grants: make(map[string][]string), approvals: make(map[approvalCase]int), logins: make(map[string]int)}}
 	if len(root.Content) == 0 {
 		return nil, fmt.Errorf("%s:1: the document is empty; it wants version, and rows under %s", file, strings.Join(documentMembers[1:], ", "))
 	}

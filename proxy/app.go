@@ -381,6 +381,11 @@ func (a *App) Start() (err error) {
 	if err := a.gen.data.Rollbacks.NoteEnforced(ctx, rules.engine, a.now()); err != nil {
 		return err
 	}
+	if a.bundle == nil { // that of a bundle is checked
+		if err := a.checkChanges(ctx, rules, nil); err != nil {
+			return fmt.Errorf("loading the policy: %w", err)
+		}
+	}
 	a.configured = time.Now()
 	a.local, a.remote = newConsole(a, true), newConsole(a, false)
 	if err := a.recordConfig(ctx, a.detection.Load()); err != nil {

@@ -68,6 +68,28 @@ func (a *App) noteChange(ctx context.Context, attrs map[string]string, documents
 	return a.noteAuthors(ctx, attrs, "config_", []policy.Statement{{Authorship: *a.Change, Of: "the configuration of gateway " + a.config.Gateway, Content: []byte(attrs["config"])}})
 }
 
+// checkChanges refuses a policy whose documents do not say who changed them where it, or the
+// one in force (nil for none), wants that. What stayed behind from an earlier change says
+// nothing. A crash behind it changes nothing: the same documents are said to be by the same.
+func (a *App) checkChanges(ctx context.Context, rules, inForce *rulesInForce) error {
+	var before *policy.Engine
+	if inForce != nil {
+		before = inForce.engine
+	}
+	if asked, err := rules.engine.CheckChanges(before); !asked || err != nil {
+		return err
+	}
+	for _, s := range rules.engine.Changes() {
+		switch counts, err := a.gen.data.Statements.Counts(ctx, s); {
+		case err != nil:
+			return err
+		case !counts:
+			return fmt.Errorf("%s:%d: the policy wants each change to say who made it, and this was written for an earlier one; write change anew, with a ticket and people of its own", s.Of, s.Line)
+		}
+	}
+	return nil
+}
+
 func (a *App) noteAuthors(ctx context.Context, attrs map[string]string, prefix string, changes []policy.Statement) error {
 	if len(changes) == 0 {
 		return nil

@@ -69,6 +69,43 @@ func TestChangeOfPolicy(t *testing.T) {
 	}
 }
 
+// TestChangeOfPolicyWanted: where the policy wants a ticket and another one's agreement, a
+// document without them is refused with its line, and so is one that drops the demand; the one
+// before goes on deciding.
+func TestChangeOfPolicyWanted(t *testing.T) {
+	t.Parallel()
+	doc := filepath.Join(t.TempDir(), "policy.yaml")
+	const wanted = "changes: {ticket: required, approvers: 1}\n"
+	said := func(ticket string) string {
+		return "change: {ticket: " + ticket + ", author: zebra@example.com, approver: \"key:7f3a\"}\n"
+	}
+	write(t, doc, "version: 1\n"+said("CHG-1")+wanted)
+	u := proxytest.NewUpstream(t, nil)
+	g := proxytest.Start(t, proxytest.Options{Upstream: u.URL, Block: "policy builtin " + doc})
+	status := func() (s console.PolicyStatus) {
+		var all struct{ Policy console.PolicyStatus }
+		g.API("GET", "/api/v1/status", "", http.StatusOK, &all)
+		return all.Policy
+	}
+	first := status()
+	for _, step := range []struct{ name, text, says string }{
+		{"no change", "version: 1\n" + wanted, "policy.yaml:1: the policy wants each change to say who made it"},
+		{"nobody else", "version: 1\n" + wanted + "change: {ticket: CHG-2, author: zebra@example.com}\n", "policy.yaml:3: the policy wants somebody else to agree"},
+		{"an earlier change", "version: 1\n" + said("CHG-1") + wanted + "logins: [{role: admin, max_age: 1h}]\n", "policy.yaml:2: the policy wants each change to say who made it, and this was written for an earlier one"},
+		{"it wants nothing any more", "version: 1\n", "policy.yaml:1: the policy wants each change"},
+	} {
+		write(t, doc, step.text)
+		eventually(t, step.name+" is refused", func() bool { return strings.Contains(status().Trouble, step.says) })
+		if got := status().Digest; got != first.Digest {
+			t.Errorf("%s: policy %s decides, want the one before", step.name, got)
+		}
+	}
+	write(t, doc, "version: 1\n"+said("CHG-2"))
+	eventually(t, "the demand ends by a change that meets it", func() bool { s := status(); return s.Trouble == "" && s.Digest != first.Digest })
+	write(t, doc, "version: 1\n")
+	eventually(t, "nothing is wanted any more", func() bool { return status().Trouble == "" })
+}
+
 // TestChangeOfConfiguration: the leaf of a configuration says who changed it, beside who
 // changed the policy.
 func TestChangeOfConfiguration(t *testing.T) {

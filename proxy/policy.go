@@ -238,6 +238,10 @@ func (a *App) takePolicy(ctx context.Context, stamp string) (err error) {
 	if err := a.checkRows(rules); err != nil {
 		return err
 	}
+	// Last: what is said of a document that is refused for anything else is used up by no one.
+	if err := a.checkChanges(ctx, rules, a.rules()); err != nil {
+		return err
+	}
 	if rules.resolver, err = a.resolver.WithGrants(rules.grants); err != nil {
 		return err
 	}

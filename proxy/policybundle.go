@@ -352,6 +352,9 @@ func (a *App) openBundle(ctx context.Context, archive []byte) (rules *rulesInFor
 	if err := cmp.Or(a.checkRows(rules), checkViews(rules, a.routes...)); err != nil {
 		return nil, fmt.Errorf("revision %d: %w", b.Revision, err)
 	}
+	if err := a.checkChanges(ctx, rules, a.rules()); err != nil { // last, as in takePolicy
+		return nil, fmt.Errorf("revision %d: %w", b.Revision, err)
+	}
 	return rules, nil
 }
 
